@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+/// @notice What a project is created from. All of it is in the init code of the project's
+/// RewardDistributor, so the project's address commits to every value.
+/// @param name Unique name: 1 to 32 characters of a-z, 0-9 and dash, no dash at either end.
+/// @param token ERC-20 the project pays rewards in.
+/// @param signer Reward signer: an EOA or an ERC-1271 contract.
+/// @param guardian Third party that may revoke, pause and disable the signer; zero for none.
+/// @param dailyQuota Most that one commit may add to the total of all rewards.
+/// @param delay Seconds between the post of a commit and its activation.
+/// @param metadataURI Where the project describes itself.
+/// @param userSalt Lets one creator make several projects at addresses of its choice.
+struct ProjectParams {
+    string name;
+    address token;
+    address signer;
+    address guardian;
+    uint128 dailyQuota;
+    uint64 delay;
+    string metadataURI;
+    bytes32 userSalt;
+}
+
+/// @notice What the registry knows about a project.
+struct Project {
+    address owner;
+    address pendingOwner;
+    string name;
+    string metadataURI;
+}
+
+/// @title Registry of projects, their license collections and the network's receipt keys
+/// @notice A project's id, here and everywhere else, is the address of its RewardDistributor. The
+/// registry is also the verifying contract of the EIP-712 domain of all off-chain messages.
+interface IProjectRegistry {
+    /*//////////////////////////////////////////////////////////////////////////
+                                       EVENTS
+    //////////////////////////////////////////////////////////////////////////*/
+
+    /// @notice A project was created and its RewardDistributor deployed at `project`.
+    event ProjectCreated(
+        address indexed project,
+        address indexed owner,
+        string name,
+        address token,
+        address signer,
+        address guardian,
+        uint128 dailyQuota,
+        uint64 delay,
+        string metadataURI
+    );
+
+    /// @notice The owner offered the project to `newOwner`; zero withdrew the offer.
+    event ProjectTransferStarted(address indexed project, address indexed owner, address indexed newOwner);
+
+    /// @notice `newOwner` accepted the project.
+    event ProjectTransferred(
+        address indexed project, address indexed previousOwner, address indexed newOwner
+    );
+
+    /// @notice The project's metadata was replaced.
+    event MetadataSet(address indexed project, string metadataURI);
+
+    /// @notice The collection's owner allowed or forbade the project to list it.
+    event ListingConsentSet(
+        address indexed collection, address indexed project, address indexed collectionOwner, bool consented
+    );
+
+    /// @notice The collection's tokens became the licenses of the project's workload.
+    event CollectionListed(address indexed project, address indexed collection, string workload);
+
+    /// @notice A receipt key was recorded, or its validity changed. It is valid from `validFrom`
+    /// until just before `validUntil`.
+    event ReceiptKeySet(address indexed key, uint64 validFrom, uint64 validUntil);
+
+    /// @notice The network operator offered its role to `newOperator`; zero withdrew the offer.
+    event NetworkOperatorTransferStarted(address indexed operator, address indexed newOperator);
+
+    /// @notice `newOperator` accepted the role of network operator.
+    event NetworkOperatorTransferred(address indexed previousOperator, address indexed newOperator);
+
+    /*//////////////////////////////////////////////////////////////////////////
+                                       ERRORS
+    //////////////////////////////////////////////////////////////////////////*/
+
+    /// @notice The name of a project or workload breaks the grammar.
+    error InvalidName(string name);
+
+    /// @notice Another project has the name.
+    error NameTaken(string name, address project);
+
+    /// @notice No project has this address.
+    error UnknownProject(address project);
+
+    /// @notice Only the project's owner may do this.
+    error NotProjectOwner(address project, address caller, address owner);
+
+    /// @notice Only the account the project was offered to may accept it.
+    error NotPendingProjectOwner(address project, address caller, address pendingOwner);
+
+    /// @notice Another collection has the workload's name in this project.
+    error WorkloadTaken(address project, string workload, address collection);
+
+    /// @notice A collection is listed once in the registry.
+    error CollectionAlreadyListed(address collection, address project);
+
+    /// @notice The address does not say of itself that it is an ERC-721 collection.
+    error NotCollection(address collection);
+
+    /// @notice The collection answers no `owner()`, so nobody can consent for it.
+    error CollectionOwnerUnknown(address collection);
+
+    /// @notice Only the collection's owner may do this.
+    error NotCollectionOwner(address collection, address caller, address owner);
+
+    /// @notice The collection's owner is not the project's owner and did not consent.
+    error ListingNotConsented(address collection, address project, address collectionOwner);
+
+    /// @notice Only the network operator may do this.
+    error NotNetworkOperator(address caller, address operator);
+
+    /// @notice Only the account the role was offered to may accept it.
+    error NotPendingNetworkOperator(address caller, address pendingOperator);
+
+    /// @notice The network operator must not be the zero address.
+    error InvalidNetworkOperator(address operator);
+
+    /// @notice A receipt key must not be zero and must be valid for at least a second.
+    error InvalidReceiptKey(address key, uint64 validFrom, uint64 validUntil);
+
+    /// @notice The change would make the key invalid at a past time at which it was valid, and so
+    /// take back receipts that were given.
+    error ReceiptKeyTakenBack(address key, uint64 validFrom, uint64 validUntil, uint256 timestamp);
+
+    /*//////////////////////////////////////////////////////////////////////////
+                                      PROJECTS
+    //////////////////////////////////////////////////////////////////////////*/
+
+    /// @notice Creates a project owned by the caller and deploys its RewardDistributor.
+    /// @return project The project's id: the distributor's address, as `projectAddress` foretells.
+    function createProject(ProjectParams calldata params) external returns (address project);
+
+    /// @notice Offers the project to `newOwner`, which has to accept. Zero withdraws an offer.
+    function transferProject(address project, address newOwner) external;
+
+    /// @notice Takes over a project offered to the caller.
+    function acceptProject(address project) external;
+
+    /// @notice Replaces the project's metadata.
+    function setMetadata(address project, string calldata metadataURI) external;
+
+    /// @notice The address of the project `creator` would create from `params`.
+    function projectAddress(address creator, ProjectParams calldata params) external view returns (address);
+
+    /// @notice The project of this name, or zero.
+    function projectByName(string calldata name) external view returns (address project);
+
+    /// @notice What is known about the project; all empty if there is none.
+    function projectOf(address project) external view returns (Project memory);
+
+    /// @notice The project's owner, or zero. The distributor reads its owner here.
+    function projectOwner(address project) external view returns (address);
+
+    /*//////////////////////////////////////////////////////////////////////////
+                                     COLLECTIONS
+    //////////////////////////////////////////////////////////////////////////*/
+
+    /// @notice Lists a collection as the licenses of a workload, for good. The caller owns the
+    /// project; the collection's owner is the same account or has consented.
+    function listCollection(address project, string calldata workload, address collection) external;
+
+    /// @notice The collection's owner allows (or no longer allows) the project to list it. The
+    /// consent ends when the collection changes its owner.
+    function consentToListing(address collection, address project, bool consented) external;
+
+    /// @notice The collection of the project's workload, or zero.
+    function collectionOf(
+        address project,
+        string calldata workload
+    ) external view returns (address collection);
+
+    /// @notice The project the collection is listed in, or zero.
+    function projectOfCollection(address collection) external view returns (address project);
+
+    /// @notice The name of the workload the collection's tokens license, or empty.
+    function workloadOfCollection(address collection) external view returns (string memory workload);
+
+    /// @notice Whether the collection's present owner consents to the listing by the project.
+    function isListingConsented(address collection, address project) external view returns (bool);
+
+    /*//////////////////////////////////////////////////////////////////////////
+                                   NETWORK OPERATOR
+    //////////////////////////////////////////////////////////////////////////*/
+
+    /// @notice Records a key that signs receipts and closed days, with its validity. A key can be
+    /// ended, but never for a time that has passed: receipts stay provable.
+    function setReceiptKey(address key, uint64 validFrom, uint64 validUntil) external;
+
+    /// @notice Offers the role to `newOperator`, which has to accept. Zero withdraws an offer.
+    function transferNetworkOperator(address newOperator) external;
+
+    /// @notice Takes over the role offered to the caller.
+    function acceptNetworkOperator() external;
+
+    /// @notice Whether the key is valid at `timestamp` (seconds since 1970).
+    function isReceiptKeyAt(address key, uint64 timestamp) external view returns (bool);
+
+    /// @notice The key's validity; both zero if it was never recorded.
+    function receiptKeyOf(address key) external view returns (uint64 validFrom, uint64 validUntil);
+
+    /// @notice The account that records receipt keys.
+    function networkOperator() external view returns (address);
+
+    /// @notice The account the role is offered to, or zero.
+    function pendingNetworkOperator() external view returns (address);
+}

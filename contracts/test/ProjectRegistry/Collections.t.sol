@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {NodeLicense} from "../../src/NodeLicense.sol";
+import {IProjectRegistry, ProjectParams} from "../../src/interfaces/IProjectRegistry.sol";
+import {BaseTest} from "../Base.t.sol";
+import {OddCollection} from "../Mocks.sol";
+
+contract CollectionsTest is BaseTest {
+    address private project;
+
+    function setUp() public override {
+        super.setUp();
+        project = address(distributor);
+    }
+
+    function list(string memory workload, address collection) private {
+        vm.prank(OWNER);
+        registry.listCollection(project, workload, collection);
+    }
+
+    /*//////////////////////////////////////////////////////////////////////////
+                                       LISTED
+    //////////////////////////////////////////////////////////////////////////*/
+
+    function test_listsTheOwnersCollection() external {
+        address collection = address(newLicense(OWNER));
+        vm.expectEmit(address(registry));
+        emit IProjectRegistry.CollectionListed(project, collection, "render");
+        list("render", collection);
+
+        assertEq(registry.collectionOf(project, "render"), collection);
+        assertEq(registry.projectOfCollection(collection), project);
+        assertEq(registry.workloadOfCollection(collection), "render");
+    }
+
+    function test_unknownCollectionsAreEmpty() external view {
+        assertEq(registry.collectionOf(project, "render"), address(0));
+        assertEq(registry.projectOfCollection(STRANGER), address(0));
+        assertEq(registry.workloadOfCollection(STRANGER), "");
+    }
+
+    function test_listsAnothersCollectionWithConsent() external {
+        address collection = address(newLicense(ALICE));
+        assertFalse(registry.isListingConsented(collection, project));
+
+        vm.expectEmit(address(registry));
+        emit IProjectRegistry.ListingConsentSet(collection, project, ALICE, true);
+        vm.prank(ALICE);
+        registry.consentToListing(collection, project, true);
+        assertTrue(registry.isListingConsented(collection, project));
+        list("render", collection);
+    }
+
+    /*//////////////////////////////////////////////////////////////////////////
+                                       REFUSED
+    //////////////////////////////////////////////////////////////////////////*/
+
+    function test_revertWhen_notConsented() external {
+        address collection = address(newLicense(ALICE));
+        refuseListing(collection, ALICE);
+
+        vm.startPrank(ALICE);
+        registry.consentToListing(collection, project, true);
+        registry.consentToListing(collection, project, false);
+        vm.stopPrank();
+        assertFalse(registry.isListingConsented(collection, project));
+        refuseListing(collection, ALICE);
+    }
+
+    function test_revertWhen_theConsentIsAFormerOwners() external {
+        NodeLicense collection = newLicense(ALICE);
+        vm.startPrank(ALICE);
+        registry.consentToListing(address(collection), project, true);
+        collection.transferOwnership(BOB);
+        vm.stopPrank();
+        vm.prank(BOB);
+        collection.acceptOwnership();
+        refuseListing(address(collection), BOB);
+    }
+
+    function test_revertWhen_theConsentIsForAnotherProject() external {
+        ProjectParams memory params = defaultParams();
+        params.name = "other";
+        address other = registry.createProject(params);
+        address collection = address(newLicense(ALICE));
+        vm.prank(ALICE);
+        registry.consentToListing(collection, other, true);
+        refuseListing(collection, ALICE);
+    }
+
+    function refuseListing(address collection, address collectionOwner) private {
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IProjectRegistry.ListingNotConsented.selector, collection, project, collectionOwner
+            )
+        );
+        list("render", collection);
+    }
+
+    function test_revertWhen_notTheProjectsOwner() external {
+        address collection = address(newLicense(ALICE));
+        vm.expectRevert(
+            abi.encodeWithSelector(IProjectRegistry.NotProjectOwner.selector, project, ALICE, OWNER)
+        );
+        vm.prank(ALICE);
+        registry.listCollection(project, "render", collection);
+    }
+
+    function test_revertWhen_theProjectIsUnknown() external {
+        address collection = address(newLicense(ALICE));
+        bytes memory reason = abi.encodeWithSelector(IProjectRegistry.UnknownProject.selector, STRANGER);
+        vm.startPrank(ALICE);
+        vm.expectRevert(reason);
+        registry.listCollection(STRANGER, "render", collection);
+        vm.expectRevert(reason);
+        registry.consentToListing(collection, STRANGER, true);
+    }
+
+    function test_revertWhen_theWorkloadsNameBreaksTheGrammar() external {
+        address collection = address(newLicense(OWNER));
+        vm.expectRevert(abi.encodeWithSelector(IProjectRegistry.InvalidName.selector, "Render"));
+        list("Render", collection);
+    }
+
+    function test_revertWhen_theWorkloadIsTaken() external {
+        address first = address(newLicense(OWNER));
+        address second = address(newLicense(OWNER));
+        list("render", first);
+        vm.expectRevert(
+            abi.encodeWithSelector(IProjectRegistry.WorkloadTaken.selector, project, "render", first)
+        );
+        list("render", second);
+    }
+
+    function test_revertWhen_theCollectionIsListed() external {
+        address collection = address(newLicense(OWNER));
+        list("render", collection);
+        vm.expectRevert(
+            abi.encodeWithSelector(IProjectRegistry.CollectionAlreadyListed.selector, collection, project)
+        );
+        list("store", collection);
+    }
+
+    function test_revertWhen_notACollection() external {
+        vm.expectRevert(abi.encodeWithSelector(IProjectRegistry.NotCollection.selector, address(token)));
+        list("render", address(token));
+        vm.expectRevert(abi.encodeWithSelector(IProjectRegistry.NotCollection.selector, STRANGER));
+        list("render", STRANGER);
+    }
+
+    function test_revertWhen_theCollectionTellsNoOwner() external {
+        // Zero, no word at all, and a word that is no address.
+        uint256[3] memory words = [uint256(0), 1, type(uint256).max];
+        for (uint256 i; i < words.length; ++i) {
+            address odd = address(new OddCollection(words[i]));
+            bytes memory reason =
+                abi.encodeWithSelector(IProjectRegistry.CollectionOwnerUnknown.selector, odd);
+            vm.expectRevert(reason);
+            list("render", odd);
+            vm.expectRevert(reason);
+            registry.consentToListing(odd, project, true);
+            vm.expectRevert(reason);
+            registry.isListingConsented(odd, project);
+        }
+    }
+
+    function test_consent_revertWhen_notTheCollectionsOwner() external {
+        address collection = address(newLicense(ALICE));
+        vm.expectRevert(
+            abi.encodeWithSelector(IProjectRegistry.NotCollectionOwner.selector, collection, BOB, ALICE)
+        );
+        vm.prank(BOB);
+        registry.consentToListing(collection, project, true);
+    }
+}

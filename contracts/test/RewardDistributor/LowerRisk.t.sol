@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {IRewardDistributor} from "../../src/interfaces/IRewardDistributor.sol";
+import {BaseTest} from "../Base.t.sol";
+
+contract DisableSignerTest is BaseTest {
+    function test_endsAllSignaturesNotYetPosted() external {
+        vm.expectEmit(address(distributor));
+        emit IRewardDistributor.SignerDisabled(GUARDIAN, signer, 1);
+        vm.prank(GUARDIAN);
+        distributor.disableSigner();
+        assertEq(distributor.signer(), address(0));
+        assertEq(distributor.head().revision, 1);
+    }
+
+    function test_doesNotTouchWhatWasPosted() external {
+        (bytes32 root, bytes32[] memory proof,) = treeOf(1, 2);
+        postNext(root, 3);
+        vm.prank(OWNER);
+        distributor.disableSigner();
+        vm.warp(distributor.head().activatesAt);
+        vm.prank(ALICE);
+        distributor.claim(root, 1, proof, ALICE);
+    }
+
+    function test_revertWhen_calledByAnother() external {
+        vm.expectRevert(
+            abi.encodeWithSelector(IRewardDistributor.NotOwnerOrGuardian.selector, STRANGER, OWNER, GUARDIAN)
+        );
+        vm.prank(STRANGER);
+        distributor.disableSigner();
+    }
+
+    function test_revertWhen_disabledAlready() external {
+        vm.startPrank(OWNER);
+        distributor.disableSigner();
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.SignerIsDisabled.selector));
+        distributor.disableSigner();
+    }
+}
+
+contract LowerQuotaTest is BaseTest {
+    function test_lowers() external {
+        vm.expectEmit(address(distributor));
+        emit IRewardDistributor.QuotaLowered(QUOTA, 5);
+        vm.prank(OWNER);
+        distributor.lowerQuota(5);
+        assertEq(distributor.dailyQuota(), 5);
+    }
+
+    function test_revertWhen_notLower() external {
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.QuotaNotLower.selector, QUOTA, QUOTA));
+        vm.prank(OWNER);
+        distributor.lowerQuota(QUOTA);
+    }
+
+    function test_revertWhen_calledByAnother() external {
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.NotOwner.selector, GUARDIAN, OWNER));
+        vm.prank(GUARDIAN);
+        distributor.lowerQuota(5);
+    }
+}
+
+contract RaiseDelayTest is BaseTest {
+    function test_raises() external {
+        vm.expectEmit(address(distributor));
+        emit IRewardDistributor.DelayRaised(DELAY, 2 days);
+        vm.prank(OWNER);
+        distributor.raiseDelay(2 days);
+        assertEq(distributor.delay(), 2 days);
+
+        postNext(keccak256("root"), 1);
+        assertEq(distributor.head().activatesAt, vm.getBlockTimestamp() + 2 days);
+    }
+
+    function test_revertWhen_notHigher() external {
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.DelayNotHigher.selector, DELAY, DELAY));
+        vm.prank(OWNER);
+        distributor.raiseDelay(DELAY);
+    }
+
+    function test_revertWhen_outOfBounds() external {
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IRewardDistributor.DelayOutOfBounds.selector, 14 days + 1, 24 hours, 14 days
+            )
+        );
+        vm.prank(OWNER);
+        distributor.raiseDelay(14 days + 1);
+    }
+
+    function test_revertWhen_calledByAnother() external {
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.NotOwner.selector, GUARDIAN, OWNER));
+        vm.prank(GUARDIAN);
+        distributor.raiseDelay(2 days);
+    }
+
+    /// @dev The owner is the registry's, also after the project changed hands.
+    function test_theOwnerIsTheRegistrys() external {
+        vm.prank(OWNER);
+        registry.transferProject(address(distributor), STRANGER);
+        vm.prank(STRANGER);
+        registry.acceptProject(address(distributor));
+
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.NotOwner.selector, OWNER, STRANGER));
+        vm.prank(OWNER);
+        distributor.raiseDelay(2 days);
+        vm.prank(STRANGER);
+        distributor.raiseDelay(2 days);
+    }
+}
+
+contract PauseTest is BaseTest {
+    function test_endsByItself() external {
+        uint64 from = uint64(vm.getBlockTimestamp());
+        vm.expectEmit(address(distributor));
+        emit IRewardDistributor.Paused(GUARDIAN, from, from + 10 days);
+        vm.prank(GUARDIAN);
+        distributor.pause();
+
+        (uint64 begins, uint64 until) = distributor.pauseWindow();
+        assertEq(begins, from);
+        assertEq(until, from + 10 days);
+        assertTrue(distributor.guardianPauseSpent());
+        vm.warp(until - 1);
+        assertTrue(distributor.isPaused());
+        assertEq(distributor.activeUntil(), from);
+        vm.warp(until);
+        assertFalse(distributor.isPaused());
+        assertEq(distributor.activeUntil(), until);
+    }
+
+    function test_theOwnerExtendsAndKeepsTheBeginning() external {
+        uint64 from = uint64(vm.getBlockTimestamp());
+        vm.prank(GUARDIAN);
+        distributor.pause();
+        vm.warp(from + 9 days);
+        vm.expectEmit(address(distributor));
+        emit IRewardDistributor.Paused(OWNER, from, from + 19 days);
+        vm.prank(OWNER);
+        distributor.pause();
+        assertEq(distributor.activeUntil(), from);
+    }
+
+    function test_aLaterPauseBeginsAnew() external {
+        vm.startPrank(OWNER);
+        distributor.pause();
+        vm.warp(vm.getBlockTimestamp() + 10 days);
+        distributor.pause();
+        assertEq(distributor.activeUntil(), vm.getBlockTimestamp());
+    }
+
+    function test_revertWhen_theGuardianHasPaused_untilTheOwnerRenews() external {
+        vm.prank(GUARDIAN);
+        distributor.pause();
+        vm.warp(vm.getBlockTimestamp() + 20 days);
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.GuardianPauseSpent.selector, GUARDIAN));
+        vm.prank(GUARDIAN);
+        distributor.pause();
+
+        vm.expectEmit(address(distributor));
+        emit IRewardDistributor.GuardianPauseRenewed(GUARDIAN);
+        vm.prank(OWNER);
+        distributor.renewGuardianPause();
+        vm.prank(GUARDIAN);
+        distributor.pause();
+        assertTrue(distributor.isPaused());
+    }
+
+    function test_revertWhen_calledByAnother() external {
+        vm.expectRevert(
+            abi.encodeWithSelector(IRewardDistributor.NotOwnerOrGuardian.selector, STRANGER, OWNER, GUARDIAN)
+        );
+        vm.prank(STRANGER);
+        distributor.pause();
+    }
+
+    function test_renew_revertWhen_notSpent() external {
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.GuardianPauseNotSpent.selector, GUARDIAN));
+        vm.prank(OWNER);
+        distributor.renewGuardianPause();
+    }
+
+    function test_renew_revertWhen_calledByAnother() external {
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.NotOwner.selector, GUARDIAN, OWNER));
+        vm.prank(GUARDIAN);
+        distributor.renewGuardianPause();
+    }
+}

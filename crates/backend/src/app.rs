@@ -1,0 +1,218 @@
+//! The program: what every handler and task shares, the routes, start and stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use nodesys_clock::Clock;
+use nodesys_contracts::provider::Provider;
+use nodesys_core::message::Domain;
+use nodesys_core::signature::SigningKey;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::heartbeat::Ingest;
+use crate::lifecycle::Lifecycle;
+use crate::{
+    claim, commit, heartbeat, lease, license, node, openapi, periodic, points, project, root,
+    telemetry, tree, uptime,
+};
+
+/// What handlers and tasks share.
+pub(crate) struct App {
+    pub(crate) pool: PgPool,
+    pub(crate) clock: Clock,
+    /// Reads of the chain, over the backend's own RPC.
+    pub(crate) chain: Provider,
+    /// EIP-712 domain of off-chain messages.
+    pub(crate) domain: Domain,
+    /// Blocks below the head that are final where the chain has no such tag.
+    pub(crate) final_depth: u64,
+    /// First block the mirror follows.
+    pub(crate) first_block: u64,
+    pub(crate) receipt_key: SigningKey,
+    pub(crate) ingest: Ingest,
+    /// Wakes the poster when a commit was accepted.
+    pub(crate) commit_accepted: Arc<Notify>,
+    metrics: PrometheusHandle,
+}
+
+pub(crate) type AppState = Arc<App>;
+
+/// Largest body but for heartbeats (4 KiB) and points files.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// Runs the backend until a signal.
+pub async fn main(config: Config) -> std::process::ExitCode {
+    match run(config).await {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the backend cannot go on");
+            eprintln!("nodesys-backend: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    // Fails only when a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let metrics = telemetry::install()?;
+    let lifecycle = Lifecycle::default();
+    lifecycle.stop_on_signals()?;
+
+    let chain = Provider::connect(&config.rpc, Some(config.chain_id)).await?;
+    chain.require_code(config.registry, "ProjectRegistry").await?;
+    let clock = Clock::from_flag(config.clock, config.chain_id, "backend").await?;
+    let pool = connect_database(&config).await?;
+    let domain = Domain::new(config.chain_id, config.registry);
+    let receipt_key = read_key(&config.receipt_key_file).context("receipt key")?;
+    let poster_key = config
+        .poster_key_file
+        .as_deref()
+        .map(|path| read_key(path).context("poster key"))
+        .transpose()?;
+
+    let challenge_secret = receipt_key.derive("nodesys heartbeat challenge");
+    let ingest = Ingest::start(&pool, &clock, *challenge_secret).await?;
+    let app = Arc::new(App {
+        pool,
+        clock: clock.clone(),
+        chain,
+        domain,
+        final_depth: config.final_depth,
+        first_block: config.first_block,
+        receipt_key,
+        ingest,
+        commit_accepted: Arc::new(Notify::new()),
+        metrics,
+    });
+    heartbeat::spawn_writer(&lifecycle, app.clone()).await?;
+    let minute = Duration::from_secs(60);
+    let never = || Arc::new(Notify::new());
+    periodic::spawn(&lifecycle, &clock, minute, never(), license::Mirror::new(app.clone()));
+    periodic::spawn(&lifecycle, &clock, minute, never(), lease::Expiry::new(app.clone()));
+    periodic::spawn(&lifecycle, &clock, minute, never(), uptime::Close::new(app.clone()));
+    if let Some(key) = poster_key {
+        let poster = root::Poster::new(app.clone(), key);
+        periodic::spawn(&lifecycle, &clock, minute, app.commit_accepted.clone(), poster);
+    } else {
+        tracing::warn!("no poster key: commits are kept here but posted by others");
+    }
+
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let addr = listener.local_addr()?;
+    if let Some(path) = &config.ready_file {
+        write_ready_file(path, addr)?;
+    }
+    tracing::info!(%addr, chain_id = config.chain_id, registry = %config.registry, "ready");
+    let stop = lifecycle.stop.clone();
+    axum::serve(listener, router(app)).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    if !lifecycle.finish().await {
+        bail!("tasks did not end in time");
+    }
+    Ok(())
+}
+
+/// All routes.
+pub(crate) fn router(app: AppState) -> Router {
+    let v1 = Router::new()
+        .merge(project::routes())
+        .merge(node::routes())
+        .merge(lease::routes())
+        .merge(license::routes())
+        .merge(heartbeat::routes())
+        .merge(uptime::routes())
+        .merge(points::routes())
+        .merge(commit::routes())
+        .merge(tree::routes())
+        .merge(root::routes())
+        .merge(claim::routes())
+        .merge(openapi::routes())
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Duration::from_secs(60),
+        ));
+    Router::new()
+        .nest("/v1", v1)
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(|State(app): State<AppState>| async move { app.metrics.render() }))
+        .fallback(|| async { ApiError::not_found("no such route; see /v1/openapi.json") })
+        .method_not_allowed_fallback(|| async {
+            ApiError::method_not_allowed("see /v1/openapi.json")
+        })
+        .layer(TraceLayer::new_for_http())
+        .with_state(app)
+}
+
+/// Ready when the database answers and the RPC answers for the right chain.
+async fn ready(State(app): State<AppState>) -> Result<&'static str, ApiError> {
+    sqlx::query("select 1").execute(&app.pool).await?;
+    app.chain.recheck_chain().await.map_err(ApiError::chain_unavailable)?;
+    Ok("ready\n")
+}
+
+async fn connect_database(config: &Config) -> anyhow::Result<PgPool> {
+    let options: PgConnectOptions =
+        config.database_url.parse().context("the database URL cannot be read")?;
+    // What is acknowledged is on disk, whatever the server's own default.
+    let options = options.options([("synchronous_commit", "on")]);
+    let pool = PgPoolOptions::new()
+        .max_connections(config.database_connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_with(options)
+        .await
+        .context("cannot connect to Postgres")?;
+    let fsync: String = sqlx::query_scalar("show fsync").fetch_one(&pool).await?;
+    if fsync != "on" && !config.allow_unsafe_postgres {
+        bail!(
+            "Postgres runs with fsync={fsync}: a crash would lose acknowledged heartbeats. \
+             Turn fsync on, or pass --allow-unsafe-postgres in tests"
+        );
+    }
+    sqlx::migrate!("../../migrations/backend")
+        .run(&pool)
+        .await
+        .context("migrating the database")?;
+    Ok(pool)
+}
+
+/// A private key from a file that only its owner can read.
+fn read_key(path: &std::path::Path) -> anyhow::Result<SigningKey> {
+    use std::os::unix::fs::PermissionsExt;
+    let shown = path.display();
+    let mode = std::fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
+    if mode.permissions().mode() & 0o077 != 0 {
+        bail!("{shown} can be read by others: run `chmod 600 {shown}`");
+    }
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    SigningKey::from_hex(&text).with_context(|| format!("{shown} must hold 64 hex digits"))
+}
+
+/// Tells whoever started us that we are up, in one rename.
+fn write_ready_file(path: &std::path::Path, addr: std::net::SocketAddr) -> anyhow::Result<()> {
+    let ready = serde_json::json!({
+        "pid": std::process::id(),
+        "addr": addr.to_string(),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    let temporary = path.with_extension("tmp");
+    std::fs::write(&temporary, ready.to_string())?;
+    std::fs::rename(&temporary, path)?;
+    Ok(())
+}

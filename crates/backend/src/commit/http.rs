@@ -1,0 +1,72 @@
+//! Routes of the commit stage: commits and the files of their bundles.
+
+use axum::Router;
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{Json, Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use nodesys_core::api::{CommitRequest, CommitView};
+use nodesys_core::keccak256;
+use nodesys_core::message::Message;
+use nodesys_core::time::UtcDay;
+
+use super::{accept, db, view};
+use crate::app::AppState;
+use crate::error::{ApiError, ApiResult};
+use crate::project::{self, ProjectRef};
+
+/// The stage's routes, below `/v1`.
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/commits", post(take))
+        .route("/commits/{project}/{day}", get(show))
+        .route("/bundles/{project}/{day}/{file}", get(bundle_file))
+}
+
+/// Takes a signed commit, once it is what the backend computes itself.
+#[utoipa::path(post, path = "/v1/commits", tag = "commit", request_body = CommitRequest,
+    responses((status = 200, body = CommitView)))]
+pub(crate) async fn take(
+    State(app): State<AppState>,
+    body: Result<Json<CommitRequest>, JsonRejection>,
+) -> ApiResult<Json<CommitView>> {
+    let Json(request) = body?;
+    accept(&app, &request).await.map(Json)
+}
+
+/// A day's commit.
+#[utoipa::path(get, path = "/v1/commits/{project}/{day}", tag = "commit",
+    params(("project" = String, Path), ("day" = String, Path)),
+    responses((status = 200, body = CommitView)))]
+pub(crate) async fn show(
+    State(app): State<AppState>,
+    path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
+) -> ApiResult<Json<CommitView>> {
+    let Path((project, day)) = path?;
+    let mut conn = app.pool.acquire().await?;
+    let project = project::resolve(&mut conn, &project).await?;
+    let stored = db::accepted(&mut conn, project.project, day).await?;
+    let stored = stored.ok_or_else(|| ApiError::not_found(format!("{day} has no commit")))?;
+    view(&app, &stored).await.map(Json)
+}
+
+/// A file of a day's bundle.
+#[utoipa::path(get, path = "/v1/bundles/{project}/{day}/{file}", tag = "commit",
+    params(("project" = String, Path), ("day" = String, Path), ("file" = String, Path)),
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)))]
+pub(crate) async fn bundle_file(
+    State(app): State<AppState>,
+    path: Result<Path<(ProjectRef, UtcDay, String)>, PathRejection>,
+) -> ApiResult<Response> {
+    let Path((project, day, name)) = path?;
+    let mut conn = app.pool.acquire().await?;
+    let project = project::resolve(&mut conn, &project).await?;
+    let missing = || ApiError::not_found(format!("no file {name:.40?} of {day}"));
+    let stored = db::accepted(&mut conn, project.project, day).await?.ok_or_else(missing)?;
+    let hash = stored.commit.struct_hash();
+    let bytes = db::file(&mut conn, hash, &name).await?.ok_or_else(missing)?;
+    let kind = if name.ends_with(".json") { "application/json" } else { "text/csv" };
+    let etag = format!("\"{}\"", keccak256(&bytes));
+    Ok(([(header::CONTENT_TYPE, kind.to_owned()), (header::ETAG, etag)], bytes).into_response())
+}

@@ -1,0 +1,68 @@
+//! The configuration: one struct of flags and environment, read in `main` only.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+use nodesys_contracts::provider::RpcUrl;
+use nodesys_core::Address;
+
+/// The Node System backend.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "nodesys-backend",
+    version,
+    after_help = "Example:\n  nodesys-backend --database-url postgres://nodesys@localhost/nodesys \\\n    --rpc https://rpc.example.org --registry 0x… --receipt-key-file receipt.key --poster-key-file poster.key"
+)]
+pub struct Config {
+    /// Postgres of the backend alone; migrated at start. fsync must be on.
+    #[arg(long, env = "NODESYS_DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+    /// Most connections to Postgres.
+    #[arg(long, env = "NODESYS_DATABASE_CONNECTIONS", default_value_t = 16)]
+    pub database_connections: u32,
+    /// JSON-RPC endpoint of the chain; never taken from anybody else.
+    #[arg(long, env = "NODESYS_RPC", hide_env_values = true)]
+    pub rpc: RpcUrl,
+    /// Refuse to start on another chain.
+    #[arg(long, env = "NODESYS_CHAIN_ID")]
+    pub chain_id: u64,
+    /// Address of ProjectRegistry.
+    #[arg(long, env = "NODESYS_REGISTRY")]
+    pub registry: Address,
+    /// First block to follow: that of the registry's deployment.
+    #[arg(long, env = "NODESYS_FIRST_BLOCK", default_value_t = 0)]
+    pub first_block: u64,
+    /// Blocks below the head that count as final where the chain has no `finalized` tag.
+    #[arg(long, env = "NODESYS_FINAL_DEPTH", default_value_t = 64)]
+    pub final_depth: u64,
+    /// File (mode 0600) with the receipt key, 64 hex digits.
+    #[arg(long, env = "NODESYS_RECEIPT_KEY_FILE")]
+    pub receipt_key_file: PathBuf,
+    /// File (mode 0600) with the poster key, 64 hex digits. Without it nothing is posted here.
+    #[arg(long, env = "NODESYS_POSTER_KEY_FILE")]
+    pub poster_key_file: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, env = "NODESYS_LISTEN", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Written when ready: pid, address and build id as JSON.
+    #[arg(long)]
+    pub ready_file: Option<PathBuf>,
+    /// A stepped clock, for the development chain only.
+    #[arg(long)]
+    pub clock: Option<SocketAddr>,
+    /// Accept a Postgres with fsync off, which loses acknowledged heartbeats in a crash: tests only.
+    #[arg(long)]
+    pub allow_unsafe_postgres: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Config::command().debug_assert();
+    }
+}

@@ -1,0 +1,174 @@
+//! One error at HTTP: an RFC 9457 problem document with a stable `code`.
+
+use axum::Json;
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use nodesys_core::api::Problem;
+use nodesys_core::files::Difference;
+
+/// A refused request.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    retry_after_secs: Option<u32>,
+    difference: Option<Box<Difference>>,
+}
+
+pub(crate) type ApiResult<T> = Result<T, ApiError>;
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident => $status:ident, $title:literal;)*) => {
+        impl ApiError {
+            $($(#[$doc])*
+            pub(crate) fn $name(detail: impl std::fmt::Display) -> Self {
+                Self::new(StatusCode::$status, stringify!($name), $title, detail.to_string())
+            })*
+        }
+    };
+}
+
+problems! {
+    bad_request => BAD_REQUEST, "The request cannot be read";
+    not_found => NOT_FOUND, "Nothing there";
+    unknown_node => NOT_FOUND, "The node is not authorised";
+    unknown_license => NOT_FOUND, "No such license";
+    unknown_project => NOT_FOUND, "No such project";
+    not_leased => NOT_FOUND, "No node has ever leased the license";
+    bad_signature => UNAUTHORIZED, "The signature does not hold";
+    authorization_expired => FORBIDDEN, "The authorisation's time is over or too long";
+    authorization_revoked => FORBIDDEN, "The authorisation was revoked";
+    authorization_replaced => CONFLICT, "A higher nonce is in force";
+    nonce_stale => CONFLICT, "The request was made before another";
+    not_entitled => FORBIDDEN, "The operator may not run the license";
+    workload_taken => CONFLICT, "The node runs another license of this workload";
+    wrong_minute => CONFLICT, "The heartbeat is for another minute";
+    stale_challenge => CONFLICT, "The challenge is not one of the last three minutes";
+    seq_stale => CONFLICT, "The sequence number was used";
+    too_large => PAYLOAD_TOO_LARGE, "The request is too large";
+    rate_limited => TOO_MANY_REQUESTS, "Too many requests";
+    day_open => CONFLICT, "The day is not closed yet";
+    out_of_order => CONFLICT, "A day before must be committed first";
+    committed => CONFLICT, "The day is committed";
+    wrong_previous => UNPROCESSABLE_ENTITY, "The commit does not follow the one before";
+    points_invalid => UNPROCESSABLE_ENTITY, "The points do not hold";
+    root_differs => UNPROCESSABLE_ENTITY, "The commit is not what the published data gives";
+    quota_exceeded => UNPROCESSABLE_ENTITY, "The day's rise is above the daily quota";
+    underfunded => UNPROCESSABLE_ENTITY, "The distributor cannot pay the total";
+    method_not_allowed => METHOD_NOT_ALLOWED, "The route takes another method";
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: String) -> Self {
+        Self { status, code, title, detail, retry_after_secs: None, difference: None }
+    }
+
+    fn try_later(code: &'static str, title: &'static str, detail: String) -> Self {
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail);
+        Self { retry_after_secs: Some(1), ..error }
+    }
+
+    /// The day closed while the heartbeat was on its way; nothing was stored.
+    pub(crate) fn day_closed(detail: impl std::fmt::Display) -> Self {
+        Self::try_later("day_closed", "The day is closed", detail.to_string())
+    }
+
+    /// A queue is full or the program is stopping; nothing was stored.
+    pub(crate) fn busy(detail: impl std::fmt::Display) -> Self {
+        Self::try_later("busy", "Try again in a moment", detail.to_string())
+    }
+
+    /// The chain could not be read, so nothing was decided.
+    pub(crate) fn chain_unavailable(detail: impl std::fmt::Display) -> Self {
+        Self::try_later("chain_unavailable", "The chain cannot be read now", detail.to_string())
+    }
+
+    /// Names the first row that differs.
+    pub(crate) fn with_difference(mut self, difference: Difference) -> Self {
+        self.difference = Some(Box::new(difference));
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        metrics::counter!("http_problems_total", "code" => self.code).increment(1);
+        let problem = Problem {
+            kind: format!("urn:nodesys:problem:{}", self.code),
+            title: self.title.to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            code: self.code.to_owned(),
+            difference: self.difference.map(|difference| *difference),
+        };
+        let mut response = (self.status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        let json = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, json);
+        if let Some(secs) = self.retry_after_secs {
+            headers.insert(header::RETRY_AFTER, secs.into());
+        }
+        response
+    }
+}
+
+/// A fault of ours: logged in full here, told in general.
+impl From<anyhow::Error> for ApiError {
+    fn from(error: anyhow::Error) -> Self {
+        tracing::error!(error = format!("{error:#}"), "a request failed");
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        let detail = "the backend's log says more; nothing was stored".to_owned();
+        Self::new(status, "internal", "The backend failed", detail)
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => {
+                Self::busy("the database does not answer; nothing was stored")
+            }
+            error => anyhow::Error::from(error).context("database").into(),
+        }
+    }
+}
+
+impl From<JsonRejection> for ApiError {
+    fn from(rejection: JsonRejection) -> Self {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Self::too_large(rejection.body_text())
+        } else {
+            Self::bad_request(rejection.body_text())
+        }
+    }
+}
+
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> Self {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Self::too_large(rejection.body_text())
+        } else {
+            Self::bad_request(rejection.body_text())
+        }
+    }
+}
+
+impl From<PathRejection> for ApiError {
+    fn from(rejection: PathRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}

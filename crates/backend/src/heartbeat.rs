@@ -1,0 +1,179 @@
+//! Heartbeats: `POST /v1/sessions` and `POST /v1/heartbeats`, from bytes to a signed receipt.
+//!
+//! Checks run cheapest first: size, parse, known node, authorisation, minute, challenge, rate,
+//! sequence, signature, lease lines. What passes is queued for the group commit in [`writer`], and
+//! answered only once its batch is on disk.
+
+mod evidence;
+mod fold;
+mod ingest;
+mod writer;
+
+use axum::Router;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Json, State};
+use axum::routing::post;
+use nodesys_core::api::{LineResult, Receipt, Session, SessionRequest};
+use nodesys_core::message::{Heartbeat, MAX_LEASES, Message, Signed, Status};
+use nodesys_core::time::{Minute, Timestamp};
+use tokio::sync::oneshot;
+
+use crate::app::AppState;
+use crate::error::{ApiError, ApiResult};
+
+pub(crate) use fold::bitmap;
+use ingest::Remembered;
+pub(crate) use ingest::{Ingest, LeaseEntry, NodeEntry};
+pub(crate) use writer::spawn_writer;
+
+/// Largest heartbeat body in bytes.
+const HEARTBEAT_LIMIT: usize = 4096;
+/// How long after its end a minute's heartbeat is still taken.
+const LATE_MILLIS: u64 = 5_000;
+/// How many minutes a challenge is good for.
+const CHALLENGE_MINUTES: u64 = 3;
+
+/// The stage's routes, below `/v1`.
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/sessions", post(open_session))
+        .route("/heartbeats", post(take).layer(DefaultBodyLimit::max(HEARTBEAT_LIMIT)))
+}
+
+/// A challenge and the server's time, before the first heartbeat.
+#[utoipa::path(post, path = "/v1/sessions", tag = "heartbeat", request_body = SessionRequest,
+    responses((status = 200, body = Session)))]
+pub(crate) async fn open_session(
+    State(app): State<AppState>,
+    body: Result<Json<SessionRequest>, JsonRejection>,
+) -> ApiResult<Json<Session>> {
+    let Json(request) = body?;
+    app.ingest.node(&app, request.node_key).await?;
+    let now = app.clock.now();
+    let challenge = app.ingest.challenge(request.node_key, now.minute());
+    Ok(Json(Session { server_time_millis: now.millis(), challenge }))
+}
+
+/// One signed heartbeat; the answer is a receipt, after the commit.
+#[utoipa::path(post, path = "/v1/heartbeats", tag = "heartbeat", request_body = Signed<Heartbeat>,
+    responses((status = 200, body = Receipt)))]
+pub(crate) async fn take(
+    State(app): State<AppState>,
+    body: Result<Json<Signed<Heartbeat>>, JsonRejection>,
+) -> ApiResult<Json<Receipt>> {
+    let Json(signed) = body?;
+    accept(&app, signed).await.map(Json)
+}
+
+/// One line of a heartbeat, judged.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    /// The license's index; `None` for a lease the node does not hold.
+    pub(crate) held: Option<nodesys_core::ids::LicenseIndex>,
+    /// What becomes of it.
+    pub(crate) result: LineResult,
+}
+
+/// A heartbeat that passed every check, waiting for its group commit.
+pub(crate) struct Pending {
+    pub(crate) node_idx: u32,
+    pub(crate) signed: Signed<Heartbeat>,
+    pub(crate) challenge_minute: Minute,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) reply: oneshot::Sender<ApiResult<Receipt>>,
+}
+
+async fn accept(app: &AppState, signed: Signed<Heartbeat>) -> ApiResult<Receipt> {
+    let heartbeat = &signed.message;
+    check_lines(heartbeat)?;
+    let node = app.ingest.node(app, heartbeat.node_key).await?;
+    let now = app.clock.now();
+    node.check_authorised(now)?;
+    check_minute(heartbeat.minute, now)?;
+    let challenge_minute = app
+        .ingest
+        .challenge_minute(heartbeat.node_key, heartbeat.challenge, now.minute())
+        .ok_or_else(|| {
+            ApiError::stale_challenge(
+                "take the challenge of the last receipt, or ask POST /v1/sessions for one",
+            )
+        })?;
+    let heartbeat_hash = heartbeat.struct_hash();
+    match app.ingest.remembered(heartbeat, heartbeat_hash, now)? {
+        Remembered::Answered(receipt) => {
+            // Only who signed it gets the answer again.
+            verify(app, &signed)?;
+            return Ok(*receipt);
+        }
+        Remembered::New => {}
+    }
+    verify(app, &signed)?;
+    let lines = app.ingest.judge(app, heartbeat).await?;
+
+    let (reply, answer) = oneshot::channel();
+    let in_flight = app.ingest.begin(heartbeat.node_key, heartbeat.seq, heartbeat_hash, now)?;
+    let pending = Pending { node_idx: node.idx, signed, challenge_minute, lines, reply };
+    app.ingest
+        .queue
+        .try_send(pending)
+        .map_err(|_| ApiError::busy("too many heartbeats are waiting for the disk"))?;
+    let receipt = answer
+        .await
+        .map_err(|_| ApiError::busy("the backend is stopping; nothing was stored"))??;
+    in_flight.answered(&receipt);
+    Ok(receipt)
+}
+
+fn verify(app: &AppState, signed: &Signed<Heartbeat>) -> ApiResult<()> {
+    signed.verify(&app.domain, signed.message.node_key).map(|_| ()).map_err(ApiError::bad_signature)
+}
+
+fn check_lines(heartbeat: &Heartbeat) -> ApiResult<()> {
+    if heartbeat.leases.len() > MAX_LEASES {
+        return Err(ApiError::bad_request(format!("more than {MAX_LEASES} leases")));
+    }
+    let mut licenses: Vec<_> = heartbeat.leases.iter().map(|line| line.license).collect();
+    licenses.sort_unstable();
+    match licenses.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(ApiError::bad_request(format!("license {} stands twice", pair[0]))),
+        None => Ok(()),
+    }
+}
+
+/// The server's current minute, or the one before within [`LATE_MILLIS`] of its end.
+fn check_minute(minute: Minute, now: Timestamp) -> ApiResult<()> {
+    let current = now.minute();
+    let late = minute.next() == current && now.millis_since(current.start()) <= LATE_MILLIS;
+    if minute == current || late {
+        return Ok(());
+    }
+    Err(ApiError::wrong_minute(format!(
+        "the heartbeat is for minute {}, the server's is {}: count minutes from the last receipt's \
+         server time",
+        minute.0, current.0
+    )))
+}
+
+/// What a held lease's status earns, before the bound on `updating` is applied.
+const fn earned(status: Status) -> LineResult {
+    match status {
+        Status::Healthy | Status::Updating => LineResult::Credited,
+        Status::Starting | Status::Degraded | Status::Down => LineResult::NotHealthy,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_ends_five_seconds_late() {
+        let minute = Minute(29_453_760);
+        let at = |millis| check_minute(minute, minute.start().plus_millis(millis));
+        assert!(at(0).is_ok() && at(59_999).is_ok() && at(65_000).is_ok());
+        assert_eq!(at(65_001).unwrap_err().code(), "wrong_minute");
+        let before = Timestamp::from_millis(minute.start().millis() - 1);
+        assert_eq!(check_minute(minute, before).unwrap_err().code(), "wrong_minute");
+        assert_eq!(at(10 * 60_000).unwrap_err().code(), "wrong_minute");
+    }
+}

@@ -1,0 +1,287 @@
+//! The group commit: heartbeats that wait together are stored together, signed once, then answered.
+//!
+//! While one batch is on its way to the disk the next one gathers, so the batch size follows the
+//! load by itself. Batches are cut at minute borders. A batch is one INSERT that holds its day open
+//! (`FOR KEY SHARE`); a closed day takes nothing. State in memory changes only after the commit.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use nodesys_core::api::{LineResult, Receipt};
+use nodesys_core::merkle::MerkleTree;
+use nodesys_core::message::{Accepted, Message, ReceiptBatch, Signed, Status};
+use nodesys_core::time::{Minute, Timestamp};
+use roaring::RoaringBitmap;
+use sqlx::PgConnection;
+use tokio::sync::{Notify, mpsc};
+
+use super::fold::Added;
+use super::{Pending, evidence};
+use crate::app::{App, AppState};
+use crate::error::ApiError;
+use crate::lifecycle::Lifecycle;
+use crate::periodic::{self, Periodic};
+use crate::{lease, node, sql, uptime};
+
+/// Most heartbeats in one batch.
+const BATCH: usize = 2048;
+
+/// Registers this start of the backend as a writer, opens the days, starts the group commit and
+/// the minute's liveness record.
+pub(crate) async fn spawn_writer(lifecycle: &Lifecycle, app: AppState) -> anyhow::Result<()> {
+    let mut conn = app.pool.acquire().await?;
+    let now = app.clock.now();
+    let millis = sql::signed(now.millis())?;
+    let writer = sqlx::query_scalar!(
+        r#"insert into writer (started_at, alive_at) values ($1, $1) returning writer"#,
+        millis as _
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let mut alive = Alive { app: app.clone(), writer, since: now };
+    alive.tick().await?;
+    let minute = Duration::from_secs(60);
+    periodic::spawn(lifecycle, &app.clock, minute, Arc::new(Notify::new()), alive);
+
+    let receiver = app.ingest.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let receiver = receiver.context("the writer was started twice")?;
+    let stop = lifecycle.stop.clone();
+    let writer = Writer { app, writer, wseq: 0 };
+    lifecycle.spawn("heartbeat writer", async move {
+        tokio::select! {
+            () = writer.run(receiver) => {}
+            // Requests in flight were answered before the server let go of its last connection.
+            () = async { stop.cancelled().await; tokio::task::yield_now().await } => {}
+        }
+    });
+    Ok(())
+}
+
+struct Writer {
+    app: AppState,
+    writer: i32,
+    wseq: i64,
+}
+
+impl Writer {
+    async fn run(mut self, mut receiver: mpsc::Receiver<Pending>) {
+        let mut waiting = Vec::with_capacity(BATCH);
+        while receiver.recv_many(&mut waiting, BATCH).await > 0 {
+            let mut by_minute: BTreeMap<Minute, Vec<Pending>> = BTreeMap::new();
+            for pending in waiting.drain(..) {
+                by_minute.entry(pending.signed.message.minute).or_default().push(pending);
+            }
+            for (minute, batch) in by_minute {
+                self.store(minute, batch).await;
+            }
+        }
+    }
+
+    async fn store(&mut self, minute: Minute, mut batch: Vec<Pending>) {
+        self.bound_updating(minute, &mut batch);
+        let sealed = Sealed::new(&self.app, minute, &batch, self.app.clock.now());
+        // A number is never used twice, even when it is not known whether its batch was stored.
+        self.wseq += 1;
+        let stored = self.insert(&sealed, &evidence::encode(&batch)).await;
+        let refusal: fn() -> ApiError = match stored {
+            Ok(true) => {
+                self.app.ingest.with_fold_mut(|fold| fold.add(&sealed.added()));
+                metrics::counter!("heartbeat_batches_total").increment(1);
+                metrics::counter!("heartbeats_accepted_total").increment(batch.len() as u64);
+                for (pending, receipt) in batch.into_iter().zip(sealed.receipts) {
+                    // Who no longer waits has hung up; the minute is credited all the same.
+                    let _ = pending.reply.send(Ok(receipt));
+                }
+                return;
+            }
+            Ok(false) => || ApiError::day_closed("the heartbeat's day takes no more minutes"),
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    n = batch.len(),
+                    "a batch was not stored"
+                );
+                || ApiError::busy("the database did not store the heartbeat")
+            }
+        };
+        for pending in batch {
+            let _ = pending.reply.send(Err(refusal()));
+        }
+    }
+
+    /// Applies the bound on minutes credited while updating.
+    fn bound_updating(&self, minute: Minute, batch: &mut [Pending]) {
+        for pending in batch {
+            for (line, status) in pending.lines.iter_mut().zip(&pending.signed.message.leases) {
+                if let (Status::Updating, Some(license)) = (status.status, line.held)
+                    && !self
+                        .app
+                        .ingest
+                        .with_fold(|fold| fold.may_update(license, minute.day(), status.release))
+                {
+                    line.result = LineResult::UpdatingTooLong;
+                }
+            }
+        }
+    }
+
+    /// One statement, committed when it returns; false when the day is closed.
+    async fn insert(&self, sealed: &Sealed, body: &[u8]) -> anyhow::Result<bool> {
+        let day = i32::try_from(sealed.minute.day().0)?;
+        let minute = i16::try_from(sealed.minute.of_day())?;
+        let batch = &sealed.batch;
+        let done = sqlx::query!(
+            r#"with open_day as (
+                   select day from day where day = $1 and closed_at is null for key share
+               )
+               insert into heartbeat_batch
+                   (day, writer, wseq, minute, n, licenses, carried, body, server_time, root, signature)
+               select day, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 from open_day"#,
+            day,
+            self.writer,
+            self.wseq,
+            minute,
+            i32::try_from(sealed.receipts.len())?,
+            stored_bitmap(&sealed.licenses),
+            (!sealed.carried.is_empty()).then(|| stored_bitmap(&sealed.carried)),
+            body,
+            sql::signed(batch.message.server_time_millis)? as _,
+            batch.message.root.as_slice() as _,
+            batch.signature.as_bytes().as_slice(),
+        )
+        .execute(&self.app.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+/// A batch with its receipts made, not yet stored.
+struct Sealed {
+    minute: Minute,
+    batch: Signed<ReceiptBatch>,
+    receipts: Vec<Receipt>,
+    licenses: RoaringBitmap,
+    carried: RoaringBitmap,
+    updating: Vec<(u32, u64)>,
+}
+
+impl Sealed {
+    fn new(app: &App, minute: Minute, batch: &[Pending], now: Timestamp) -> Self {
+        let mut licenses = RoaringBitmap::new();
+        let mut carried = RoaringBitmap::new();
+        let mut updating = Vec::new();
+        for pending in batch {
+            for (line, status) in pending.lines.iter().zip(&pending.signed.message.leases) {
+                match (line.held, line.result) {
+                    (Some(license), LineResult::Credited) => {
+                        licenses.insert(license.0);
+                        if status.status == Status::Updating {
+                            updating.push((license.0, status.release));
+                        }
+                    }
+                    (Some(license), _) => {
+                        carried.insert(license.0);
+                    }
+                    (None, _) => {}
+                }
+            }
+        }
+        carried -= &licenses;
+
+        let accepted: Vec<Accepted> = batch.iter().map(|p| accepted(app, p, now)).collect();
+        let tree = MerkleTree::from_leaf_hashes(accepted.iter().map(Message::struct_hash));
+        let message = ReceiptBatch { minute, server_time_millis: now.millis(), root: tree.root() };
+        let batch_signed = Signed::new(message, &app.domain, &app.receipt_key);
+        let receipts = accepted
+            .into_iter()
+            .zip(batch)
+            .enumerate()
+            .map(|(i, (accepted, pending))| Receipt {
+                batch: batch_signed.clone(),
+                accepted,
+                path: tree.path(i).expect("there is a leaf for each heartbeat"),
+                results: pending.lines.iter().map(|line| line.result).collect(),
+            })
+            .collect();
+        Self { minute, batch: batch_signed, receipts, licenses, carried, updating }
+    }
+
+    fn added(&self) -> Added<'_> {
+        Added {
+            day: self.minute.day(),
+            minute_of_day: self.minute.of_day(),
+            licenses: &self.licenses,
+            carried: &self.carried,
+            server_time: Timestamp::from_millis(self.batch.message.server_time_millis),
+            updating: &self.updating,
+        }
+    }
+}
+
+fn accepted(app: &App, pending: &Pending, now: Timestamp) -> Accepted {
+    let heartbeat = &pending.signed.message;
+    let credited = pending
+        .lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line.result == LineResult::Credited)
+        .fold(0u64, |bits, (i, _)| bits | 1 << i);
+    Accepted {
+        node_key: heartbeat.node_key,
+        seq: heartbeat.seq,
+        heartbeat_hash: heartbeat.struct_hash(),
+        credited,
+        next_challenge: app.ingest.challenge(heartbeat.node_key, now.minute()),
+    }
+}
+
+fn stored_bitmap(bitmap: &RoaringBitmap) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(bitmap.serialized_size());
+    bitmap.serialize_into(&mut bytes).expect("writing to a Vec cannot fail");
+    bytes
+}
+
+/// Each minute: records that this writer lives, opens today and tomorrow, takes in what other
+/// replicas have done.
+struct Alive {
+    app: AppState,
+    writer: i32,
+    since: Timestamp,
+}
+
+impl Periodic for Alive {
+    const NAME: &'static str = "alive";
+
+    async fn tick(&mut self) -> anyhow::Result<()> {
+        let now = self.app.clock.now();
+        let mut conn = self.app.pool.acquire().await?;
+        for day in [now.day(), now.day().next()] {
+            uptime::open_day(&mut conn, day).await?;
+        }
+        record_alive(&mut conn, self.writer, now).await?;
+        self.app.ingest.follow(&mut conn, Some(self.writer), now).await?;
+        // A minute's overlap, since other replicas' clocks differ from ours.
+        let since = Timestamp::from_millis(self.since.millis().saturating_sub(60_000));
+        for (license, fence) in lease::ended_since(&mut conn, since).await? {
+            self.app.ingest.lease_ended(license, fence);
+        }
+        for node_key in node::changed_since(&mut conn, since).await? {
+            self.app.ingest.forget_node(node_key);
+        }
+        self.since = now;
+        Ok(())
+    }
+}
+
+async fn record_alive(conn: &mut PgConnection, writer: i32, now: Timestamp) -> anyhow::Result<()> {
+    sqlx::query!(
+        "update writer set alive_at = greatest(alive_at, $2) where writer = $1",
+        writer,
+        sql::signed(now.millis())? as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

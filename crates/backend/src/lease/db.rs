@@ -1,0 +1,393 @@
+//! Rows of `lease` and `standby`.
+
+use nodesys_core::api::{LeaseState, LeaseView};
+use nodesys_core::ids::{Fence, LicenseIndex, Name};
+use nodesys_core::license::LicenseId;
+use nodesys_core::time::Timestamp;
+use nodesys_core::{Address, B256};
+use sqlx::PgConnection;
+
+use super::fence;
+use crate::app::App;
+use crate::heartbeat::LeaseEntry;
+use crate::license::LicenseRow;
+use crate::sql;
+
+/// Advisory lock of the expiry task.
+const EXPIRY_LOCK: i64 = 0x6e73_0001;
+
+/// Why a lease ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum EndReason {
+    Expired,
+    NotEntitled,
+    Revoked,
+}
+
+impl EndReason {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::NotEntitled => "not_entitled",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// A lease row with its node's key.
+#[derive(Debug, Clone)]
+pub(crate) struct LeaseRow {
+    pub(crate) fence: Fence,
+    pub(crate) node_key: Address,
+    pub(crate) operator: Address,
+    granted: Timestamp,
+    ended: bool,
+}
+
+impl LeaseRow {
+    pub(crate) const fn active(&self) -> bool {
+        !self.ended
+    }
+
+    pub(crate) fn view(&self, license: &LicenseRow) -> LeaseView {
+        LeaseView {
+            license: license.id,
+            license_hash: license.hash,
+            index: license.idx,
+            project: license.project,
+            workload: license.workload.clone(),
+            node_key: self.node_key,
+            state: if self.ended { LeaseState::Ended } else { LeaseState::Active },
+            fence: self.fence,
+            granted_millis: self.granted.millis(),
+        }
+    }
+}
+
+fn index(idx: i32) -> anyhow::Result<LicenseIndex> {
+    Ok(LicenseIndex(u32::try_from(idx)?))
+}
+
+fn column(index: LicenseIndex) -> anyhow::Result<i32> {
+    Ok(i32::try_from(index.0)?)
+}
+
+/// Serialises everything that happens to one license's leases.
+pub(super) async fn lock_license(
+    conn: &mut PgConnection,
+    license: LicenseIndex,
+) -> anyhow::Result<()> {
+    sqlx::query!("select idx from license where idx = $1 for update", column(license)?)
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
+/// Takes a request's nonce; false when a higher one was taken. The same one again is a repeat.
+pub(super) async fn take_nonce(
+    conn: &mut PgConnection,
+    node: i32,
+    nonce: u64,
+) -> anyhow::Result<bool> {
+    let nonce = sql::signed(nonce)?;
+    let done = sqlx::query!(
+        "update node set lease_nonce = $2 where idx = $1 and lease_nonce <= $2",
+        node,
+        nonce
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The lease with the highest fence.
+pub(super) async fn newest(
+    conn: &mut PgConnection,
+    license: LicenseIndex,
+) -> anyhow::Result<Option<LeaseRow>> {
+    let row = sqlx::query!(
+        r#"select l.fence as "fence!", n.node_key::bytea as "node_key!",
+                  l.operator::bytea as "operator!", l.granted_at::bigint as "granted_at!",
+                  l.ended_at is not null as "ended!"
+           from lease l join node n on n.idx = l.node_idx
+           where l.license_idx = $1 order by l.fence desc limit 1"#,
+        column(license)?
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(LeaseRow {
+            fence: fence(row.fence)?,
+            node_key: sql::address(&row.node_key)?,
+            operator: sql::address(&row.operator)?,
+            granted: Timestamp::from_millis(sql::unsigned(row.granted_at)?),
+            ended: row.ended,
+        })
+    })
+    .transpose()
+}
+
+/// Another license of the same workload that the node runs.
+pub(super) async fn same_workload(
+    conn: &mut PgConnection,
+    node: i32,
+    license: &LicenseRow,
+) -> anyhow::Result<Option<LicenseIndex>> {
+    let found = sqlx::query_scalar!(
+        r#"select o.idx as "idx!" from lease l join license o on o.idx = l.license_idx
+           where l.node_idx = $1 and l.ended_at is null and o.collection = $2 and o.idx <> $3"#,
+        node,
+        license.id.collection.as_slice() as _,
+        column(license.idx)?
+    )
+    .fetch_optional(conn)
+    .await?;
+    found.map(index).transpose()
+}
+
+pub(super) async fn insert(
+    conn: &mut PgConnection,
+    license: &LicenseRow,
+    node: i32,
+    operator: Address,
+    fence: Fence,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let (idx, now) = (column(license.idx)?, sql::signed(now.millis())?);
+    sqlx::query!(
+        "insert into lease (license_idx, fence, node_idx, operator, granted_at)
+         values ($1, $2, $3, $4, $5)",
+        idx,
+        sql::signed(fence.get())?,
+        node,
+        operator.as_slice() as _,
+        now as _
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "update license set first_leased = $2 where idx = $1 and first_leased is null",
+        idx,
+        now as _
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("delete from standby where license_idx = $1 and node_idx = $2", idx, node)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn stand_by(
+    conn: &mut PgConnection,
+    license: LicenseIndex,
+    node: i32,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "insert into standby (license_idx, node_idx, requested_at) values ($1, $2, $3)
+         on conflict do nothing",
+        column(license)?,
+        node,
+        sql::signed(now.millis())? as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends one lease, if it is still active. Afterwards tell `Ingest::lease_ended`.
+pub(crate) async fn end(
+    conn: &mut PgConnection,
+    license: LicenseIndex,
+    fence: Fence,
+    reason: EndReason,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "update lease set ended_at = $3, end_reason = $4
+         where license_idx = $1 and fence = $2 and ended_at is null",
+        column(license)?,
+        sql::signed(fence.get())?,
+        sql::signed(now.millis())? as _,
+        reason.as_str()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends all leases of a node whose authorisation is over.
+pub(crate) async fn end_all_of_node(
+    app: &App,
+    conn: &mut PgConnection,
+    node: i32,
+    now: Timestamp,
+) -> anyhow::Result<Vec<(LicenseIndex, Fence)>> {
+    let rows = sqlx::query!(
+        r#"update lease set ended_at = $2, end_reason = $3 where node_idx = $1 and ended_at is null
+           returning license_idx as "license_idx!", fence as "fence!""#,
+        node,
+        sql::signed(now.millis())? as _,
+        EndReason::Revoked.as_str()
+    )
+    .fetch_all(conn)
+    .await?;
+    let ended = rows
+        .iter()
+        .map(|row| Ok((index(row.license_idx)?, fence(row.fence)?)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    // Taken out before the commit: a heartbeat in between reads the row, which still stands.
+    for (license, fence) in &ended {
+        app.ingest.lease_ended(*license, *fence);
+    }
+    Ok(ended)
+}
+
+/// All active leases, by license hash.
+pub(crate) async fn all_active(conn: &mut PgConnection) -> anyhow::Result<Vec<(B256, LeaseEntry)>> {
+    let rows = sqlx::query!(
+        r#"select o.license_hash::bytea as "hash!", o.idx as "idx!", l.fence as "fence!",
+                  n.node_key::bytea as "node_key!"
+           from lease l join license o on o.idx = l.license_idx join node n on n.idx = l.node_idx
+           where l.ended_at is null"#
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let entry = LeaseEntry {
+                license: index(row.idx)?,
+                node_key: sql::address(&row.node_key)?,
+                fence: fence(row.fence)?,
+            };
+            Ok((sql::hash(&row.hash)?, entry))
+        })
+        .collect()
+}
+
+/// The active lease of a license.
+pub(crate) async fn active_by_hash(
+    conn: &mut PgConnection,
+    hash: B256,
+) -> anyhow::Result<Option<LeaseEntry>> {
+    let row = sqlx::query!(
+        r#"select o.idx as "idx!", l.fence as "fence!", n.node_key::bytea as "node_key!"
+           from lease l join license o on o.idx = l.license_idx join node n on n.idx = l.node_idx
+           where o.license_hash = $1 and l.ended_at is null"#,
+        hash.as_slice() as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(LeaseEntry {
+            license: index(row.idx)?,
+            node_key: sql::address(&row.node_key)?,
+            fence: fence(row.fence)?,
+        })
+    })
+    .transpose()
+}
+
+/// Leases that ended since a moment, by any replica.
+pub(crate) async fn ended_since(
+    conn: &mut PgConnection,
+    since: Timestamp,
+) -> anyhow::Result<Vec<(LicenseIndex, Fence)>> {
+    let rows = sqlx::query!(
+        r#"select license_idx as "license_idx!", fence as "fence!" from lease
+           where ended_at is not null and ended_at >= $1"#,
+        sql::signed(since.millis())? as _
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok((index(row.license_idx)?, fence(row.fence)?))).collect()
+}
+
+/// Active leases granted before a moment.
+pub(super) async fn active_before(
+    conn: &mut PgConnection,
+    before: Timestamp,
+) -> anyhow::Result<Vec<(LicenseIndex, Fence)>> {
+    let rows = sqlx::query!(
+        r#"select license_idx as "license_idx!", fence as "fence!" from lease
+           where ended_at is null and granted_at < $1"#,
+        sql::signed(before.millis())? as _
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok((index(row.license_idx)?, fence(row.fence)?))).collect()
+}
+
+/// One replica expires leases at a time.
+pub(super) async fn lock_expiry(conn: &mut PgConnection) -> anyhow::Result<bool> {
+    let locked =
+        sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "locked!""#, EXPIRY_LOCK)
+            .fetch_one(conn)
+            .await?;
+    Ok(locked)
+}
+
+/// When writers were alive, of those that lived at or after a moment.
+pub(super) async fn alive_intervals(
+    conn: &mut PgConnection,
+    since: Timestamp,
+) -> anyhow::Result<Vec<(Timestamp, Timestamp)>> {
+    let since = sql::signed(since.millis().saturating_sub(super::ALIVE_GAP_MILLIS))?;
+    let rows = sqlx::query!(
+        r#"select started_at::bigint as "started_at!", alive_at::bigint as "alive_at!" from writer
+           where alive_at::bigint >= $1"#,
+        since
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let at = |millis| sql::unsigned(millis).map(Timestamp::from_millis);
+            Ok((at(row.started_at)?, at(row.alive_at)?))
+        })
+        .collect()
+}
+
+/// Leases a node holds, and those it waits for.
+pub(crate) async fn of_node(
+    conn: &mut PgConnection,
+    node: i32,
+    chain_id: u64,
+) -> anyhow::Result<Vec<LeaseView>> {
+    let rows = sqlx::query!(
+        r#"select o.idx as "idx!", o.collection::bytea as "collection!", o.token_id::bytea as "token_id!",
+                  o.license_hash::bytea as "hash!", c.project::bytea as "project!",
+                  c.workload as "workload!", l.fence as "fence!", l.granted_at::bigint as "granted_at!",
+                  l.node_idx = $1 as "held!", n.node_key::bytea as "node_key!"
+           from lease l
+           join license o on o.idx = l.license_idx
+           join collection c on c.collection = o.collection
+           join node n on n.idx = $1
+           where l.ended_at is null and (l.node_idx = $1 or exists (
+               select from standby s where s.license_idx = l.license_idx and s.node_idx = $1))
+           order by o.idx"#,
+        node
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(LeaseView {
+                license: LicenseId {
+                    chain_id,
+                    collection: sql::address(&row.collection)?,
+                    token_id: sql::uint256(&row.token_id)?,
+                },
+                license_hash: sql::hash(&row.hash)?,
+                index: index(row.idx)?,
+                project: sql::address(&row.project)?,
+                workload: row.workload.parse::<Name>()?,
+                node_key: sql::address(&row.node_key)?,
+                state: if row.held { LeaseState::Active } else { LeaseState::Standby },
+                fence: fence(row.fence)?,
+                granted_millis: sql::unsigned(row.granted_at)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,57 @@
+//! One lifecycle: a token that asks everything to stop, a tracker that knows when it has.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long tasks get to end by themselves.
+const SOFT_STOP: Duration = Duration::from_secs(20);
+
+/// Cancellation and the tasks that heed it.
+#[derive(Clone, Default)]
+pub(crate) struct Lifecycle {
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Lifecycle {
+    /// Cancels on SIGTERM or SIGINT; a second signal ends the process at once.
+    pub(crate) fn stop_on_signals(&self) -> anyhow::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut term = signal(SignalKind::terminate())?;
+        let mut int = signal(SignalKind::interrupt())?;
+        let stop = self.stop.clone();
+        tokio::spawn(async move {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            tracing::info!("stopping: no new requests, finishing what was begun");
+            stop.cancel();
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            tracing::warn!("second signal: ending at once");
+            std::process::exit(130);
+        });
+        Ok(())
+    }
+
+    /// Runs a task to its end. A panic in it stops the whole program: a half-alive backend is
+    /// worse than one that restarts.
+    pub(crate) fn spawn(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = tokio::spawn(task).await {
+                tracing::error!(name, %error, "a task panicked; the program stops");
+                stop.cancel();
+            }
+        });
+    }
+
+    /// Waits for all tasks, at most [`SOFT_STOP`]; true when they all ended.
+    pub(crate) async fn finish(&self) -> bool {
+        self.tasks.close();
+        tokio::time::timeout(SOFT_STOP, self.tasks.wait()).await.is_ok()
+    }
+}

@@ -1,0 +1,172 @@
+//! The poster: one key, one row after the other, each step from [`super::outbox::next_step`].
+
+use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy::eips::eip2718::Encodable2718;
+use alloy::network::TransactionBuilder;
+use alloy::primitives::{Signature as RawSignature, TxKind};
+use alloy::providers::Provider as _;
+use alloy::rpc::types::TransactionRequest;
+use anyhow::Context;
+use nodesys_contracts::project as chain;
+use nodesys_core::signature::SigningKey;
+use sqlx::PgConnection;
+use sqlx::pool::PoolConnection;
+
+use super::outbox::{self, ChainFacts, OutboxRow, SignedTx, Step, next_step};
+use crate::app::AppState;
+use crate::periodic::Periodic;
+
+/// Advisory lock of the poster: a session lock, since a run spans several transactions.
+const LOCK: i64 = 0x6e73_0003;
+
+/// Each minute and at each accepted commit: moves every open row one step on.
+pub(crate) struct Poster {
+    app: AppState,
+    key: SigningKey,
+}
+
+impl Poster {
+    pub(crate) const fn new(app: AppState, key: SigningKey) -> Self {
+        Self { app, key }
+    }
+}
+
+impl Periodic for Poster {
+    const NAME: &'static str = "poster";
+
+    async fn tick(&mut self) -> anyhow::Result<()> {
+        let mut conn = self.app.pool.acquire().await?;
+        let locked = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "locked!""#, LOCK)
+            .fetch_one(&mut *conn)
+            .await?;
+        if !locked {
+            return Ok(());
+        }
+        let result = self.run(&mut conn).await;
+        unlock(conn).await;
+        result
+    }
+}
+
+/// Lets another replica post. A connection that cannot unlock is closed, which unlocks as well.
+async fn unlock(mut conn: PoolConnection<sqlx::Postgres>) {
+    let unlocked =
+        sqlx::query_scalar!("select pg_advisory_unlock($1)", LOCK).fetch_one(&mut *conn).await;
+    if unlocked.is_err() {
+        // The lock goes with the connection; how the close went changes nothing.
+        let _ = conn.close().await;
+    }
+}
+
+impl Poster {
+    async fn run(&self, conn: &mut PgConnection) -> anyhow::Result<()> {
+        for row in outbox::open(conn).await? {
+            let step = next_step(&row, &self.facts(&row).await?);
+            match self.act(conn, &row, step).await {
+                Ok(()) => {}
+                Err(error) => {
+                    outbox::tried(conn, row.id, Some(&format!("{error:#}"))).await?;
+                    // Later rows of the project build on this one.
+                    return Err(error.context(format!("posting commit {}", row.commit_hash)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn facts(&self, row: &OutboxRow) -> anyhow::Result<ChainFacts> {
+        let provider = &self.app.chain;
+        let from = self.app.first_block;
+        let posted = chain::posted_at(provider, row.to, row.commit_hash, from).await?;
+        let receipt = match &row.signed {
+            Some(signed) => provider.rpc().get_transaction_receipt(signed.hash).await?,
+            None => None,
+        };
+        Ok(ChainFacts {
+            posted_in: posted.map(|posted| posted.block_number),
+            final_block: provider.finalized_block(self.app.final_depth).await?.number,
+            receipt: receipt.map(|receipt| receipt.status()),
+            next_nonce: provider.rpc().get_transaction_count(self.key.address()).await?,
+        })
+    }
+
+    async fn act(
+        &self,
+        conn: &mut PgConnection,
+        row: &OutboxRow,
+        step: Step,
+    ) -> anyhow::Result<()> {
+        match step {
+            Step::Wait => Ok(()),
+            Step::Done(block) => {
+                metrics::counter!("roots_posted_total").increment(1);
+                tracing::info!(commit = %row.commit_hash, block, "posted");
+                outbox::done(conn, row.id, block).await
+            }
+            Step::Discard => outbox::clear_signed(conn, row.id).await,
+            Step::Send => {
+                let signed = row.signed.as_ref().context("a row to send has no signed bytes")?;
+                self.send(conn, row, signed).await
+            }
+            Step::Sign => {
+                let nonce = self.app.chain.rpc().get_transaction_count(self.key.address()).await?;
+                let signed = self.sign(row, nonce, 1).await?;
+                outbox::set_signed(conn, row.id, &signed, self.app.clock.now().millis()).await?;
+                self.send(conn, row, &signed).await
+            }
+            Step::Replace => {
+                let old = row.signed.as_ref().context("a row to replace has no signed bytes")?;
+                let signed = self.sign(row, old.nonce, 2).await?;
+                outbox::set_signed(conn, row.id, &signed, self.app.clock.now().millis()).await?;
+                self.send(conn, row, &signed).await
+            }
+        }
+    }
+
+    /// Signs the call at `fee_factor` times the present fees. Estimating it first shows what the
+    /// contract would say, before anything is spent.
+    async fn sign(
+        &self,
+        row: &OutboxRow,
+        nonce: u64,
+        fee_factor: u128,
+    ) -> anyhow::Result<SignedTx> {
+        let rpc = self.app.chain.rpc();
+        let request = TransactionRequest::default()
+            .with_from(self.key.address())
+            .with_to(row.to)
+            .with_input(row.calldata.clone());
+        let gas = rpc.estimate_gas(request).await.context("the contract refuses the post")?;
+        let fees = rpc.estimate_eip1559_fees().await?;
+        let transaction = TxEip1559 {
+            chain_id: self.app.domain.chain_id(),
+            nonce,
+            gas_limit: gas.saturating_mul(5) / 4,
+            max_fee_per_gas: fees.max_fee_per_gas.saturating_mul(fee_factor),
+            max_priority_fee_per_gas: fees.max_priority_fee_per_gas.saturating_mul(fee_factor),
+            to: TxKind::Call(row.to),
+            input: row.calldata.clone().into(),
+            ..TxEip1559::default()
+        };
+        let signature = self.key.sign(transaction.signature_hash());
+        let signature = RawSignature::from_raw(signature.as_bytes())?;
+        let envelope = TxEnvelope::from(transaction.into_signed(signature));
+        Ok(SignedTx { nonce, hash: *envelope.tx_hash(), raw: envelope.encoded_2718() })
+    }
+
+    async fn send(
+        &self,
+        conn: &mut PgConnection,
+        row: &OutboxRow,
+        signed: &SignedTx,
+    ) -> anyhow::Result<()> {
+        let sent = self.app.chain.rpc().send_raw_transaction(&signed.raw).await;
+        let problem = match sent {
+            Ok(_) => None,
+            // A node that has it already says so in words of its own; the receipt tells the truth.
+            Err(error) => Some(error.to_string()),
+        };
+        tracing::info!(commit = %row.commit_hash, transaction = %signed.hash, problem, "sent a post");
+        outbox::tried(conn, row.id, problem.as_deref()).await
+    }
+}

@@ -1,0 +1,137 @@
+//! Routes of the uptime stage: days, closed files, and one license's day as it stands.
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Json, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use nodesys_core::Address;
+use nodesys_core::api::{DayView, LicenseDay};
+use nodesys_core::files::{UptimeRow, parse_file};
+use nodesys_core::license::LicenseId;
+use nodesys_core::time::{MINUTES_PER_DAY, UtcDay};
+use nodesys_core::uptime::ClosedUptime;
+
+use super::{closed, closed_day, expected_from};
+use crate::app::{App, AppState};
+use crate::error::{ApiError, ApiResult};
+use crate::license::{self, TokenId};
+use crate::project::{self, ProjectRef};
+
+/// The stage's routes, below `/v1`.
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/days/{day}", get(show_day))
+        .route("/uptime/{project}/{day}", get(file))
+        .route("/uptime/{project}/{day}/closed", get(attestation))
+        .route("/licenses/{collection}/{token_id}/uptime/{day}", get(license_day))
+}
+
+/// Whether a day is closed, and the backend's word for it.
+#[utoipa::path(get, path = "/v1/days/{day}", tag = "uptime",
+    params(("day" = String, Path)), responses((status = 200, body = DayView)))]
+pub(crate) async fn show_day(
+    State(app): State<AppState>,
+    path: Result<Path<UtcDay>, PathRejection>,
+) -> ApiResult<Json<DayView>> {
+    let Path(day) = path?;
+    let mut conn = app.pool.acquire().await?;
+    let closed = closed_day(&mut conn, day).await?;
+    let excused = closed.as_ref().map(|closed| closed.excused);
+    Ok(Json(DayView { day, closed: closed.map(|closed| closed.closed), excused }))
+}
+
+/// A project's `uptime.csv` of a closed day.
+#[utoipa::path(get, path = "/v1/uptime/{project}/{day}", tag = "uptime",
+    params(("project" = String, Path), ("day" = String, Path)),
+    responses((status = 200, content_type = "text/csv", body = String)))]
+pub(crate) async fn file(
+    State(app): State<AppState>,
+    path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let Path((project, day)) = path?;
+    let (csv, uptime) = find(&app, &project, day).await?;
+    let etag = format!("\"{}\"", uptime.uptime_csv);
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|given| given.as_bytes() == etag.as_bytes()) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    Ok(([(header::CONTENT_TYPE, "text/csv".to_owned()), (header::ETAG, etag)], csv).into_response())
+}
+
+/// How that file belongs to the signed day.
+#[utoipa::path(get, path = "/v1/uptime/{project}/{day}/closed", tag = "uptime",
+    params(("project" = String, Path), ("day" = String, Path)),
+    responses((status = 200, body = ClosedUptime)))]
+pub(crate) async fn attestation(
+    State(app): State<AppState>,
+    path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
+) -> ApiResult<Json<ClosedUptime>> {
+    let Path((project, day)) = path?;
+    let (_, uptime) = find(&app, &project, day).await?;
+    Ok(Json(uptime))
+}
+
+async fn find(app: &App, project: &ProjectRef, day: UtcDay) -> ApiResult<(Vec<u8>, ClosedUptime)> {
+    let mut conn = app.pool.acquire().await?;
+    let project = project::resolve(&mut conn, project).await?;
+    if closed_day(&mut conn, day).await?.is_none() {
+        return Err(ApiError::day_open(format!("{day} closes 5 minutes after its end, UTC")));
+    }
+    closed(&mut conn, project.project, day)
+        .await?
+        .ok_or_else(|| ApiError::not_found(format!("{} did not exist on {day}", project.name)))
+}
+
+/// One license's minutes of a day, open or closed.
+#[utoipa::path(get, path = "/v1/licenses/{collection}/{token_id}/uptime/{day}", tag = "uptime",
+    params(("collection" = String, Path), ("token_id" = String, Path), ("day" = String, Path)),
+    responses((status = 200, body = LicenseDay)))]
+pub(crate) async fn license_day(
+    State(app): State<AppState>,
+    path: Result<Path<(Address, TokenId, UtcDay)>, PathRejection>,
+) -> ApiResult<Json<LicenseDay>> {
+    let Path((collection, token, day)) = path?;
+    let chain_id = app.domain.chain_id();
+    let license = LicenseId { chain_id, collection, token_id: token.0 };
+    day_of(&app, &license, day).await.map(Json)
+}
+
+async fn day_of(app: &App, id: &LicenseId, day: UtcDay) -> ApiResult<LicenseDay> {
+    let mut conn = app.pool.acquire().await?;
+    let license = license::by_hash(&mut conn, id.hash())
+        .await?
+        .ok_or_else(|| ApiError::unknown_license(format!("no license {id} is known")))?;
+    if let Some((csv, _)) = closed(&mut conn, license.project, day).await? {
+        let rows: Vec<UptimeRow> = parse_file(&csv).map_err(anyhow::Error::from)?;
+        let row = rows
+            .iter()
+            .find(|row| row.license == license.idx)
+            .ok_or_else(|| ApiError::not_leased(format!("on or before {day}")))?;
+        return Ok(LicenseDay {
+            license: license.id,
+            day,
+            closed: true,
+            minutes: row.minutes,
+            expected: row.expected,
+            bitmap: row.bitmap,
+        });
+    }
+    let first = license
+        .first_leased
+        .ok_or_else(|| ApiError::not_leased(format!("license {}", license.id)))?;
+    let bitmap = app.ingest.with_fold(|fold| fold.bitmap(day, license.idx));
+    let now = app.clock.now();
+    // Of the present day, what has passed; of a day that waits for its close, all of it.
+    let passed = if day == now.day() { now.minute().of_day() + 1 } else { MINUTES_PER_DAY };
+    let from = expected_from(day, first);
+    Ok(LicenseDay {
+        license: license.id,
+        day,
+        closed: false,
+        minutes: bitmap.count(),
+        expected: passed.saturating_sub(from),
+        bitmap,
+    })
+}

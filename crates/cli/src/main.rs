@@ -1,0 +1,3 @@
+//! nodesys: the command line of operators, users and auditors
+
+fn main() {}

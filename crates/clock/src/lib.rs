@@ -1,0 +1,191 @@
+//! The clock: the one place in the workspace that reads time and sleeps.
+//!
+//! A program takes a [`Clock`] and never asks the system. In production it is the system's clock.
+//! The demo and the tests run every program on one *stepped* clock ([`ClockServer`]): time stands
+//! still until every loop of every program sleeps, then jumps to the next moment any of them waits
+//! for, so a UTC day is as short as the machine allows and the same each run.
+//!
+//! A loop sleeps on its own [`Sleeper`]. While a sleeper is awake the stepped clock stands still;
+//! a one-shot command reads the time as an [`Clock::observer`] and never holds it. A program that dies lets go,
+//! since its connection closes.
+
+mod server;
+mod stepped;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nodesys_core::time::Timestamp;
+
+pub use server::ClockServer;
+use stepped::Stepped;
+
+/// The only chain on which a stepped clock is accepted: anvil's and Hardhat's development chain.
+pub const DEVELOPMENT_CHAIN_ID: u64 = 31_337;
+
+/// Why a clock cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ClockError {
+    /// A stepped clock outside the development chain.
+    #[error(
+        "--clock is for the development chain {DEVELOPMENT_CHAIN_ID} only, but the RPC is on chain {0}"
+    )]
+    NotDevelopment(u64),
+    /// The clock's server does not answer.
+    #[error("the stepped clock at {addr} does not answer: {source}")]
+    Unreachable {
+        /// Where it should be.
+        addr: SocketAddr,
+        /// What the connection said.
+        source: std::io::Error,
+    },
+    /// A program kept the clock standing for too long.
+    #[error("the clock stands at {now}: waited {waited_secs} s for {who}")]
+    Held {
+        /// The clock's time.
+        now: Timestamp,
+        /// Real seconds waited.
+        waited_secs: u64,
+        /// The programs that are awake.
+        who: String,
+    },
+    /// What was to be done at each step failed.
+    #[error("the step to {now} failed: {problem}")]
+    Step {
+        /// The time stepped to.
+        now: Timestamp,
+        /// What went wrong.
+        problem: String,
+    },
+}
+
+/// A source of time; cheap to clone.
+#[derive(Clone)]
+pub struct Clock(Source);
+
+#[derive(Clone)]
+enum Source {
+    System { started: std::time::Instant },
+    Stepped(Arc<Stepped>),
+}
+
+impl Clock {
+    /// The system's clock.
+    #[expect(clippy::disallowed_methods, reason = "the clock module")]
+    pub fn system() -> Self {
+        Self(Source::System { started: std::time::Instant::now() })
+    }
+
+    /// Follows a stepped clock, which stands still from now until this program's first sleeper
+    /// sleeps. `name` tells the server's errors who holds it.
+    pub async fn stepped(addr: SocketAddr, name: &str) -> Result<Self, ClockError> {
+        Self::connect(addr, name, true).await
+    }
+
+    /// Reads a stepped clock without ever holding it: for one-shot commands.
+    pub async fn observer(addr: SocketAddr, name: &str) -> Result<Self, ClockError> {
+        Self::connect(addr, name, false).await
+    }
+
+    async fn connect(addr: SocketAddr, name: &str, holds: bool) -> Result<Self, ClockError> {
+        let stepped = Stepped::connect(addr, name, holds)
+            .await
+            .map_err(|source| ClockError::Unreachable { addr, source })?;
+        Ok(Self(Source::Stepped(stepped)))
+    }
+
+    /// The clock a program was told to use: the system's, or with `--clock ADDR` a stepped one,
+    /// which is refused unless the chain is [`DEVELOPMENT_CHAIN_ID`].
+    pub async fn from_flag(
+        addr: Option<SocketAddr>,
+        chain_id: u64,
+        name: &str,
+    ) -> Result<Self, ClockError> {
+        match addr {
+            None => Ok(Self::system()),
+            Some(_) if chain_id != DEVELOPMENT_CHAIN_ID => {
+                Err(ClockError::NotDevelopment(chain_id))
+            }
+            Some(addr) => Self::stepped(addr, name).await,
+        }
+    }
+
+    /// Now.
+    #[expect(clippy::disallowed_methods, reason = "the clock module")]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::System { .. } => {
+                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                let millis = since.map_or(0, |since| since.as_millis());
+                Timestamp::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+            }
+            Source::Stepped(stepped) => stepped.now(),
+        }
+    }
+
+    /// Milliseconds on a clock that nobody sets back: for measuring how much time has passed.
+    #[expect(clippy::disallowed_methods, reason = "the clock module")]
+    pub fn monotonic_millis(&self) -> u64 {
+        match &self.0 {
+            Source::System { started } => {
+                let elapsed = std::time::Instant::now().duration_since(*started);
+                u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+            }
+            Source::Stepped(stepped) => stepped.now().millis(),
+        }
+    }
+
+    /// A loop's own place to sleep. Make it before the program reports ready: from here on a
+    /// stepped clock waits for the loop.
+    pub fn sleeper(&self) -> Sleeper {
+        let id = match &self.0 {
+            Source::System { .. } => 0,
+            Source::Stepped(stepped) => stepped.add_sleeper(),
+        };
+        Sleeper { clock: self.clone(), id }
+    }
+}
+
+/// One loop's sleep. Awake, it keeps a stepped clock standing.
+pub struct Sleeper {
+    clock: Clock,
+    id: u64,
+}
+
+impl Sleeper {
+    /// Sleeps until `wake`; returns at once when that has passed. May be dropped midway, as in a
+    /// `select!` with something that wakes the loop early.
+    #[expect(clippy::disallowed_methods, reason = "the clock module")]
+    pub async fn sleep_until(&mut self, wake: Timestamp) {
+        match &self.clock.0 {
+            Source::System { .. } => {
+                let millis = wake.millis_since(self.clock.now());
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+            }
+            Source::Stepped(stepped) => stepped.sleep_until(self.id, wake).await,
+        }
+    }
+
+    /// Sleeps for a while.
+    pub async fn sleep(&mut self, duration: Duration) {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.sleep_until(self.clock.now().plus_millis(millis)).await;
+    }
+
+    /// The clock it sleeps by.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        if let Source::Stepped(stepped) = &self.clock.0 {
+            stepped.remove_sleeper(self.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! The stepped clock itself: stands still while a program is awake, then jumps.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nodesys_core::time::Timestamp;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, Notify, mpsc};
+
+use crate::ClockError;
+use crate::stepped::{Hello, Now, Report, line};
+
+/// A stepped clock, listening on a free loopback port.
+pub struct ClockServer {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    /// How long, in real time, a program may keep the clock standing.
+    patience: Duration,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+struct State {
+    now: Timestamp,
+    next_id: u64,
+    clients: BTreeMap<u64, Client>,
+}
+
+struct Client {
+    name: String,
+    until: Option<Timestamp>,
+    lines: mpsc::UnboundedSender<Vec<u8>>,
+}
+
+impl State {
+    fn awake(&self) -> impl Iterator<Item = &Client> {
+        self.clients.values().filter(|client| client.until.is_some_and(|until| until <= self.now))
+    }
+}
+
+impl ClockServer {
+    /// Starts a clock that stands at `start`.
+    pub async fn start(start: Timestamp, patience: Duration) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let addr = listener.local_addr()?;
+        let state = State { now: start, next_id: 0, clients: BTreeMap::new() };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() });
+        let accepting = tokio::spawn(accept(listener, shared.clone()));
+        Ok(Self { addr, shared, patience, accepting })
+    }
+
+    /// What programs are given as `--clock`.
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The clock's time.
+    pub async fn now(&self) -> Timestamp {
+        self.shared.state.lock().await.now
+    }
+
+    /// Waits until every program sleeps past the clock's time.
+    pub async fn settle(&self) -> Result<(), ClockError> {
+        let all_asleep = async {
+            loop {
+                let changed = self.shared.changed.notified();
+                if self.shared.state.lock().await.awake().next().is_none() {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        if tokio::time::timeout(self.patience, all_asleep).await.is_ok() {
+            return Ok(());
+        }
+        let state = self.shared.state.lock().await;
+        let who: Vec<&str> = state.awake().map(|client| client.name.as_str()).collect();
+        Err(ClockError::Held {
+            now: state.now,
+            waited_secs: self.patience.as_secs(),
+            who: who.join(", "),
+        })
+    }
+
+    /// Moves time on to `target`, through every moment a program waits for and every whole minute
+    /// between. `on_minute` runs at each whole minute before the programs see it, and again must
+    /// succeed; it moves the chain's time.
+    pub async fn run_until<E: std::fmt::Display>(
+        &self,
+        target: Timestamp,
+        mut on_minute: impl AsyncFnMut(Timestamp) -> Result<(), E>,
+    ) -> Result<(), ClockError> {
+        loop {
+            self.settle().await?;
+            let (now, next) = {
+                let state = self.shared.state.lock().await;
+                let earliest = state.clients.values().filter_map(|client| client.until).min();
+                let minute = state.now.minute().next().start();
+                let next = earliest.map_or(minute, |earliest| earliest.min(minute)).min(target);
+                (state.now, next)
+            };
+            if now >= target {
+                return Ok(());
+            }
+            if next == next.minute().start() {
+                let failed =
+                    |problem: E| ClockError::Step { now: next, problem: problem.to_string() };
+                on_minute(next).await.map_err(failed)?;
+            }
+            let mut state = self.shared.state.lock().await;
+            state.now = next;
+            let message = line(&Now { now: next });
+            for client in state.clients.values() {
+                // A client that has gone is taken out by its own task.
+                let _ = client.lines.send(message.clone());
+            }
+        }
+    }
+}
+
+impl Drop for ClockServer {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            // A connection that breaks is a program that ended.
+            let _ = serve(stream, &shared).await;
+        });
+    }
+}
+
+async fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (read, mut write) = stream.into_split();
+    let mut incoming = BufReader::new(read).lines();
+    let Some(first) = incoming.next_line().await? else { return Ok(()) };
+    let Hello { name, holds } = serde_json::from_str(&first).map_err(std::io::Error::other)?;
+
+    let (lines, mut outgoing) = mpsc::unbounded_channel::<Vec<u8>>();
+    let id = {
+        let mut state = shared.state.lock().await;
+        let id = state.next_id;
+        state.next_id += 1;
+        let _ = lines.send(line(&Now { now: state.now }));
+        let until = holds.then_some(state.now);
+        state.clients.insert(id, Client { name, until, lines });
+        id
+    };
+    let writer = tokio::spawn(async move {
+        while let Some(line) = outgoing.recv().await {
+            if write.write_all(&line).await.is_err() {
+                break;
+            }
+        }
+    });
+    while let Ok(Some(text)) = incoming.next_line().await {
+        let Ok(report) = serde_json::from_str::<Report>(&text) else { break };
+        let mut state = shared.state.lock().await;
+        let now = state.now;
+        if let Some(client) = state.clients.get_mut(&id) {
+            // A report made before the client saw the present step says nothing of this step,
+            // unless it waits for something later.
+            client.until = match report.until {
+                Some(until) if report.now < now && until <= now => Some(now),
+                until => until,
+            };
+        }
+        drop(state);
+        shared.changed.notify_waiters();
+    }
+    shared.state.lock().await.clients.remove(&id);
+    shared.changed.notify_waiters();
+    writer.abort();
+    Ok(())
+}

@@ -1,0 +1,90 @@
+use super::*;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const START: Timestamp = Timestamp::from_secs(1_767_225_600);
+
+async fn server() -> ClockServer {
+    ClockServer::start(START, Duration::from_secs(10)).await.unwrap()
+}
+
+fn ticking(clock: &Clock, period_secs: u64) -> Arc<AtomicU64> {
+    let mut sleeper = clock.sleeper();
+    let count = Arc::new(AtomicU64::new(0));
+    let counted = count.clone();
+    tokio::spawn(async move {
+        loop {
+            sleeper.sleep(Duration::from_secs(period_secs)).await;
+            tokio::task::yield_now().await;
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    count
+}
+
+#[tokio::test]
+async fn every_loop_gets_every_turn() {
+    let server = server().await;
+    let one = Clock::stepped(server.addr(), "one").await.unwrap();
+    let two = Clock::stepped(server.addr(), "two").await.unwrap();
+    let (tens, sevens) = (ticking(&one, 10), ticking(&two, 7));
+    let mut minutes = 0;
+    let target = START.plus_millis(3_600_000);
+    server
+        .run_until(target, async |_| {
+            minutes += 1;
+            Ok::<_, Infallible>(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(minutes, 60);
+    assert_eq!(server.now().await, target);
+    assert_eq!(tens.load(Ordering::SeqCst), 360);
+    assert_eq!(sevens.load(Ordering::SeqCst), 514);
+    assert_eq!(one.now(), target);
+}
+
+#[tokio::test]
+async fn a_program_that_ends_lets_go() {
+    let short = ClockServer::start(START, Duration::from_secs(1)).await.unwrap();
+    let clock = Clock::stepped(short.addr(), "gone").await.unwrap();
+    let awake = clock.sleeper();
+    // The connection is accepted by its own task; wait for the server to have it.
+    let held = async {
+        loop {
+            match short.settle().await {
+                Err(ClockError::Held { who, .. }) => return who,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    assert_eq!(held.await, "gone");
+    drop(awake);
+    drop(clock);
+    let target = START.plus_millis(60_000);
+    short.run_until(target, async |_| Ok::<_, Infallible>(())).await.unwrap();
+}
+
+#[tokio::test]
+async fn waking_early_keeps_the_loop_awake() {
+    let server = server().await;
+    let clock = Clock::stepped(server.addr(), "early").await.unwrap();
+    let mut sleeper = clock.sleeper();
+    tokio::select! {
+        () = sleeper.sleep(Duration::from_secs(60)) => panic!("time stood still"),
+        () = tokio::task::yield_now() => {}
+    }
+    let woke = tokio::spawn(async move { sleeper.sleep_until(START.plus_millis(5)).await });
+    server.run_until(START.plus_millis(5), async |_| Ok::<_, Infallible>(())).await.unwrap();
+    woke.await.unwrap();
+}
+
+#[tokio::test]
+async fn only_the_development_chain_may_be_stepped() {
+    let addr = server().await.addr();
+    let refused = Clock::from_flag(Some(addr), 1, "x").await;
+    assert!(matches!(refused, Err(ClockError::NotDevelopment(1))));
+    let system = Clock::from_flag(None, 1, "x").await.unwrap();
+    assert!(system.now().secs() > 1_700_000_000);
+    assert!(system.monotonic_millis() < 60_000);
+}

@@ -1,0 +1,137 @@
+//! What can go wrong between a program and a chain, in one type whose words say what to do.
+
+use alloy::primitives::{Address, B256, Bytes};
+use alloy::transports::{RpcError, TransportError};
+
+use crate::provider::RpcUrl;
+use crate::revert::Revert;
+
+/// Why the chain did not answer, or what it answered instead.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// Nothing answers there, or not in time. Worth trying again.
+    #[error("{what}: the RPC {rpc} does not answer ({problem}); is it up, and is the URL right?")]
+    Unreachable {
+        /// What was asked.
+        what: String,
+        /// Where, without path and credentials.
+        rpc: RpcUrl,
+        /// What the connection said.
+        problem: String,
+    },
+    /// The RPC serves another chain.
+    #[error(
+        "the RPC {rpc} is on chain {found}, expected chain {expected}: check the RPC's URL and the \
+         configured chain id"
+    )]
+    WrongChain {
+        /// Where.
+        rpc: RpcUrl,
+        /// The chain that was configured.
+        expected: u64,
+        /// The chain that answers.
+        found: u64,
+    },
+    /// No contract at an address.
+    #[error("no contract at {address}, which should be {what}: check the address and the chain")]
+    NoCode {
+        /// The empty address.
+        address: Address,
+        /// What was expected there.
+        what: String,
+    },
+    /// The node answered with an error of its own, or with something unreadable.
+    #[error("{what}: the RPC answered: {problem}")]
+    Rpc {
+        /// What was asked.
+        what: String,
+        /// The answer.
+        problem: String,
+    },
+    /// A contract refused.
+    #[error("{what}: refused by the contract: {reason}")]
+    Reverted {
+        /// What was tried.
+        what: String,
+        /// The contract's error, by name and values where its ABI is known.
+        reason: Revert,
+    },
+    /// A transaction is sent but in no block yet.
+    #[error(
+        "{what}: transaction {transaction} is in no block after {waited_secs} s; it may still \
+         come in, so look it up before sending again"
+    )]
+    NotMined {
+        /// What was sent.
+        what: String,
+        /// Its transaction.
+        transaction: B256,
+        /// How long it was waited for.
+        waited_secs: u64,
+    },
+    /// A transaction without a key to sign it.
+    #[error("{0}: this connection to the chain has no key to sign a transaction with")]
+    NoSigner(String),
+    /// The chain holds a value that this program cannot.
+    #[error("{what}: the chain's value {value} is out of range")]
+    OutOfRange {
+        /// What was read.
+        what: String,
+        /// The value.
+        value: String,
+    },
+}
+
+impl ChainError {
+    /// Whether the same call may succeed later without anything being changed by hand.
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Rpc { .. } | Self::NotMined { .. })
+    }
+
+    /// The revert, where the contract refused.
+    pub const fn revert(&self) -> Option<&Revert> {
+        match self {
+            Self::Reverted { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn from_transport(rpc: &RpcUrl, what: &str, error: TransportError) -> Self {
+        let what = what.to_owned();
+        if let Some(data) = revert_data(&error) {
+            return Self::Reverted { what, reason: Revert::decode(&data) };
+        }
+        match error {
+            RpcError::ErrorResp(payload) => {
+                Self::Rpc { what, problem: payload.message.to_string() }
+            }
+            RpcError::Transport(kind) => {
+                Self::Unreachable { what, rpc: rpc.clone(), problem: innermost(&kind) }
+            }
+            RpcError::DeserError { err, .. } => {
+                Self::Rpc { what, problem: format!("an unreadable answer ({err})") }
+            }
+            other => Self::Rpc { what, problem: other.to_string() },
+        }
+    }
+}
+
+/// The data of a revert, empty where the contract gave none; `None` for every other error.
+pub(crate) fn revert_data(error: &TransportError) -> Option<Bytes> {
+    let payload = error.as_error_resp()?;
+    let message = payload.message.to_lowercase();
+    let execution = payload.code == 3
+        || ["revert", "invalid opcode", "invalidfeopcode", "out of gas", "outofgas"]
+            .iter()
+            .any(|part| message.contains(part));
+    execution.then(|| payload.as_revert_data().unwrap_or_default())
+}
+
+/// The last cause of an error: the outer ones of an HTTP client repeat the URL, credentials too.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}

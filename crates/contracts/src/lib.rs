@@ -1,0 +1,26 @@
+//! The chain, as programs use it: bindings, the one provider constructor, ownership checks.
+//!
+//! Called by the backend, the CLI, the manager and the SDK, each over an RPC of its own. Facts
+//! come from the chain alone; decisions from them are `nodesys_core`'s.
+
+#[expect(clippy::too_many_arguments, reason = "a Solidity event has as many values as it needs")]
+pub mod bindings;
+pub mod blocks;
+pub mod error;
+pub mod keystore;
+pub mod logs;
+mod many;
+pub mod ownership;
+pub mod project;
+pub mod provider;
+pub mod revert;
+pub mod standards;
+pub mod wallet_signature;
+
+pub use blocks::BlockRef;
+pub use error::ChainError;
+pub use many::MULTICALL3;
+pub use provider::{Provider, RpcUrl};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Event logs by block range: license transfers and rentals for snapshots, and the typed events
+//! of our contracts for whoever follows or audits them.
+//!
+//! Ranges are cut into pages; a page that a node refuses (too many results, too wide) is halved
+//! until it is taken. Ask for final blocks only: nothing here undoes a log that a
+//! reorganisation removes.
+
+use alloy::primitives::{Address, B256};
+use alloy::providers::Provider as _;
+use alloy::rpc::types::{Filter, Log};
+use alloy::sol_types::{SolEvent, SolEventInterface};
+use nodesys_core::holders::LicenseEvent;
+
+use crate::error::ChainError;
+use crate::provider::Provider;
+use crate::standards::{IERC721, IERC4907};
+
+/// Blocks asked for at first, and at most.
+const WIDEST_PAGE: u64 = 50_000;
+
+/// An event and where it stands in the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged<E> {
+    /// The block.
+    pub block_number: u64,
+    /// Its place among the block's logs.
+    pub log_index: u64,
+    /// The transaction that made it.
+    pub transaction: B256,
+    /// The contract that made it.
+    pub address: Address,
+    /// What happened.
+    pub event: E,
+}
+
+/// `Transfer` and `UpdateUser` of the collections in `from..=to`, in chain order.
+pub async fn license_events(
+    provider: &Provider,
+    collections: &[Address],
+    from: u64,
+    to: u64,
+) -> Result<Vec<Logged<LicenseEvent>>, ChainError> {
+    if collections.is_empty() {
+        return Ok(Vec::new());
+    }
+    let topics = vec![IERC721::Transfer::SIGNATURE_HASH, IERC4907::UpdateUser::SIGNATURE_HASH];
+    let filter = Filter::new().address(collections.to_vec()).event_signature(topics);
+    let logs = pages(provider, "reading license events", &filter, from, to).await?;
+    Ok(logs.iter().filter_map(|log| logged(log, license_event(log)?)).collect())
+}
+
+/// All events of one contract in `from..=to`, in chain order. `E` is the bindings' event enum;
+/// logs that it does not know are left out.
+pub async fn events_of<E: SolEventInterface>(
+    provider: &Provider,
+    address: Address,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Logged<E>>, ChainError> {
+    let filter = Filter::new().address(address);
+    let what = format!("reading events of {address}");
+    let logs = pages(provider, &what, &filter, from, to).await?;
+    let decode = |log: &Log| logged(log, E::decode_raw_log(log.topics(), &log.data().data).ok()?);
+    Ok(logs.iter().filter_map(decode).collect())
+}
+
+/// The logs of one event that a filter takes, in chain order.
+pub(crate) async fn events_matching<E: SolEvent>(
+    provider: &Provider,
+    what: &str,
+    filter: &Filter,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Logged<E>>, ChainError> {
+    let logs = pages(provider, what, filter, from, to).await?;
+    let decode = |log: &Log| logged(log, E::decode_log(&log.inner).ok()?.data);
+    Ok(logs.iter().filter_map(decode).collect())
+}
+
+/// `None` for a log of the same name and another shape, as ERC-20's `Transfer` is.
+fn license_event(log: &Log) -> Option<LicenseEvent> {
+    let collection = log.address();
+    if let Ok(event) = IERC721::Transfer::decode_log(&log.inner) {
+        let IERC721::Transfer { to, tokenId, .. } = event.data;
+        return Some(LicenseEvent::Transfer { collection, token_id: tokenId, to });
+    }
+    let IERC4907::UpdateUser { tokenId, user, expires } =
+        IERC4907::UpdateUser::decode_log(&log.inner).ok()?.data;
+    Some(LicenseEvent::UpdateUser { collection, token_id: tokenId, user, expires_secs: expires })
+}
+
+/// `None` for a log that is not in a block, or no longer.
+fn logged<E>(log: &Log, event: E) -> Option<Logged<E>> {
+    if log.removed {
+        return None;
+    }
+    Some(Logged {
+        block_number: log.block_number?,
+        log_index: log.log_index?,
+        transaction: log.transaction_hash?,
+        address: log.address(),
+        event,
+    })
+}
+
+async fn pages(
+    provider: &Provider,
+    what: &str,
+    filter: &Filter,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Log>, ChainError> {
+    let mut logs: Vec<Log> = Vec::new();
+    let (mut start, mut width) = (from, WIDEST_PAGE);
+    while start <= to {
+        let end = start.saturating_add(width - 1).min(to);
+        let page = filter.clone().from_block(start).to_block(end);
+        match provider.rpc().get_logs(&page).await.map_err(|error| provider.error(what, error)) {
+            Ok(found) => {
+                logs.extend(found);
+                start = end.saturating_add(1);
+                width = (width * 2).min(WIDEST_PAGE);
+            }
+            // Nodes refuse wide pages in many words, and some by not answering in time.
+            Err(ChainError::Rpc { .. } | ChainError::Unreachable { .. }) if end > start => {
+                width = ((end - start).div_ceil(2)).max(1);
+                tracing::debug!(what, start, width, "the node refused a page of logs: halved");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    logs.sort_by_key(|log| (log.block_number, log.log_index));
+    Ok(logs)
+}

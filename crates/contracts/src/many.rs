@@ -1,0 +1,127 @@
+//! Many view calls at one block in few requests: through Multicall3 where the chain has it, else
+//! as JSON-RPC batches.
+
+use alloy::eips::BlockId;
+use alloy::network::TransactionBuilder as _;
+use alloy::primitives::{Address, Bytes, address};
+use alloy::providers::Provider as _;
+use alloy::rpc::client::BatchRequest;
+use alloy::rpc::types::TransactionRequest;
+use alloy::sol_types::SolCall;
+use futures::future::try_join_all;
+
+use crate::error::{ChainError, revert_data};
+use crate::provider::Provider;
+use crate::standards::IMulticall3::{Call3, aggregate3Call};
+
+/// Multicall3, at the same address on every chain that has it.
+pub const MULTICALL3: Address = address!("cA11bde05977b3631167028862bE2a173976CA11");
+
+/// Calls in one `eth_call` of Multicall3: some 10,000 gas each, below every node's limit.
+const PER_AGGREGATE: usize = 500;
+/// Calls in one JSON-RPC batch: below the limits that public nodes set.
+const PER_BATCH: usize = 50;
+/// Batches under way at a time.
+const AT_ONCE: usize = 4;
+
+/// One call, and what became of it: the data returned, or `None` where the contract reverted.
+pub(crate) struct Call {
+    pub(crate) to: Address,
+    pub(crate) data: Bytes,
+}
+
+impl Call {
+    pub(crate) fn new<C: SolCall>(to: Address, call: &C) -> Self {
+        Self { to, data: call.abi_encode().into() }
+    }
+}
+
+/// The value a call returned; `None` where it reverted or answered something else.
+pub(crate) fn returned<C: SolCall>(answer: Option<&Bytes>) -> Option<C::Return> {
+    C::abi_decode_returns(answer?).ok()
+}
+
+impl Provider {
+    /// Makes all calls at one block; answers are in the order of the calls.
+    pub(crate) async fn call_many(
+        &self,
+        what: &str,
+        calls: &[Call],
+        at: BlockId,
+    ) -> Result<Vec<Option<Bytes>>, ChainError> {
+        let aggregate = match calls.len() {
+            0 => return Ok(Vec::new()),
+            1 => false,
+            _ => !self.code_at(MULTICALL3, at).await?.is_empty(),
+        };
+        let chunks: Vec<&[Call]> =
+            calls.chunks(if aggregate { PER_AGGREGATE } else { PER_BATCH }).collect();
+        let mut answers = Vec::with_capacity(calls.len());
+        for group in chunks.chunks(AT_ONCE) {
+            let group = group.iter().map(|chunk| async move {
+                if aggregate {
+                    self.aggregate(chunk, at).await
+                } else {
+                    self.batch(what, chunk, at).await
+                }
+            });
+            answers.extend(try_join_all(group).await?.into_iter().flatten());
+        }
+        Ok(answers)
+    }
+
+    async fn code_at(&self, address: Address, at: BlockId) -> Result<Bytes, ChainError> {
+        self.rpc()
+            .get_code_at(address)
+            .block_id(at)
+            .await
+            .map_err(|error| self.error(&format!("reading the code at {address}"), error))
+    }
+
+    async fn aggregate(
+        &self,
+        calls: &[Call],
+        at: BlockId,
+    ) -> Result<Vec<Option<Bytes>>, ChainError> {
+        let call3 = |call: &Call| Call3 {
+            target: call.to,
+            allowFailure: true,
+            callData: call.data.clone(),
+        };
+        let call = aggregate3Call { calls: calls.iter().map(call3).collect() };
+        let results = self.call(MULTICALL3, &call, at).await?;
+        if results.len() != calls.len() {
+            return Err(ChainError::Rpc {
+                what: "Multicall3".to_owned(),
+                problem: format!("{} answers to {} calls", results.len(), calls.len()),
+            });
+        }
+        Ok(results.into_iter().map(|one| one.success.then_some(one.returnData)).collect())
+    }
+
+    async fn batch(
+        &self,
+        what: &str,
+        calls: &[Call],
+        at: BlockId,
+    ) -> Result<Vec<Option<Bytes>>, ChainError> {
+        let mut batch = BatchRequest::new(self.rpc().client());
+        let mut waiters = Vec::with_capacity(calls.len());
+        for call in calls {
+            let request =
+                TransactionRequest::default().with_to(call.to).with_input(call.data.clone());
+            let waiter = batch.add_call::<_, Bytes>("eth_call", &(request, at));
+            waiters.push(waiter.map_err(|error| self.error(what, error))?);
+        }
+        batch.await.map_err(|error| self.error(what, error))?;
+        let mut answers = Vec::with_capacity(calls.len());
+        for waiter in waiters {
+            answers.push(match waiter.await {
+                Ok(data) => Some(data),
+                Err(error) if revert_data(&error).is_some() => None,
+                Err(error) => return Err(self.error(what, error)),
+            });
+        }
+        Ok(answers)
+    }
+}

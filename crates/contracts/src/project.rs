@@ -1,0 +1,247 @@
+//! A project on chain: its name, its distributor's state, its license collections.
+//!
+//! A project is its distributor's address; a name is resolved in the registry once, at the edge.
+
+use std::collections::BTreeMap;
+
+use alloy::eips::{BlockId, BlockNumberOrTag};
+use alloy::network::TransactionBuilder as _;
+use alloy::primitives::{Address, B256, U256};
+use alloy::rpc::types::{Filter, TransactionRequest};
+use alloy::sol_types::{SolCall as _, SolEvent as _};
+use nodesys_core::ids::{Amount, Name};
+use nodesys_core::message::SignedCommit;
+
+use crate::bindings::{ProjectRegistry, RewardDistributor};
+use crate::blocks::BlockRef;
+use crate::error::ChainError;
+use crate::logs::{Logged, events_matching, events_of};
+use crate::provider::Provider;
+use crate::standards::IERC20;
+
+pub use ProjectRegistry::ProjectRegistryEvents as RegistryEvent;
+pub use RewardDistributor::RewardDistributorEvents as DistributorEvent;
+
+/// A project as the registry knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its id: the address of its distributor.
+    pub distributor: Address,
+    /// Its unique name.
+    pub name: Name,
+    /// Who administers it.
+    pub owner: Address,
+}
+
+/// A distributor's state at one block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DistributorState {
+    /// The block.
+    pub block: BlockRef,
+    /// Struct hash of the last commit, zero before the first.
+    pub head: B256,
+    /// The last commit's day; before the first, the day before the project's.
+    pub epoch: u64,
+    /// The last commit's total.
+    pub total: Amount,
+    /// The revision that the next commit carries.
+    pub revision: u32,
+    /// When the last commit becomes active, seconds since 1970.
+    pub activates_at: u64,
+    /// Most that a commit may add.
+    pub daily_quota: Amount,
+    /// Sum of all claims.
+    pub paid: Amount,
+    /// What the distributor holds of its token.
+    pub balance: U256,
+    /// The reward signer, zero once disabled.
+    pub signer: Address,
+    /// The token rewards are paid in.
+    pub token: Address,
+}
+
+/// A license collection and what its tokens license.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collection {
+    /// The ERC-721 contract.
+    pub address: Address,
+    /// The workload.
+    pub workload: Name,
+    /// Where it was listed.
+    pub listed_in: u64,
+}
+
+/// The project of this name, or `None`.
+pub async fn by_name(
+    provider: &Provider,
+    registry: Address,
+    name: &Name,
+) -> Result<Option<Address>, ChainError> {
+    let call = ProjectRegistry::projectByNameCall { name: name.to_string() };
+    let project = provider.call(registry, &call, BlockId::latest()).await?;
+    Ok((!project.is_zero()).then_some(project))
+}
+
+/// What the registry knows of a project, or `None` where it knows none of this address.
+pub async fn of(
+    provider: &Provider,
+    registry: Address,
+    distributor: Address,
+) -> Result<Option<Project>, ChainError> {
+    let call = ProjectRegistry::projectOfCall { project: distributor };
+    let found = provider.call(registry, &call, BlockId::latest()).await?;
+    if found.owner.is_zero() {
+        return Ok(None);
+    }
+    let name = found.name.parse().map_err(|_| out_of_range("a project's name", &found.name))?;
+    Ok(Some(Project { distributor, name, owner: found.owner }))
+}
+
+/// The distributor's state at a block (`Latest`, or a number).
+pub async fn state_of(
+    provider: &Provider,
+    distributor: Address,
+    at: BlockNumberOrTag,
+) -> Result<DistributorState, ChainError> {
+    let block = provider.existing_block(at).await?;
+    let id = BlockId::hash(block.hash);
+    let (head, quota, paid, signer, token) = tokio::try_join!(
+        provider.call(distributor, &RewardDistributor::headCall {}, id),
+        provider.call(distributor, &RewardDistributor::dailyQuotaCall {}, id),
+        provider.call(distributor, &RewardDistributor::paidCall {}, id),
+        provider.call(distributor, &RewardDistributor::signerCall {}, id),
+        provider.call(distributor, &RewardDistributor::tokenCall {}, id),
+    )?;
+    let balance = IERC20::balanceOfCall { account: distributor };
+    let balance = provider.call(token, &balance, id).await?;
+    Ok(DistributorState {
+        block,
+        head: head.commitHash,
+        epoch: head.epoch,
+        total: Amount::new(head.total),
+        revision: head.revision,
+        activates_at: head.activatesAt,
+        daily_quota: Amount::new(quota),
+        paid: Amount::from_u256(paid).ok_or_else(|| out_of_range("the sum of claims", paid))?,
+        balance,
+        signer,
+        token,
+    })
+}
+
+/// All events of a distributor in `from..=to`.
+pub async fn distributor_events(
+    provider: &Provider,
+    distributor: Address,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Logged<DistributorEvent>>, ChainError> {
+    events_of(provider, distributor, from, to).await
+}
+
+/// All events of the registry in `from..=to`.
+pub async fn registry_events(
+    provider: &Provider,
+    registry: Address,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Logged<RegistryEvent>>, ChainError> {
+    events_of(provider, registry, from, to).await
+}
+
+/// A project's collections as listed up to a block, in the order of listing. The events say it:
+/// the registry keeps no list.
+pub fn collections_of(
+    events: &[Logged<RegistryEvent>],
+    distributor: Address,
+    up_to: u64,
+) -> Result<Vec<Collection>, ChainError> {
+    events
+        .iter()
+        .filter(|logged| logged.block_number <= up_to)
+        .filter_map(|logged| match &logged.event {
+            RegistryEvent::CollectionListed(listed) if listed.project == distributor => {
+                let workload = listed.workload.parse();
+                Some(workload.map_or_else(
+                    |_| Err(out_of_range("a workload's name", &listed.workload)),
+                    |workload| {
+                        let (address, listed_in) = (listed.collection, logged.block_number);
+                        Ok(Collection { address, workload, listed_in })
+                    },
+                ))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// The receipt keys as recorded by events: each key's validity, from and just before until.
+pub fn receipt_keys(events: &[Logged<RegistryEvent>]) -> BTreeMap<Address, (u64, u64)> {
+    events
+        .iter()
+        .filter_map(|logged| match &logged.event {
+            RegistryEvent::ReceiptKeySet(set) => Some((set.key, (set.validFrom, set.validUntil))),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A receipt key's recorded validity: from, and until just before; `None` where there is none.
+pub async fn receipt_key_validity(
+    provider: &Provider,
+    registry: Address,
+    key: Address,
+) -> Result<Option<(u64, u64)>, ChainError> {
+    let call = ProjectRegistry::receiptKeyOfCall { key };
+    let found = provider.call(registry, &call, BlockId::latest()).await?;
+    Ok((found.validUntil > 0).then_some((found.validFrom, found.validUntil)))
+}
+
+/// The project that lists a collection, or `None`.
+pub async fn project_of_collection(
+    provider: &Provider,
+    registry: Address,
+    collection: Address,
+) -> Result<Option<Address>, ChainError> {
+    let call = ProjectRegistry::projectOfCollectionCall { collection };
+    let project = provider.call(registry, &call, BlockId::latest()).await?;
+    Ok((!project.is_zero()).then_some(project))
+}
+
+/// The transaction that posts a signed commit; anyone may send it.
+pub fn post_request(distributor: Address, signed: &SignedCommit) -> TransactionRequest {
+    let commit = &signed.commit;
+    let call = RewardDistributor::postCall {
+        commit: RewardDistributor::RewardCommit {
+            epoch: commit.epoch,
+            revision: commit.revision,
+            previous: commit.previous,
+            root: commit.root,
+            total: commit.total.to_u256(),
+            dataHash: commit.data_hash,
+        },
+        signature: signed.signature.as_bytes().clone(),
+    };
+    TransactionRequest::default().with_to(distributor).with_input(call.abi_encode())
+}
+
+/// Where a commit was posted, searched from a block on; `None` while it is not.
+pub async fn posted_at(
+    provider: &Provider,
+    distributor: Address,
+    commit_hash: B256,
+    from: u64,
+) -> Result<Option<Logged<RewardDistributor::Posted>>, ChainError> {
+    let latest = provider.latest_block().await?;
+    let filter = Filter::new()
+        .address(distributor)
+        .event_signature(RewardDistributor::Posted::SIGNATURE_HASH)
+        .topic3(commit_hash);
+    events_matching(provider, "looking for a posted commit", &filter, from, latest.number)
+        .await
+        .map(|found| found.into_iter().next_back())
+}
+
+fn out_of_range(what: &str, value: impl std::fmt::Display) -> ChainError {
+    ChainError::OutOfRange { what: what.to_owned(), value: value.to_string() }
+}

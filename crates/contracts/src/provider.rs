@@ -1,0 +1,321 @@
+//! The provider: a program's connection to one chain, made here and nowhere else.
+//!
+//! [`Provider::connect`] asks for the chain id before anything is trusted to the connection, so
+//! everything later runs on the chain that was configured. Every request has a timeout.
+//! Transactions go out one at a time, each with a nonce read fresh from the chain: a send that
+//! fails burns no nonce, so the next one is never stuck behind it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::eips::BlockId;
+use alloy::network::{EthereumWallet, TransactionBuilder as _};
+use alloy::primitives::{Address, Bytes};
+use alloy::providers::{
+    DynProvider, PendingTransactionError, Provider as _, ProviderBuilder, WatchTxError,
+};
+use alloy::rpc::client::RpcClient;
+use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
+use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::SolCall;
+use alloy::transports::TransportError;
+use alloy::transports::http::Http;
+use nodesys_core::ids::ParseError;
+use nodesys_core::signature::SigningKey;
+use tokio::sync::Mutex;
+use zeroize::Zeroizing;
+
+use crate::error::ChainError;
+use crate::revert::Revert;
+
+/// The http(s) URL of an RPC endpoint. It is shown as scheme, host and port only, since the rest
+/// often carries a secret key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RpcUrl(Arc<reqwest::Url>);
+
+impl RpcUrl {
+    /// The whole URL, with whatever secret it carries.
+    pub fn expose(&self) -> &reqwest::Url {
+        &self.0
+    }
+}
+
+impl FromStr for RpcUrl {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        // The text itself stays out of the error: it may hold a secret.
+        let bad = |problem| ParseError::new("RPC URL", problem, "(not shown)");
+        let url: reqwest::Url = text.parse().map_err(|_| bad("not a URL"))?;
+        match url.scheme() {
+            "http" | "https" if url.has_host() => Ok(Self(Arc::new(url))),
+            _ => Err(bad("expected http://HOST or https://HOST")),
+        }
+    }
+}
+
+impl fmt::Display for RpcUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())?;
+        self.0.port().map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+impl fmt::Debug for RpcUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RpcUrl({self})")
+    }
+}
+
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a transaction may take to come into a block.
+const MINED_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often a receipt is asked for.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A connection to one chain; cheap to clone.
+#[derive(Clone)]
+pub struct Provider {
+    rpc: DynProvider,
+    url: RpcUrl,
+    chain_id: u64,
+    sender: Option<Address>,
+    sending: Arc<Mutex<()>>,
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider")
+            .field("url", &self.url)
+            .field("chain_id", &self.chain_id)
+            .field("sender", &self.sender)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Provider {
+    /// Connects for reading. With `expect_chain`, any other chain is refused.
+    pub async fn connect(rpc: &RpcUrl, expect_chain: Option<u64>) -> Result<Self, ChainError> {
+        Self::build(rpc, expect_chain, None).await
+    }
+
+    /// Connects for reading and for sending transactions signed by `key`.
+    pub async fn connect_with_key(
+        rpc: &RpcUrl,
+        expect_chain: Option<u64>,
+        key: &SigningKey,
+    ) -> Result<Self, ChainError> {
+        Self::build(rpc, expect_chain, Some(key)).await
+    }
+
+    async fn build(
+        url: &RpcUrl,
+        expect_chain: Option<u64>,
+        key: Option<&SigningKey>,
+    ) -> Result<Self, ChainError> {
+        // A program installs its TLS provider first thing; a test or an embedding owner may not
+        // have. A second installation is refused, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let unreachable = |problem: String| ChainError::Unreachable {
+            what: "connecting".to_owned(),
+            rpc: url.clone(),
+            problem,
+        };
+        let http = reqwest::Client::builder()
+            .timeout(REQUEST_TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build()
+            .map_err(|error| unreachable(error.to_string()))?;
+        let local = matches!(url.0.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+        let client = RpcClient::new(Http::with_client(http, url.expose().clone()), local);
+        client.set_poll_interval(POLL_INTERVAL);
+        let builder = ProviderBuilder::new()
+            .disable_recommended_fillers()
+            .with_gas_estimation()
+            .with_simple_nonce_management()
+            .fetch_chain_id();
+        let rpc = match key {
+            None => DynProvider::new(builder.connect_client(client)),
+            Some(key) => {
+                let wallet = EthereumWallet::from(local_signer(key));
+                DynProvider::new(builder.wallet(wallet).connect_client(client))
+            }
+        };
+        let found = rpc
+            .get_chain_id()
+            .await
+            .map_err(|error| ChainError::from_transport(url, "reading the chain id", error))?;
+        match expect_chain {
+            Some(expected) if expected != found => {
+                Err(ChainError::WrongChain { rpc: url.clone(), expected, found })
+            }
+            _ => Ok(Self {
+                rpc,
+                url: url.clone(),
+                chain_id: found,
+                sender: key.map(SigningKey::address),
+                sending: Arc::default(),
+            }),
+        }
+    }
+
+    /// alloy's provider, as the bindings take it: `NodeLicense::new(address, provider.rpc())`.
+    /// Send through [`Self::send`] only.
+    pub const fn rpc(&self) -> &DynProvider {
+        &self.rpc
+    }
+
+    /// Where it is connected to.
+    pub const fn url(&self) -> &RpcUrl {
+        &self.url
+    }
+
+    /// The chain, as it answered when the connection was made.
+    pub const fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    /// Whose key signs transactions, if it has one.
+    pub const fn sender(&self) -> Option<Address> {
+        self.sender
+    }
+
+    /// Asks for the chain id again: an RPC behind a name may have become another chain's.
+    pub async fn recheck_chain(&self) -> Result<(), ChainError> {
+        let found = self
+            .rpc
+            .get_chain_id()
+            .await
+            .map_err(|error| self.error("reading the chain id", error))?;
+        if found == self.chain_id {
+            Ok(())
+        } else {
+            let rpc = self.url.clone();
+            Err(ChainError::WrongChain { rpc, expected: self.chain_id, found })
+        }
+    }
+
+    /// Refuses an address without a contract. `what` says what should be there.
+    pub async fn require_code(&self, address: Address, what: &str) -> Result<(), ChainError> {
+        if self.code(address).await?.is_empty() {
+            return Err(ChainError::NoCode { address, what: what.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// The code at an address, empty for an ordinary account.
+    pub async fn code(&self, address: Address) -> Result<Bytes, ChainError> {
+        self.rpc
+            .get_code_at(address)
+            .await
+            .map_err(|error| self.error(&format!("reading the code at {address}"), error))
+    }
+
+    /// Calls a view function. An answer that is none (as of an address without code) is
+    /// [`ChainError::NoCode`].
+    pub async fn call<C: SolCall>(
+        &self,
+        to: Address,
+        call: &C,
+        at: BlockId,
+    ) -> Result<C::Return, ChainError> {
+        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+        let data = self
+            .rpc
+            .call(request)
+            .block(at)
+            .await
+            .map_err(|error| self.error(&format!("{} of {to}", C::SIGNATURE), error))?;
+        if data.is_empty() {
+            let what = format!("a contract with {}", C::SIGNATURE);
+            return Err(ChainError::NoCode { address: to, what });
+        }
+        C::abi_decode_returns(&data).map_err(|error| ChainError::Rpc {
+            what: format!("{} of {to}", C::SIGNATURE),
+            problem: format!("an unreadable answer ({error})"),
+        })
+    }
+
+    /// Sends one transaction and waits until it is in a block. `what` begins every error.
+    pub async fn send(
+        &self,
+        what: &str,
+        request: TransactionRequest,
+    ) -> Result<TransactionReceipt, ChainError> {
+        let sender = self.sender.ok_or_else(|| ChainError::NoSigner(what.to_owned()))?;
+        let request = request.with_from(sender);
+        let pending = {
+            let _one_at_a_time = self.sending.lock().await;
+            self.rpc
+                .send_transaction(request.clone())
+                .await
+                .map_err(|error| self.error(what, error))?
+        };
+        let transaction = *pending.tx_hash();
+        let receipt = pending.with_timeout(Some(MINED_TIMEOUT)).get_receipt().await;
+        let receipt = receipt.map_err(|error| match error {
+            PendingTransactionError::TransportError(error) => self.error(what, error),
+            PendingTransactionError::TxWatcher(WatchTxError::Timeout) => ChainError::NotMined {
+                what: what.to_owned(),
+                transaction,
+                waited_secs: MINED_TIMEOUT.as_secs(),
+            },
+            other => ChainError::Rpc { what: what.to_owned(), problem: other.to_string() },
+        })?;
+        if receipt.status() {
+            tracing::debug!(what, %transaction, gas = receipt.gas_used, "transaction is in a block");
+            Ok(receipt)
+        } else {
+            Err(self.why_it_failed(what, request, &receipt).await)
+        }
+    }
+
+    /// Runs a failed transaction again on the state it met, to learn why.
+    async fn why_it_failed(
+        &self,
+        what: &str,
+        request: TransactionRequest,
+        receipt: &TransactionReceipt,
+    ) -> ChainError {
+        let at = BlockId::number(receipt.block_number.unwrap_or_default().saturating_sub(1));
+        match self.rpc.call(request).block(at).await {
+            Err(error) => self.error(what, error),
+            Ok(_) => ChainError::Reverted {
+                what: what.to_owned(),
+                reason: Revert::decode(&Bytes::new()),
+            },
+        }
+    }
+
+    pub(crate) fn error(&self, what: &str, error: TransportError) -> ChainError {
+        ChainError::from_transport(&self.url, what, error)
+    }
+}
+
+/// The key as alloy's signer.
+fn local_signer(key: &SigningKey) -> PrivateKeySigner {
+    let secret = Zeroizing::new(format!("0x{}", key.to_hex().as_str()));
+    secret.parse().expect("a signing key is a valid secp256k1 key")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_rpc_url_never_shows_its_secret() {
+        let url: RpcUrl =
+            "https://user:pass@rpc.example:8545/v2/SECRET?key=SECRET".parse().unwrap();
+        assert_eq!(url.to_string(), "https://rpc.example:8545");
+        assert_eq!(format!("{url:?}"), "RpcUrl(https://rpc.example:8545)");
+        for bad in ["", "SECRET", "ws://h/SECRET", "file:///SECRET"] {
+            let error = bad.parse::<RpcUrl>().unwrap_err().to_string();
+            assert!(!error.contains("SECRET"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The standard interfaces that any project's or wallet's contract may have: not ours, so not
+//! generated from our sources.
+
+alloy::sol! {
+    /// ERC-721.
+    interface IERC721 {
+        event Transfer(address indexed from, address indexed to, uint256 indexed tokenId);
+        function ownerOf(uint256 tokenId) external view returns (address);
+    }
+
+    /// ERC-4907.
+    interface IERC4907 {
+        event UpdateUser(uint256 indexed tokenId, address indexed user, uint64 expires);
+        function userOf(uint256 tokenId) external view returns (address);
+        function userExpires(uint256 tokenId) external view returns (uint256);
+    }
+
+    /// ERC-1271.
+    interface IERC1271 {
+        function isValidSignature(bytes32 hash, bytes calldata signature) external view returns (bytes4);
+    }
+
+    /// delegate.xyz, version 2.
+    interface IDelegateRegistry {
+        function checkDelegateForERC721(address to, address from, address contract_, uint256 tokenId, bytes32 rights) external view returns (bool);
+    }
+
+    /// Multicall3.
+    interface IMulticall3 {
+        struct Call3 { address target; bool allowFailure; bytes callData; }
+        struct Result { bool success; bytes returnData; }
+        function aggregate3(Call3[] calldata calls) external payable returns (Result[] memory returnData);
+    }
+
+    /// ERC-20.
+    interface IERC20 {
+        function balanceOf(address account) external view returns (uint256);
+    }
+}

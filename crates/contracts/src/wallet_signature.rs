@@ -1,0 +1,47 @@
+//! A wallet's signature, judged as the contracts judge it: an account without code by its key
+//! (low-S), an account with code by asking it (ERC-1271).
+
+use alloy::eips::BlockId;
+use alloy::primitives::{Address, B256, FixedBytes};
+use nodesys_core::signature::{SignatureError, WalletSignature};
+
+use crate::error::ChainError;
+use crate::provider::Provider;
+use crate::standards::IERC1271;
+
+/// What `isValidSignature` answers when it accepts.
+const ACCEPTED: FixedBytes<4> =
+    FixedBytes(<IERC1271::isValidSignatureCall as alloy::sol_types::SolCall>::SELECTOR);
+
+/// Why a wallet's signature is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum WalletSignatureError {
+    /// It does not hold.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The chain could not be asked.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+}
+
+/// Succeeds when `account` signed the digest.
+pub async fn verify(
+    provider: &Provider,
+    account: Address,
+    digest: B256,
+    signature: &WalletSignature,
+) -> Result<(), WalletSignatureError> {
+    if provider.code(account).await?.is_empty() {
+        return Ok(signature.as_key_signature()?.verify(digest, account)?);
+    }
+    let call =
+        IERC1271::isValidSignatureCall { hash: digest, signature: signature.as_bytes().clone() };
+    match provider.call(account, &call, BlockId::latest()).await {
+        Ok(answer) if answer == ACCEPTED => Ok(()),
+        // A contract that reverts, or has no such function, has not accepted.
+        Ok(_) | Err(ChainError::Reverted { .. } | ChainError::NoCode { .. }) => {
+            Err(SignatureError::ContractRefused(account).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}

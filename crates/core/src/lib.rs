@@ -1,0 +1,25 @@
+//! The rules of Node System: ids, signed messages, day bitmaps, points, allocation, tree, bundle.
+//!
+//! Everything here is pure: no network, no database, no clock, no environment. The owner's SDK,
+//! the backend and the auditor call the same functions, and equal input gives equal bytes.
+//! Modules are named after the stages of the data path:
+//! `license -> heartbeat -> uptime -> points -> commit -> tree -> root -> claim`.
+
+pub mod allocation;
+pub mod api;
+pub mod bitmap;
+pub mod bundle;
+pub mod files;
+pub mod holders;
+pub mod ids;
+pub mod keccak;
+pub mod license;
+pub mod merkle;
+pub mod message;
+pub mod points;
+pub mod signature;
+pub mod time;
+pub mod tree;
+pub mod uptime;
+
+pub use alloy_primitives::{Address, B256, U256, keccak256};

@@ -1,0 +1,289 @@
+//! Signatures: 65 bytes `r || s || v` of secp256k1, low-S only, over an EIP-712 digest.
+//!
+//! [`Signature`] is what a key makes (EIP-2: the upper half of S is refused, so a signature has
+//! one spelling). [`WalletSignature`] is what a wallet makes: the same 65 bytes, or whatever bytes
+//! an ERC-1271 contract accepts; only the chain can judge the latter.
+
+use std::fmt;
+use std::str::FromStr;
+
+use alloy_primitives::{Address, B256, Bytes, hex, keccak256};
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+use secp256k1::{Message, PublicKey, SecretKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Half the order of secp256k1 (SEC 2, 2.4.1): the largest S that EIP-2 allows.
+const HALF_ORDER: [u8; 32] =
+    hex!("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0");
+
+/// Why a signature is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// Not 65 bytes of hex.
+    #[error("signature is malformed: expected 65 bytes r || s || v as 0x hex")]
+    Malformed,
+    /// S is in the upper half of the curve's order (EIP-2).
+    #[error("signature is not low-S: the upper half of S is refused (EIP-2)")]
+    HighS,
+    /// The recovery byte is neither 27 nor 28.
+    #[error("signature's last byte is {0}, expected 27 or 28")]
+    RecoveryByte(u8),
+    /// No public key fits the signature.
+    #[error("signature does not recover to any key")]
+    Unrecoverable,
+    /// A good signature, by another key.
+    #[error("signed by {found}, expected {expected}")]
+    WrongSigner {
+        /// Who should have signed.
+        expected: Address,
+        /// Who did.
+        found: Address,
+    },
+    /// The address is a contract, and it does not accept the signature (ERC-1271).
+    #[error("the contract wallet {0} does not accept the signature (ERC-1271)")]
+    ContractRefused(Address),
+    /// The private key is zero or not below the curve's order.
+    #[error("not a secp256k1 private key")]
+    BadKey,
+}
+
+/// A low-S secp256k1 signature `r || s || v`, `v` 27 or 28.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signature([u8; 65]);
+
+impl Signature {
+    /// Checks length, low S and the recovery byte.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SignatureError> {
+        let bytes: [u8; 65] = bytes.try_into().map_err(|_| SignatureError::Malformed)?;
+        if bytes[32..64] > HALF_ORDER[..] {
+            return Err(SignatureError::HighS);
+        }
+        if !matches!(bytes[64], 27 | 28) {
+            return Err(SignatureError::RecoveryByte(bytes[64]));
+        }
+        Ok(Self(bytes))
+    }
+
+    /// `r || s || v`.
+    pub const fn as_bytes(&self) -> &[u8; 65] {
+        &self.0
+    }
+
+    /// The address whose key signed the digest.
+    pub fn recover(&self, digest: B256) -> Result<Address, SignatureError> {
+        let id = if self.0[64] == 28 { RecoveryId::One } else { RecoveryId::Zero };
+        RecoverableSignature::from_compact(&self.0[..64], id)
+            .and_then(|signature| signature.recover(Message::from_digest(digest.0)))
+            .map(|key| address_of(&key))
+            .map_err(|_| SignatureError::Unrecoverable)
+    }
+
+    /// Succeeds when `expected`'s key signed the digest.
+    pub fn verify(&self, digest: B256, expected: Address) -> Result<(), SignatureError> {
+        match self.recover(digest)? {
+            found if found == expected => Ok(()),
+            found => Err(SignatureError::WrongSigner { expected, found }),
+        }
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode_prefixed(self.0))
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({self})")
+    }
+}
+
+impl FromStr for Signature {
+    type Err = SignatureError;
+
+    fn from_str(text: &str) -> Result<Self, SignatureError> {
+        let bytes = text
+            .strip_prefix("0x")
+            .and_then(|digits| hex::decode(digits).ok())
+            .ok_or(SignatureError::Malformed)?;
+        Self::from_bytes(&bytes)
+    }
+}
+
+impl Serialize for Signature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A wallet's signature: 65 bytes of a key, or an ERC-1271 contract's own bytes (at most 8 KiB).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct WalletSignature(Bytes);
+
+impl WalletSignature {
+    /// The largest ERC-1271 signature taken, in bytes.
+    pub const MAX_BYTES: usize = 8192;
+
+    /// `None` when longer than [`Self::MAX_BYTES`].
+    pub fn new(bytes: Bytes) -> Option<Self> {
+        (bytes.len() <= Self::MAX_BYTES).then_some(Self(bytes))
+    }
+
+    /// The raw bytes, as a contract takes them.
+    pub const fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// As a key's signature, for an address without code.
+    pub fn as_key_signature(&self) -> Result<Signature, SignatureError> {
+        Signature::from_bytes(&self.0)
+    }
+}
+
+impl From<Signature> for WalletSignature {
+    fn from(signature: Signature) -> Self {
+        Self(Bytes::copy_from_slice(signature.as_bytes()))
+    }
+}
+
+impl<'de> Deserialize<'de> for WalletSignature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(Bytes::deserialize(deserializer)?)
+            .ok_or_else(|| de::Error::custom("signature is longer than 8192 bytes"))
+    }
+}
+
+/// A private key held in memory for signing: a node key, a receipt key, a development wallet.
+///
+/// It has no `Debug` and no `Display`, and is wiped when dropped.
+pub struct SigningKey {
+    secret: SecretKey,
+    address: Address,
+}
+
+impl SigningKey {
+    /// From 32 secret bytes.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SignatureError> {
+        let secret = SecretKey::from_secret_bytes(*bytes).map_err(|_| SignatureError::BadKey)?;
+        let address = address_of(&PublicKey::from_secret_key(&secret));
+        Ok(Self { secret, address })
+    }
+
+    /// From 64 hex digits, with or without `0x`; surrounding white space is ignored.
+    pub fn from_hex(text: &str) -> Result<Self, SignatureError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        let digits = text.trim();
+        hex::decode_to_slice(digits.strip_prefix("0x").unwrap_or(digits), bytes.as_mut())
+            .map_err(|_| SignatureError::BadKey)?;
+        Self::from_bytes(&bytes)
+    }
+
+    /// The secret as 64 hex digits, for writing a 0600 file.
+    pub fn to_hex(&self) -> Zeroizing<String> {
+        let mut bytes = self.secret.to_secret_bytes();
+        let text = Zeroizing::new(hex::encode(bytes));
+        bytes.zeroize();
+        text
+    }
+
+    /// The key's address.
+    pub const fn address(&self) -> Address {
+        self.address
+    }
+
+    /// A key for another purpose, derived from this one: `keccak256(secret || label)`.
+    pub fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
+        let mut input = Zeroizing::new(self.secret.to_secret_bytes().to_vec());
+        input.extend_from_slice(label.as_bytes());
+        Zeroizing::new(keccak256(&*input).0)
+    }
+
+    /// Signs a digest: deterministic (RFC 6979), low-S.
+    pub fn sign(&self, digest: B256) -> Signature {
+        let signed = RecoverableSignature::sign_ecdsa_recoverable(
+            Message::from_digest(digest.0),
+            &self.secret,
+        );
+        let (id, compact) = signed.serialize_compact();
+        let mut bytes = [0; 65];
+        bytes[..64].copy_from_slice(&compact);
+        bytes[64] = 27 + id.to_u8();
+        Signature(bytes)
+    }
+}
+
+impl Drop for SigningKey {
+    fn drop(&mut self) {
+        self.secret.non_secure_erase();
+    }
+}
+
+/// An account's address: the last 20 bytes of keccak256 of its uncompressed public key.
+fn address_of(key: &PublicKey) -> Address {
+    Address::from_raw_public_key(&key.serialize_uncompressed()[1..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> SigningKey {
+        SigningKey::from_bytes(&[7; 32]).unwrap()
+    }
+
+    #[test]
+    fn signs_and_verifies() {
+        let digest = keccak256("hello");
+        let signature = key().sign(digest);
+        assert_eq!(signature.verify(digest, key().address()), Ok(()));
+        assert_eq!(signature.to_string().parse(), Ok(signature));
+        assert!(matches!(
+            signature.verify(digest, Address::ZERO),
+            Err(SignatureError::WrongSigner { .. })
+        ));
+        assert!(signature.verify(keccak256("other"), key().address()).is_err());
+    }
+
+    #[test]
+    fn the_upper_half_of_s_is_refused() {
+        let mut bytes = *key().sign(keccak256("hello")).as_bytes();
+        // n - s signs the same digest for the same key with the other recovery id.
+        let order = alloy_primitives::U256::from_be_bytes(HALF_ORDER)
+            * alloy_primitives::U256::from(2)
+            + alloy_primitives::U256::from(1);
+        let s = alloy_primitives::U256::from_be_slice(&bytes[32..64]);
+        bytes[32..64].copy_from_slice(&(order - s).to_be_bytes::<32>());
+        bytes[64] = 27 + 28 - bytes[64];
+        assert_eq!(Signature::from_bytes(&bytes), Err(SignatureError::HighS));
+    }
+
+    #[test]
+    fn malformed_signatures_are_named() {
+        assert_eq!("0x12".parse::<Signature>(), Err(SignatureError::Malformed));
+        assert_eq!("zz".parse::<Signature>(), Err(SignatureError::Malformed));
+        let mut bytes = *key().sign(B256::ZERO).as_bytes();
+        bytes[64] = 0;
+        assert_eq!(Signature::from_bytes(&bytes), Err(SignatureError::RecoveryByte(0)));
+        assert_eq!(Signature::from_bytes(&bytes[..64]), Err(SignatureError::Malformed));
+        assert!(SigningKey::from_bytes(&[0; 32]).is_err());
+    }
+
+    #[test]
+    fn known_address() {
+        // The first account of the mnemonic "test test ... junk" (every EVM development chain).
+        let key = SigningKey::from_hex(
+            "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+        )
+        .unwrap();
+        assert_eq!(key.address().to_string(), "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+    }
+}

@@ -1,0 +1,137 @@
+//! Uptime: what a closed day says of a license's minutes, and the hash that fixes all of it.
+
+use alloy_primitives::{Address, B256, keccak256};
+use alloy_sol_types::SolValue;
+use serde::{Deserialize, Serialize};
+
+use crate::bitmap::DayBitmap;
+use crate::files::UptimeRow;
+use crate::merkle;
+use crate::message::{DayClosed, Domain, Signed};
+use crate::signature::SignatureError;
+use crate::time::{MINUTES_PER_DAY, UtcDay};
+
+/// Parts per million: the unit of ratios, so that no float decides over money.
+pub const MILLION: u32 = 1_000_000;
+
+/// |seen and expected minus excused| / |expected minus excused| in parts per million, rounded
+/// down; one million when nothing was expected.
+pub fn ratio_ppm(row: &UptimeRow, excused: DayBitmap) -> u32 {
+    let due = expected_minutes(row) & !excused;
+    match u32::from(due.count()) {
+        0 => MILLION,
+        expected => u32::from((row.bitmap & due).count()) * MILLION / expected,
+    }
+}
+
+/// The minutes in which the license was expected to run: the last `expected` ones of the day.
+pub fn expected_minutes(row: &UptimeRow) -> DayBitmap {
+    DayBitmap::from_minute_on(MINUTES_PER_DAY.saturating_sub(row.expected))
+}
+
+/// A project's leaf in [`DayClosed::uptime_hash`]:
+/// `keccak256(keccak256(abi.encode(project, keccak256(uptime.csv), keccak256(excused))))`.
+pub fn uptime_leaf(project: Address, uptime_csv: B256, excused: DayBitmap) -> B256 {
+    let excused = keccak256(excused.as_bytes());
+    keccak256(keccak256((project, uptime_csv, excused).abi_encode()))
+}
+
+/// How one project's `uptime.csv` belongs to a closed day: the signed day and the path to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ClosedUptime {
+    /// The backend's word, by its receipt key in the registry's domain.
+    pub closed: Signed<DayClosed>,
+    /// Which receipt key signed.
+    #[schema(value_type = String)]
+    pub receipt_key: Address,
+    /// keccak256 of the project's `uptime.csv`.
+    #[schema(value_type = String)]
+    pub uptime_csv: B256,
+    /// Minutes excused for everybody.
+    #[schema(value_type = String)]
+    pub excused: DayBitmap,
+    /// From [`uptime_leaf`] to [`DayClosed::uptime_hash`].
+    #[schema(value_type = Vec<String>)]
+    pub path: Vec<B256>,
+}
+
+/// Why a closed day's word for a file does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClosedUptimeError {
+    /// Not the receipt key's signature.
+    #[error("the closed day's signature does not hold: {0}")]
+    Signature(#[from] SignatureError),
+    /// The word is for another day.
+    #[error("the signed day is {found}, expected {expected}")]
+    OtherDay {
+        /// The day in the message.
+        found: u64,
+        /// The day asked for.
+        expected: u64,
+    },
+    /// The file is not part of what was signed.
+    #[error("uptime.csv (keccak256 {0}) is not in the signed uptime hash")]
+    NotIncluded(B256),
+}
+
+impl ClosedUptime {
+    /// Checks signature, day and path. That the key was recorded in the registry when it signed
+    /// is for the caller to read on chain.
+    pub fn verify(
+        &self,
+        domain: &Domain,
+        project: Address,
+        day: UtcDay,
+    ) -> Result<(), ClosedUptimeError> {
+        let closed = self.closed.verify(domain, self.receipt_key)?;
+        if closed.day != day.epoch() {
+            return Err(ClosedUptimeError::OtherDay { found: closed.day, expected: day.epoch() });
+        }
+        let leaf = uptime_leaf(project, self.uptime_csv, self.excused);
+        if merkle::verify(leaf, &self.path, closed.uptime_hash) {
+            Ok(())
+        } else {
+            Err(ClosedUptimeError::NotIncluded(self.uptime_csv))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::LicenseIndex;
+    use alloy_primitives::U256;
+    use proptest::prelude::*;
+
+    fn row(bitmap: DayBitmap, expected: u16) -> UptimeRow {
+        UptimeRow {
+            license: LicenseIndex(1),
+            collection: Address::ZERO,
+            token_id: U256::from(1),
+            minutes: bitmap.count(),
+            expected,
+            bitmap,
+        }
+    }
+
+    #[test]
+    fn excused_minutes_count_neither_way() {
+        let noon_on = DayBitmap::from_minute_on(720);
+        assert_eq!(ratio_ppm(&row(noon_on, 1440), DayBitmap::EMPTY), 500_000);
+        assert_eq!(ratio_ppm(&row(noon_on, 720), DayBitmap::EMPTY), MILLION);
+        assert_eq!(ratio_ppm(&row(noon_on, 1440), !noon_on), MILLION);
+        assert_eq!(ratio_ppm(&row(DayBitmap::EMPTY, 1440), DayBitmap::FULL), MILLION);
+        assert_eq!(ratio_ppm(&row(DayBitmap::EMPTY, 0), DayBitmap::EMPTY), MILLION);
+    }
+
+    proptest! {
+        #[test]
+        fn ratio_is_never_above_one(seen in any::<[u8; 32]>(), expected in 0u16..=1440, cut in 0u16..=1440) {
+            let mut bitmap = DayBitmap::EMPTY;
+            for (i, byte) in (0u16..).zip(seen) {
+                bitmap.set(u16::from(byte) * 5 + i % 5);
+            }
+            prop_assert!(ratio_ppm(&row(bitmap, expected), DayBitmap::from_minute_on(cut)) <= MILLION);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The thin main; everything is in the library.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use nodesys_clock::Clock;
+use nodesys_manager::config::Args;
+use nodesys_manager::lifecycle;
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("nothing before the first line of main installs a provider");
+    let args = Args::parse();
+    lifecycle::log_to_stderr();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nodesys-manager: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(args: &Args) -> anyhow::Result<()> {
+    let settings = args.settings()?;
+    let stop = CancellationToken::new();
+    lifecycle::stop_on_signals(&stop)?;
+    let name = format!("manager {}", settings.node_key.address());
+    let clock = Clock::from_flag(args.clock, settings.domain.chain_id(), &name).await?;
+    let running = nodesys_manager::start(settings, clock, stop).await?;
+    if let Some(path) = &args.ready_file {
+        lifecycle::write_ready_file(path, running.addr())?;
+    }
+    running.finished().await
+}

@@ -1,0 +1,244 @@
+//! Settings: flags, else environment, else a JSON file, read once at the start.
+//!
+//! Each command asks for what it needs, and says which flag is missing.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use nodesys_clock::Clock;
+use nodesys_contracts::{Provider, RpcUrl, keystore};
+use nodesys_core::Address;
+use nodesys_core::bundle::Terms;
+use nodesys_core::ids::Name;
+use nodesys_core::signature::SigningKey;
+use serde::{Deserialize, Deserializer};
+
+use crate::cli::Sender;
+
+/// A Postgres URL, which may hold a password and is never shown.
+#[derive(Clone)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The URL with its password.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(hidden)")
+    }
+}
+
+fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+}
+
+/// Settings of all commands; in the file they are named as the flags are, with `_` for `-`.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// JSON file of settings; flags and environment go before it.
+    #[arg(long, global = true, value_name = "FILE", env = "NODESYS_MASTER_CONFIG")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// The backend's URL.
+    #[arg(long, global = true, value_name = "URL", env = "NODESYS_BACKEND")]
+    pub backend: Option<String>,
+    /// JSON-RPC endpoint of the chain, of your own choice.
+    #[arg(long, global = true, value_name = "URL", env = "NODESYS_RPC", hide_env_values = true)]
+    #[serde(deserialize_with = "parsed")]
+    pub rpc: Option<RpcUrl>,
+    /// Refuse to work on another chain.
+    #[arg(long, global = true, value_name = "ID", env = "NODESYS_CHAIN_ID")]
+    pub chain_id: Option<u64>,
+    /// Address of `ProjectRegistry`.
+    #[arg(long, global = true, value_name = "ADDRESS", env = "NODESYS_REGISTRY")]
+    pub registry: Option<Address>,
+    /// The project's name in the registry.
+    #[arg(long, global = true, value_name = "NAME", env = "NODESYS_PROJECT")]
+    pub project: Option<Name>,
+    /// JSON file of the project's terms: day reward, rule, beneficiary, excluded addresses.
+    #[arg(long, global = true, value_name = "FILE", env = "NODESYS_TERMS")]
+    pub terms: Option<PathBuf>,
+    /// Folder of the day bundles.
+    #[arg(long, global = true, value_name = "DIR", env = "NODESYS_BUNDLES")]
+    pub bundles: Option<PathBuf>,
+    /// Encrypted JSON keystore of the reward signer.
+    #[arg(long, global = true, value_name = "FILE", env = "NODESYS_SIGNER_KEYSTORE")]
+    pub signer_keystore: Option<PathBuf>,
+    /// File whose first line is that keystore's password.
+    #[arg(long, global = true, value_name = "FILE", env = "NODESYS_SIGNER_PASSWORD_FILE")]
+    pub signer_password_file: Option<PathBuf>,
+    /// Postgres of the master alone, which keeps what was signed; migrated at start.
+    #[arg(long, global = true, value_name = "URL", env = "NODESYS_DATABASE_URL")]
+    #[arg(hide_env_values = true)]
+    #[serde(deserialize_with = "parsed")]
+    pub database_url: Option<DatabaseUrl>,
+    /// Blocks below the head that count as final where the chain has no `finalized` tag [64].
+    #[arg(long, global = true, value_name = "BLOCKS", env = "NODESYS_FINAL_DEPTH")]
+    pub final_depth: Option<u64>,
+    /// First block that may hold a log of the project's collections [0].
+    #[arg(long, global = true, value_name = "BLOCK", env = "NODESYS_FIRST_BLOCK")]
+    pub first_block: Option<u64>,
+    /// A stepped clock, for the development chain only.
+    #[arg(long, global = true, value_name = "ADDR")]
+    pub clock: Option<SocketAddr>,
+}
+
+impl Settings {
+    /// These settings, filled up from the file that they name.
+    pub fn with_file(self) -> anyhow::Result<Self> {
+        let Some(path) = &self.config else { return Ok(self) };
+        let text = std::fs::read(path)
+            .with_context(|| format!("cannot read the settings file {}", path.display()))?;
+        let file: Self = serde_json::from_slice(&text)
+            .with_context(|| format!("{} is no settings file", path.display()))?;
+        Ok(self.or(file))
+    }
+
+    fn or(self, file: Self) -> Self {
+        Self {
+            config: self.config,
+            backend: self.backend.or(file.backend),
+            rpc: self.rpc.or(file.rpc),
+            chain_id: self.chain_id.or(file.chain_id),
+            registry: self.registry.or(file.registry),
+            project: self.project.or(file.project),
+            terms: self.terms.or(file.terms),
+            bundles: self.bundles.or(file.bundles),
+            signer_keystore: self.signer_keystore.or(file.signer_keystore),
+            signer_password_file: self.signer_password_file.or(file.signer_password_file),
+            database_url: self.database_url.or(file.database_url),
+            final_depth: self.final_depth.or(file.final_depth),
+            first_block: self.first_block.or(file.first_block),
+            clock: self.clock.or(file.clock),
+        }
+    }
+
+    /// A setting that a command cannot do without.
+    pub fn need<'a, T>(value: &'a Option<T>, flag: &str) -> anyhow::Result<&'a T> {
+        value.as_ref().with_context(|| {
+            let variable = flag.trim_start_matches('-').replace('-', "_").to_uppercase();
+            format!("{flag} is missing: give the flag, NODESYS_{variable}, or the settings file")
+        })
+    }
+
+    /// A connection to the chain for reading.
+    pub async fn provider(&self) -> anyhow::Result<Provider> {
+        let rpc = Self::need(&self.rpc, "--rpc")?;
+        Ok(Provider::connect(rpc, self.chain_id).await?)
+    }
+
+    /// A connection to the chain that sends transactions.
+    pub async fn provider_with_key(&self, key: &SigningKey) -> anyhow::Result<Provider> {
+        let rpc = Self::need(&self.rpc, "--rpc")?;
+        Ok(Provider::connect_with_key(rpc, self.chain_id, key).await?)
+    }
+
+    /// The project's terms.
+    pub fn read_terms(&self) -> anyhow::Result<Terms> {
+        let path = Self::need(&self.terms, "--terms")?;
+        let text = std::fs::read(path)
+            .with_context(|| format!("cannot read the terms file {}", path.display()))?;
+        let terms: Terms = serde_json::from_slice(&text)
+            .with_context(|| format!("{} is no terms file", path.display()))?;
+        terms.rule.check().with_context(|| format!("terms file {}", path.display()))?;
+        if !terms.excluded.is_sorted_by(|a, b| a < b) {
+            bail!("terms file {}: excluded addresses must rise and not repeat", path.display());
+        }
+        Ok(terms)
+    }
+
+    /// The reward signer's key.
+    pub fn signer_key(&self) -> anyhow::Result<SigningKey> {
+        let path = Self::need(&self.signer_keystore, "--signer-keystore")?;
+        let password = Self::need(&self.signer_password_file, "--signer-password-file")?;
+        open(path, password)
+    }
+
+    /// Who pays for a transaction.
+    pub fn sender_key(&self, sender: &Sender) -> anyhow::Result<SigningKey> {
+        match &sender.sender_keystore {
+            None => self.signer_key(),
+            Some(path) => {
+                let flag = "--sender-password-file";
+                open(path, Self::need(&sender.sender_password_file, flag)?)
+            }
+        }
+    }
+
+    /// The clock of a command that ends by itself.
+    pub async fn observed_clock(&self, chain_id: u64) -> anyhow::Result<Clock> {
+        match self.clock {
+            None => Ok(Clock::system()),
+            Some(_) if chain_id != nodesys_clock::DEVELOPMENT_CHAIN_ID => {
+                Err(nodesys_clock::ClockError::NotDevelopment(chain_id).into())
+            }
+            Some(addr) => Ok(Clock::observer(addr, "master command").await?),
+        }
+    }
+}
+
+fn open(keystore: &Path, password: &Path) -> anyhow::Result<SigningKey> {
+    let password = keystore::read_password(password)?;
+    Ok(keystore::open(keystore, &password)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../nodesys-master.example.json");
+    const TERMS: &str = include_str!("../terms.example.json");
+
+    #[test]
+    fn the_example_file_is_a_settings_file() {
+        let file: Settings = serde_json::from_str(EXAMPLE).unwrap();
+        assert_eq!(file.project.as_ref().map(Name::as_str), Some("acme"));
+        assert!(!format!("{file:?}").contains("secret"), "{file:?}");
+        let flags = Settings { project: Some("other".parse().unwrap()), ..Settings::default() };
+        let both = flags.or(file);
+        assert_eq!(both.project.as_ref().map(Name::as_str), Some("other"));
+        assert_eq!(both.chain_id, Some(1));
+        assert!(serde_json::from_str::<Settings>(r#"{"backnd":"x"}"#).is_err());
+    }
+
+    #[test]
+    fn the_example_terms_are_terms() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("terms.json");
+        std::fs::write(&path, TERMS).unwrap();
+        let settings = Settings { terms: Some(path.clone()), ..Settings::default() };
+        let terms = settings.read_terms().unwrap();
+        assert_eq!(terms.day_reward.to_string(), "1000000000000000000000");
+        std::fs::write(&path, TERMS.replace("\"0\"", "\"-1\"").replace("0,", "2000000,")).unwrap();
+        assert!(settings.read_terms().is_err());
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = Settings::default().signer_key().err().unwrap().to_string();
+        assert!(error.contains("--signer-keystore"), "{error}");
+        assert!(error.contains("NODESYS_SIGNER_KEYSTORE"), "{error}");
+    }
+}

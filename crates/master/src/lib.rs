@@ -1,0 +1,117 @@
+//! The workload master: the project owner's program. It computes points, checks them against the
+//! backend, signs commits and keeps their bundles.
+//!
+//! One-shot commands and the service ([`serve`]) do the same work through [`owner::Owner`]. What
+//! stays true: for one epoch and revision at most one commit is ever signed ([`signed`]); nothing
+//! is signed that the backend does not compute alike; a signed commit's bundle is stored before
+//! anybody is told of it.
+
+pub mod cli;
+pub mod config;
+mod lifecycle;
+pub mod owner;
+pub mod serve;
+mod show;
+pub mod signed;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+use nodesys_sdk::commit::{Post, post};
+
+use crate::cli::{Cli, Command, DayCommand, Format, PointsCommand};
+use crate::owner::Owner;
+
+/// Runs a command to its end.
+pub fn main(cli: Cli) -> ExitCode {
+    lifecycle::log_to_stderr();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("nodesys-master: the runtime does not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nodesys-master: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Command::Completion { shell } = cli.command {
+        clap_complete::generate(
+            shell,
+            &mut Cli::command(),
+            "nodesys-master",
+            &mut std::io::stdout(),
+        );
+        return Ok(());
+    }
+    let settings = cli.settings.with_file()?;
+    match cli.command {
+        Command::Points { command: PointsCommand::Preview { day, output } } => {
+            let owner = Owner::reader(&settings).await?;
+            let preview = show::preview(&owner, day).await?;
+            print(output, &preview)
+        }
+        Command::Commit { day, dry_run, rewards, output } => {
+            let rewards = rewards.as_deref().map(owner::read_rewards).transpose()?;
+            if dry_run {
+                let owner = Owner::reader(&settings).await?;
+                let built = owner.build(day, rewards).await?;
+                return print(output, &show::Unsigned::of(&built));
+            }
+            let owner = Owner::signer(&settings).await?;
+            let done = owner.commit(day, rewards).await?;
+            print(output, &done)
+        }
+        Command::Day { command: DayCommand::Show { day, output } } => {
+            let owner = Owner::reader(&settings).await?;
+            print(output, &show::day(&owner, day).await?)
+        }
+        Command::Post { day, sender, output } => {
+            let owner = Owner::reader(&settings).await?;
+            let key = settings.sender_key(&sender)?;
+            let provider = settings.provider_with_key(&key).await?;
+            let project = owner.project.distributor;
+            let signed = owner.store.commit(project, day)?.with_context(|| {
+                format!("no signed commit of {day} in {}", owner.store.root().display())
+            })?;
+            let posted = post(&provider, project, &signed, owner.builder.logs_from).await?;
+            print(output, &show::Posted::of(day, &signed, posted))
+        }
+        Command::Serve(options) => serve::serve(&settings, &options).await,
+        Command::Completion { .. } => Ok(()),
+    }
+}
+
+fn print<T: serde::Serialize + std::fmt::Display>(format: Format, value: &T) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match format {
+        Format::Table => writeln!(out, "{value}"),
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, value)?;
+            writeln!(out)
+        }
+    }
+    .context("cannot write to standard output")
+}
+
+impl From<Post> for show::PostResult {
+    fn from(post: Post) -> Self {
+        match post {
+            Post::Sent { transaction, gas_used } => {
+                Self { transaction, gas_used: Some(gas_used), already_posted: false }
+            }
+            Post::Found { transaction } => {
+                Self { transaction, gas_used: None, already_posted: true }
+            }
+        }
+    }
+}

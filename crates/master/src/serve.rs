@@ -1,0 +1,245 @@
+//! The service: commits each day as it closes, and serves the bundles.
+//!
+//! Once a minute [`Commits::tick`] looks at the chain, the bundle folder and the backend, and does
+//! what there is to do; it keeps nothing in memory that it needs. A day that is not closed or not
+//! final yet is waited for. A failed tick is logged once, however long it goes on failing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use nodesys_clock::{Clock, Sleeper};
+use nodesys_core::Address;
+use nodesys_core::api::Problem;
+use nodesys_core::time::{Timestamp, UtcDay};
+use nodesys_sdk::bundles::BundleStore;
+use nodesys_sdk::day::DayError;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::ServeOptions;
+use crate::config::Settings;
+use crate::lifecycle;
+use crate::owner::{Committed, Owner};
+
+/// Runs until a signal.
+pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    lifecycle::stop_on_signals(&stop)?;
+    let owner = Owner::reader(settings).await?;
+    let chain_id = owner.project.chain_id;
+    let name = format!("master {}", owner.project.name);
+    let clock = Clock::from_flag(settings.clock, chain_id, &name).await?;
+    let owner = owner.with_signer(settings, clock.clone()).await?;
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", options.listen))?;
+    let addr = listener.local_addr().context("the listener has no address")?;
+    // Before the ready file: from here on a stepped clock waits for us.
+    let sleeper = clock.sleeper();
+    let router = router(owner.store.clone());
+    tracing::info!(%addr, project = %owner.project.name, distributor = %owner.project.distributor, "ready");
+    if let Some(path) = &options.ready_file {
+        lifecycle::write_ready_file(path, addr)?;
+    }
+    let commits = Commits::new(owner, clock);
+    let work = tokio::spawn(run(commits, sleeper, stop.clone()));
+    let panicked = stop.clone();
+    let watched = async move {
+        let ended = work.await;
+        // Half a master is worse than one that restarts.
+        panicked.cancel();
+        ended
+    };
+    let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    let (served, ended) = tokio::join!(async { server.await }, watched);
+    served.context("the HTTP server ended")?;
+    ended.context("the committing task panicked")
+}
+
+async fn run(mut commits: Commits, mut sleeper: Sleeper, stop: CancellationToken) {
+    let mut failing = false;
+    while !stop.is_cancelled() {
+        match commits.tick().await {
+            Ok(outcome) => {
+                for done in &outcome.committed {
+                    tracing::info!(day = %done.day, commit = %done.commit_hash, total = %done.total, "committed");
+                }
+                if failing {
+                    tracing::info!("committing works again");
+                }
+                failing = false;
+            }
+            Err(error) => {
+                if !failing {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "committing failed; trying again each minute"
+                    );
+                }
+                failing = true;
+            }
+        }
+        let wake = sleeper.clock().now().minute().next().start();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sleeper.sleep_until(wake) => {}
+        }
+    }
+}
+
+/// What a tick did.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Days committed now.
+    pub committed: Vec<Committed>,
+    /// What the next day waits for.
+    pub waiting: Option<String>,
+}
+
+/// Commits days as they close.
+pub struct Commits {
+    owner: Owner,
+    clock: Clock,
+    /// Days whose commit the backend is known to have, so that it is not asked each minute.
+    handed_in: BTreeSet<(UtcDay, u32)>,
+}
+
+impl Commits {
+    /// Nothing done yet.
+    pub const fn new(owner: Owner, clock: Clock) -> Self {
+        Self { owner, clock, handed_in: BTreeSet::new() }
+    }
+
+    /// Commits every day that is closed and final, in order.
+    pub async fn tick(&mut self) -> anyhow::Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let state = self.owner.builder.state().await?;
+        let head = UtcDay::from_epoch(state.epoch).context("the head's epoch is out of range")?;
+        self.handed_in.retain(|(day, _)| *day > head);
+        let mut day = head.next();
+        loop {
+            if let Some(why) = self.not_yet(day) {
+                outcome.waiting = Some(why);
+                return Ok(outcome);
+            }
+            match self.owner.standing(day).await? {
+                Some(signed) => {
+                    // Signed before, perhaps in a run that ended before it could hand it in.
+                    let key = (day, signed.commit.revision);
+                    if !self.handed_in.contains(&key) {
+                        self.owner.hand_in(day, &signed, true).await?;
+                        self.handed_in.insert(key);
+                    }
+                }
+                None => match self.commit(day).await? {
+                    Ok(done) => {
+                        self.handed_in.insert((day, done.revision));
+                        outcome.committed.push(done);
+                    }
+                    Err(why) => {
+                        outcome.waiting = Some(why);
+                        return Ok(outcome);
+                    }
+                },
+            }
+            day = day.next();
+        }
+    }
+
+    fn not_yet(&self, day: UtcDay) -> Option<String> {
+        let now: Timestamp = self.clock.now();
+        (now < day.end()).then(|| format!("{day} ends {}", day.end()))
+    }
+
+    /// Commits a day, or says what it waits for.
+    async fn commit(&self, day: UtcDay) -> anyhow::Result<Result<Committed, String>> {
+        let view = self.owner.builder.backend.day(day).await?;
+        if view.closed.is_none() {
+            return Ok(Err(format!("the backend has not closed {day}")));
+        }
+        match self.owner.builder.snapshot(day).await {
+            Err(error @ DayError::NotFinal { .. }) => return Ok(Err(error.to_string())),
+            other => other?,
+        };
+        Ok(Ok(self.owner.commit(day, None).await.with_context(|| format!("day {day}"))?))
+    }
+}
+
+fn router(store: BundleStore) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/v1/bundles/{project}/{day}/{file}", get(bundle_file))
+        .with_state(Arc::new(store))
+}
+
+async fn bundle_file(
+    State(store): State<Arc<BundleStore>>,
+    Path((project, day, file)): Path<(String, String, String)>,
+) -> Response {
+    let (Ok(project), Ok(day)) = (project.parse::<Address>(), day.parse::<UtcDay>()) else {
+        let detail = "expected /v1/bundles/{distributor}/{YYYY-MM-DD}/{file}";
+        return problem(StatusCode::BAD_REQUEST, "bad_request", "Bad request", detail.to_owned());
+    };
+    let content_type = if file.ends_with(".csv") { "text/csv" } else { "application/json" };
+    let wanted = file.clone();
+    let read = tokio::task::spawn_blocking(move || store.file(project, day, &wanted)).await;
+    match read {
+        Ok(Ok(Some(bytes))) => ([(header::CONTENT_TYPE, content_type)], bytes).into_response(),
+        Ok(Ok(None)) => {
+            let detail = format!("there is no {file} of {day} here");
+            problem(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
+        }
+        failed => {
+            tracing::error!(?failed, "a bundle cannot be read");
+            let detail = "the bundle cannot be read; the log says why".to_owned();
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+        }
+    }
+}
+
+fn problem(status: StatusCode, code: &str, title: &str, detail: String) -> Response {
+    let body = Problem {
+        kind: format!("urn:nodesys:problem:{code}"),
+        title: title.to_owned(),
+        status: status.as_u16(),
+        detail,
+        code: code.to_owned(),
+        difference: None,
+    };
+    let headers = [(header::CONTENT_TYPE, "application/problem+json")];
+    (status, headers, axum::Json(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nodesys_sdk::bundles::BundleSource;
+
+    #[tokio::test]
+    async fn bundles_are_served_as_the_backend_serves_them() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let store = BundleStore::new(folder.path());
+        let (project, day) = (Address::repeat_byte(0xab), UtcDay(20_454));
+        let path = store.day_folder(project, day);
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join("points.csv"), "license,points\n").unwrap();
+        std::fs::write(folder.path().join("secret"), "secret").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router(store)).await });
+
+        let source = BundleSource::parse(&url).unwrap();
+        let found = source.file(project, day, "points.csv").await.unwrap();
+        assert_eq!(found.as_deref(), Some(&b"license,points\n"[..]));
+        assert_eq!(source.file(project, day, "rewards.csv").await.unwrap(), None);
+        assert_eq!(source.file(project, day.next(), "points.csv").await.unwrap(), None);
+        assert_eq!(source.file(project, day, "../../secret").await.unwrap(), None);
+    }
+}

@@ -1,0 +1,103 @@
+use nodesys_core::bitmap::DayBitmap;
+use nodesys_core::bundle::{Beneficiary, DayInput, ProjectInfo, Snapshot, Terms, build_day};
+use nodesys_core::ids::Amount;
+use nodesys_core::message::{DayClosed, Domain, Signed};
+use nodesys_core::points::Rule;
+use nodesys_core::signature::SigningKey;
+use nodesys_core::uptime::ClosedUptime;
+use nodesys_core::{B256, files::write_file};
+
+use super::*;
+
+const PROJECT: Address = Address::repeat_byte(0xd0);
+const DAY: UtcDay = UtcDay(20_454);
+
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&[3; 32]).unwrap()
+}
+
+/// A day on which nobody ran anything.
+fn empty_day(revision: u32) -> DayBundle {
+    let domain = Domain::new(31_337, Address::ZERO);
+    let closed = DayClosed { day: DAY.epoch(), uptime_hash: B256::ZERO, evidence_root: B256::ZERO };
+    build_day(&DayInput {
+        project: ProjectInfo {
+            chain_id: 31_337,
+            registry: Address::ZERO,
+            distributor: PROJECT,
+            name: "acme".parse().unwrap(),
+        },
+        day: DAY,
+        revision,
+        daily_quota: Amount::new(10),
+        terms: Terms {
+            day_reward: Amount::new(5),
+            rule: Rule::default(),
+            beneficiary: Beneficiary::Renter,
+            excluded: vec![],
+        },
+        snapshot: Snapshot { block_number: 1, block_hash: B256::ZERO, block_secs: 1 },
+        closed: ClosedUptime {
+            closed: Signed::new(closed, &domain, &key()),
+            receipt_key: key().address(),
+            uptime_csv: keccak256(write_file::<UptimeRow>(&[])),
+            excused: DayBitmap::EMPTY,
+            path: vec![],
+        },
+        uptime: vec![],
+        holders: vec![],
+        points: vec![],
+        before: Before::default(),
+    })
+    .unwrap()
+}
+
+fn signed(day: &DayBundle) -> SignedCommit {
+    crate::commit::sign(&day.commit, &Domain::new(31_337, PROJECT), &key())
+}
+
+#[tokio::test]
+async fn a_day_is_written_whole_once_and_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = BundleStore::new(folder.path().join("bundles"));
+    assert_eq!(store.days(PROJECT).unwrap(), []);
+    let day = empty_day(0);
+    let path = store.write(&day, &signed(&day)).unwrap();
+    assert!(path.ends_with(format!("{PROJECT:#x}/2026-01-01")), "{}", path.display());
+    for file in FILES {
+        assert!(store.file(PROJECT, DAY, file).unwrap().is_some(), "{file}");
+    }
+    assert_eq!(store.file(PROJECT, DAY, "../2026-01-01/bundle.json").unwrap(), None);
+    assert_eq!(store.commit(PROJECT, DAY).unwrap(), Some(signed(&day)));
+    assert_eq!(store.days(PROJECT).unwrap(), [DAY]);
+    store.write(&day, &signed(&day)).unwrap();
+    let entries = || std::fs::read_dir(path.parent().unwrap()).unwrap().count();
+    assert_eq!(entries(), 1);
+
+    let source = BundleSource::Folder(store.clone());
+    let (bundle, before) = source.after(PROJECT, DAY).await.unwrap();
+    assert_eq!((bundle, before), (day.bundle.clone(), day.after()));
+    let missing = source.after(PROJECT, DAY.next()).await.unwrap_err();
+    assert!(matches!(missing, StoreError::Missing { .. }), "{missing}");
+
+    // Rebuilt after a revocation: the old one is kept aside.
+    let again = empty_day(1);
+    store.write(&again, &signed(&again)).unwrap();
+    assert_eq!(store.commit(PROJECT, DAY).unwrap(), Some(signed(&again)));
+    assert!(path.with_file_name("2026-01-01.r0").join(BUNDLE_JSON).exists());
+    assert_eq!(store.days(PROJECT).unwrap(), [DAY]);
+    assert_eq!(entries(), 2);
+}
+
+#[tokio::test]
+async fn rewards_that_are_not_the_bundles_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = BundleStore::new(folder.path());
+    let day = empty_day(0);
+    let path = store.write(&day, &signed(&day)).unwrap();
+    std::fs::write(path.join("rewards.csv"), "account,cumulative\n").unwrap();
+    BundleSource::Folder(store.clone()).after(PROJECT, DAY).await.unwrap();
+    std::fs::write(path.join("rewards.csv"), "account,cumulative \n").unwrap();
+    let error = BundleSource::Folder(store).after(PROJECT, DAY).await.unwrap_err();
+    assert!(error.to_string().contains("not what bundle.json says"), "{error}");
+}

@@ -1,0 +1,207 @@
+//! The routes, one method each, in the order of the data path.
+//!
+//! A project is named by its distributor's address, a day as `YYYY-MM-DD`, a license by its hash
+//! where leases are asked for and by collection and token elsewhere.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use nodesys_core::api::{
+    CommitRequest, CommitView, DayView, LeaseView, LicenseDay, Network, NodeView, PointsChecked,
+    ProofView, Receipt, RewardView, Session, SessionRequest,
+};
+use nodesys_core::bundle::{Terms, canonical_json};
+use nodesys_core::ids::{LicenseIndex, Name};
+use nodesys_core::license::{LicenseId, Rental};
+use nodesys_core::message::{
+    Heartbeat, LeaseRequest, Signed, SignedAuthorization, SignedRevocation,
+};
+use nodesys_core::signature::WalletSignature;
+use nodesys_core::time::UtcDay;
+use nodesys_core::uptime::ClosedUptime;
+use nodesys_core::{Address, B256, U256};
+use serde::{Deserialize, Serialize};
+
+use super::{Client, Error};
+
+/// `GET /v1/licenses/{collection}/{token_id}`: a license as the backend's mirror has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenseView {
+    /// The license.
+    pub license: LicenseId,
+    /// Its dense index in day files.
+    pub index: LicenseIndex,
+    /// The project, by its distributor's address.
+    pub project: Address,
+    /// The workload it licenses.
+    pub workload: Name,
+    /// The token's owner; check it on chain.
+    pub holder: Option<Address>,
+    /// The rental that runs, if one does.
+    #[serde(default)]
+    pub rental: Option<Rental>,
+}
+
+fn hex(address: Address) -> String {
+    format!("{address:#x}")
+}
+
+impl Client {
+    /// `GET /healthz`: the process answers.
+    pub async fn health(&self) -> Result<(), Error> {
+        self.file(self.url(&["healthz"])).await.map(drop)
+    }
+
+    /// `GET /readyz`: the backend takes work.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.file(self.url(&["readyz"])).await.map(drop)
+    }
+
+    /// `GET /v1/network`: chain, registry and receipt key; compare them with your own.
+    pub async fn network(&self) -> Result<Network, Error> {
+        self.get(self.url(&["v1", "network"])).await
+    }
+
+    /// `POST /v1/nodes`: a node's authorisation; the same again gives the same answer.
+    pub async fn authorize_node(&self, signed: &SignedAuthorization) -> Result<NodeView, Error> {
+        self.post(self.url(&["v1", "nodes"]), signed).await
+    }
+
+    /// `POST /v1/nodes/revocations`: ends an authorisation.
+    pub async fn revoke_node(&self, signed: &SignedRevocation) -> Result<NodeView, Error> {
+        self.post(self.url(&["v1", "nodes", "revocations"]), signed).await
+    }
+
+    /// `GET /v1/nodes/{node_key}`.
+    pub async fn node(&self, node_key: Address) -> Result<NodeView, Error> {
+        self.get(self.url(&["v1", "nodes", &hex(node_key)])).await
+    }
+
+    /// `POST /v1/sessions`: the server's time and a challenge.
+    pub async fn session(&self, node_key: Address) -> Result<Session, Error> {
+        self.post(self.url(&["v1", "sessions"]), &SessionRequest { node_key }).await
+    }
+
+    /// `POST /v1/leases`: asks for a license's lease.
+    pub async fn request_lease(&self, signed: &Signed<LeaseRequest>) -> Result<LeaseView, Error> {
+        self.post(self.url(&["v1", "leases"]), signed).await
+    }
+
+    /// `GET /v1/leases/{license_hash}`: who runs a license; code `not_leased` when nobody ever did.
+    pub async fn lease(&self, license_hash: B256) -> Result<LeaseView, Error> {
+        self.get(self.url(&["v1", "leases", &license_hash.to_string()])).await
+    }
+
+    /// `GET /v1/licenses/{collection}/{token_id}`.
+    pub async fn license(&self, collection: Address, token_id: U256) -> Result<LicenseView, Error> {
+        self.get(self.url(&["v1", "licenses", &hex(collection), &token_id.to_string()])).await
+    }
+
+    /// `GET /v1/licenses/{collection}/{token_id}/uptime/{day}`: one license's day, open or closed.
+    pub async fn license_day(
+        &self,
+        collection: Address,
+        token_id: U256,
+        day: UtcDay,
+    ) -> Result<LicenseDay, Error> {
+        let (collection, token_id) = (hex(collection), token_id.to_string());
+        let path = ["v1", "licenses", &collection, &token_id, "uptime", &day.to_string()];
+        self.get(self.url(&path)).await
+    }
+
+    /// `POST /v1/heartbeats`: the minute's heartbeat, answered by an (unverified) receipt.
+    pub async fn heartbeat(&self, signed: &Signed<Heartbeat>) -> Result<Receipt, Error> {
+        self.post(self.url(&["v1", "heartbeats"]), signed).await
+    }
+
+    /// `GET /v1/days/{day}`.
+    pub async fn day(&self, day: UtcDay) -> Result<DayView, Error> {
+        self.get(self.url(&["v1", "days", &day.to_string()])).await
+    }
+
+    /// `GET /v1/uptime/{project}/{day}`: the bytes of a closed day's `uptime.csv`; code `day_open`
+    /// before.
+    pub async fn uptime(&self, project: Address, day: UtcDay) -> Result<Bytes, Error> {
+        self.file(self.url(&["v1", "uptime", &hex(project), &day.to_string()])).await
+    }
+
+    /// `GET /v1/uptime/{project}/{day}/closed`: how that file belongs to the signed day.
+    pub async fn closed_uptime(
+        &self,
+        project: Address,
+        day: UtcDay,
+    ) -> Result<ClosedUptime, Error> {
+        self.get(self.url(&["v1", "uptime", &hex(project), &day.to_string(), "closed"])).await
+    }
+
+    /// `PUT /v1/points/{project}/{day}`: the day's points and terms under the reward signer's
+    /// `PointsUpload` signature; answered by the backend's own computation.
+    pub async fn put_points(
+        &self,
+        project: Address,
+        day: UtcDay,
+        terms: &Terms,
+        signature: &WalletSignature,
+        points_csv: Bytes,
+    ) -> Result<PointsChecked, Error> {
+        let mut url = self.url(&["v1", "points", &hex(project), &day.to_string()]);
+        url.query_pairs_mut()
+            .append_pair("terms", &URL_SAFE_NO_PAD.encode(canonical_json(terms)))
+            .append_pair("signature", &signature.as_bytes().to_string());
+        self.put_csv(url, points_csv).await
+    }
+
+    /// `GET /v1/points/{project}/{day}`: the accepted `points.csv`.
+    pub async fn points(&self, project: Address, day: UtcDay) -> Result<Bytes, Error> {
+        self.file(self.url(&["v1", "points", &hex(project), &day.to_string()])).await
+    }
+
+    /// `GET /v1/points/{project}/{day}/rewards`: `rewards.csv` as the backend computes it.
+    pub async fn computed_rewards(&self, project: Address, day: UtcDay) -> Result<Bytes, Error> {
+        self.file(self.url(&["v1", "points", &hex(project), &day.to_string(), "rewards"])).await
+    }
+
+    /// `POST /v1/commits`: a signed commit; the same again gives the same answer.
+    pub async fn commit(&self, request: &CommitRequest) -> Result<CommitView, Error> {
+        self.post(self.url(&["v1", "commits"]), request).await
+    }
+
+    /// `GET /v1/commits/{project}/{day}`.
+    pub async fn commit_of(&self, project: Address, day: UtcDay) -> Result<CommitView, Error> {
+        self.get(self.url(&["v1", "commits", &hex(project), &day.to_string()])).await
+    }
+
+    /// `GET /v1/roots/{project}`: the project's commits.
+    pub async fn roots(&self, project: Address) -> Result<Vec<CommitView>, Error> {
+        self.get(self.url(&["v1", "roots", &hex(project)])).await
+    }
+
+    /// `GET /v1/proofs/{project}/{account}`: by the newest active commit, or by a day's.
+    pub async fn proof(
+        &self,
+        project: Address,
+        account: Address,
+        day: Option<UtcDay>,
+    ) -> Result<ProofView, Error> {
+        let mut url = self.url(&["v1", "proofs", &hex(project), &hex(account)]);
+        if let Some(day) = day {
+            url.query_pairs_mut().append_pair("day", &day.to_string());
+        }
+        self.get(url).await
+    }
+
+    /// `GET /v1/rewards/{account}`: what an account has earned and claimed, by project.
+    pub async fn rewards(&self, account: Address) -> Result<Vec<RewardView>, Error> {
+        self.get(self.url(&["v1", "rewards", &hex(account)])).await
+    }
+
+    /// `GET /v1/bundles/{project}/{day}/{file}`: one file of a day bundle.
+    pub async fn bundle_file(
+        &self,
+        project: Address,
+        day: UtcDay,
+        file: &str,
+    ) -> Result<Bytes, Error> {
+        self.file(self.url(&["v1", "bundles", &hex(project), &day.to_string(), file])).await
+    }
+}

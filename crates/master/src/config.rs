@@ -231,7 +231,9 @@ mod tests {
         let settings = Settings { terms: Some(path.clone()), ..Settings::default() };
         let terms = settings.read_terms().unwrap();
         assert_eq!(terms.day_reward.to_string(), "1000000000000000000000");
-        std::fs::write(&path, TERMS.replace("\"0\"", "\"-1\"").replace("0,", "2000000,")).unwrap();
+        let too_much = TERMS.replace("\"minimum_uptime_ppm\": 0", "\"minimum_uptime_ppm\": 2000000");
+        assert_ne!(too_much, TERMS);
+        std::fs::write(&path, too_much).unwrap();
         assert!(settings.read_terms().is_err());
     }
 

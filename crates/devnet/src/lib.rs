@@ -1,1 +1,23 @@
-//! Brings up Postgres, anvil, contracts, backend, master and nodes for the demo and the tests
+//! The devnet: Postgres, anvil, the contracts, a backend, a workload master and nodes with their
+//! workloads, all real and all as processes of their own, on one stepped clock.
+//!
+//! The demo ([`demo`]) and the end-to-end tests stand on it. [`Devnet`] brings everything up and
+//! takes it down; nothing is written outside its folder, every port is a free one, and whatever it
+//! started ends with it.
+
+pub mod chain;
+pub mod demo;
+pub mod deploy;
+mod net;
+mod node;
+mod people;
+mod postgres;
+pub mod process;
+mod programs;
+
+pub use deploy::{Deployed, LicenseRef, Plan, Workload};
+pub use net::{Devnet, MasterOptions, Options};
+pub use node::Node;
+pub use people::{People, Person};
+pub use postgres::Postgres;
+pub use programs::{Output, Programs};

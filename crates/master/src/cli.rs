@@ -144,6 +144,9 @@ pub struct ServeOptions {
     /// Written when ready: pid, address and build id as JSON.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
+    /// Minutes to wait after a day's end before it is committed, for an owner who looks first.
+    #[arg(long, value_name = "MINUTES", env = "NODESYS_REVIEW_MINUTES", default_value_t = 0)]
+    pub review_minutes: u64,
 }
 
 #[cfg(test)]

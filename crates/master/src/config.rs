@@ -231,7 +231,8 @@ mod tests {
         let settings = Settings { terms: Some(path.clone()), ..Settings::default() };
         let terms = settings.read_terms().unwrap();
         assert_eq!(terms.day_reward.to_string(), "1000000000000000000000");
-        let too_much = TERMS.replace("\"minimum_uptime_ppm\": 0", "\"minimum_uptime_ppm\": 2000000");
+        let too_much =
+            TERMS.replace("\"minimum_uptime_ppm\": 0", "\"minimum_uptime_ppm\": 2000000");
         assert_ne!(too_much, TERMS);
         std::fs::write(&path, too_much).unwrap();
         assert!(settings.read_terms().is_err());

@@ -47,7 +47,7 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
     if let Some(path) = &options.ready_file {
         lifecycle::write_ready_file(path, addr)?;
     }
-    let commits = Commits::new(owner, clock);
+    let commits = Commits::new(owner, clock, options.review_minutes);
     let work = tokio::spawn(run(commits, sleeper, stop.clone()));
     let panicked = stop.clone();
     let watched = async move {
@@ -106,14 +106,17 @@ pub struct Outcome {
 pub struct Commits {
     owner: Owner,
     clock: Clock,
+    /// How long after its end a day is left alone.
+    review_millis: u64,
     /// Days whose commit the backend is known to have, so that it is not asked each minute.
     handed_in: BTreeSet<(UtcDay, u32)>,
 }
 
 impl Commits {
     /// Nothing done yet.
-    pub const fn new(owner: Owner, clock: Clock) -> Self {
-        Self { owner, clock, handed_in: BTreeSet::new() }
+    pub const fn new(owner: Owner, clock: Clock, review_minutes: u64) -> Self {
+        let review_millis = review_minutes.saturating_mul(60_000);
+        Self { owner, clock, review_millis, handed_in: BTreeSet::new() }
     }
 
     /// Commits every day that is closed and final, in order.
@@ -153,8 +156,8 @@ impl Commits {
     }
 
     fn not_yet(&self, day: UtcDay) -> Option<String> {
-        let now: Timestamp = self.clock.now();
-        (now < day.end()).then(|| format!("{day} ends {}", day.end()))
+        let due: Timestamp = day.end().plus_millis(self.review_millis);
+        (self.clock.now() < due).then(|| format!("{day} is committed from {due} on"))
     }
 
     /// Commits a day, or says what it waits for.

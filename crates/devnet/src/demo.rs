@@ -1,0 +1,151 @@
+//! The demo: the main job in front of the reader's eyes, on real parts.
+//!
+//! [`run`] brings a devnet up, tells the story and takes it down, whatever happens in between:
+//! a failure or a signal stops every process that was started. Words go to standard error, the
+//! closing table to standard output.
+
+mod ledger;
+mod serve;
+mod story;
+mod summary;
+mod table;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use nodesys_core::time::UtcDay;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::deploy::{Deployed, LicenseRef, Plan, TOKEN, delegate, mint, rent_out};
+use crate::net::Devnet;
+use crate::people::People;
+
+/// How the demo is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its folder.
+    pub root: PathBuf,
+    /// Whether everything is left running afterwards.
+    pub serve: bool,
+}
+
+/// The day the story begins: 2026-01-06.
+const FIRST_DAY: UtcDay = UtcDay(20_459);
+/// What the project pays for a day.
+const DAY_REWARD: u128 = 1_000 * TOKEN;
+/// How long a post is pending.
+const DELAY_SECS: u64 = 3_600;
+
+const A1: LicenseRef = LicenseRef { workload: 0, token: 1 };
+const A2: LicenseRef = LicenseRef { workload: 0, token: 2 };
+const B1: LicenseRef = LicenseRef { workload: 1, token: 1 };
+const B2: LicenseRef = LicenseRef { workload: 1, token: 2 };
+
+/// Tells the whole story.
+pub async fn run(options: &Options) -> anyhow::Result<()> {
+    let _lock = claim_folder(&options.root)?;
+    let mut stop = Signals::new()?;
+    let start = crate::net::Options {
+        root: options.root.clone(),
+        first_day: FIRST_DAY,
+        plan: plan(),
+        replicas: 1,
+    };
+    story::say("starting Postgres and anvil, deploying the contracts, starting the backend");
+    // A devnet that is dropped while it comes up kills what it has started.
+    let mut net = tokio::select! {
+        net = Devnet::start(&start, async |chain, people, deployed| {
+            set_up(chain, people, deployed).await
+        }) => net?,
+        () = stop.received() => bail!("stopped by a signal; nothing is left running"),
+    };
+    let told = tokio::select! {
+        told = tell(&mut net, options.serve) => told,
+        () = stop.received() => {
+            if options.serve { Ok(()) } else { Err(anyhow::anyhow!("stopped by a signal")) }
+        }
+    };
+    story::say("stopping every process");
+    let stopped = net.stop().await;
+    told.and(stopped)
+}
+
+async fn tell(net: &mut Devnet, serving: bool) -> anyhow::Result<()> {
+    story::tell(net).await?;
+    if serving { serve::serve(net).await } else { Ok(()) }
+}
+
+fn plan() -> Plan {
+    Plan {
+        project: "acme",
+        workloads: vec![("alpha", "A"), ("beta", "B")],
+        funds: 100 * DAY_REWARD,
+        daily_quota: DAY_REWARD * 11 / 10,
+        delay_secs: DELAY_SECS,
+    }
+}
+
+/// Alice holds A1 and B1; Bob holds A2 and B2, rents A2 to Carol and delegates B2 to her.
+async fn set_up(
+    chain: &crate::chain::Chain,
+    people: &People,
+    deployed: &Deployed,
+) -> anyhow::Result<()> {
+    let (alice, bob, carol) = (&people.alice, &people.bob, &people.carol);
+    for workload in 0..deployed.workloads.len() {
+        for holder in [alice, bob] {
+            mint(chain, people, deployed, workload, holder.address()).await?;
+        }
+    }
+    let until = UtcDay(FIRST_DAY.0 + 30).start().secs();
+    rent_out(chain, bob, &deployed.license(A2), carol.address(), until).await?;
+    delegate(chain, bob, &deployed.license(B2), carol.address(), true).await
+}
+
+/// The folder, emptied, and a lock that keeps a second demo out of it.
+fn claim_folder(root: &Path) -> anyhow::Result<File> {
+    let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::create_dir_all(parent.unwrap_or(Path::new(".")))?;
+    let path = root.with_extension("lock");
+    let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => bail!(
+            "another demo runs in {}: stop it (Ctrl-C), or give this one a folder by --dir",
+            root.display()
+        ),
+        Err(TryLockError::Error(error)) => return Err(error).context("the folder's lock"),
+    }
+    match std::fs::remove_dir_all(root) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", root.display()))
+        }
+        _ => Ok(lock),
+    }
+}
+
+/// What ends the demo early.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}

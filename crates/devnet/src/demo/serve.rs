@@ -1,0 +1,61 @@
+//! `--serve`: the network goes on in real time until a signal.
+
+use std::time::Duration;
+
+use nodesys_core::time::Timestamp;
+use serde_json::json;
+
+use super::DAY_REWARD;
+use super::story::{note, say};
+use crate::net::{Devnet, MasterOptions};
+
+/// Between two moves of the clock.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Starts backend and master again, writes `endpoints.json`, and lets time pass as it does.
+pub(super) async fn serve(net: &mut Devnet) -> anyhow::Result<()> {
+    net.start_backend(0).await?;
+    net.start_master(&MasterOptions { day_reward: DAY_REWARD, review_minutes: 0 }).await?;
+    let path = net.path("endpoints.json");
+    std::fs::write(&path, serde_json::to_vec_pretty(&endpoints(net))?)?;
+    say("everything runs on, a second a second; Ctrl-C stops it");
+    note(format!("endpoints: {}", path.display()));
+    let start = net.now().await;
+    let real = nodesys_clock::Clock::system();
+    let began = real.monotonic_millis();
+    loop {
+        let elapsed = real.monotonic_millis().saturating_sub(began);
+        net.run_until(Timestamp::from_millis(start.millis().saturating_add(elapsed))).await?;
+        real.sleeper().sleep(STEP).await;
+    }
+}
+
+fn endpoints(net: &Devnet) -> serde_json::Value {
+    let deployed = &net.network.deployed;
+    let collections: serde_json::Map<String, serde_json::Value> = deployed
+        .workloads
+        .iter()
+        .map(|workload| (workload.name.to_owned(), json!(workload.collection)))
+        .collect();
+    let keystores: serde_json::Map<String, serde_json::Value> = net
+        .people
+        .all()
+        .into_iter()
+        .map(|person| (person.name.to_owned(), json!(person.keystore)))
+        .collect();
+    json!({
+        "rpc": net.network.rpc,
+        "chain_id": nodesys_clock::DEVELOPMENT_CHAIN_ID,
+        "backend": net.network.backend,
+        "master": net.master_url(),
+        "database": net.postgres.url("backend"),
+        "registry": deployed.registry,
+        "project": deployed.project,
+        "distributor": deployed.distributor,
+        "token": deployed.token,
+        "collections": collections,
+        "keystores": keystores,
+        "password_file": net.people.alice.password_file,
+        "bundles": net.bundles(),
+    })
+}

@@ -1,0 +1,313 @@
+//! The story, step by step: what is done, by whom, and what came of it.
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use nodesys_core::api::CommitState;
+use nodesys_core::files::{RewardRow, sort_rows, write_file};
+use nodesys_core::ids::Amount;
+use nodesys_core::time::{Timestamp, UtcDay};
+use nodesys_core::{Address, B256};
+use serde::Deserialize;
+use tokio::process::Command;
+
+use super::ledger::{Ledger, Outage};
+use super::{A1, A2, B1, B2, DAY_REWARD, FIRST_DAY, summary, table};
+use crate::net::{Devnet, MasterOptions};
+use crate::people::Person;
+use crate::programs::{Output, run, words};
+
+/// Minutes that the owner looks at a day before the master commits it by itself.
+const REVIEW_MINUTES: u64 = 10;
+
+/// A step, to standard error.
+pub(super) fn say(what: impl std::fmt::Display) {
+    eprintln!("\n== {what}");
+}
+
+/// Something that came of it.
+pub(super) fn note(what: impl std::fmt::Display) {
+    for line in what.to_string().lines() {
+        eprintln!("   {line}");
+    }
+}
+
+/// Tells all of it.
+pub(super) async fn tell(net: &mut Devnet) -> anyhow::Result<()> {
+    let mut ledger = Ledger::default();
+    introduce(net);
+    show_rights(net).await?;
+    let options = MasterOptions { day_reward: DAY_REWARD, review_minutes: REVIEW_MINUTES };
+    net.start_master(&options).await?;
+    say("pairing two nodes with their operators' wallets (request, sign, finish), starting them");
+    net.add_node(|people| &people.alice, &[A1, B1]).await?;
+    net.add_node(|people| &people.carol, &[A2, B2]).await?;
+    for node in &net.nodes {
+        note(format!("{}: {}, manager {}", node.name, node.node_key, or_none(node.manager_url())));
+    }
+
+    first_day(net, &mut ledger).await?;
+    commit_by_hand(net, FIRST_DAY).await?;
+    claims(net, &mut ledger, FIRST_DAY).await?;
+
+    say("a second day, on which nothing goes wrong");
+    let second = FIRST_DAY.next();
+    run_to(net, second.end().plus_millis((REVIEW_MINUTES + 2) * 60_000)).await?;
+    note(format!("{second} is closed, and the master has committed it by itself"));
+    claims(net, &mut ledger, second).await?;
+
+    audit(net).await?;
+    let rows = table::rows(net, &ledger, &[FIRST_DAY, second]).await?;
+    summary::write(net, &ledger, &rows).await?;
+    println!("{}", table::render(net, &ledger, &rows).await?);
+    Ok(())
+}
+
+fn introduce(net: &Devnet) {
+    let deployed = &net.network.deployed;
+    note(format!("chain      {} (chain id 31337)", net.network.rpc));
+    note(format!("backend    {}", net.network.backend));
+    note(format!("registry   {}", deployed.registry));
+    note(format!("project    {} = distributor {}", deployed.project, deployed.distributor));
+    for workload in &deployed.workloads {
+        note(format!(
+            "workload   {}: licenses {} {}",
+            workload.name, workload.symbol, workload.collection
+        ));
+    }
+}
+
+/// The right to run a license is proved from an RPC alone.
+async fn show_rights(net: &mut Devnet) -> anyhow::Result<()> {
+    say("who may run what: read on chain, with the backend stopped");
+    net.stop_backends().await?;
+    let people = &net.people;
+    for (label, operator) in
+        [("A1", &people.alice), ("A2", &people.carol), ("B2", &people.carol), ("A2", &people.bob)]
+    {
+        let address = operator.address().to_string();
+        let command = net.nodesys(operator, &["license", "show", label, "--operator", &address])?;
+        show(command).await?.ok()?;
+    }
+    net.start_backend(0).await
+}
+
+async fn first_day(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::Result<()> {
+    say(format!("{FIRST_DAY}: 1,440 minutes, a signed heartbeat from each node in each"));
+    let at =
+        |hours: u64, minutes: u64| FIRST_DAY.start().plus_millis((hours * 60 + minutes) * 60_000);
+    run_to(net, at(10, 0)).await?;
+    say("10:00 the workload of A1 is killed; B1 beside it goes on");
+    net.nodes[0].kill_workload(0).await?;
+    run_to(net, at(11, 0)).await?;
+    say("11:00 node 2 is killed with everything on it");
+    net.nodes[1].kill().await?;
+    run_to(net, at(13, 20)).await?;
+    say("13:20 the workload of A1 is started again");
+    net.nodes[0].start_workload(&net.network, 0).await?;
+    run_to(net, at(16, 0)).await?;
+    say("16:00 node 2 is started again: it asks for its leases anew");
+    net.nodes[1].start(&net.network).await?;
+    let outage = |licenses: &[_], from, to, why: &str| Outage {
+        day: FIRST_DAY,
+        licenses: licenses.to_vec(),
+        from,
+        to,
+        why: why.to_owned(),
+    };
+    ledger.outages.push(outage(&[A1], 600, 800, "workload killed"));
+    ledger.outages.push(outage(&[A2, B2], 660, 960, "node 2 killed"));
+    run_to(net, FIRST_DAY.end().plus_millis(7 * 60_000)).await?;
+    let closed = net.client(0)?.day(FIRST_DAY).await?.closed;
+    let closed = closed.context("the day should be closed 5 minutes after its end")?;
+    say(format!("{FIRST_DAY} is closed and signed: uptime hash {}", closed.message.uptime_hash));
+    Ok(())
+}
+
+/// The owner looks, is refused with an altered amount, then commits.
+async fn commit_by_hand(net: &mut Devnet, day: UtcDay) -> anyhow::Result<()> {
+    let date = day.to_string();
+    say("the project's owner looks at the points");
+    show(net.master_command(&["points", "preview", "--day", &date])).await?.ok()?;
+
+    say("one amount altered: the backend computes the day too, and refuses");
+    let altered = net.path("altered-rewards.csv");
+    let dry = net.master_command(&["commit", "--day", &date, "--dry-run", "-o", "json"]);
+    alter(run(dry).await?.json()?, &altered)?;
+    let mut forged = net.master_command(&["commit", "--day", &date, "--rewards"]);
+    forged.arg(&altered);
+    let refused = show(forged).await?;
+    ensure!(refused.code == Some(1), "an altered commit must be refused");
+    ensure!(refused.stderr.contains("rewards.csv line"), "the first differing row must be named");
+
+    say("the true amounts: computed alike by both, signed once, accepted");
+    show(net.master_command(&["commit", "--day", &date])).await?.ok()?;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct DryRun {
+    rewards: Vec<DryRunRow>,
+}
+
+#[derive(Deserialize)]
+struct DryRunRow {
+    account: Address,
+    cumulative: Amount,
+}
+
+/// Writes a `rewards.csv` in which the first account gets one wei more.
+fn alter(dry: DryRun, path: &Path) -> anyhow::Result<()> {
+    let row = |row: DryRunRow| RewardRow { account: row.account, cumulative: row.cumulative };
+    let mut rows: Vec<RewardRow> = dry.rewards.into_iter().map(row).collect();
+    sort_rows(&mut rows);
+    let first = rows.first_mut().context("nobody has earned anything")?;
+    first.cumulative =
+        first.cumulative.checked_add(Amount::new(1)).context("an amount beyond the largest")?;
+    std::fs::write(path, write_file(&rows))?;
+    Ok(())
+}
+
+/// The commit is posted, its delay passes on the chain, Alice and Carol claim.
+async fn claims(net: &mut Devnet, ledger: &mut Ledger, day: UtcDay) -> anyhow::Result<()> {
+    say(format!("the backend posts the root of {day} through its outbox"));
+    let project = net.network.deployed.distributor;
+    let client = net.client(0)?;
+    let limit = net.now().await.plus_millis(30 * 60_000);
+    let posted = loop {
+        let view = client.commit_of(project, day).await?;
+        if view.state != CommitState::Accepted {
+            break view;
+        }
+        ensure!(net.now().await < limit, "the commit of {day} is not posted after 30 minutes");
+        let minute = net.now().await.plus_millis(60_000);
+        net.run_until(minute).await?;
+    };
+    let transaction = posted.transaction.context("a posted commit has a transaction")?;
+    let activates = posted.activates_at_secs.context("a posted commit has an activation")?;
+    note(format!("root {} in transaction {transaction}", posted.commit.root));
+    let gas = net.chain.gas_used(transaction).await?;
+    ledger.posts.push((posted, gas));
+
+    say(format!("it is claimable from {} on", Timestamp::from_secs(activates)));
+    run_to(net, Timestamp::from_secs(activates + 60)).await?;
+    for who in ["alice", "carol"] {
+        let person = if who == "alice" { &net.people.alice } else { &net.people.carol };
+        let claim = claim(net, person).await?;
+        note(format!("{who} has claimed {} wei for {} gas", claim.amount, claim.gas_used));
+        ledger.claims.push((
+            day,
+            person.address(),
+            claim.amount,
+            claim.transaction,
+            claim.gas_used,
+        ));
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Claimed {
+    amount: Amount,
+    transaction: B256,
+    gas_used: u64,
+}
+
+async fn claim(net: &Devnet, who: &Person) -> anyhow::Result<Claimed> {
+    let mut command =
+        net.nodesys(who, &["rewards", "claim", "--yes", "-o", "json", "--keystore"])?;
+    command.arg(&who.keystore).arg("--password-file").arg(&who.password_file);
+    eprintln!("   $ {}", short(net, &command));
+    run(command).await?.json()
+}
+
+/// Backend and master stopped, everything is recomputed; one byte changed, and the row is named.
+async fn audit(net: &mut Devnet) -> anyhow::Result<()> {
+    say("backend and master are stopped; anyone recomputes both days from files and an RPC");
+    net.stop_master().await?;
+    net.stop_backends().await?;
+    let bundles = net.bundles();
+    let audit = async |folder: &Path| {
+        let mut command = net.nodesys(&net.people.bob, &["audit", "--bundles"])?;
+        command.arg(folder);
+        show(command).await
+    };
+    audit(&bundles).await?.ok().context("the audit should hold")?;
+
+    say("one byte of one file is changed");
+    let changed = net.path("tampered");
+    copy_folder(&bundles, &changed)?;
+    let project = format!("{:#x}", net.network.deployed.distributor);
+    let file = changed.join(project).join(FIRST_DAY.to_string()).join("rewards.csv");
+    let mut bytes = std::fs::read(&file)?;
+    let last = bytes.iter().rposition(u8::is_ascii_digit).context("a file of numbers")?;
+    bytes[last] = if bytes[last] == b'9' { b'8' } else { bytes[last] + 1 };
+    std::fs::write(&file, bytes)?;
+    let found = audit(&changed).await?;
+    ensure!(found.code == Some(8), "the audit should exit 8, not {:?}", found.code);
+    Ok(())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs to a moment, telling every four hours how many minutes are credited.
+async fn run_to(net: &Devnet, target: Timestamp) -> anyhow::Result<()> {
+    const STEP_MILLIS: u64 = 4 * 3_600_000;
+    loop {
+        let now = net.now().await;
+        if now >= target {
+            return Ok(());
+        }
+        let next = Timestamp::from_millis((now.millis() / STEP_MILLIS + 1) * STEP_MILLIS);
+        net.run_until(next.min(target)).await?;
+        note(format!("{}  {}", net.now().await, credited(net).await?));
+    }
+}
+
+/// Minutes credited so far today, license by license.
+async fn credited(net: &Devnet) -> anyhow::Result<String> {
+    let (client, deployed) = (net.client(0)?, &net.network.deployed);
+    let now = net.now().await;
+    // At midnight the day that has just ended is the one to tell of.
+    let day = Timestamp::from_millis(now.millis().saturating_sub(1)).day();
+    let mut parts = Vec::new();
+    for license in [A1, B1, A2, B2] {
+        let id = deployed.license(license);
+        let minutes = client.license_day(id.collection, id.token_id, day).await?.minutes;
+        parts.push(format!("{} {minutes}", deployed.label(license)));
+    }
+    Ok(format!("minutes of {day}: {}", parts.join(", ")))
+}
+
+/// Runs a command before the reader's eyes.
+async fn show(command: Command) -> anyhow::Result<Output> {
+    eprintln!("   $ {}", words(&command));
+    let output = run(command).await?;
+    note(&output.stdout);
+    note(&output.stderr);
+    if output.code != Some(0) {
+        note(format!("exit {}", output.code.unwrap_or(-1)));
+    }
+    Ok(output)
+}
+
+/// A command line without the devnet's long paths.
+fn short(net: &Devnet, command: &Command) -> String {
+    words(command).replace(&format!("{}/", net.root.display()), "")
+}
+
+fn or_none(url: Option<String>) -> String {
+    url.unwrap_or_else(|| "none".to_owned())
+}

@@ -1,0 +1,330 @@
+//! [`Devnet`]: everything up, on one clock, and everything down again.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use nodesys_clock::{ClockServer, DEVELOPMENT_CHAIN_ID};
+use nodesys_core::Address;
+use nodesys_core::time::{Timestamp, UtcDay};
+use nodesys_sdk::client::Client;
+use serde_json::json;
+
+use crate::chain::Chain;
+use crate::deploy::{self, Deployed, LicenseRef, Plan};
+use crate::node::{Network, Node, write_cli_config};
+use crate::people::{People, Person, new_key_file, write_secret};
+use crate::postgres::Postgres;
+use crate::process::Process;
+use crate::programs::Programs;
+
+/// How long, in real time, a program may keep the clock standing.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a devnet is made of.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its folder, which must be empty or missing.
+    pub root: PathBuf,
+    /// The day whose first moment the clock starts at.
+    pub first_day: UtcDay,
+    /// The contracts.
+    pub plan: Plan,
+    /// How many backends share the database.
+    pub replicas: usize,
+}
+
+/// How a master is run.
+#[derive(Debug, Clone)]
+pub struct MasterOptions {
+    /// What the project pays for a day, in wei.
+    pub day_reward: u128,
+    /// Minutes that the service waits after a day's end before it commits by itself.
+    pub review_minutes: u64,
+}
+
+/// A running network.
+pub struct Devnet {
+    /// Its folder.
+    pub root: PathBuf,
+    /// Everybody.
+    pub people: People,
+    /// The clock of every program.
+    pub clock: ClockServer,
+    /// The chain.
+    pub chain: Chain,
+    /// The database server.
+    pub postgres: Postgres,
+    /// How programs find each other.
+    pub network: Network,
+    /// The nodes, in the order they were added.
+    pub nodes: Vec<Node>,
+    backends: Vec<Backend>,
+    master: Option<(Process, SocketAddr)>,
+    starts: u32,
+}
+
+/// One replica: where it listens, and its process while it runs.
+struct Backend {
+    addr: SocketAddr,
+    process: Option<Process>,
+}
+
+impl Devnet {
+    /// Starts Postgres and anvil, deploys the contracts, and starts the backends. `setup` is run in
+    /// between: it mints and rents, before any backend looks.
+    pub async fn start(
+        options: &Options,
+        setup: impl AsyncFnOnce(&Chain, &People, &Deployed) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
+        let root = std::path::absolute(&options.root)?;
+        std::fs::create_dir_all(&root)?;
+        let empty = std::fs::read_dir(&root)?.all(|entry| {
+            entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with('.'))
+        });
+        ensure!(empty, "{} is not empty: a devnet wants a folder of its own", root.display());
+        let programs = Programs::find()?;
+        let people = People::new(&root.join("keystores"))?;
+        let start = options.first_day.start();
+        let postgres = Postgres::start(&root.join("postgres"), &["backend", "master"]).await?;
+        let chain = Chain::start(&root.join("anvil"), start).await?;
+        std::fs::create_dir_all(root.join("backend"))?;
+        let receipt_key = new_key_file(&root.join("backend/receipt.key"))?.address();
+        write_secret(&root.join("backend/poster.key"), &people.poster.key.to_hex())?;
+        let deployed = deploy::deploy(&chain, &people, &options.plan, receipt_key).await?;
+        setup(&chain, &people, &deployed).await?;
+        chain.make_final().await?;
+
+        let clock = ClockServer::start(start, PATIENCE).await?;
+        let network = Network {
+            programs,
+            deployed,
+            receipt_key,
+            backend: String::new(),
+            rpc: chain.url.expose().to_string(),
+            clock: clock.addr(),
+        };
+        let mut net = Self {
+            root,
+            people,
+            clock,
+            chain,
+            postgres,
+            network,
+            nodes: Vec::new(),
+            backends: Vec::new(),
+            master: None,
+            starts: 0,
+        };
+        for _ in 0..options.replicas {
+            let any = SocketAddr::from(([127, 0, 0, 1], 0));
+            net.backends.push(Backend { addr: any, process: None });
+            net.start_backend(net.backends.len() - 1).await?;
+        }
+        net.network.backend = net.backend_url(0);
+        // The mirror has read the chain once every loop sleeps.
+        net.clock.settle().await?;
+        Ok(net)
+    }
+
+    /// Starts a replica, again on the port it had.
+    pub async fn start_backend(&mut self, replica: usize) -> anyhow::Result<()> {
+        let dir = self.root.join("backend");
+        let ready = self.ready_file("backend");
+        let mut command = self.network.programs.command("nodesys-backend");
+        command.env("NODESYS_DATABASE_URL", self.postgres.url("backend"));
+        command.env("NODESYS_RPC", &self.network.rpc);
+        command.args(["--chain-id", &DEVELOPMENT_CHAIN_ID.to_string()]);
+        command.args(["--registry", &self.network.deployed.registry.to_string()]);
+        command.args(["--listen", &self.backends[replica].addr.to_string()]);
+        command.args(["--clock", &self.network.clock.to_string()]);
+        command.arg("--receipt-key-file").arg(dir.join("receipt.key"));
+        command.arg("--poster-key-file").arg(dir.join("poster.key"));
+        command.arg("--ready-file").arg(&ready);
+        let log = dir.join(format!("{replica}.log"));
+        let mut process = Process::spawn(&format!("backend {replica}"), command, &log)?;
+        self.backends[replica].addr = process.ready(&ready).await?.addr;
+        self.backends[replica].process = Some(process);
+        Ok(())
+    }
+
+    /// A replica's URL.
+    pub fn backend_url(&self, replica: usize) -> String {
+        format!("http://{}", self.backends[replica].addr)
+    }
+
+    /// A client of a replica.
+    pub fn client(&self, replica: usize) -> anyhow::Result<Client> {
+        Ok(Client::new(&self.backend_url(replica))?)
+    }
+
+    /// A replica's process, for faults.
+    pub fn backend_process(&self, replica: usize) -> Option<&Process> {
+        self.backends[replica].process.as_ref()
+    }
+
+    /// Kills a replica at once.
+    pub async fn kill_backend(&mut self, replica: usize) -> anyhow::Result<()> {
+        match self.backends[replica].process.take() {
+            Some(process) => process.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Stops every replica in order.
+    pub async fn stop_backends(&mut self) -> anyhow::Result<()> {
+        for backend in &mut self.backends {
+            if let Some(process) = backend.process.take() {
+                process.stop().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the master's settings and starts its service.
+    pub async fn start_master(&mut self, options: &MasterOptions) -> anyhow::Result<()> {
+        let dir = self.root.join("master");
+        std::fs::create_dir_all(&dir)?;
+        let terms = json!({
+            "day_reward": options.day_reward.to_string(),
+            "rule": { "name": "uptime", "rate": "1440", "minimum_uptime_ppm": 0 },
+            "beneficiary": "renter",
+            "excluded": [],
+        });
+        std::fs::write(dir.join("terms.json"), serde_json::to_vec_pretty(&terms)?)?;
+        let signer = &self.people.signer;
+        let settings = json!({
+            "backend": self.network.backend,
+            "rpc": self.network.rpc,
+            "chain_id": DEVELOPMENT_CHAIN_ID,
+            "registry": self.network.deployed.registry,
+            "project": self.network.deployed.project,
+            "terms": dir.join("terms.json"),
+            "bundles": self.bundles(),
+            "signer_keystore": signer.keystore,
+            "signer_password_file": signer.password_file,
+            "database_url": self.postgres.url("master"),
+            "clock": self.network.clock,
+        });
+        let path = self.master_settings();
+        let _ = std::fs::remove_file(&path);
+        write_secret(&path, &serde_json::to_string_pretty(&settings)?)?;
+
+        let ready = self.ready_file("master");
+        let mut command = self.master_command(&["serve"]);
+        let listen =
+            self.master.take().map_or("127.0.0.1:0".to_owned(), |(_, addr)| addr.to_string());
+        command.args(["--listen", &listen]);
+        command.args(["--review-minutes", &options.review_minutes.to_string()]);
+        command.arg("--ready-file").arg(&ready);
+        let mut process = Process::spawn("master", command, &dir.join("log"))?;
+        let addr = process.ready(&ready).await?.addr;
+        self.master = Some((process, addr));
+        Ok(())
+    }
+
+    /// A `nodesys-master` command with the project's settings.
+    pub fn master_command(&self, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = self.network.programs.command("nodesys-master");
+        command.args(arguments).arg("--config").arg(self.master_settings());
+        command
+    }
+
+    fn master_settings(&self) -> PathBuf {
+        self.root.join("master/settings.json")
+    }
+
+    /// The master's URL, while it runs.
+    pub fn master_url(&self) -> Option<String> {
+        self.master.as_ref().map(|(_, addr)| format!("http://{addr}"))
+    }
+
+    /// Stops the master in order.
+    pub async fn stop_master(&mut self) -> anyhow::Result<()> {
+        match self.master.take() {
+            Some((process, _)) => process.stop().await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Kills the master at once.
+    pub async fn kill_master(&mut self) -> anyhow::Result<()> {
+        match self.master.take() {
+            Some((process, _)) => process.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The folder of the day bundles that the master publishes.
+    pub fn bundles(&self) -> PathBuf {
+        self.root.join("bundles")
+    }
+
+    /// Pairs a node with its operator's wallet and starts it.
+    pub async fn add_node(
+        &mut self,
+        operator: impl FnOnce(&People) -> &Person,
+        licenses: &[LicenseRef],
+    ) -> anyhow::Result<usize> {
+        let index = self.nodes.len();
+        let name = format!("node {}", index + 1);
+        let home = self.root.join(format!("nodes/{}", index + 1));
+        let operator = operator(&self.people);
+        let mut node = Node::pair(&self.network, &home, &name, operator, licenses).await?;
+        node.start(&self.network).await?;
+        self.nodes.push(node);
+        Ok(index)
+    }
+
+    /// A `nodesys` command of somebody, whose home is made when first needed.
+    pub fn nodesys(
+        &self,
+        who: &Person,
+        arguments: &[&str],
+    ) -> anyhow::Result<tokio::process::Command> {
+        let home = self.root.join(format!("homes/{}", who.name));
+        std::fs::create_dir_all(&home)?;
+        write_cli_config(&self.network, &home)?;
+        Ok(self.network.nodesys(&home, arguments))
+    }
+
+    /// Moves the time of every program and of the chain.
+    pub async fn run_until(&self, target: Timestamp) -> anyhow::Result<()> {
+        self.clock.run_until(target, async |now| self.chain.step(now).await).await?;
+        Ok(())
+    }
+
+    /// The clock's time.
+    pub async fn now(&self) -> Timestamp {
+        self.clock.now().await
+    }
+
+    /// Stops every process, in the order in which they depend on each other.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        for node in &mut self.nodes {
+            node.stop().await?;
+        }
+        self.stop_master().await?;
+        self.stop_backends().await?;
+        self.postgres.stop().await?;
+        self.chain.stop().await
+    }
+
+    /// What somebody holds of the reward token, in wei.
+    pub async fn balance(&self, account: Address) -> anyhow::Result<alloy::primitives::U256> {
+        let token = self.network.deployed.token;
+        let bound = nodesys_contracts::bindings::DevToken::new(token, self.chain.reader.rpc());
+        bound.balanceOf(account).call().await.context("reading a balance")
+    }
+
+    fn ready_file(&mut self, what: &str) -> PathBuf {
+        self.starts += 1;
+        self.root.join(format!(".{what}.{}.ready", self.starts))
+    }
+
+    /// A path below the devnet's folder.
+    pub fn path(&self, below: impl AsRef<Path>) -> PathBuf {
+        self.root.join(below)
+    }
+}

@@ -1,0 +1,236 @@
+//! A node: a home folder with its key, a manager, and a sample workload for each license.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use alloy::primitives::Address;
+use anyhow::Context as _;
+use nodesys_clock::DEVELOPMENT_CHAIN_ID;
+use serde_json::json;
+
+use crate::deploy::{Deployed, LicenseRef};
+use crate::people::{Person, write_secret};
+use crate::process::Process;
+use crate::programs::{Programs, run};
+
+/// A node and what runs on it.
+#[derive(Debug)]
+pub struct Node {
+    /// For people.
+    pub name: String,
+    /// Its home folder.
+    pub home: PathBuf,
+    /// Its key's address, known once it is paired.
+    pub node_key: Address,
+    /// What it runs, in the order of its workloads.
+    pub licenses: Vec<LicenseRef>,
+    manager: Option<Process>,
+    manager_addr: Option<SocketAddr>,
+    workloads: Vec<Option<Process>>,
+    starts: u32,
+}
+
+/// Where a node finds its network.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// Our programs.
+    pub programs: Programs,
+    /// What stands on chain.
+    pub deployed: Deployed,
+    /// Who signs receipts.
+    pub receipt_key: Address,
+    /// The backend's URL.
+    pub backend: String,
+    /// The chain's RPC.
+    pub rpc: String,
+    /// The stepped clock.
+    pub clock: SocketAddr,
+}
+
+impl Node {
+    /// Pairs a new node with an operator's wallet, by the offline exchange, and configures it.
+    pub async fn pair(
+        network: &Network,
+        home: &Path,
+        name: &str,
+        operator: &Person,
+        licenses: &[LicenseRef],
+    ) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(home)?;
+        write_cli_config(network, home)?;
+        let request = home.join("request.json");
+        let signed = home.join("signed.json");
+        let said = run(network.nodesys(home, &["pair", "request"])).await?.ok()?;
+        std::fs::write(&request, said)?;
+        let mut sign = network.nodesys(home, &["pair", "sign"]);
+        sign.arg(&request).arg("--keystore").arg(&operator.keystore);
+        sign.arg("--password-file").arg(&operator.password_file);
+        let said = run(sign).await?.ok().context("nodesys pair sign")?;
+        std::fs::write(&signed, said)?;
+        let mut finish = network.nodesys(home, &["pair", "finish", "--output", "json"]);
+        finish.arg(&signed);
+        let view: nodesys_core::api::NodeView =
+            run(finish).await?.json().context("nodesys pair finish")?;
+
+        let mut node = Self {
+            name: name.to_owned(),
+            home: home.to_owned(),
+            node_key: view.authorization.node_key,
+            licenses: licenses.to_vec(),
+            manager: None,
+            manager_addr: None,
+            workloads: Vec::new(),
+            starts: 0,
+        };
+        node.workloads.resize_with(licenses.len(), || None);
+        node.configure(network)?;
+        Ok(node)
+    }
+
+    fn configure(&self, network: &Network) -> anyhow::Result<()> {
+        let mut workloads = Vec::new();
+        for license in &self.licenses {
+            let workload = &network.deployed.workloads[license.workload];
+            let token_file = format!("{}.token", workload.name);
+            write_secret(
+                &self.home.join(&token_file),
+                &format!(
+                    "{:064x}",
+                    alloy::primitives::U256::from_be_bytes(rand::random::<[u8; 32]>())
+                ),
+            )?;
+            workloads.push(json!({
+                "name": workload.name,
+                "collection": workload.collection,
+                "token_id": license.token.to_string(),
+                "token_file": token_file,
+            }));
+        }
+        let config = json!({
+            "chain_id": DEVELOPMENT_CHAIN_ID.to_string(),
+            "registry": network.deployed.registry,
+            "backend": network.backend,
+            "receipt_key": network.receipt_key,
+            "node_key_file": "node.key",
+            "state_dir": "state",
+            "workloads": workloads,
+        });
+        let path = self.home.join("manager.json");
+        std::fs::write(&path, serde_json::to_vec_pretty(&config)?)
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Starts the manager, then every workload.
+    pub async fn start(&mut self, network: &Network) -> anyhow::Result<()> {
+        self.start_manager(network).await?;
+        for workload in 0..self.licenses.len() {
+            self.start_workload(network, workload).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts the manager alone, on a free port, or again on the one it had.
+    pub async fn start_manager(&mut self, network: &Network) -> anyhow::Result<()> {
+        let ready = self.ready_file("manager");
+        let listen = self.manager_addr.map_or("127.0.0.1:0".to_owned(), |addr| addr.to_string());
+        let mut command = network.programs.command("nodesys-manager");
+        command.arg("--config").arg(self.home.join("manager.json"));
+        command.args(["--listen", &listen, "--backend", &network.backend]);
+        command.args(["--clock", &network.clock.to_string(), "--ready-file"]).arg(&ready);
+        let name = format!("manager of {}", self.name);
+        let mut process = Process::spawn(&name, command, &self.home.join("manager.log"))?;
+        self.manager_addr = Some(process.ready(&ready).await?.addr);
+        self.manager = Some(process);
+        Ok(())
+    }
+
+    /// Starts one workload, which posts its health to the manager.
+    pub async fn start_workload(
+        &mut self,
+        network: &Network,
+        workload: usize,
+    ) -> anyhow::Result<()> {
+        let manager = self.manager_addr.context("the manager has never run")?;
+        let name = network.deployed.workloads[self.licenses[workload].workload].name;
+        let ready = self.ready_file(name);
+        let mut command = network.programs.command("nodesys-sample-workload");
+        command.args(["--manager", &format!("http://{manager}"), "--token-file"]);
+        command.arg(self.home.join(format!("{name}.token")));
+        command.args(["--clock", &network.clock.to_string(), "--ready-file"]).arg(&ready);
+        let title = format!("workload {name} of {}", self.name);
+        let log = self.home.join(format!("{name}.log"));
+        let mut process = Process::spawn(&title, command, &log)?;
+        process.ready(&ready).await?;
+        self.workloads[workload] = Some(process);
+        Ok(())
+    }
+
+    /// Kills one workload.
+    pub async fn kill_workload(&mut self, workload: usize) -> anyhow::Result<()> {
+        match self.workloads[workload].take() {
+            Some(process) => process.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Kills the manager alone.
+    pub async fn kill_manager(&mut self) -> anyhow::Result<()> {
+        match self.manager.take() {
+            Some(process) => process.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Kills everything at once, as a power cut does.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.kill_manager().await?;
+        for workload in 0..self.workloads.len() {
+            self.kill_workload(workload).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops everything in order.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        for process in self.workloads.iter_mut().filter_map(Option::take) {
+            process.stop().await?;
+        }
+        if let Some(process) = self.manager.take() {
+            process.stop().await?;
+        }
+        Ok(())
+    }
+
+    /// The manager's URL, once it has run.
+    pub fn manager_url(&self) -> Option<String> {
+        self.manager_addr.map(|addr| format!("http://{addr}"))
+    }
+
+    fn ready_file(&mut self, what: &str) -> PathBuf {
+        self.starts += 1;
+        self.home.join(format!("{what}.{}.ready", self.starts))
+    }
+}
+
+impl Network {
+    /// A `nodesys` command of somebody whose home is `home`.
+    pub fn nodesys(&self, home: &Path, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = self.programs.command("nodesys");
+        command.arg("--home").arg(home).args(arguments);
+        command
+    }
+}
+
+/// The settings that `nodesys` finds in a home.
+pub(crate) fn write_cli_config(network: &Network, home: &Path) -> anyhow::Result<()> {
+    let config = json!({
+        "backend": network.backend,
+        "rpc": network.rpc,
+        "chain_id": DEVELOPMENT_CHAIN_ID,
+        "registry": network.deployed.registry,
+        "project": network.deployed.project,
+        "clock": network.clock,
+    });
+    std::fs::write(home.join("config.json"), serde_json::to_vec_pretty(&config)?)
+        .with_context(|| format!("cannot write the settings in {}", home.display()))
+}

@@ -28,15 +28,16 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Starts it with a first block at `start`.
-    pub async fn start(dir: &Path, start: Timestamp) -> anyhow::Result<Self> {
+    /// Starts it with a first block at `start`; the newest `2 * slots_in_epoch` blocks are not final.
+    pub async fn start(dir: &Path, start: Timestamp, slots_in_epoch: u64) -> anyhow::Result<Self> {
         std::fs::create_dir_all(dir)?;
         let program = std::env::var_os("NODESYS_ANVIL").context(
             "NODESYS_ANVIL is not set: run scripts/setup, and take it from target/tools/env",
         )?;
         let mut command = Command::new(program);
         command
-            .args(["--host", "127.0.0.1", "--port", "0", "--slots-in-an-epoch", "1"])
+            .args(["--host", "127.0.0.1", "--port", "0"])
+            .args(["--slots-in-an-epoch", &slots_in_epoch.to_string()])
             .args(["--chain-id", &DEVELOPMENT_CHAIN_ID.to_string()])
             .args(["--timestamp", &start.secs().to_string()])
             .arg("--no-request-size-limit");

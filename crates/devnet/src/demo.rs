@@ -48,9 +48,10 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let mut stop = Signals::new()?;
     let start = crate::net::Options {
         root: options.root.clone(),
-        first_day: FIRST_DAY,
+        start: FIRST_DAY.start(),
         plan: plan(),
         replicas: 1,
+        slots_in_epoch: 1,
     };
     story::say("starting Postgres and anvil, deploying the contracts, starting the backend");
     // A devnet that is dropped while it comes up kills what it has started.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use nodesys_clock::{ClockServer, DEVELOPMENT_CHAIN_ID};
 use nodesys_core::Address;
-use nodesys_core::time::{Timestamp, UtcDay};
+use nodesys_core::time::Timestamp;
 use nodesys_sdk::client::Client;
 use serde_json::json;
 
@@ -27,12 +27,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Options {
     /// Its folder, which must be empty or missing.
     pub root: PathBuf,
-    /// The day whose first moment the clock starts at.
-    pub first_day: UtcDay,
+    /// When the clock starts.
+    pub start: Timestamp,
     /// The contracts.
     pub plan: Plan,
     /// How many backends share the database.
     pub replicas: usize,
+    /// A block is final when twice as many blocks stand upon it.
+    pub slots_in_epoch: u64,
 }
 
 /// How a master is run.
@@ -86,9 +88,9 @@ impl Devnet {
         ensure!(empty, "{} is not empty: a devnet wants a folder of its own", root.display());
         let programs = Programs::find()?;
         let people = People::new(&root.join("keystores"))?;
-        let start = options.first_day.start();
+        let start = options.start;
         let postgres = Postgres::start(&root.join("postgres"), &["backend", "master"]).await?;
-        let chain = Chain::start(&root.join("anvil"), start).await?;
+        let chain = Chain::start(&root.join("anvil"), start, options.slots_in_epoch).await?;
         std::fs::create_dir_all(root.join("backend"))?;
         let receipt_key = new_key_file(&root.join("backend/receipt.key"))?.address();
         write_secret(&root.join("backend/poster.key"), &people.poster.key.to_hex())?;

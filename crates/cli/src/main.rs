@@ -1,3 +1,11 @@
-//! nodesys: the command line of operators, users and auditors
+//! The thin main; everything is in the library.
 
-fn main() {}
+use clap::Parser as _;
+use nodesys_cli::cli::Cli;
+
+fn main() -> std::process::ExitCode {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("nothing before the first line of main installs a provider");
+    nodesys_cli::main(Cli::parse())
+}

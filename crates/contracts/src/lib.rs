@@ -7,9 +7,11 @@
 pub mod bindings;
 pub mod blocks;
 pub mod error;
+pub mod gas;
 pub mod keystore;
 pub mod logs;
 mod many;
+pub mod metadata;
 pub mod ownership;
 pub mod project;
 pub mod provider;

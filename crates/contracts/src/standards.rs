@@ -8,6 +8,11 @@ alloy::sol! {
         function ownerOf(uint256 tokenId) external view returns (address);
     }
 
+    /// ERC-721's metadata.
+    interface IERC721Metadata {
+        function symbol() external view returns (string memory);
+    }
+
     /// ERC-4907.
     interface IERC4907 {
         event UpdateUser(uint256 indexed tokenId, address indexed user, uint64 expires);
@@ -35,5 +40,11 @@ alloy::sol! {
     /// ERC-20.
     interface IERC20 {
         function balanceOf(address account) external view returns (uint256);
+    }
+
+    /// ERC-20's metadata.
+    interface IERC20Metadata {
+        function symbol() external view returns (string memory);
+        function decimals() external view returns (uint8);
     }
 }

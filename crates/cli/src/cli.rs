@@ -1,0 +1,71 @@
+//! The command line: global settings and the nouns. Each noun's own verbs stand in its module.
+
+use clap::{Parser, Subcommand};
+
+use crate::audit::AuditArgs;
+use crate::config::Settings;
+use crate::config_cmd::ConfigCommand;
+use crate::license::LicenseCommand;
+use crate::pair::PairCommand;
+use crate::rewards::RewardsCommand;
+
+const EXAMPLES: &str = "\
+Examples:
+  nodesys config set rpc https://rpc.example.org
+  nodesys pair request > request.json
+  nodesys license show A1
+  nodesys rewards claim --keystore wallet.json
+  nodesys audit --bundles ./bundles
+
+Exit codes:
+  0 done                     5 unhealthy
+  1 failed                   6 lease conflict
+  2 usage                    7 network: a chain, backend or folder cannot be read
+  3 not found, not running   8 the audit found a difference
+  4 authorisation needed: pair the node
+
+Data goes to standard output, words to standard error. Every question has a flag.";
+
+/// Nodes, licenses and rewards, for operators, users and auditors.
+#[derive(Debug, Parser)]
+#[command(name = "nodesys", version, after_help = EXAMPLES, subcommand_required = true)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// Settings of all commands.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Let a wallet authorise this node, without the wallet's key on the node.
+    #[command(subcommand)]
+    Pair(PairCommand),
+    /// Who may run a license, read from the chain alone.
+    #[command(subcommand)]
+    License(LicenseCommand),
+    /// What an account has earned, and the claim of it.
+    #[command(subcommand)]
+    Rewards(RewardsCommand),
+    /// Recompute every posted day from its published files and the chain.
+    Audit(AuditArgs),
+    /// The settings file.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// This program's version and build.
+    Version,
+    /// A completion script, for your shell to read.
+    ///
+    /// For bash: nodesys completion bash > ~/.local/share/bash-completion/completions/nodesys
+    Completion {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,362 @@
+//! Settings: flags, else environment, else `config.json` in the program's home. Read once.
+//!
+//! [`Settings`] is what was said, [`Setup`] what commands ask: each asks for what it needs, and is
+//! told which flag is missing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use etcetera::BaseStrategy as _;
+use nodesys_clock::{Clock, ClockError, DEVELOPMENT_CHAIN_ID};
+use nodesys_contracts::{Provider, RpcUrl};
+use nodesys_core::Address;
+use nodesys_core::bundle::ProjectInfo;
+use nodesys_core::ids::Name;
+use nodesys_core::message::Domain;
+use nodesys_core::signature::SigningKey;
+use nodesys_sdk::client::Client;
+use nodesys_sdk::day::find_project;
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Exit;
+use crate::node_key;
+use crate::output::Format;
+
+/// The settings file in the program's home.
+pub const CONFIG_JSON: &str = "config.json";
+
+const DEFAULT_FINAL_DEPTH: u64 = 64;
+
+/// Settings of all commands.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings (flag, else NODESYS_<NAME>, else config.json)")]
+pub struct Settings {
+    /// Folder with config.json and node.key [default: `nodesys` in the user's configuration].
+    #[arg(long, global = true, value_name = "DIR", env = "NODESYS_HOME", hide_env = true)]
+    pub home: Option<PathBuf>,
+    /// The backend's URL.
+    #[arg(long, global = true, value_name = "URL", env = "NODESYS_BACKEND", hide_env = true)]
+    pub backend: Option<String>,
+    /// JSON-RPC endpoint of the chain, of your own choice; never shown whole.
+    #[arg(long, global = true, value_name = "URL", env = "NODESYS_RPC", hide_env = true)]
+    pub rpc: Option<RpcUrl>,
+    /// The chain; an RPC of another one is refused.
+    #[arg(long, global = true, value_name = "ID", env = "NODESYS_CHAIN_ID", hide_env = true)]
+    pub chain_id: Option<u64>,
+    /// Address of ProjectRegistry.
+    #[arg(long, global = true, value_name = "ADDRESS", env = "NODESYS_REGISTRY", hide_env = true)]
+    pub registry: Option<Address>,
+    /// The project's name in the registry.
+    #[arg(long, global = true, value_name = "NAME", env = "NODESYS_PROJECT", hide_env = true)]
+    pub project: Option<Name>,
+    /// First block that may hold a log of the registry or of a collection [default: 0].
+    #[arg(long, global = true, value_name = "N", env = "NODESYS_FIRST_BLOCK", hide_env = true)]
+    pub first_block: Option<u64>,
+    /// Blocks below the head that are final where the chain has no such tag [default: 64].
+    #[arg(long, global = true, value_name = "N", env = "NODESYS_FINAL_DEPTH", hide_env = true)]
+    pub final_depth: Option<u64>,
+    /// The local manager's URL.
+    #[arg(long, global = true, value_name = "URL", env = "NODESYS_MANAGER", hide_env = true)]
+    pub manager: Option<reqwest::Url>,
+    /// The node key's file [default: node.key in the home folder].
+    #[arg(long, global = true, value_name = "FILE", env = "NODESYS_NODE_KEY_FILE", hide_env = true)]
+    pub node_key_file: Option<PathBuf>,
+    /// A stepped clock, for the development chain only.
+    #[arg(long, global = true, value_name = "ADDR", env = "NODESYS_CLOCK", hide_env = true)]
+    pub clock: Option<SocketAddr>,
+    /// How data is printed [default: table].
+    #[arg(short, long, global = true, value_enum, env = "NODESYS_OUTPUT", hide_env = true)]
+    pub output: Option<Format>,
+}
+
+/// The settings that the file may hold, by their names in it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each is the setting of the same name")]
+pub enum Key {
+    Backend,
+    Rpc,
+    ChainId,
+    Registry,
+    Project,
+    FirstBlock,
+    FinalDepth,
+    Manager,
+    NodeKeyFile,
+    Clock,
+    Output,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No variant is skipped, so each has a name.
+        f.write_str(self.to_possible_value().as_ref().map_or("?", |value| value.get_name()))
+    }
+}
+
+/// `config.json`: a flat object of texts; numbers are taken as well.
+pub type File = BTreeMap<Key, Value>;
+
+/// A value of the file, as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written")]
+pub struct Value(pub String);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Number(u64),
+}
+
+impl From<Written> for Value {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Text(text) => Self(text),
+            Written::Number(number) => Self(number.to_string()),
+        }
+    }
+}
+
+impl Settings {
+    /// Sets one from its text. The error does not repeat a secret.
+    pub fn set(&mut self, key: Key, text: &str) -> Result<(), String> {
+        fn parse<T: std::str::FromStr<Err: fmt::Display>>(text: &str) -> Result<Option<T>, String> {
+            text.parse().map(Some).map_err(|error: T::Err| error.to_string())
+        }
+        match key {
+            Key::Backend => {
+                // Parsed by the client, whose words are the same wherever it came from.
+                Client::new(text).map_err(|error| error.to_string())?;
+                self.backend = Some(text.to_owned());
+            }
+            Key::Rpc => self.rpc = parse(text)?,
+            Key::ChainId => self.chain_id = parse(text)?,
+            Key::Registry => self.registry = parse(text)?,
+            Key::Project => self.project = parse(text)?,
+            Key::FirstBlock => self.first_block = parse(text)?,
+            Key::FinalDepth => self.final_depth = parse(text)?,
+            Key::Manager => self.manager = parse(text)?,
+            Key::NodeKeyFile => self.node_key_file = Some(text.into()),
+            Key::Clock => self.clock = parse(text)?,
+            Key::Output => self.output = Some(Format::from_str(text, false)?),
+        }
+        Ok(())
+    }
+
+    /// One as text for people: of the RPC only scheme, host and port.
+    pub fn shown(&self, key: Key) -> Option<String> {
+        fn text<T: ToString>(value: Option<&T>) -> Option<String> {
+            value.map(ToString::to_string)
+        }
+        match key {
+            Key::Backend => self.backend.clone(),
+            Key::Rpc => text(self.rpc.as_ref()),
+            Key::ChainId => text(self.chain_id.as_ref()),
+            Key::Registry => text(self.registry.as_ref()),
+            Key::Project => text(self.project.as_ref()),
+            Key::FirstBlock => text(self.first_block.as_ref()),
+            Key::FinalDepth => text(self.final_depth.as_ref()),
+            Key::Manager => text(self.manager.as_ref()),
+            Key::NodeKeyFile => self.node_key_file.as_ref().map(|path| path.display().to_string()),
+            Key::Clock => text(self.clock.as_ref()),
+            Key::Output => {
+                let value = self.output.and_then(|format| format.to_possible_value());
+                value.map(|value| value.get_name().to_owned())
+            }
+        }
+    }
+
+    /// The settings of a file in `home`, whose relative paths are relative to it.
+    pub fn of_file(file: &File, home: &Path) -> anyhow::Result<Self> {
+        let mut settings = Self::default();
+        for (key, Value(text)) in file {
+            settings.set(*key, text).map_err(|problem| {
+                let path = home.join(CONFIG_JSON);
+                Exit::Usage.because(format!("{}, {key}: {problem}", path.display()))
+            })?;
+        }
+        settings.node_key_file = settings.node_key_file.map(|path| home.join(path));
+        Ok(settings)
+    }
+
+    fn or(self, file: Self) -> Self {
+        Self {
+            home: self.home,
+            backend: self.backend.or(file.backend),
+            rpc: self.rpc.or(file.rpc),
+            chain_id: self.chain_id.or(file.chain_id),
+            registry: self.registry.or(file.registry),
+            project: self.project.or(file.project),
+            first_block: self.first_block.or(file.first_block),
+            final_depth: self.final_depth.or(file.final_depth),
+            manager: self.manager.or(file.manager),
+            node_key_file: self.node_key_file.or(file.node_key_file),
+            clock: self.clock.or(file.clock),
+            output: self.output.or(file.output),
+        }
+    }
+}
+
+/// The home folder: the flag's, else the system's place for a user's configuration.
+pub fn home_of(flag: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match flag {
+        Some(path) => Ok(path.to_owned()),
+        None => etcetera::base_strategy::choose_native_strategy()
+            .map(|strategy| strategy.config_dir().join("nodesys"))
+            .map_err(|error| Exit::Usage.because(format!("no home folder ({error}): give --home"))),
+    }
+}
+
+/// The file in a home folder; empty where there is none.
+pub fn read_file(home: &Path) -> anyhow::Result<File> {
+    let path = home.join(CONFIG_JSON);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::new()),
+        Err(error) => {
+            let words = format!("the settings file {} cannot be read: {error}", path.display());
+            return Err(Exit::Usage.because(words));
+        }
+    };
+    serde_json::from_slice(&text).map_err(|error| {
+        Exit::Usage.because(format!("{} is no settings file: {error}", path.display()))
+    })
+}
+
+/// Writes the file whole, for its owner only: an RPC's URL often carries a secret.
+pub fn write_file(home: &Path, file: &File) -> anyhow::Result<()> {
+    let path = home.join(CONFIG_JSON);
+    let text = serde_json::to_string_pretty(file).context("the settings do not serialise")?;
+    replace(&path, format!("{text}\n").as_bytes())
+}
+
+/// Puts a file of the home in its place, whole, readable for its owner only.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let home = path.parent().unwrap_or(Path::new("."));
+    let cannot = || format!("cannot write {}", path.display());
+    std::fs::create_dir_all(home).with_context(cannot)?;
+    let mut file = tempfile::NamedTempFile::new_in(home).with_context(cannot)?;
+    file.write_all(bytes).with_context(cannot)?;
+    file.as_file().sync_all().with_context(cannot)?;
+    file.persist(path).with_context(cannot)?;
+    Ok(())
+}
+
+/// The settings of this run, and what commands make of them.
+pub struct Setup {
+    /// Flags, environment and file, merged.
+    pub settings: Settings,
+    /// `None` where the system names no home and no flag does.
+    home: Option<PathBuf>,
+}
+
+impl Setup {
+    /// Reads the file behind the flags.
+    pub fn read(settings: Settings) -> anyhow::Result<Self> {
+        let Ok(home) = home_of(settings.home.as_deref()) else {
+            return Ok(Self { settings, home: None });
+        };
+        let file = Settings::of_file(&read_file(&home)?, &home)?;
+        Ok(Self { settings: settings.or(file), home: Some(home) })
+    }
+
+    /// The home folder.
+    pub fn home(&self) -> anyhow::Result<&Path> {
+        let missing = || Exit::Usage.because("no home folder: give --home or set NODESYS_HOME");
+        self.home.as_deref().ok_or_else(missing)
+    }
+
+    /// How data is printed.
+    pub fn format(&self) -> Format {
+        self.settings.output.unwrap_or_default()
+    }
+
+    /// First block that may hold a log of ours.
+    pub fn first_block(&self) -> u64 {
+        self.settings.first_block.unwrap_or(0)
+    }
+
+    /// Depth of final blocks on a chain without such a tag.
+    pub fn final_depth(&self) -> u64 {
+        self.settings.final_depth.unwrap_or(DEFAULT_FINAL_DEPTH)
+    }
+
+    /// A setting that a command cannot do without.
+    pub fn need<'a, T>(value: &'a Option<T>, flag: &str) -> anyhow::Result<&'a T> {
+        value.as_ref().ok_or_else(|| {
+            let key = flag.trim_start_matches('-').replace('-', "_");
+            let variable = key.to_uppercase();
+            Exit::Usage.because(format!(
+                "{flag} is missing: give the flag, set NODESYS_{variable}, or run \
+                 `nodesys config set {key} VALUE`"
+            ))
+        })
+    }
+
+    /// The registry.
+    pub fn registry(&self) -> anyhow::Result<Address> {
+        Self::need(&self.settings.registry, "--registry").copied()
+    }
+
+    /// The domain of off-chain messages, from settings alone.
+    pub fn domain(&self) -> anyhow::Result<Domain> {
+        let chain_id = *Self::need(&self.settings.chain_id, "--chain-id")?;
+        Ok(Domain::new(chain_id, self.registry()?))
+    }
+
+    /// A connection to the chain for reading.
+    pub async fn provider(&self) -> anyhow::Result<Provider> {
+        let rpc = Self::need(&self.settings.rpc, "--rpc")?;
+        Ok(Provider::connect(rpc, self.settings.chain_id).await?)
+    }
+
+    /// A connection to the chain that sends transactions.
+    pub async fn provider_with_key(&self, key: &SigningKey) -> anyhow::Result<Provider> {
+        let rpc = Self::need(&self.settings.rpc, "--rpc")?;
+        Ok(Provider::connect_with_key(rpc, self.settings.chain_id, key).await?)
+    }
+
+    /// The project, as the chain knows it.
+    pub async fn project(&self, provider: &Provider) -> anyhow::Result<ProjectInfo> {
+        let name = Self::need(&self.settings.project, "--project")?;
+        Ok(find_project(provider, self.registry()?, name).await?)
+    }
+
+    /// The backend.
+    pub fn backend(&self) -> anyhow::Result<Client> {
+        Ok(Client::new(Self::need(&self.settings.backend, "--backend")?)?)
+    }
+
+    /// The node key's file.
+    pub fn node_key_file(&self) -> anyhow::Result<PathBuf> {
+        match &self.settings.node_key_file {
+            Some(path) => Ok(path.clone()),
+            None => Ok(self.home()?.join(node_key::NODE_KEY)),
+        }
+    }
+
+    /// The clock. A stepped one is refused outside the development chain.
+    pub async fn clock(&self, chain_id: u64) -> anyhow::Result<Clock> {
+        match self.settings.clock {
+            None => Ok(Clock::system()),
+            Some(_) if chain_id != DEVELOPMENT_CHAIN_ID => {
+                Err(Exit::Usage.because(ClockError::NotDevelopment(chain_id)))
+            }
+            Some(addr) => Clock::observer(addr, "nodesys")
+                .await
+                .map_err(|error| Exit::Network.because(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

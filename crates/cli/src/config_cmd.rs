@@ -1,0 +1,111 @@
+//! `config`: the settings file. Secrets are not shown.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use clap::{Subcommand, ValueEnum as _};
+use serde::Serialize;
+
+use crate::config::{self, CONFIG_JSON, Key, Settings, Setup, Value};
+use crate::exit::Exit;
+use crate::output::{self, say};
+
+/// Verbs of `config`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  nodesys config set backend https://backend.example.org
+  nodesys config set rpc https://rpc.example.org/v2/KEY
+  nodesys config show
+  nodesys config unset project")]
+pub enum ConfigCommand {
+    /// Every setting in force: flags, environment and file together.
+    Show,
+    /// One setting in force; of the RPC's URL only scheme, host and port.
+    Get {
+        /// Its name.
+        key: Key,
+    },
+    /// Write a setting into the file.
+    Set {
+        /// Its name.
+        key: Key,
+        /// Its value; a relative path is relative to the home folder.
+        value: String,
+    },
+    /// Take a setting out of the file.
+    Unset {
+        /// Its name.
+        key: Key,
+    },
+    /// Where the file is.
+    Path,
+}
+
+/// The settings in force; what is not set is null.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Shown(BTreeMap<String, Option<String>>);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (key, value) in &self.0 {
+            let value = value.as_deref().unwrap_or("(not set)");
+            write!(f, "{separator}{key:<14} {value}")?;
+            separator = "\n";
+        }
+        Ok(())
+    }
+}
+
+/// Runs a verb that changes or finds the file: it must work where the file is not in order.
+/// `None` for the others.
+pub fn run_on_file(flags: &Settings, command: &ConfigCommand) -> anyhow::Result<Option<Exit>> {
+    let home = config::home_of(flags.home.as_deref());
+    match command {
+        ConfigCommand::Path => {
+            output::data(&home?.join(CONFIG_JSON).display().to_string())?;
+        }
+        ConfigCommand::Set { key, value } => {
+            let home = home?;
+            Settings::default()
+                .set(*key, value)
+                .map_err(|problem| Exit::Usage.because(format!("{key}: {problem}")))?;
+            let mut file = config::read_file(&home)?;
+            file.insert(*key, Value(value.clone()));
+            config::write_file(&home, &file)?;
+            say(format!("{key} is set in {}", home.join(CONFIG_JSON).display()));
+        }
+        ConfigCommand::Unset { key } => {
+            let home = home?;
+            let mut file = config::read_file(&home)?;
+            if file.remove(key).is_none() {
+                let words = format!("{key} is not set in {}", home.join(CONFIG_JSON).display());
+                return Err(Exit::NotFound.because(words));
+            }
+            config::write_file(&home, &file)?;
+            say(format!("{key} is taken out of {}", home.join(CONFIG_JSON).display()));
+        }
+        ConfigCommand::Show | ConfigCommand::Get { .. } => return Ok(None),
+    }
+    Ok(Some(Exit::Done))
+}
+
+/// Runs a verb that shows settings.
+pub fn run(setup: &Setup, command: &ConfigCommand) -> anyhow::Result<Exit> {
+    match command {
+        ConfigCommand::Get { key } => {
+            let value = setup.settings.shown(*key).ok_or_else(|| {
+                Exit::NotFound.because(format!("{key} is not set: `nodesys config set {key} VALUE`"))
+            })?;
+            output::data(&value)?;
+        }
+        _ => {
+            let shown = |key: &Key| (key.to_string(), setup.settings.shown(*key));
+            let all = Key::value_variants().iter().map(shown).collect();
+            output::print(setup.format(), &Shown(all))?;
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,84 @@
+//! The command line of operators, users and auditors.
+//!
+//! One command runs and ends. Keys are read from files, never from flags; what is read from a
+//! backend is checked against the chain before anything is signed or sent; data goes to standard
+//! output, words to standard error, and the exit code says what kind of end it was ([`exit`]).
+
+pub mod ask;
+pub mod audit;
+pub mod cli;
+pub mod config;
+pub mod config_cmd;
+pub mod exit;
+pub mod license;
+pub mod node_key;
+pub mod output;
+pub mod pair;
+pub mod rewards;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+
+use crate::cli::{Cli, Command};
+use crate::config::Setup;
+use crate::exit::Exit;
+use crate::output::say;
+
+/// Runs a command to its end.
+pub fn main(cli: Cli) -> ExitCode {
+    log_to_stderr();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say(format!("nodesys: the runtime does not start: {error}"));
+            return Exit::Failure.into();
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            say(format!("nodesys: {error:#}"));
+            Exit::of(&error).into()
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match &cli.command {
+        Command::Completion { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "nodesys", &mut std::io::stdout());
+            return Ok(Exit::Done);
+        }
+        Command::Config(command) => {
+            if let Some(exit) = config_cmd::run_on_file(&cli.settings, command)? {
+                return Ok(exit);
+            }
+        }
+        _ => {}
+    }
+    let setup = Setup::read(cli.settings)?;
+    match &cli.command {
+        Command::Pair(command) => pair::run(&setup, command).await,
+        Command::License(command) => license::run(&setup, command).await,
+        Command::Rewards(command) => rewards::run(&setup, command).await,
+        Command::Audit(args) => audit::run(&setup, args).await,
+        Command::Config(command) => config_cmd::run(&setup, command),
+        Command::Version => version::run(&setup),
+        // Done above, before settings are read.
+        Command::Completion { .. } => Ok(Exit::Done),
+    }
+}
+
+/// Logs go to standard error; `NODESYS_LOG` takes tracing's filter syntax.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("NODESYS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // Fails only when a test has set it up already, which is as good.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
+}

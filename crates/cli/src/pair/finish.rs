@@ -1,0 +1,95 @@
+//! `pair finish`: both signatures over one digest, handed to the backend and kept at home.
+
+use std::path::Path;
+
+use nodesys_contracts::Provider;
+use nodesys_contracts::wallet_signature::{self, WalletSignatureError};
+use nodesys_core::api::NodeView;
+use nodesys_core::message::{Domain, Message as _, SignedAuthorization};
+use nodesys_core::signature::{SignatureError, SigningKey};
+
+use super::files::{self, PairSigned};
+use crate::config::{Setup, replace};
+use crate::exit::Exit;
+use crate::node_key;
+use crate::output::say;
+
+/// The last authorisation that this node finished, in the home folder.
+const AUTHORIZATION_JSON: &str = "authorization.json";
+
+pub(super) async fn finish(setup: &Setup, path: &Path) -> anyhow::Result<NodeView> {
+    let signed: PairSigned = files::read(path, PairSigned::FORMAT)?;
+    let domain = files::domain(setup, signed.chain_id, signed.registry)?;
+    let backend = setup.backend()?;
+    let key = node_key::read(&setup.node_key_file()?)?;
+    let provider = match &setup.settings.rpc {
+        Some(rpc) => Some(Provider::connect(rpc, Some(signed.chain_id)).await?),
+        None => None,
+    };
+    let signed = cosign(&signed, &domain, &key, provider.as_ref()).await?;
+    files::same_network(&backend, &domain).await?;
+    let view = backend.authorize_node(&signed).await?;
+    if let Err(error) = keep(setup, &signed) {
+        // The backend has it, which is what counts.
+        say(format!("the authorisation holds, but it could not be kept here: {error:#}"));
+    }
+    Ok(view)
+}
+
+/// Checks the wallet's signature and adds the node key's.
+pub(super) async fn cosign(
+    signed: &PairSigned,
+    domain: &Domain,
+    key: &SigningKey,
+    provider: Option<&Provider>,
+) -> anyhow::Result<SignedAuthorization> {
+    let authorization = &signed.authorization;
+    if authorization.node_key != key.address() {
+        return Err(Exit::Failure.because(format!(
+            "the file authorises node key {}, but this machine's is {}: finish on the node that \
+             made the request, or give its --node-key-file",
+            authorization.node_key,
+            key.address()
+        )));
+    }
+    let digest = authorization.digest(domain);
+    let (operator, signature) = (authorization.operator, &signed.operator_signature);
+    let checked = match provider {
+        Some(provider) => wallet_signature::verify(provider, operator, digest, signature).await,
+        // What is not a key's 65 bytes can only be a contract's, which the backend asks.
+        None => match signature.as_key_signature() {
+            Ok(key) => key.verify(digest, operator).map_err(WalletSignatureError::from),
+            Err(SignatureError::Malformed) => Ok(()),
+            Err(error) => Err(error.into()),
+        },
+    };
+    checked.map_err(|error| match error {
+        WalletSignatureError::Chain(error) => error.into(),
+        WalletSignatureError::Signature(problem) => {
+            let contract = match provider {
+                None => "; if the operator is a contract wallet, give --rpc so that it can be asked",
+                Some(_) => "",
+            };
+            Exit::Failure.because(format!(
+                "the operator's signature does not hold: {problem}{contract}; sign the request \
+                 again with the operator's wallet"
+            ))
+        }
+    })?;
+    Ok(SignedAuthorization {
+        authorization: authorization.clone(),
+        operator_signature: signature.clone(),
+        node_signature: key.sign(digest),
+    })
+}
+
+fn keep(setup: &Setup, signed: &SignedAuthorization) -> anyhow::Result<()> {
+    let json = serde_json::to_vec_pretty(signed)?;
+    replace(&setup.home()?.join(AUTHORIZATION_JSON), &json)
+}
+
+/// The authorisation kept here; `None` where there is none that can be read.
+pub(crate) fn kept(setup: &Setup) -> Option<SignedAuthorization> {
+    let bytes = std::fs::read(setup.home().ok()?.join(AUTHORIZATION_JSON)).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}

@@ -1,0 +1,212 @@
+//! Where proofs come from: a backend's route, or published bundles from which the tree is built
+//! again. Either way the result is a proof that verifies, or none.
+
+use anyhow::Context as _;
+use nodesys_contracts::Provider;
+use nodesys_contracts::project::{DistributorEvent, distributor_events};
+use nodesys_core::bundle::ProjectInfo;
+use nodesys_core::time::UtcDay;
+use nodesys_core::tree::{Leaf, Proof, RewardTree};
+use nodesys_core::{Address, B256};
+use nodesys_sdk::bundles::{BundleSource, StoreError};
+use nodesys_sdk::client::{self, Client};
+
+use super::From;
+use crate::config::Setup;
+use crate::exit::Exit;
+use crate::output::say;
+
+/// A proof that leads to its root. Whether the root is anybody's is for the chain to say.
+#[derive(Debug, Clone)]
+pub(super) struct Proven {
+    pub(super) day: UtcDay,
+    pub(super) root: B256,
+    pub(super) proof: Proof,
+}
+
+/// A commit that stands on chain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Posted {
+    pub(super) day: UtcDay,
+    pub(super) root: B256,
+    pub(super) commit_hash: B256,
+    pub(super) activates_at: u64,
+}
+
+/// The commits of a project that stand, oldest first, by the chain alone.
+pub(super) async fn posted(
+    setup: &Setup,
+    provider: &Provider,
+    project: &ProjectInfo,
+) -> anyhow::Result<Vec<Posted>> {
+    let newest = provider.latest_block().await?.number;
+    let (distributor, from) = (project.distributor, setup.first_block());
+    let events = distributor_events(provider, distributor, from, newest).await?;
+    let mut posted: Vec<Posted> = Vec::new();
+    for logged in &events {
+        match &logged.event {
+            DistributorEvent::Posted(one) => posted.push(Posted {
+                day: UtcDay::from_epoch(one.epoch).context("a day beyond the calendar")?,
+                root: one.root,
+                commit_hash: one.commitHash,
+                activates_at: one.activatesAt,
+            }),
+            DistributorEvent::Revoked(revoked) => {
+                posted.retain(|one| one.commit_hash != revoked.commitHash);
+            }
+            _ => {}
+        }
+    }
+    Ok(posted)
+}
+
+/// A place that gives proofs.
+pub(super) struct ProofSource {
+    backend: Option<Client>,
+    bundles: BundleSource,
+}
+
+impl ProofSource {
+    pub(super) fn new(setup: &Setup, from: &From) -> anyhow::Result<Self> {
+        let bundles = match &from.from {
+            Some(from) => bundles_at(from)?,
+            None => BundleSource::Server(Box::new(setup.backend()?)),
+        };
+        let backend = match &bundles {
+            BundleSource::Server(client) => Some((**client).clone()),
+            _ => None,
+        };
+        Ok(Self { backend, bundles })
+    }
+
+    /// The account's proof by a day's tree; `None` where the tree has no such account.
+    pub(super) async fn of_day(
+        &self,
+        project: &ProjectInfo,
+        account: Address,
+        day: UtcDay,
+    ) -> anyhow::Result<Option<Proven>> {
+        if let Some(found) = self.from_backend(project, account, Some(day)).await? {
+            return Ok(Some(found));
+        }
+        let tree = self.tree(project, day).await?;
+        Ok(in_tree(&tree, account, day))
+    }
+
+    /// The account's proof by the newest active root that this place has; `None` where no active
+    /// root names the account.
+    pub(super) async fn newest_active(
+        &self,
+        setup: &Setup,
+        provider: &Provider,
+        project: &ProjectInfo,
+        account: Address,
+        active_until: u64,
+    ) -> anyhow::Result<Option<Proven>> {
+        if let Some(found) = self.from_backend(project, account, None).await? {
+            return Ok(Some(found));
+        }
+        // "Nothing" is not believed either: the chain names the root, the files must lead to it.
+        let posted = posted(setup, provider, project).await?;
+        let mut active =
+            posted.iter().rev().filter(|one| one.activates_at <= active_until).peekable();
+        let Some(newest) = active.peek().map(|one| one.day) else { return Ok(None) };
+        let mut missing = None;
+        for one in active {
+            if one.root.is_zero() {
+                return Ok(None);
+            }
+            match self.tree(project, one.day).await {
+                Ok((_, commit)) if commit != one.commit_hash => {
+                    return Err(Exit::Failure.because(format!(
+                        "the files of {} in {} lead to commit {commit}, the chain has {}: they \
+                         are not the project's; take them from somewhere else with --from",
+                        one.day,
+                        self.bundles.place(),
+                        one.commit_hash
+                    )));
+                }
+                Ok(tree) => {
+                    if one.day != newest {
+                        say(format!(
+                            "{} has no files of {newest}; going by those of {}, which are older",
+                            self.bundles.place(),
+                            one.day
+                        ));
+                    }
+                    return Ok(in_tree(&tree, account, one.day));
+                }
+                Err(error) if is_missing(&error) => missing = missing.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        missing.map_or(Ok(None), Err)
+    }
+
+    async fn from_backend(
+        &self,
+        project: &ProjectInfo,
+        account: Address,
+        day: Option<UtcDay>,
+    ) -> anyhow::Result<Option<Proven>> {
+        let Some(backend) = &self.backend else { return Ok(None) };
+        let view = match backend.proof(project.distributor, account, day).await {
+            Ok(view) => view,
+            // Nothing there, or a server of bundles only.
+            Err(client::Error::Problem(problem)) if problem.status == 404 => return Ok(None),
+            Err(client::Error::BadAnswer { status: 404, .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let proof = Proof { account, cumulative: view.cumulative, path: view.path };
+        if view.account != account || !proof.verify(view.root) {
+            return Err(Exit::Failure.because(format!(
+                "the proof of {} does not lead to its root {}: do not trust this backend; take \
+                 the proof from published bundles with --from",
+                backend.base(),
+                view.root
+            )));
+        }
+        Ok(Some(Proven { day: view.day, root: view.root, proof }))
+    }
+
+    /// The tree of a day, built from its rewards, and the commit that its files lead to.
+    async fn tree(&self, project: &ProjectInfo, day: UtcDay) -> anyhow::Result<(RewardTree, B256)> {
+        let (bundle, after) = self.bundles.after(project.distributor, day).await?;
+        let leaf = |row: &nodesys_core::files::RewardRow| Leaf {
+            account: row.account,
+            cumulative: row.cumulative,
+        };
+        let tree = RewardTree::build(after.rewards.iter().map(leaf))
+            .with_context(|| format!("rewards.csv of {day} in {}", self.bundles.place()))?;
+        if tree.root() != bundle.root {
+            return Err(Exit::Failure.because(format!(
+                "rewards.csv of {day} in {} has the root {}, its bundle.json says {}",
+                self.bundles.place(),
+                tree.root(),
+                bundle.root
+            )));
+        }
+        Ok((tree, after.commit))
+    }
+}
+
+fn in_tree((tree, _): &(RewardTree, B256), account: Address, day: UtcDay) -> Option<Proven> {
+    Some(Proven { day, root: tree.root(), proof: tree.proof(&account)? })
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Missing { .. }))
+}
+
+/// Bundles at a URL or in a folder, which must be there.
+pub(crate) fn bundles_at(place: &str) -> anyhow::Result<BundleSource> {
+    let source = BundleSource::parse(place)?;
+    if let BundleSource::Folder(store) = &source {
+        let root = store.root();
+        std::fs::read_dir(root).map_err(|error| {
+            let shown = root.display();
+            Exit::Network.because(format!("the folder of bundles {shown} cannot be read: {error}"))
+        })?;
+    }
+    Ok(source)
+}

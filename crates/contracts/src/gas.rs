@@ -1,0 +1,45 @@
+//! What a transaction would cost, asked before it is sent.
+
+use alloy::network::TransactionBuilder as _;
+use alloy::primitives::{Address, U256};
+use alloy::providers::Provider as _;
+use alloy::rpc::types::TransactionRequest;
+
+use crate::error::ChainError;
+use crate::provider::Provider;
+
+/// An estimate, and what the sender has to pay it with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gas {
+    /// Units of gas.
+    pub units: u64,
+    /// The price of one, in the chain's own smallest unit.
+    pub price: u128,
+    /// What the sender has of the chain's own coin, in its smallest unit.
+    pub balance: U256,
+}
+
+impl Gas {
+    /// Units times price.
+    pub fn cost(&self) -> U256 {
+        U256::from(self.units) * U256::from(self.price)
+    }
+}
+
+impl Provider {
+    /// What a transaction of `from` would cost now. One that would fail is told as the contract
+    /// refuses it.
+    pub async fn gas_for(
+        &self,
+        what: &str,
+        from: Address,
+        request: TransactionRequest,
+    ) -> Result<Gas, ChainError> {
+        let failed = |error| self.error(what, error);
+        let request = request.with_from(from);
+        let units = self.rpc().estimate_gas(request).await.map_err(failed)?;
+        let price = self.rpc().get_gas_price().await.map_err(failed)?;
+        let balance = self.rpc().get_balance(from).await.map_err(failed)?;
+        Ok(Gas { units, price, balance })
+    }
+}

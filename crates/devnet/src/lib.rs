@@ -14,10 +14,11 @@ mod people;
 mod postgres;
 pub mod process;
 mod programs;
+pub mod rpc_proxy;
 
 pub use deploy::{Deployed, LicenseRef, Plan, Workload};
 pub use net::{Devnet, MasterOptions, Options};
 pub use node::Node;
 pub use people::{People, Person};
 pub use postgres::Postgres;
-pub use programs::{Output, Programs};
+pub use programs::{Output, Programs, run};

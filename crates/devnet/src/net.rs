@@ -62,6 +62,10 @@ pub struct Devnet {
     pub network: Network,
     /// The nodes, in the order they were added.
     pub nodes: Vec<Node>,
+    /// The RPC that backends read: another than the nodes' and the master's, if a test says so.
+    pub backend_rpc: String,
+    /// Set in the environment of backends that are started from now on.
+    pub backend_env: Vec<(&'static str, String)>,
     backends: Vec<Backend>,
     master: Option<(Process, SocketAddr)>,
     starts: u32,
@@ -98,6 +102,7 @@ impl Devnet {
         setup(&chain, &people, &deployed).await?;
         chain.make_final().await?;
 
+        let backend_rpc = chain.url.expose().to_string();
         let clock = ClockServer::start(start, PATIENCE).await?;
         let network = Network {
             programs,
@@ -115,19 +120,26 @@ impl Devnet {
             postgres,
             network,
             nodes: Vec::new(),
+            backend_rpc,
+            backend_env: Vec::new(),
             backends: Vec::new(),
             master: None,
             starts: 0,
         };
         for _ in 0..options.replicas {
-            let any = SocketAddr::from(([127, 0, 0, 1], 0));
-            net.backends.push(Backend { addr: any, process: None });
-            net.start_backend(net.backends.len() - 1).await?;
+            net.add_backend().await?;
         }
-        net.network.backend = net.backend_url(0);
-        // The mirror has read the chain once every loop sleeps.
-        net.clock.settle().await?;
         Ok(net)
+    }
+
+    /// Starts one more replica on a free port. The first is the one that programs are told of.
+    pub async fn add_backend(&mut self) -> anyhow::Result<()> {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        self.backends.push(Backend { addr: any, process: None });
+        self.start_backend(self.backends.len() - 1).await?;
+        self.network.backend = self.backend_url(0);
+        // The mirror has read the chain once every loop sleeps.
+        Ok(self.clock.settle().await?)
     }
 
     /// Starts a replica, again on the port it had.
@@ -136,7 +148,8 @@ impl Devnet {
         let ready = self.ready_file("backend");
         let mut command = self.network.programs.command("nodesys-backend");
         command.env("NODESYS_DATABASE_URL", self.postgres.url("backend"));
-        command.env("NODESYS_RPC", &self.network.rpc);
+        command.env("NODESYS_RPC", &self.backend_rpc);
+        command.envs(self.backend_env.iter().map(|(name, value)| (*name, value)));
         command.args(["--chain-id", &DEVELOPMENT_CHAIN_ID.to_string()]);
         command.args(["--registry", &self.network.deployed.registry.to_string()]);
         command.args(["--listen", &self.backends[replica].addr.to_string()]);
@@ -229,7 +242,7 @@ impl Devnet {
     /// A `nodesys-master` command with the project's settings.
     pub fn master_command(&self, arguments: &[&str]) -> tokio::process::Command {
         let mut command = self.network.programs.command("nodesys-master");
-        command.args(arguments).arg("--config").arg(self.master_settings());
+        command.arg("--config").arg(self.master_settings()).args(arguments);
         command
     }
 

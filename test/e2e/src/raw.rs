@@ -23,7 +23,8 @@ pub struct RawNode {
     pub leases: Vec<(LicenseId, Fence)>,
     /// What was acknowledged, with the receipt.
     pub receipts: Vec<(Heartbeat, Receipt)>,
-    challenge: Option<B256>,
+    /// The last receipt's challenge, with the minute it was made in.
+    challenge: Option<(B256, Minute)>,
     seq: u64,
     nonce: u64,
 }
@@ -89,8 +90,9 @@ impl RawNode {
         status: Status,
     ) -> Result<Signed<Heartbeat>, Error> {
         let challenge = match self.challenge.take() {
-            Some(challenge) => challenge,
-            None => backend.session(self.key.address()).await?.challenge,
+            // Good for three minutes, its own included.
+            Some((challenge, made)) if minute.0 < made.0 + 3 => challenge,
+            _ => backend.session(self.key.address()).await?.challenge,
         };
         self.seq += 1;
         let line = |(license, fence): &(LicenseId, Fence)| LeaseStatus {
@@ -116,7 +118,8 @@ impl RawNode {
         signed: &Signed<Heartbeat>,
     ) -> Result<Receipt, Error> {
         let receipt = backend.heartbeat(signed).await?;
-        self.challenge = Some(receipt.accepted.next_challenge);
+        let minute = signed.message.minute;
+        self.challenge = Some((receipt.accepted.next_challenge, minute));
         self.receipts.push((signed.message.clone(), receipt.clone()));
         Ok(receipt)
     }

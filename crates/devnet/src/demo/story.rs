@@ -87,7 +87,7 @@ async fn show_rights(net: &mut Devnet) -> anyhow::Result<()> {
     {
         let address = operator.address().to_string();
         let command = net.nodesys(operator, &["license", "show", label, "--operator", &address])?;
-        show(command).await?.ok()?;
+        show(net, command).await?.ok()?;
     }
     net.start_backend(0).await
 }
@@ -128,7 +128,7 @@ async fn first_day(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::Result<()> 
 async fn commit_by_hand(net: &mut Devnet, day: UtcDay) -> anyhow::Result<()> {
     let date = day.to_string();
     say("the project's owner looks at the points");
-    show(net.master_command(&["points", "preview", "--day", &date])).await?.ok()?;
+    show(net, net.master_command(&["points", "preview", "--day", &date])).await?.ok()?;
 
     say("one amount altered: the backend computes the day too, and refuses");
     let altered = net.path("altered-rewards.csv");
@@ -136,12 +136,12 @@ async fn commit_by_hand(net: &mut Devnet, day: UtcDay) -> anyhow::Result<()> {
     alter(run(dry).await?.json()?, &altered)?;
     let mut forged = net.master_command(&["commit", "--day", &date, "--rewards"]);
     forged.arg(&altered);
-    let refused = show(forged).await?;
+    let refused = show(net, forged).await?;
     ensure!(refused.code == Some(1), "an altered commit must be refused");
     ensure!(refused.stderr.contains("rewards.csv line"), "the first differing row must be named");
 
     say("the true amounts: computed alike by both, signed once, accepted");
-    show(net.master_command(&["commit", "--day", &date])).await?.ok()?;
+    show(net, net.master_command(&["commit", "--day", &date])).await?.ok()?;
     Ok(())
 }
 
@@ -230,7 +230,7 @@ async fn audit(net: &mut Devnet) -> anyhow::Result<()> {
     let audit = async |folder: &Path| {
         let mut command = net.nodesys(&net.people.bob, &["audit", "--bundles"])?;
         command.arg(folder);
-        show(command).await
+        show(net, command).await
     };
     audit(&bundles).await?.ok().context("the audit should hold")?;
 
@@ -292,8 +292,8 @@ async fn credited(net: &Devnet) -> anyhow::Result<String> {
 }
 
 /// Runs a command before the reader's eyes.
-async fn show(command: Command) -> anyhow::Result<Output> {
-    eprintln!("   $ {}", words(&command));
+async fn show(net: &Devnet, command: Command) -> anyhow::Result<Output> {
+    eprintln!("   $ {}", short(net, &command));
     let output = run(command).await?;
     note(&output.stdout);
     note(&output.stderr);

@@ -86,9 +86,8 @@ pub(crate) struct Pending {
 async fn accept(app: &AppState, signed: Signed<Heartbeat>) -> ApiResult<Receipt> {
     let heartbeat = &signed.message;
     check_lines(heartbeat)?;
-    let node = app.ingest.node(app, heartbeat.node_key).await?;
     let now = app.clock.now();
-    node.check_authorised(now)?;
+    let node = app.ingest.authorised_node(app, heartbeat.node_key, now).await?;
     check_minute(heartbeat.minute, now)?;
     let challenge_minute = app
         .ingest

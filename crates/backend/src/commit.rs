@@ -36,7 +36,9 @@ pub(crate) use http::*;
 
 /// The distributor now.
 pub(crate) async fn distributor(app: &App, project: Address) -> ApiResult<DistributorState> {
-    Ok(chain::state_of(&app.chain, project, BlockNumberOrTag::Latest).await?)
+    let state = chain::state_of(&app.chain, project, BlockNumberOrTag::Latest).await?;
+    app.chain.recheck_chain().await?;
+    Ok(state)
 }
 
 /// Succeeds when the distributor's present reward signer signed the digest.
@@ -50,13 +52,14 @@ pub(crate) async fn verify_signer(
     if signer.is_zero() {
         return Err(ApiError::bad_signature("the project's reward signer is disabled on chain"));
     }
-    wallet_signature::verify(&app.chain, signer, digest, signature).await.map_err(|error| {
-        match error {
-            WalletSignatureError::Signature(error) => {
-                ApiError::bad_signature(format!("reward signer: {error}"))
-            }
-            WalletSignatureError::Chain(error) => error.into(),
+    let verified = wallet_signature::verify(&app.chain, signer, digest, signature).await;
+    // On another chain the addresses may be another's contracts.
+    app.chain.recheck_chain().await?;
+    verified.map_err(|error| match error {
+        WalletSignatureError::Signature(error) => {
+            ApiError::bad_signature(format!("reward signer: {error}"))
         }
+        WalletSignatureError::Chain(error) => error.into(),
     })
 }
 

@@ -25,6 +25,8 @@ pub(crate) use fold::bitmap;
 use ingest::Remembered;
 pub(crate) use ingest::{Ingest, LeaseEntry, NodeEntry};
 pub(crate) use writer::spawn_writer;
+#[cfg(test)]
+pub(crate) use writer::{Alive, spawn_group_commit};
 
 /// Largest heartbeat body in bytes.
 const HEARTBEAT_LIMIT: usize = 4096;

@@ -94,13 +94,14 @@ async fn verify_wallet(
     digest: B256,
     signature: &WalletSignature,
 ) -> ApiResult<()> {
-    wallet_signature::verify(&app.chain, operator, digest, signature).await.map_err(|error| {
-        match error {
-            WalletSignatureError::Signature(error) => {
-                ApiError::bad_signature(format!("operator's wallet: {error}"))
-            }
-            WalletSignatureError::Chain(error) => error.into(),
+    let verified = wallet_signature::verify(&app.chain, operator, digest, signature).await;
+    // On another chain the address may be another's contract, or none.
+    app.chain.recheck_chain().await?;
+    verified.map_err(|error| match error {
+        WalletSignatureError::Signature(error) => {
+            ApiError::bad_signature(format!("operator's wallet: {error}"))
         }
+        WalletSignatureError::Chain(error) => error.into(),
     })
 }
 

@@ -85,7 +85,7 @@ pub(crate) struct Ingest {
     leases: RwLock<HashMap<B256, LeaseEntry>>,
     recent: Mutex<HashMap<Address, Vec<Recent>>>,
     fold: Mutex<DayFold>,
-    pub(super) queue: mpsc::Sender<Pending>,
+    pub(crate) queue: mpsc::Sender<Pending>,
     pub(super) receiver: Mutex<Option<mpsc::Receiver<Pending>>>,
 }
 

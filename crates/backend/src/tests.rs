@@ -1,0 +1,7 @@
+//! The backend on its real parts: Postgres, a chain with the contracts, sockets.
+
+mod heartbeat;
+mod lease;
+mod node;
+mod rpc;
+pub(crate) mod support;

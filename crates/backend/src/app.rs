@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tower_http::trace::TraceLayer;
 
 use crate::config::Config;
-use crate::error::ApiError;
+use crate::error::{ApiError, ApiResult};
 use crate::heartbeat::Ingest;
 use crate::lifecycle::Lifecycle;
 use crate::{
@@ -82,6 +82,13 @@ impl App {
             commit_accepted: Arc::new(Notify::new()),
             metrics: parts.metrics,
         }))
+    }
+
+    /// The chain's own time, by which a root is active or not.
+    pub(crate) async fn chain_secs(&self) -> ApiResult<u64> {
+        let secs = self.chain.latest_block().await?.secs;
+        self.chain.recheck_chain().await?;
+        Ok(secs)
     }
 }
 

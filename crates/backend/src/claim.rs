@@ -31,7 +31,7 @@ pub(crate) async fn show(
 }
 
 async fn rewards(app: &App, account: Address) -> ApiResult<Vec<RewardView>> {
-    let now = app.chain.latest_block().await?.secs;
+    let now = app.chain_secs().await?;
     let mut conn = app.pool.acquire().await?;
     let mut views = Vec::new();
     for project in project::all(&mut conn).await? {

@@ -19,7 +19,7 @@ use nodesys_core::bundle::{
 };
 use nodesys_core::files::{HolderRow, UptimeRow, parse_file};
 use nodesys_core::ids::LicenseIndex;
-use nodesys_core::message::{Domain, Message, RewardCommit};
+use nodesys_core::message::{Domain, Message, RewardCommit, SignedCommit};
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256};
@@ -171,31 +171,39 @@ pub(crate) async fn accept(app: &App, request: &CommitRequest) -> ApiResult<Comm
     if let Some(known) = known(app, given.struct_hash()).await? {
         return view(app, &known).await;
     }
+    let taken = take_new(app, &project, day, &request.signed).await;
+    // Somebody else may have handed in the same commit a moment ago: the same answer then.
+    let stored = match (known(app, given.struct_hash()).await?, taken) {
+        (Some(stored), _) => stored,
+        (None, Err(refusal)) => return Err(refusal),
+        (None, Ok(())) => return Err(anyhow::anyhow!("a stored commit is gone").into()),
+    };
+    view(app, &stored).await
+}
+
+async fn take_new(
+    app: &App,
+    project: &ProjectRow,
+    day: UtcDay,
+    signed: &SignedCommit,
+) -> ApiResult<()> {
+    let given = &signed.commit;
     let domain = Domain::new(app.domain.chain_id(), project.project);
-    verify_signer(app, project.project, given.digest(&domain), &request.signed.signature).await?;
-    check_free(app, &project, day, given).await?;
-    let upload = points::stored(app, &project, day).await?.ok_or_else(|| {
+    verify_signer(app, project.project, given.digest(&domain), &signed.signature).await?;
+    check_free(app, project, day, given).await?;
+    let upload = points::stored(app, project, day).await?.ok_or_else(|| {
         ApiError::points_invalid(format!(
             "no points were uploaded for {day}: PUT /v1/points/{}/{day} first",
             project.name
         ))
     })?;
-    let built = compute_day(app, &project, day, &upload).await?;
+    let built = compute_day(app, project, day, &upload).await?;
     compare(given, &built)?;
-    let posted = check_chain(app, &project, &built).await?;
-    match db::store(app, &project, day, &request.signed, &built, posted.as_ref()).await {
-        Ok(()) => {
-            app.commit_accepted.notify_one();
-            metrics::counter!("commits_accepted_total").increment(1);
-        }
-        // Somebody else may have stored the same commit a moment ago: the same answer then.
-        Err(error) => {
-            let stored = known(app, given.struct_hash()).await?.ok_or(error)?;
-            return view(app, &stored).await;
-        }
-    }
-    let stored = known(app, given.struct_hash()).await?.context("a stored commit is gone")?;
-    view(app, &stored).await
+    let posted = check_chain(app, project, &built).await?;
+    db::store(app, project, day, signed, &built, posted.as_ref()).await?;
+    app.commit_accepted.notify_one();
+    metrics::counter!("commits_accepted_total").increment(1);
+    Ok(())
 }
 
 async fn known(app: &App, hash: B256) -> ApiResult<Option<Stored>> {
@@ -281,6 +289,6 @@ async fn check_chain(
 
 /// A commit's view, active by the chain's own time.
 pub(crate) async fn view(app: &App, stored: &Stored) -> ApiResult<CommitView> {
-    let now = app.chain.latest_block().await?.secs;
+    let now = app.chain_secs().await?;
     Ok(stored.view(now))
 }

@@ -33,7 +33,7 @@ pub(crate) async fn list(
     path: Result<Path<ProjectRef>, PathRejection>,
 ) -> ApiResult<Json<Vec<CommitView>>> {
     let Path(project) = path?;
-    let now = app.chain.latest_block().await?.secs;
+    let now = app.chain_secs().await?;
     let mut conn = app.pool.acquire().await?;
     let project = project::resolve(&mut conn, &project).await?;
     let all = commit::of_project(&mut conn, project.project).await?;

@@ -1,5 +1,8 @@
 //! The backend on its real parts: Postgres, a chain with the contracts, sockets.
 
+mod api;
+pub(crate) mod commit;
+mod day;
 mod heartbeat;
 mod lease;
 mod node;

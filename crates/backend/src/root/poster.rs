@@ -8,10 +8,12 @@ use alloy::network::TransactionBuilder;
 use alloy::primitives::{Signature as RawSignature, TxKind};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::TransactionRequest;
-use anyhow::Context;
+use alloy::transports::TransportError;
+use anyhow::{Context, anyhow};
 use nodesys_contracts::bindings::RewardDistributor::Posted;
 use nodesys_contracts::logs::Logged;
 use nodesys_contracts::project as chain;
+use nodesys_contracts::revert::Revert;
 use nodesys_core::signature::SigningKey;
 use sqlx::PgConnection;
 use sqlx::pool::PoolConnection;
@@ -50,6 +52,14 @@ impl Periodic for Poster {
         let result = self.run(&mut conn).await;
         unlock(conn).await;
         result
+    }
+}
+
+/// Why a call cannot be sent: the contract's reason by name, where it gave one.
+fn refusal(error: TransportError) -> anyhow::Error {
+    match error.as_error_resp().and_then(|response| response.as_revert_data()) {
+        Some(data) => anyhow!("the contract refuses the post: {}", Revert::decode(&data)),
+        None => anyhow::Error::from(error).context("estimating the post"),
     }
 }
 
@@ -169,7 +179,7 @@ impl Poster {
             .with_from(self.key.address())
             .with_to(row.to)
             .with_input(row.calldata.clone());
-        let gas = rpc.estimate_gas(request).await.context("the contract refuses the post")?;
+        let gas = rpc.estimate_gas(request).await.map_err(refusal)?;
         let fees = rpc.estimate_eip1559_fees().await?;
         let transaction = TxEip1559 {
             chain_id: self.app.domain.chain_id(),
@@ -203,3 +213,6 @@ impl Poster {
         outbox::tried(conn, row.id, problem.as_deref()).await
     }
 }
+
+#[cfg(test)]
+mod tests;

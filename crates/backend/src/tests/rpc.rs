@@ -7,6 +7,7 @@ use super::support::Node;
 use super::support::World;
 use super::support::chain::{Anvil, alice, bob};
 use super::support::node::healthy;
+use super::support::wire::Line;
 use crate::periodic::Periodic as _;
 
 #[sqlx::test(migrations = "../../migrations/backend")]
@@ -23,9 +24,9 @@ async fn without_the_chain_heartbeats_go_on_and_nothing_is_decided(pool: PgPool)
     let another_chain = Anvil::start(31_338);
     for round in ["nobody answers", "another chain answers"] {
         if round == "nobody answers" {
-            world.wire.cut();
+            world.wire.lay(Line::Cut);
         } else {
-            world.wire.lay_to(another_chain.addr);
+            world.wire.lay(Line::To(another_chain.addr));
         }
         let ready = world.get_raw("/readyz").await;
         assert_eq!((ready.status, ready.problem().code.as_str()), (503, "chain_unavailable"));
@@ -59,7 +60,7 @@ async fn without_the_chain_heartbeats_go_on_and_nothing_is_decided(pool: PgPool)
     }
 
     // It is back: the mirror takes up where it was, and the sale counts.
-    world.wire.lay_to(world.chain.anvil.addr);
+    world.wire.lay(Line::To(world.chain.anvil.addr));
     assert_eq!(world.get_raw("/readyz").await.status, 200);
     world.replica.mirror.tick().await.unwrap();
     assert_eq!(world.client().lease(license.hash()).await.unwrap().state, LeaseState::Ended);
@@ -79,7 +80,7 @@ async fn a_chain_of_the_same_number_that_is_not_the_same_is_found_out(pool: PgPo
     let lease = world.lease(&node, &world.chain.a1()).await;
     // A development chain begun anew: same number, other blocks.
     let anew = Anvil::start(31_337);
-    world.wire.lay_to(anew.addr);
+    world.wire.lay(Line::To(anew.addr));
     let rows = world.rows().await;
     let error = world.replica.mirror.tick().await.unwrap_err().to_string();
     assert!(error.contains("another chain") || error.contains("it is behind"), "{error}");

@@ -1,6 +1,7 @@
 //! A world to test in: a chain, a database, a clock that stands until it is moved, and replicas of
 //! the backend on real sockets. No task runs by itself: a test calls the tick it means.
 
+pub(crate) mod books;
 pub(crate) mod chain;
 pub(crate) mod node;
 pub(crate) mod wire;

@@ -208,6 +208,15 @@ impl Chain {
         self.send(owner().address(), call.into_transaction_request()).await;
     }
 
+    /// Takes all of it away again.
+    pub(crate) async fn drain(&self) {
+        let token = DevToken::new(self.token, self.provider.rpc());
+        let all = token.balanceOf(self.distributor).call().await.expect("the token answers");
+        self.ask("anvil_setBalance", json!([self.distributor, U256::from(TOKEN)])).await;
+        let call = token.transfer(owner().address(), all);
+        self.send(self.distributor, call.into_transaction_request()).await;
+    }
+
     /// Sends a transaction of any account; it must succeed.
     pub(crate) async fn send(
         &self,

@@ -6,10 +6,20 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// How the line is laid.
+#[derive(Clone, Copy)]
+pub(crate) enum Line {
+    To(SocketAddr),
+    /// Takes connections and says nothing.
+    Silent,
+    /// Ends each connection at once.
+    Cut,
+}
+
 /// The line; its end goes with it.
 pub(crate) struct Wire {
     addr: SocketAddr,
-    target: watch::Sender<Option<SocketAddr>>,
+    line: watch::Sender<Line>,
     accepting: JoinHandle<()>,
 }
 
@@ -17,27 +27,22 @@ impl Wire {
     pub(crate) async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let addr = listener.local_addr().expect("a bound socket has an address");
-        let (target, watched) = watch::channel(Some(target));
+        let (line, watched) = watch::channel(Line::To(target));
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(carry(stream, watched.clone()));
             }
         });
-        Self { addr, target, accepting }
+        Self { addr, line, accepting }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Ends every connection, and each new one at once.
-    pub(crate) fn cut(&self) {
-        self.target.send_replace(None);
-    }
-
-    /// Ends every connection; new ones lead there.
-    pub(crate) fn lay_to(&self, target: SocketAddr) {
-        self.target.send_replace(Some(target));
+    /// Ends every connection; new ones go as it is laid now.
+    pub(crate) fn lay(&self, line: Line) {
+        self.line.send_replace(line);
     }
 }
 
@@ -47,13 +52,21 @@ impl Drop for Wire {
     }
 }
 
-async fn carry(mut near: TcpStream, mut target: watch::Receiver<Option<SocketAddr>>) {
-    let Some(addr) = *target.borrow_and_update() else { return };
+async fn carry(mut near: TcpStream, mut line: watch::Receiver<Line>) {
+    let now = *line.borrow_and_update();
+    let addr = match now {
+        Line::To(addr) => addr,
+        Line::Silent => {
+            let _ = line.changed().await;
+            return;
+        }
+        Line::Cut => return,
+    };
     let Ok(mut far) = TcpStream::connect(addr).await else { return };
     let _ = near.set_nodelay(true);
     let _ = far.set_nodelay(true);
     tokio::select! {
         _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-        _ = target.changed() => {}
+        _ = line.changed() => {}
     }
 }

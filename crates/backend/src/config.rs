@@ -81,7 +81,8 @@ mod tests {
         let mut flags = vec!["nodesys-backend".to_owned()];
         let mut named = Vec::new();
         for line in include_str!("../backend.example.env").lines() {
-            let Some((name, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) else {
+            let Some((name, value)) = line.split_once('=').filter(|_| !line.starts_with('#'))
+            else {
                 continue;
             };
             let flag = command.get_arguments().find(|flag| flag.get_env() == Some(name.as_ref()));

@@ -179,6 +179,19 @@ impl Devnet {
         self.backends[replica].process.as_ref()
     }
 
+    /// Whether a replica that was started has ended by itself.
+    pub fn backend_has_ended(&mut self, replica: usize) -> anyhow::Result<bool> {
+        self.backends[replica].process.as_mut().map_or(Ok(false), Process::has_ended)
+    }
+
+    /// Waits until a replica has ended by itself.
+    pub async fn backend_ends(&mut self, replica: usize) -> anyhow::Result<()> {
+        match &mut self.backends[replica].process {
+            Some(process) => process.ends().await,
+            None => Ok(()),
+        }
+    }
+
     /// Kills a replica at once.
     pub async fn kill_backend(&mut self, replica: usize) -> anyhow::Result<()> {
         match self.backends[replica].process.take() {

@@ -47,7 +47,12 @@ pub async fn run(setup: &Setup, args: &AuditArgs) -> anyhow::Result<Exit> {
     let source = source(setup, args)?;
     let provider = setup.provider().await?;
     let project = setup.project(&provider).await?;
-    say(format!("auditing project {} from {} and {}", project.name, source.place(), provider.url()));
+    say(format!(
+        "auditing project {} from {} and {}",
+        project.name,
+        source.place(),
+        provider.url()
+    ));
     let range = AuditRange {
         from: args.from,
         to: args.to,

@@ -64,7 +64,13 @@ pub struct Settings {
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_MANAGER", hide_env = true)]
     pub manager: Option<reqwest::Url>,
     /// The node key's file [default: node.key in the home folder].
-    #[arg(long, global = true, value_name = "FILE", env = "NODESYS_NODE_KEY_FILE", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "NODESYS_NODE_KEY_FILE",
+        hide_env = true
+    )]
     pub node_key_file: Option<PathBuf>,
     /// A stepped clock, for the development chain only.
     #[arg(long, global = true, value_name = "ADDR", env = "NODESYS_CLOCK", hide_env = true)]
@@ -75,9 +81,7 @@ pub struct Settings {
 }
 
 /// The settings that the file may hold, by their names in it.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each is the setting of the same name")]
@@ -345,15 +349,15 @@ impl Setup {
     }
 
     /// The clock. A stepped one is refused outside the development chain.
-    pub async fn clock(&self, chain_id: u64) -> anyhow::Result<Clock> {
-        match self.settings.clock {
-            None => Ok(Clock::system()),
-            Some(_) if chain_id != DEVELOPMENT_CHAIN_ID => {
+    pub async fn clock(&self) -> anyhow::Result<Clock> {
+        let Some(addr) = self.settings.clock else { return Ok(Clock::system()) };
+        match *Self::need(&self.settings.chain_id, "--chain-id")? {
+            chain_id if chain_id != DEVELOPMENT_CHAIN_ID => {
                 Err(Exit::Usage.because(ClockError::NotDevelopment(chain_id)))
             }
-            Some(addr) => Clock::observer(addr, "nodesys")
-                .await
-                .map_err(|error| Exit::Network.because(error)),
+            _ => {
+                Clock::observer(addr, "nodesys").await.map_err(|error| Exit::Network.because(error))
+            }
         }
     }
 }

@@ -97,7 +97,8 @@ pub fn run(setup: &Setup, command: &ConfigCommand) -> anyhow::Result<Exit> {
     match command {
         ConfigCommand::Get { key } => {
             let value = setup.settings.shown(*key).ok_or_else(|| {
-                Exit::NotFound.because(format!("{key} is not set: `nodesys config set {key} VALUE`"))
+                Exit::NotFound
+                    .because(format!("{key} is not set: `nodesys config set {key} VALUE`"))
             })?;
             output::data(&value)?;
         }

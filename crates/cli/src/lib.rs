@@ -15,6 +15,8 @@ pub mod node_key;
 pub mod output;
 pub mod pair;
 pub mod rewards;
+pub mod status;
+pub mod uptime;
 mod version;
 
 use std::process::ExitCode;
@@ -62,6 +64,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Pair(command) => pair::run(&setup, command).await,
         Command::License(command) => license::run(&setup, command).await,
+        Command::Status(args) => status::run(&setup, args).await,
+        Command::Uptime(args) => uptime::run(&setup, args).await,
         Command::Rewards(command) => rewards::run(&setup, command).await,
         Command::Audit(args) => audit::run(&setup, args).await,
         Command::Config(command) => config_cmd::run(&setup, command),

@@ -18,6 +18,10 @@ use crate::output;
 pub use name::LicenseName;
 
 const FORMS: &str = "\
+Examples:
+  nodesys license list --project acme
+  nodesys license show A1
+
 A license is named in one of three ways:
   A1, A#1       the collection's symbol and the token; the symbol must be that of exactly one of
                 the project's collections

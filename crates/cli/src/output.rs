@@ -113,11 +113,9 @@ mod tests {
         assert_eq!(show(1_500_000, 6), "1.5");
         assert_eq!(show(0, 6), "0.0");
         assert_eq!(show(7, 0), "7.0");
-        assert_eq!(
-            show(u128::MAX, 18),
-            "340282366920938463463.374607431768211455"
-        );
-        let token = Token { address: Address::ZERO, symbol: Some("ACME".into()), decimals: Some(2) };
+        assert_eq!(show(u128::MAX, 18), "340282366920938463463.374607431768211455");
+        let token =
+            Token { address: Address::ZERO, symbol: Some("ACME".into()), decimals: Some(2) };
         assert_eq!(amount(Amount::new(62_550), Some(&token)), "625.5 ACME");
         assert_eq!(amount(Amount::new(5), None), "5 wei");
         assert_eq!(amount(Amount::new(5), Some(&Token { decimals: None, ..token })), "5 wei");

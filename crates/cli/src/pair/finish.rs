@@ -67,7 +67,9 @@ pub(super) async fn cosign(
         WalletSignatureError::Chain(error) => error.into(),
         WalletSignatureError::Signature(problem) => {
             let contract = match provider {
-                None => "; if the operator is a contract wallet, give --rpc so that it can be asked",
+                None => {
+                    "; if the operator is a contract wallet, give --rpc so that it can be asked"
+                }
                 Some(_) => "",
             };
             Exit::Failure.because(format!(

@@ -50,6 +50,10 @@ impl fmt::Display for Node {
             Some(millis) => writeln!(f, "last heartbeat  {}", Timestamp::from_millis(*millis))?,
             None => writeln!(f, "last heartbeat  none yet")?,
         }
-        if held.is_empty() { write!(f, "leases          none") } else { write!(f, "{}", leases(held)) }
+        if held.is_empty() {
+            write!(f, "leases          none")
+        } else {
+            write!(f, "{}", leases(held))
+        }
     }
 }

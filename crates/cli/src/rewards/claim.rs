@@ -96,9 +96,8 @@ async fn claimant(
             ));
         }
         (None, None) => {
-            return Err(Exit::Usage.because(
-                "--keystore is missing (or --account with --dry-run or --calldata)",
-            ));
+            return Err(Exit::Usage
+                .because("--keystore is missing (or --account with --dry-run or --calldata)"));
         }
     };
     let provider = match &key {

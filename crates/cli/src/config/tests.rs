@@ -21,7 +21,7 @@ fn the_file_holds_texts_and_numbers_of_known_names() {
     .unwrap();
     let settings = Settings::of_file(&file, Path::new("/home")).unwrap();
     assert_eq!((settings.chain_id, settings.final_depth), (Some(31_337), Some(2)));
-    assert_eq!(settings.node_key_file.as_deref(), Some(Path::new("/home/keys/node.key")));
+    assert_eq!(settings.node_key_file.as_deref(), Some(Path::new("/srv/keys/node.key")));
     assert_eq!(settings.output, Some(Format::Json));
     assert_eq!(settings.clock, Some("127.0.0.1:9".parse().unwrap()));
 }

@@ -12,9 +12,9 @@ mod words;
 use clap::Subcommand;
 use nodesys_core::Address;
 
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output;
+use crate::setup::Setup;
 pub use name::LicenseName;
 
 const FORMS: &str = "\

@@ -9,10 +9,10 @@ use nodesys_sdk::audit::{AuditRange, AuditReport, audit_project};
 use nodesys_sdk::bundles::BundleSource;
 use serde::Serialize;
 
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output::{self, amount, say, table};
 use crate::rewards::{bundles_at, token};
+use crate::setup::Setup;
 
 /// Options of `audit`.
 #[derive(Debug, clap::Args)]

@@ -6,9 +6,10 @@ use std::fmt;
 use clap::{Subcommand, ValueEnum as _};
 use serde::Serialize;
 
-use crate::config::{self, CONFIG_JSON, Key, Settings, Setup, Value};
+use crate::config::{self, CONFIG_JSON, Key, Settings, Value};
 use crate::exit::Exit;
 use crate::output::{self, say};
+use crate::setup::Setup;
 
 /// Verbs of `config`.
 #[derive(Debug, Subcommand)]

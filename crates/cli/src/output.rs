@@ -8,8 +8,8 @@ use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{Table, TableComponent};
 use nodesys_contracts::metadata::Token;
 use nodesys_core::U256;
 use nodesys_core::ids::Amount;
@@ -60,6 +60,17 @@ pub fn say(words: impl fmt::Display) {
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+    // A line under the header is enough.
+    for line in [
+        TableComponent::TopBorder,
+        TableComponent::TopBorderIntersections,
+        TableComponent::HorizontalLines,
+        TableComponent::MiddleIntersections,
+        TableComponent::BottomBorder,
+        TableComponent::BottomBorderIntersections,
+    ] {
+        table.remove_style(line);
+    }
     table
 }
 

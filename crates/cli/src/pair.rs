@@ -19,8 +19,8 @@ use nodesys_core::message::{
 };
 
 use crate::ask::WalletFile;
-use crate::config::Setup;
 use crate::output::{self, moment, say};
+use crate::setup::Setup;
 use crate::{exit::Exit, node_key};
 use files::{PairRequest, PairSigned};
 pub(crate) use finish::kept;

@@ -17,9 +17,9 @@ use clap::Subcommand;
 use nodesys_core::Address;
 use nodesys_core::time::UtcDay;
 
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output;
+use crate::setup::Setup;
 pub(crate) use proof::token;
 pub(crate) use source::bundles_at;
 

@@ -11,9 +11,9 @@ use std::fmt;
 use nodesys_core::time::Timestamp;
 use serde::Serialize;
 
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output;
+use crate::setup::Setup;
 use section::Section;
 
 /// Options of `status`.

@@ -9,11 +9,11 @@ use nodesys_core::time::{MINUTES_PER_DAY, Timestamp, UtcDay};
 use nodesys_core::uptime::MILLION;
 use serde::Serialize;
 
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::license::LicenseName;
 use crate::license::name::resolve;
 use crate::output::{self, percent};
+use crate::setup::Setup;
 
 /// Options of `uptime`.
 #[derive(Debug, clap::Args)]
@@ -79,11 +79,12 @@ impl Minutes {
     fn of(view: &LicenseDay, excused: DayBitmap, now: Timestamp) -> Self {
         let today = !view.closed && view.day == now.day();
         let of_day = now.minute().of_day();
-        // The backend counts the running minute as expected; here it may still come.
+        // The backend counts the running minute as expected; here it may still come, or be there.
         let counted = if today { of_day + 1 } else { MINUTES_PER_DAY };
         let passed = if today { of_day } else { MINUTES_PER_DAY };
         let from = counted.saturating_sub(view.expected);
-        let expected = DayBitmap::from_minute_on(from) & !DayBitmap::from_minute_on(passed);
+        let still_to_come = DayBitmap::from_minute_on(passed) & !view.bitmap;
+        let expected = DayBitmap::from_minute_on(from) & !still_to_come;
         Self { seen: view.bitmap, expected, excused, passed }
     }
 
@@ -260,6 +261,7 @@ mod tests {
         // The running minute is not missing, and is up once it is.
         let full = Minutes::of(&view(false, 61, range(60, 121)), DayBitmap::EMPTY, at(120));
         assert_eq!((runs(full.missing()).len(), full.sign(120)), (0, '#'));
+        assert_eq!((full.expected.count(), full.seen.count()), (61, 61));
         // Yesterday, not closed yet: all of it has passed.
         let late = Minutes::of(&view(false, 1440, range(0, 1430)), DayBitmap::EMPTY, at(1441));
         assert_eq!(late.missing(), range(1430, 1440));

@@ -96,3 +96,49 @@ fn what_cannot_be_meant_is_refused_with_its_reason() {
     let error = "ftp://h/SECRET".parse::<nodesys_contracts::RpcUrl>().unwrap_err();
     assert!(!error.to_string().contains("SECRET"));
 }
+
+/// The lines of shell blocks that call this program, as a shell would split them.
+fn told(page: &str) -> Vec<Vec<String>> {
+    let mut told = Vec::new();
+    let mut within = false;
+    for line in page.lines().map(str::trim) {
+        if line.starts_with("```") {
+            within = line == "```sh";
+        } else if within && line.starts_with("nodesys ") {
+            let command = line.split(" > ").next().unwrap_or(line);
+            told.push(command.split_whitespace().map(str::to_owned).collect());
+        }
+    }
+    told
+}
+
+#[test]
+fn every_command_line_of_the_page_is_one() {
+    let told = told(include_str!("../../../../docs/cli.md"));
+    assert!(told.len() > 30, "{}", told.len());
+    for words in &told {
+        if let Err(error) = Cli::try_parse_from(words) {
+            panic!("docs/cli.md: {}: {error}", words.join(" "));
+        }
+    }
+    // Every verb is told of.
+    let mut verbs = Vec::new();
+    verbs_of(&Cli::command(), "nodesys", &mut verbs);
+    let page: Vec<String> = told.iter().map(|words| format!("{} ", words.join(" "))).collect();
+    let missing: Vec<&String> = verbs
+        .iter()
+        .filter(|verb| !page.iter().any(|line| line.starts_with(&format!("{verb} "))))
+        .collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+fn verbs_of(command: &clap::Command, path: &str, verbs: &mut Vec<String>) {
+    let mut leaf = true;
+    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+        leaf = false;
+        verbs_of(verb, &format!("{path} {}", verb.get_name()), verbs);
+    }
+    if leaf {
+        verbs.push(path.to_owned());
+    }
+}

@@ -1,4 +1,5 @@
 use super::*;
+use crate::setup::Setup;
 
 fn file(json: &str) -> anyhow::Result<File> {
     let home = tempfile::tempdir().unwrap();

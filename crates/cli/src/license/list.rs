@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use super::name::{Listed, collections, listed};
 use super::show::{Block, RentalView, right_word};
-use crate::config::Setup;
 use crate::output::{clean, table};
+use crate::setup::Setup;
 
 /// `license list`.
 #[derive(Debug, Serialize)]

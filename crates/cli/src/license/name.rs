@@ -13,9 +13,9 @@ use nodesys_core::ids::{Name, ParseError};
 use nodesys_core::license::LicenseId;
 use nodesys_core::{Address, U256};
 
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output::clean;
+use crate::setup::Setup;
 
 /// A license as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,9 +15,9 @@ use super::LicenseArgs;
 use super::name::resolve;
 use super::operator;
 use super::words::why;
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output::{clean, moment};
+use crate::setup::Setup;
 
 /// The block at which something was read.
 #[derive(Debug, Serialize)]

@@ -11,8 +11,8 @@ use nodesys_sdk::client::Client;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Setup;
 use crate::exit::Exit;
+use crate::setup::Setup;
 
 /// What a node asks a wallet for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,10 +22,10 @@ use serde::Serialize;
 use super::ExplainArgs;
 use super::proof::token;
 use super::source::{ProofSource, posted};
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::license::operator;
 use crate::output::{amount, percent};
+use crate::setup::Setup;
 
 /// An account's day, printed. Amounts are in wei.
 #[derive(Debug, Serialize)]

@@ -10,9 +10,9 @@ use nodesys_core::ids::Amount;
 use serde::Serialize;
 
 use super::proof::token_address;
-use crate::config::Setup;
 use crate::license::operator;
 use crate::output::{amount, say, table};
+use crate::setup::Setup;
 
 /// The list, printed. Amounts are in wei.
 #[derive(Debug, Serialize)]
@@ -75,6 +75,10 @@ impl fmt::Display for List {
                 show(*claimable),
             ]);
         }
-        write!(f, "{table}\nof {}, by the backend's word", self.account)
+        write!(
+            f,
+            "{table}\nof {}, by the backend's word; claims count once their block is final",
+            self.account
+        )
     }
 }

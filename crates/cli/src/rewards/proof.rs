@@ -14,10 +14,10 @@ use serde::Serialize;
 
 use super::ProofArgs;
 use super::source::ProofSource;
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::license::operator;
 use crate::output::{amount, moment};
+use crate::setup::Setup;
 
 /// Where a root stands, by the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

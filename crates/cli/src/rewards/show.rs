@@ -15,9 +15,9 @@ use serde::Serialize;
 use super::ShowArgs;
 use super::proof::token;
 use super::source::{Posted, ProofSource, posted};
-use crate::config::Setup;
 use crate::license::operator;
 use crate::output::{amount, moment};
+use crate::setup::Setup;
 
 /// The account's rewards, printed. Amounts are in wei.
 #[derive(Debug, Serialize)]

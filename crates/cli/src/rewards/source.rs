@@ -13,9 +13,9 @@ use nodesys_sdk::bundles::{BundleSource, StoreError};
 use nodesys_sdk::client::{self, Client};
 
 use super::From;
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output::say;
+use crate::setup::Setup;
 
 /// A proof that leads to its root. Whether the root is anybody's is for the chain to say.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::ago;
 use super::section::Section;
-use crate::config::Setup;
+use crate::setup::Setup;
 
 /// No chain that licenses live on is this long without a block.
 const BEHIND_MILLIS: u64 = 10 * 60_000;

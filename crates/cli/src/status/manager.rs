@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::section::Section;
 use super::{STALE_MILLIS, ago};
-use crate::config::Setup;
+use crate::exit::Exit;
 use crate::output::{clean, table};
+use crate::setup::Setup;
 
 /// A manager on the same machine answers at once or not at all.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -74,15 +75,23 @@ async fn read(base: &reqwest::Url, now: Timestamp) -> anyhow::Result<(Manager, V
         .map_err(|()| anyhow::anyhow!("--manager {base} is no http:// address"))?
         .pop_if_empty()
         .extend(["v1", "status"]);
-    let silent = || format!("the manager at {base} does not answer: is it running?");
+    let silent = |error: reqwest::Error| {
+        // The outer words repeat the URL; the innermost say what happened.
+        let error = anyhow::Error::from(error);
+        let cause = error.root_cause();
+        Exit::NotFound.because(format!(
+            "the manager at {base} does not answer ({cause}): is it running, and is --manager its \
+             address?"
+        ))
+    };
     let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
-    let answer = client.get(url).send().await.with_context(silent)?;
+    let answer = client.get(url).send().await.map_err(silent)?;
     ensure!(
         answer.status().is_success(),
         "{base} answers {}: no manager listens there; check --manager",
         answer.status()
     );
-    let body = answer.bytes().await.with_context(silent)?;
+    let body = answer.bytes().await.map_err(silent)?;
     let manager: Manager = serde_json::from_slice(&body)
         .with_context(|| format!("{base} does not answer as a manager does"))?;
     let problems = problems(&manager, now);

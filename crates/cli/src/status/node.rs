@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::section::Section;
 use super::{STALE_MILLIS, ago};
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output::moment;
+use crate::setup::Setup;
 use crate::{node_key, pair};
 
 /// What the backend says.

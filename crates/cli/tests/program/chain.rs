@@ -5,7 +5,8 @@ use crate::home::{Home, Run};
 use nodesys_contracts::keystore;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::Before;
-use nodesys_core::{Address, U256};
+use nodesys_core::signature::WalletSignature;
+use nodesys_core::{Address, B256, U256};
 use nodesys_sdk::bundles::BundleStore;
 use serde_json::Value;
 
@@ -95,6 +96,39 @@ async fn who_may_run_a_license_is_read_from_the_chain_alone() {
     assert_eq!(status["chain"]["state"], "read");
     assert_eq!(status["manager"]["state"], "not_configured");
     home.run("status --project nobody").fails(5, "no project nobody");
+}
+
+#[tokio::test]
+async fn a_paired_node_knows_its_operator_with_the_backend_gone() {
+    let acme = Acme::start().await;
+    let home = Home::new();
+    acme.configure(&home);
+    let request = json(&home.run("pair request").expect(0));
+    let keep = |node_key: &Value| {
+        // As `pair finish` keeps it.
+        let signature = WalletSignature::from(alice().sign(B256::ZERO));
+        let kept = serde_json::json!({
+            "authorization": {
+                "operator": alice().address(),
+                "node_key": node_key,
+                "not_after": request["not_after"],
+                "nonce": request["nonce"],
+            },
+            "operator_signature": signature,
+            "node_signature": alice().sign(B256::ZERO),
+        });
+        home.write("authorization.json", &kept.to_string());
+    };
+    keep(&request["node_key"]);
+    for backend in ["", "--backend http://127.0.0.1:1"] {
+        let shown = json(&home.run(&format!("license show A1 -o json {backend}")).expect(0));
+        assert_eq!(address(&shown["operator"]), alice().address(), "{shown}");
+        assert_eq!(shown["right"], "holder");
+    }
+    home.run("license show A1 --backend http://127.0.0.1:1").fails(0, "does not say who operates");
+    // What was kept for another node says nothing of this one.
+    keep(&serde_json::json!(BOB));
+    home.run("license show A1").fails(2, "--operator is missing");
 }
 
 /// All day but ten to twenty past one.

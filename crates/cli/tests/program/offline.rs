@@ -166,6 +166,12 @@ fn what_is_missing_is_usage_and_what_is_down_is_network() {
         assert!(!run.stderr.contains("SECRET") && !run.stdout.contains("SECRET"), "{line}");
         run.fails(7, "127.0.0.1:1");
     }
+    // Not even a log tells the RPC's secret.
+    for level in ["debug", "trace", "alloy_transport_http=trace"] {
+        let logged = down.run_with(&[("NODESYS_LOG", level)], "license list");
+        assert!(!logged.stderr.contains("SECRET"), "{}", logged.stderr);
+        logged.fails(7, "127.0.0.1:1");
+    }
     down.run("pair request --clock 127.0.0.1:1").fails(7, "stepped clock");
     down.run("pair request --clock 127.0.0.1:1 --chain-id 1").fails(2, "development chain");
     // Each section fails by itself.

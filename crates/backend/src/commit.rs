@@ -27,7 +27,6 @@ use sqlx::PgConnection;
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
-use crate::failpoint;
 use crate::points::{self, Upload};
 use crate::project::{self, ProjectRef, ProjectRow};
 use crate::{license, uptime};
@@ -198,9 +197,9 @@ async fn take_new(
             project.name
         ))
     })?;
-    failpoint::reach("tree:before");
+    nodesys_failpoint::reach("tree:before");
     let built = compute_day(app, project, day, &upload).await?;
-    failpoint::reach("tree:after");
+    nodesys_failpoint::reach("tree:after");
     compare(given, &built)?;
     let posted = check_chain(app, project, &built).await?;
     db::store(app, project, day, signed, &built, posted.as_ref()).await?;

@@ -10,10 +10,6 @@ mod claim;
 mod commit;
 mod config;
 mod error;
-#[cfg(debug_assertions)]
-pub mod failpoint;
-#[cfg(not(debug_assertions))]
-mod failpoint;
 mod heartbeat;
 mod lease;
 mod license;

@@ -173,6 +173,23 @@ pub async fn mint(
     Ok(())
 }
 
+/// Mints many; answers the first token.
+pub async fn mint_batch(
+    chain: &Chain,
+    people: &People,
+    deployed: &Deployed,
+    workload: usize,
+    to: Address,
+    count: u64,
+) -> anyhow::Result<u64> {
+    let owner = wallet(chain, &people.owner).await?;
+    let bound = NodeLicense::new(deployed.workloads[workload].collection, owner.rpc());
+    let supply = bound.totalSupply().call().await?;
+    let call = bound.mintBatch(to, U256::from(count));
+    owner.send("minting licenses", call.into_transaction_request()).await?;
+    Ok(u64::try_from(supply)? + 1)
+}
+
 /// The holder rents a license out (ERC-4907).
 pub async fn rent_out(
     chain: &Chain,

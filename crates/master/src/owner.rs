@@ -177,9 +177,14 @@ impl Owner {
         compare(backend, project, &built.commit, csv, &checked).await?;
         let domain = domain_of(&built);
         let now = signer.clock.now();
+        nodesys_failpoint::reach("sign:before");
         let signed = sign_once(&signer.record, &domain, &built.commit, &signer.key, now).await?;
+        nodesys_failpoint::reach("sign:after");
         self.store.write(&built, &signed)?;
-        self.hand_in(day, &signed, false).await
+        nodesys_failpoint::reach("publish:after");
+        let done = self.hand_in(day, &signed, false).await?;
+        nodesys_failpoint::reach("commit:after");
+        Ok(done)
     }
 
     /// A stored commit of the day that still stands: posted, or of the present revision.

@@ -15,7 +15,6 @@ use sqlx::PgConnection;
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
-use crate::failpoint;
 use crate::project::ProjectRow;
 use crate::sql;
 
@@ -277,9 +276,9 @@ pub(crate) async fn store(
     {
         set_posted(&mut tx, posted).await?;
     }
-    failpoint::reach("outbox:before");
+    nodesys_failpoint::reach("outbox:before");
     tx.commit().await?;
-    failpoint::reach("outbox:after");
+    nodesys_failpoint::reach("outbox:after");
     Ok(())
 }
 
@@ -288,7 +287,7 @@ pub(crate) async fn set_posted(
     conn: &mut PgConnection,
     posted: &Logged<Posted>,
 ) -> anyhow::Result<()> {
-    failpoint::reach("confirm:before");
+    nodesys_failpoint::reach("confirm:before");
     let (event, block) = (&posted.event, sql::signed(posted.block_number)?);
     sqlx::query!(
         "update reward_commit set posted_tx = $2, posted_block = $3, activates_at_secs = $4
@@ -307,7 +306,7 @@ pub(crate) async fn set_posted(
     )
     .execute(conn)
     .await?;
-    failpoint::reach("confirm:after");
+    nodesys_failpoint::reach("confirm:after");
     Ok(())
 }
 

@@ -21,7 +21,6 @@ use super::fold::Added;
 use super::{Pending, evidence};
 use crate::app::{App, AppState};
 use crate::error::ApiError;
-use crate::failpoint;
 use crate::lifecycle::Lifecycle;
 use crate::periodic::{self, Periodic};
 use crate::{lease, node, sql, uptime};
@@ -98,9 +97,9 @@ impl Writer {
         let sealed = Sealed::new(&self.app, minute, &batch, self.app.clock.now());
         // A number is never used twice, even when it is not known whether its batch was stored.
         self.wseq += 1;
-        failpoint::reach("batch:before");
+        nodesys_failpoint::reach("batch:before");
         let stored = self.insert(&sealed, &evidence::encode(&batch)).await;
-        failpoint::reach("batch:after");
+        nodesys_failpoint::reach("batch:after");
         let refusal: fn() -> ApiError = match stored {
             Ok(true) => {
                 self.app.ingest.with_fold_mut(|fold| fold.add(&sealed.added()));

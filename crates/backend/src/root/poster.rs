@@ -21,7 +21,6 @@ use sqlx::pool::PoolConnection;
 use super::outbox::{self, ChainFacts, OutboxRow, SignedTx, Step, next_step};
 use crate::app::AppState;
 use crate::commit;
-use crate::failpoint;
 use crate::periodic::Periodic;
 
 /// Advisory lock of the poster: a session lock, since a run spans several transactions.
@@ -204,9 +203,9 @@ impl Poster {
         row: &OutboxRow,
         signed: &SignedTx,
     ) -> anyhow::Result<()> {
-        failpoint::reach("send:before");
+        nodesys_failpoint::reach("send:before");
         let sent = self.app.chain.rpc().send_raw_transaction(&signed.raw).await;
-        failpoint::reach("send:after");
+        nodesys_failpoint::reach("send:after");
         let problem = match sent {
             Ok(_) => None,
             // A node that has it already says so in words of its own; the receipt tells the truth.

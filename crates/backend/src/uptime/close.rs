@@ -14,7 +14,6 @@ use sqlx::{PgConnection, PgTransaction};
 
 use super::{CLOSE_MILLIS, DEADLINE_MILLIS, downtime, expected_from};
 use crate::app::{App, AppState};
-use crate::failpoint;
 use crate::heartbeat;
 use crate::periodic::Periodic;
 use crate::sql;
@@ -51,9 +50,9 @@ impl Periodic for Close {
             let day = UtcDay(u32::try_from(number)?);
             let mut tx = self.app.pool.begin().await?;
             if due(&mut tx, day, now).await? && close(&self.app, &mut tx, day, now).await? {
-                failpoint::reach("close:before");
+                nodesys_failpoint::reach("close:before");
                 tx.commit().await?;
-                failpoint::reach("close:after");
+                nodesys_failpoint::reach("close:after");
                 tracing::info!(%day, "closed");
                 metrics::gauge!("days_closed").set(f64::from(day.0));
             }

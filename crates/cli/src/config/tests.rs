@@ -20,7 +20,7 @@ fn the_file_holds_texts_and_numbers_of_known_names() {
             "node_key_file": "keys/node.key", "clock": "127.0.0.1:9", "output": "json"}"#,
     )
     .unwrap();
-    let settings = Settings::of_file(&file, Path::new("/home")).unwrap();
+    let settings = Settings::of_file(&file, Path::new("/srv")).unwrap();
     assert_eq!((settings.chain_id, settings.final_depth), (Some(31_337), Some(2)));
     assert_eq!(settings.node_key_file.as_deref(), Some(Path::new("/srv/keys/node.key")));
     assert_eq!(settings.output, Some(Format::Json));

@@ -16,9 +16,10 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 /// The contracts that Rust deploys or calls.
-const CONTRACTS: [&str; 6] = [
+const CONTRACTS: [&str; 7] = [
     "ProjectRegistry",
     "NodeLicense",
+    "LicenseSale",
     "RewardDistributor",
     "DevToken",
     "DelegateRegistry",

@@ -99,16 +99,17 @@ contract ConstructorTest is SaleBase {
     function test_theLargestSale() external {
         SaleParams memory largest = params();
         largest.tiers = new Tier[](100);
+        uint128 price = type(uint128).max - 100;
         for (uint256 i; i < 100; ++i) {
-            largest.tiers[i] = Tier(uint128(type(uint128).max - 99 + i), type(uint32).max);
+            largest.tiers[i] = Tier(price++, type(uint32).max);
         }
         LicenseSale made = new LicenseSale(largest);
         uint256 supply = 100 * uint256(type(uint32).max);
         assertEq(made.state().supply, supply);
         assertEq(abi.encode(made.tiers()), abi.encode(largest.tiers));
         (uint256 gross,) = made.quote(supply, "");
-        // The mean price is half a unit above 2^128 - 51.
-        assertEq(gross, supply * (uint256(type(uint128).max) - 50) + supply / 2);
+        // The mean price is half a unit above the fiftieth of these.
+        assertEq(gross, supply * (uint256(type(uint128).max) - 51) + supply / 2);
     }
 
     function test_theFirstTierMayBeFree() external {

@@ -179,7 +179,7 @@ contract SaleHandler is Test {
             code.referrer = accountOf(which);
             code.rewardBps = uint16(bound(seed >> 16, 1, 3000));
         }
-        code.licensesLeft = uint32((seed >> 32) % 30);
+        code.licensesLeft = uint32(bound(seed >> 32, 0, 29));
         bytes32 hash = keccak256(bytes(CODES[which]));
         vm.prank(OWNER);
         SALE.setCode(hash, code);
@@ -194,14 +194,15 @@ contract SaleHandler is Test {
     function raiseWalletCap(uint256 by) external {
         uint32 cap = SALE.state().walletCap;
         if (cap == 0) return;
-        uint32 raised = by % 16 == 0 ? 0 : cap + uint32(by % 4 + 1);
+        uint32 raised = by % 16 == 0 ? 0 : cap + uint32(bound(by, 1, 4));
         vm.prank(OWNER);
         SALE.raiseWalletCap(raised);
         mustFail(OWNER, 0, abi.encodeCall(LicenseSale.raiseWalletCap, (cap)));
     }
 
-    function pauseOrResume() external {
+    function pauseOrResume(uint256 seed) external {
         bool paused = SALE.state().paused;
+        if (!paused && seed % 4 != 0) return;
         vm.prank(OWNER);
         if (paused) SALE.resume();
         else SALE.pause();
@@ -209,7 +210,7 @@ contract SaleHandler is Test {
 
     function moveTimeAndWindow(uint256 time, uint256 length) external {
         vm.warp(vm.getBlockTimestamp() + bound(time, 1, 5 days));
-        if (length % 2 == 0) return;
+        if (length % 2 == 0 && vm.getBlockTimestamp() < SALE.state().endsAt) return;
         uint64 now_ = uint64(vm.getBlockTimestamp());
         vm.prank(OWNER);
         SALE.setWindow(now_ - 1 days, now_ + uint64(bound(length, 1, 20 days)));

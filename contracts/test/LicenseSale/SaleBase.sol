@@ -16,7 +16,7 @@ import {MerkleTree} from "../MerkleTree.sol";
 abstract contract SaleBase is Test {
     uint64 internal constant START = 1_800_000_000;
     uint64 internal constant END = START + 30 days;
-    uint256 internal constant UNIT = 0.001 ether;
+    uint128 internal constant UNIT = 0.001 ether;
     uint256 internal constant SUPPLY = 60;
 
     string internal constant PROMO = "EARLY-BIRD";
@@ -96,9 +96,9 @@ abstract contract SaleBase is Test {
 
     function defaultTiers() internal pure returns (Tier[] memory tiers) {
         tiers = new Tier[](3);
-        tiers[0] = Tier(uint128(100 * UNIT), 10);
-        tiers[1] = Tier(uint128(200 * UNIT), 20);
-        tiers[2] = Tier(uint128(350 * UNIT), 30);
+        tiers[0] = Tier(100 * UNIT, 10);
+        tiers[1] = Tier(200 * UNIT, 20);
+        tiers[2] = Tier(350 * UNIT, 30);
     }
 
     /// @dev What licenses `from + 1` to `to` cost: counted one by one, unlike the contract.

@@ -43,6 +43,8 @@ contract TokenURITest is LicenseBase {
                 | digit(text[i + 3]);
             for (uint256 shift = 24; shift > 0 && next < length;) {
                 shift -= 8;
+                // The eight bits that are next.
+                // forge-lint: disable-next-line(unsafe-typecast)
                 out[next++] = bytes1(uint8(word >> shift));
             }
         }
@@ -55,7 +57,7 @@ contract TokenURITest is LicenseBase {
         if (c >= "0" && c <= "9") return code + 4;
         if (c == "+") return 62;
         if (c == "/") return 63;
-        assertEq(c, bytes1("="));
+        assertTrue(c == "=");
         return 0;
     }
 

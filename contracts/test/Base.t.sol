@@ -7,6 +7,7 @@ import {NodeLicense} from "../src/NodeLicense.sol";
 import {ProjectRegistry} from "../src/ProjectRegistry.sol";
 import {RewardDistributor} from "../src/RewardDistributor.sol";
 import {DevToken} from "../src/dev/DevToken.sol";
+import {LicenseParams} from "../src/interfaces/INodeLicense.sol";
 import {ProjectParams} from "../src/interfaces/IProjectRegistry.sol";
 import {RewardCommit} from "../src/interfaces/IRewardDistributor.sol";
 import {MerkleTree} from "./MerkleTree.sol";
@@ -59,7 +60,19 @@ abstract contract BaseTest is Test {
     }
 
     function newLicense(address owner) internal returns (NodeLicense) {
-        return new NodeLicense("Acme Node", "ACME", "https://acme.example/", owner, owner);
+        return new NodeLicense(
+            LicenseParams({
+                name: "Acme Node",
+                symbol: "ACME",
+                owner: owner,
+                minter: owner,
+                maxSupply: 0,
+                term: 0,
+                lockedUntil: 0,
+                royaltyReceiver: address(0),
+                royaltyBps: 0
+            })
+        );
     }
 
     /*//////////////////////////////////////////////////////////////////////////

@@ -117,13 +117,19 @@ async fn sent(provider: &Provider, request: TransactionRequest) -> TransactionRe
 /// A collection whose tokens are minted to the given accounts, from token 1 on.
 async fn collection(provider: &Provider, holders: &[Address]) -> Address {
     let owner = provider.sender().unwrap();
-    let (name, uri) = ("Alpha".to_owned(), String::new());
-    let address = deploy(
-        provider,
-        NodeLicense::deploy_builder(provider.rpc(), name.clone(), name, uri, owner, owner)
-            .into_transaction_request(),
-    )
-    .await;
+    let params = NodeLicense::LicenseParams {
+        name: "Alpha".to_owned(),
+        symbol: "ALPHA".to_owned(),
+        owner,
+        minter: owner,
+        maxSupply: U256::ZERO,
+        term: 0,
+        lockedUntil: 0,
+        royaltyReceiver: Address::ZERO,
+        royaltyBps: 0,
+    };
+    let builder = NodeLicense::deploy_builder(provider.rpc(), params);
+    let address = deploy(provider, builder.into_transaction_request()).await;
     let license = NodeLicense::new(address, provider.rpc());
     for holder in holders {
         sent(provider, license.mint(*holder).into_transaction_request()).await;

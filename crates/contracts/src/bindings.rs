@@ -75,6 +75,24 @@ pub mod multicall3 {
     );
 }
 
+impl node_license::NodeLicense::LicenseParams {
+    /// The plainest collection: the owner mints, licenses never expire, and there is no limit, no
+    /// transfer lock and no royalty.
+    pub fn plain(name: &str, symbol: &str, owner: alloy::primitives::Address) -> Self {
+        Self {
+            name: name.to_owned(),
+            symbol: symbol.to_owned(),
+            owner,
+            minter: owner,
+            maxSupply: alloy::primitives::U256::ZERO,
+            term: 0,
+            lockedUntil: 0,
+            royaltyReceiver: alloy::primitives::Address::ZERO,
+            royaltyBps: 0,
+        }
+    }
+}
+
 pub use delegate_registry::DelegateRegistry;
 pub use dev_token::DevToken;
 pub use license_sale::LicenseSale;

@@ -15,6 +15,7 @@ pub mod metadata;
 pub mod ownership;
 pub mod project;
 pub mod provider;
+pub mod release;
 pub mod revert;
 pub mod standards;
 pub mod wallet_signature;

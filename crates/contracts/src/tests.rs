@@ -2,6 +2,7 @@
 
 mod anvil;
 mod metadata;
+mod release;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
@@ -117,17 +118,7 @@ async fn sent(provider: &Provider, request: TransactionRequest) -> TransactionRe
 /// A collection whose tokens are minted to the given accounts, from token 1 on.
 async fn collection(provider: &Provider, holders: &[Address]) -> Address {
     let owner = provider.sender().unwrap();
-    let params = NodeLicense::LicenseParams {
-        name: "Alpha".to_owned(),
-        symbol: "ALPHA".to_owned(),
-        owner,
-        minter: owner,
-        maxSupply: U256::ZERO,
-        term: 0,
-        lockedUntil: 0,
-        royaltyReceiver: Address::ZERO,
-        royaltyBps: 0,
-    };
+    let params = NodeLicense::LicenseParams::plain("Alpha", "ALPHA", owner);
     let builder = NodeLicense::deploy_builder(provider.rpc(), params);
     let address = deploy(provider, builder.into_transaction_request()).await;
     let license = NodeLicense::new(address, provider.rpc());

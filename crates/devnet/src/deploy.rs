@@ -133,14 +133,8 @@ pub async fn deploy(
 
     let mut workloads = Vec::new();
     for &(name, symbol) in &plan.workloads {
-        let request = NodeLicense::deploy_builder(
-            owner.rpc(),
-            format!("Acme {name}"),
-            symbol.to_owned(),
-            String::new(),
-            address,
-            address,
-        );
+        let params = NodeLicense::LicenseParams::plain(&format!("Acme {name}"), symbol, address);
+        let request = NodeLicense::deploy_builder(owner.rpc(), params);
         let collection =
             deployed(&owner, "NodeLicense", request.into_transaction_request()).await?;
         let list = bound.listCollection(distributor, name.to_owned(), collection);

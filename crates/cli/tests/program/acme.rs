@@ -109,8 +109,10 @@ impl Acme {
     pub async fn collection(&mut self, workload: &str, symbol: &str, holders: &[Address]) {
         let owner = self.owner.sender().unwrap();
         let collection = deploy(&self.owner, |rpc| {
-            let (name, symbol) = (workload.to_owned(), symbol.to_owned());
-            NodeLicense::deploy_builder(rpc, name, symbol, String::new(), owner, owner)
+            NodeLicense::deploy_builder(
+                rpc,
+                NodeLicense::LicenseParams::plain(workload, symbol, owner),
+            )
         })
         .await;
         let registry = ProjectRegistry::new(self.registry, self.owner.rpc());

@@ -118,8 +118,8 @@ impl From<anyhow::Error> for ApiError {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        /// A statement cancelled or a deadlock resolved by Postgres.
-        const PASSING: [&str; 3] = ["40001", "40P01", "57014"];
+        /// A deadlock resolved, a statement cancelled, a lock not had in time.
+        const PASSING: [&str; 4] = ["40001", "40P01", "57014", "55P03"];
         let passing = |error: &dyn sqlx::error::DatabaseError| {
             error.code().is_some_and(|code| PASSING.contains(&&*code) || code.starts_with("57P"))
         };

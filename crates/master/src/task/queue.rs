@@ -122,8 +122,12 @@ impl Queue {
 
     /// A transaction in which a result may be taken: no day closes before it ends.
     pub(crate) async fn begin_result(&self) -> sqlx::Result<PgTransaction<'static>> {
-        const BEGIN: &str =
-            concat!("begin; select pg_advisory_xact_lock_shared(", day_lock!(), ")");
+        // A result that has to wait for a lock this long is better sent again.
+        const BEGIN: &str = concat!(
+            "begin; set local lock_timeout = '3s'; select pg_advisory_xact_lock_shared(",
+            day_lock!(),
+            ")"
+        );
         self.pool.begin_with(BEGIN).await
     }
 

@@ -29,6 +29,7 @@ use nodesys_core::{Address, B256, U256};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[allow(unused_imports, reason = "each test and bench uses its part")]
 pub use chain::{Chain, key, signer};
 
 pub const PUBLIC_URL: &str = "https://tasks.example.org";
@@ -234,8 +235,8 @@ impl World {
     pub async fn master(&self, name: &str, clock: Option<SocketAddr>) -> Master {
         let ready = self.home.path().join(format!("{name}.ready"));
         let _ = std::fs::remove_file(&ready);
-        let log = std::fs::File::options().create(true).append(true);
-        let log = log.open(self.home.path().join(format!("{name}.log"))).unwrap();
+        let log_path = self.home.path().join(format!("{name}.log"));
+        let log = std::fs::File::options().create(true).append(true).open(&log_path).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_nodesys-master"));
         command.arg("serve").args(self.flags()).args(["--listen", "127.0.0.1:0"]);
         command.args(["--public-url", PUBLIC_URL, "--ready-file"]).arg(&ready);
@@ -243,8 +244,8 @@ impl World {
             command.args(["--clock", &clock.to_string()]);
         }
         let mut child = command.stderr(log).spawn().unwrap();
-        let addr = wait_ready(&mut child, &ready, &self.home.path().join(format!("{name}.log")));
-        Master { child, url: format!("http://{}", addr.await), http: self.http.clone() }
+        let addr = wait_ready(&mut child, &ready, &log_path).await;
+        Master { child, url: format!("http://{addr}"), http: self.http.clone() }
     }
 }
 

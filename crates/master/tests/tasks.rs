@@ -1,5 +1,7 @@
 //! The task routes of real master processes: what is refused and why, what survives a kill.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use std::convert::Infallible;
@@ -11,7 +13,8 @@ use nodesys_clock::ClockServer;
 use nodesys_core::time::Timestamp;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, PgPool, Row as _};
-use support::{Answer, Holder, Master, PUBLIC_URL, World, key};
+use support::chain::key;
+use support::{Answer, Holder, Master, PUBLIC_URL, World};
 
 const START: Timestamp = Timestamp::from_secs(20_454 * 86_400 + 3_600);
 
@@ -356,8 +359,10 @@ async fn killed_round(
     for worker in workers {
         worker.await.unwrap();
     }
-    let acknowledged = acknowledged.lock().unwrap();
-    let ids: Vec<i64> = acknowledged.iter().map(|id| id.parse().unwrap()).collect();
+    let ids: Vec<i64> = {
+        let acknowledged = acknowledged.lock().unwrap();
+        acknowledged.iter().map(|id| id.parse().unwrap()).collect()
+    };
     let kept: i64 =
         sqlx::query("select count(*) from task_result where task = any($1) and day is not null")
             .bind(&ids)

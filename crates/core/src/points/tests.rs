@@ -82,7 +82,7 @@ fn tasks_come_on_top_and_only_whole() {
 
     let tasks = Rule::Tasks { per_task: points(10), max_tasks: 3, minimum_uptime_ppm: 0 };
     assert_eq!(tasks.points_with_tasks(&row(0), none, 2), Some(points(20)));
-    assert_eq!(tasks.check_points(&row(1440), none, points(1440)).is_err(), true);
+    assert!(tasks.check_points(&row(1440), none, points(1440)).is_err());
 }
 
 #[test]

@@ -79,6 +79,10 @@ pub async fn connect(url: &DatabaseUrl) -> anyhow::Result<PgPool> {
         .await
         .context("the master's database does not answer: check --database-url")?;
     migrate(&pool).await?;
+    let fsync = sqlx::query_scalar!("select current_setting('fsync')").fetch_one(&pool).await?;
+    if fsync.as_deref() != Some("on") {
+        tracing::warn!("this Postgres runs with fsync off: a crash loses what was acknowledged");
+    }
     Ok(pool)
 }
 

@@ -18,6 +18,8 @@ pub mod merkle;
 pub mod message;
 pub mod points;
 pub mod signature;
+pub mod task;
+pub mod ticket;
 pub mod time;
 pub mod tree;
 pub mod uptime;

@@ -1,5 +1,5 @@
 //! The workload master: the project owner's program. It computes points, checks them against the
-//! backend, signs commits and keeps their bundles.
+//! backend, signs commits and keeps their bundles; it hands out tasks and takes their results.
 //!
 //! One-shot commands and the service ([`serve`]) do the same work through [`owner::Owner`]. What
 //! stays true: for one epoch and revision at most one commit is ever signed ([`signed`]); nothing
@@ -8,11 +8,13 @@
 
 pub mod cli;
 pub mod config;
+mod error;
 mod lifecycle;
 pub mod owner;
 pub mod serve;
 mod show;
 pub mod signed;
+pub mod task;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -86,6 +88,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             let posted = post(&provider, project, &signed, owner.builder.logs_from).await?;
             print(output, &show::Posted::of(day, &signed, posted))
         }
+        Command::Task { command } => task::show::run(&settings, command).await,
         Command::Serve(options) => serve::serve(&settings, &options).await,
         Command::Completion { .. } => Ok(()),
     }

@@ -203,14 +203,25 @@ fn part_of(
 
 impl Explained {
     fn rule(&self) -> String {
-        match &self.rule {
-            Rule::Uptime { rate, minimum_uptime_ppm: 0 } => {
-                format!("minutes x {rate} / 1440, rounded down")
+        let (earned, minimum) = match &self.rule {
+            Rule::Uptime { rate, minimum_uptime_ppm } => {
+                (format!("minutes x {rate} / 1440, rounded down"), *minimum_uptime_ppm)
             }
-            Rule::Uptime { rate, minimum_uptime_ppm } => format!(
-                "minutes x {rate} / 1440, rounded down; 0 below {} of uptime",
-                percent(*minimum_uptime_ppm)
+            Rule::Tasks { per_task, max_tasks, minimum_uptime_ppm } => (
+                format!("{per_task} for each accepted task, at most {max_tasks} tasks"),
+                *minimum_uptime_ppm,
             ),
+            Rule::UptimeTasks { rate, per_task, max_tasks, minimum_uptime_ppm } => (
+                format!(
+                    "minutes x {rate} / 1440, rounded down, and {per_task} for each accepted task, \
+                     at most {max_tasks} tasks"
+                ),
+                *minimum_uptime_ppm,
+            ),
+        };
+        match minimum {
+            0 => earned,
+            minimum => format!("{earned}; 0 below {} of uptime", percent(minimum)),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::output::{self, amount, say, table};
 use crate::rewards::{bundles_at, token};
 use crate::setup::Setup;
+use crate::watch::{self, WatchArgs};
 
 /// Options of `audit`.
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,8 @@ Examples:
   nodesys audit --project acme
   nodesys audit --bundles ./bundles --bundles https://mirror.example.org
   nodesys audit --bundles ./bundles --from 2026-01-01 --to 2026-01-31 -o json
+  nodesys audit --watch --webhook https://alerts.example.org/nodesys --webhook-secret-file hook.secret
+  nodesys audit --watch --guardian-keystore guardian.json --guardian-password-file guardian.password
 
 Ends with 0 when everything holds, with 8 when something differs (each difference is named by
 file and row), with 7 when the chain or the files cannot be read.")]
@@ -35,6 +38,9 @@ pub struct AuditArgs {
     /// Last day [default: the newest posted].
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub to: Option<UtcDay>,
+    /// Watching instead of auditing once.
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// Runs the audit.
@@ -53,6 +59,9 @@ pub async fn run(setup: &Setup, args: &AuditArgs) -> anyhow::Result<Exit> {
         source.place(),
         provider.url()
     ));
+    if args.watch.watch {
+        return watch::run(setup, &args.watch, provider, &project, source).await;
+    }
     let range = AuditRange {
         from: args.from,
         to: args.to,

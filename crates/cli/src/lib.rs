@@ -19,6 +19,7 @@ pub mod setup;
 pub mod status;
 pub mod uptime;
 mod version;
+pub mod watch;
 
 use std::process::ExitCode;
 

@@ -113,6 +113,11 @@ impl Setup {
         }
     }
 
+    /// The clock of a command that goes on until it is stopped: a stepped one waits for it.
+    pub async fn following_clock(&self, chain_id: u64, name: &str) -> anyhow::Result<Clock> {
+        Ok(Clock::from_flag(self.settings.clock, chain_id, name).await?)
+    }
+
     /// The clock. A stepped one is refused outside the development chain.
     pub async fn clock(&self) -> anyhow::Result<Clock> {
         let Some(addr) = self.settings.clock else { return Ok(Clock::system()) };

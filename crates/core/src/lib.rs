@@ -23,5 +23,6 @@ pub mod ticket;
 pub mod time;
 pub mod tree;
 pub mod uptime;
+pub mod webhook;
 
 pub use alloy_primitives::{Address, B256, U256, keccak256};

@@ -6,6 +6,7 @@
 #[expect(clippy::too_many_arguments, reason = "a Solidity event has as many values as it needs")]
 pub mod bindings;
 pub mod blocks;
+pub mod deterministic;
 pub mod error;
 pub mod keystore;
 pub mod logs;
@@ -15,6 +16,7 @@ pub mod project;
 pub mod provider;
 pub mod revert;
 pub mod standards;
+pub mod verification;
 pub mod wallet_signature;
 
 pub use blocks::BlockRef;

@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use nodesys_core::time::UtcDay;
 
 use crate::config::Settings;
+use crate::license::LicenseCommand;
+use crate::project::ProjectCommand;
+use crate::sale::SaleCommand;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -85,6 +88,24 @@ pub enum Command {
         /// How to print it.
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
+    },
+    /// A project on chain.
+    Project {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: ProjectCommand,
+    },
+    /// A license collection.
+    License {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: LicenseCommand,
+    },
+    /// The sale of a collection's licenses.
+    Sale {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: SaleCommand,
     },
     /// Commit each day as it closes, and serve the bundles.
     Serve(ServeOptions),

@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use nodesys_core::time::UtcDay;
 
 use crate::config::Settings;
+use crate::license::LicenseCommand;
+use crate::project::ProjectCommand;
+use crate::sale::SaleCommand;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -92,6 +95,24 @@ pub enum Command {
         /// What to do with it.
         #[command(subcommand)]
         command: crate::task::show::TaskCommand,
+    },
+    /// A project on chain.
+    Project {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: ProjectCommand,
+    },
+    /// A license collection.
+    License {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: LicenseCommand,
+    },
+    /// The sale of a collection's licenses.
+    Sale {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: SaleCommand,
     },
     /// Commit each day as it closes, serve the bundles, hand out tasks.
     Serve(ServeOptions),

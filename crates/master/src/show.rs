@@ -40,7 +40,7 @@ struct PreviewRow {
     minutes: u16,
     expected: u16,
     uptime_ppm: u32,
-    tasks: u64,
+    tasks: u32,
     points: Points,
 }
 
@@ -63,7 +63,11 @@ pub(crate) async fn preview(owner: &Owner, day: UtcDay) -> anyhow::Result<Previe
             minutes: row.minutes,
             expected: row.expected,
             uptime_ppm: ratio_ppm(row, excused),
-            tasks: rule.tasks_in(row, excused, points.points).unwrap_or_default(),
+            // At most the rule's `max_tasks`, which is a u32.
+            tasks: rule
+                .tasks_in(row, excused, points.points)
+                .and_then(|tasks| tasks.try_into().ok())
+                .unwrap_or(0),
             points: points.points,
         })
         .collect();

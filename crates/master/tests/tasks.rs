@@ -10,10 +10,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nodesys_clock::ClockServer;
+use nodesys_core::bitmap::DayBitmap;
+use nodesys_core::files::{UptimeRow, write_file};
+use nodesys_core::ids::LicenseIndex;
+use nodesys_core::message::{DayClosed, Domain, Signed};
 use nodesys_core::time::Timestamp;
+use nodesys_core::uptime::{ClosedUptime, uptime_leaf};
+use nodesys_core::{B256, U256, keccak256};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, PgPool, Row as _};
-use support::chain::key;
+use support::chain::{key, receipt_key};
 use support::{Answer, Holder, Master, PUBLIC_URL, World};
 
 const START: Timestamp = Timestamp::from_secs(20_454 * 86_400 + 3_600);
@@ -255,6 +261,62 @@ async fn two_masters_on_one_database_are_one_queue(pool: PgPool) {
     let ticket = world.ticket(&world.holder(3), test.clock.now().await.secs() + 540);
     assert_eq!(masters[1].lease(&ticket, 100).await.len(), 20);
     assert_eq!(test.number("select count(*) from task_result where day is not null").await, 20);
+}
+
+/// The backend closes a day in which the licenses of these tokens were up for so many minutes.
+fn close(test: &Test, licenses: &[(u64, u16)]) {
+    let (world, day) = (&test.world, START.day());
+    let row = |(license, (token, minutes)): (u32, &(u64, u16))| UptimeRow {
+        license: LicenseIndex(license),
+        collection: world.chain.alpha,
+        token_id: U256::from(*token),
+        minutes: *minutes,
+        expected: 1440,
+        bitmap: DayBitmap::from_minute_on(1440 - minutes),
+    };
+    let csv = write_file(&(0..).zip(licenses).map(row).collect::<Vec<_>>());
+    let (uptime_csv, excused) = (keccak256(&csv), DayBitmap::EMPTY);
+    let closed = DayClosed {
+        day: day.epoch(),
+        uptime_hash: uptime_leaf(world.chain.distributor, uptime_csv, excused),
+        evidence_root: B256::ZERO,
+    };
+    let (domain, key) = (Domain::new(31_337, world.chain.registry), receipt_key());
+    let closed = Signed::new(closed, &domain, &key);
+    let (receipt_key, path) = (key.address(), Vec::new());
+    let word = ClosedUptime { closed, receipt_key, uptime_csv, excused, path };
+    *world.backend.closed.lock().unwrap() = Some((csv, word));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_closed_day_pays_uptime_and_the_tasks_accepted_in_it(pool: PgPool) {
+    let test = Test::start(pool).await;
+    let (world, master) = (&test.world, test.master("master").await);
+    let lines: String = (0..5).map(|i| format!("{{\"key\":\"{i}\",\"input\":{i}}}\n")).collect();
+    world.add(&lines);
+    let ticket = test.ticket(&world.holder(7)).await;
+    let tasks = master.lease(&ticket, 5).await;
+    for task in &tasks[..3] {
+        assert_eq!(master.report(&ticket, task, &json!(1)).await.status, 200);
+    }
+    close(&test, &[(3, 1440), (7, 100)]);
+    let preview = || {
+        let arguments = ["points", "preview", "--day", "2026-01-01", "-o", "json"];
+        let (good, text) = world.command(&arguments, "");
+        assert!(good, "{text}");
+        let preview: Value = serde_json::from_str(&text).unwrap();
+        let row = |row: &Value| (row["tasks"].clone(), row["points"].clone());
+        preview["rows"].as_array().unwrap().iter().map(row).collect::<Vec<_>>()
+    };
+    // One point a minute and ten a task: see the terms of the test.
+    let expected = [(json!(0), json!("1440")), (json!(3), json!("130"))];
+    assert_eq!(preview(), expected);
+    // The counts are closed: what is accepted now counts for the next day.
+    assert_eq!(master.report(&ticket, &tasks[3], &json!(1)).await.status, 200);
+    assert_eq!(preview(), expected);
+    let next = "select day from task_result order by task desc limit 1";
+    let next: i32 = sqlx::query(next).fetch_one(&test.pool).await.unwrap().get(0);
+    assert_eq!(next.unsigned_abs(), START.day().0 + 1);
 }
 
 /// A generator of its own, so that a printed seed brings the same round back.

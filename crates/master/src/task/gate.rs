@@ -29,7 +29,9 @@ use crate::error::{ApiError, ApiResult};
 
 /// How long the backend's word for a lease is taken without asking again.
 const FRESH_MILLIS: u64 = 30_000;
-/// How soon it is asked again when a ticket contradicts it, or when it did not answer.
+/// How long a collection that the project lists stays known as such.
+const LISTED_MILLIS: u64 = 600_000;
+/// How soon the backend is asked again when a ticket contradicts it, or when it did not answer.
 const AGAIN_MILLIS: u64 = 2_000;
 /// How long one question may take, and how long a request waits for its turn to ask.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -60,6 +62,8 @@ pub(crate) struct Gate {
     clock: Clock,
     asking: Semaphore,
     licenses: Mutex<HashMap<B256, License>>,
+    /// Collections of this project with their workloads, and when the chain said so.
+    listed: Mutex<HashMap<Address, (Name, u64)>>,
 }
 
 /// A good ticket, of whose lease nothing is known yet.
@@ -72,7 +76,8 @@ pub(crate) struct Shown {
 struct License {
     /// `None` where no node holds its lease.
     lease: Option<Lease>,
-    asked_millis: u64,
+    /// When the backend and the chain last answered for it.
+    asked_millis: Option<u64>,
     /// When the backend or the chain last failed to answer for it.
     failed_millis: Option<u64>,
     allowance: Allowance,
@@ -104,6 +109,7 @@ impl Gate {
             clock,
             asking: Semaphore::new(ASKING),
             licenses: Mutex::default(),
+            listed: Mutex::default(),
         }
     }
 
@@ -149,7 +155,7 @@ impl Gate {
         let now = self.clock.monotonic_millis();
         let mut licenses = self.lock();
         let license = licenses.get_mut(&shown.ticket.license)?;
-        let age = now.saturating_sub(license.asked_millis);
+        let age = license.asked_millis.map_or(u64::MAX, |at| now.saturating_sub(at));
         let failed_lately =
             license.failed_millis.is_some_and(|at| now.saturating_sub(at) < AGAIN_MILLIS);
         let matching = license.lease.as_mut().filter(|lease| lease.is_of(shown));
@@ -204,6 +210,12 @@ impl Gate {
 
     /// The workload of a collection that this project lists, or `None` where it does not.
     async fn workload_of(&self, collection: Address) -> ApiResult<Option<Name>> {
+        let now = self.clock.monotonic_millis();
+        if let Some((workload, at)) = locked(&self.listed).get(&collection)
+            && now.saturating_sub(*at) < LISTED_MILLIS
+        {
+            return Ok(Some(workload.clone()));
+        }
         let registry = self.project.registry;
         let chain = |error: &dyn std::fmt::Display| unknown(&format!("the chain: {error}"));
         let project = project_of_collection(&self.provider, registry, collection)
@@ -215,24 +227,27 @@ impl Gate {
         let call = ProjectRegistry::workloadOfCollectionCall { collection };
         let name = self.provider.call(registry, &call, BlockId::latest()).await;
         let name = name.map_err(|error| chain(&error))?;
-        name.parse().map(Some).map_err(|error| chain(&error))
+        let name: Name = name.parse().map_err(|error| chain(&error))?;
+        locked(&self.listed).insert(collection, (name.clone(), now));
+        Ok(Some(name))
     }
 
     fn remember(&self, shown: &Shown, asked: Result<Option<Lease>, ApiError>) -> ApiResult<Name> {
         let now = self.clock.monotonic_millis();
         let mut licenses = self.lock();
         if licenses.len() >= REMEMBERED {
-            licenses.retain(|_, known| now.saturating_sub(known.asked_millis) < FRESH_MILLIS);
+            let fresh = |at: u64| now.saturating_sub(at) < FRESH_MILLIS;
+            licenses.retain(|_, known| known.asked_millis.is_some_and(fresh));
         }
         let license = licenses.entry(shown.ticket.license).or_insert_with(|| License {
             lease: None,
-            asked_millis: 0,
+            asked_millis: None,
             failed_millis: None,
             allowance: Allowance::full(now),
         });
         match asked {
             Ok(lease) => {
-                (license.asked_millis, license.failed_millis) = (now, None);
+                (license.asked_millis, license.failed_millis) = (Some(now), None);
                 // Tickets admitted on an earlier answer for the same lease stay admitted.
                 let until = license
                     .lease
@@ -277,9 +292,13 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<B256, License>> {
-        // Each change is an assignment or two, so a poisoned map is still whole.
-        self.licenses.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.licenses)
     }
+}
+
+fn locked<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each change is an assignment or two, so a poisoned map is still whole.
+    map.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Lease {

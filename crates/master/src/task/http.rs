@@ -1,6 +1,6 @@
 //! `POST /v1/tasks/lease` and `POST /v1/tasks/{id}/result`, for workloads with a ticket.
 //!
-//! In the order of checks: room, ticket, size, lease and allowance, then the body, then the
+//! In the order of checks: room, ticket, lease and allowance, size, then the body, then the
 //! database. A result is answered once its transaction has committed, with the same answer for
 //! right and wrong ones, so that a workload cannot tell which tasks have known answers.
 
@@ -51,8 +51,8 @@ async fn lease(
     body: Body,
 ) -> ApiResult<Response> {
     let (_room, shown) = enter(&tasks, &headers)?;
-    let body = sized(body, &headers, MAX_LEASE_BODY_BYTES).await?;
     let holder = tasks.gate.admit(&shown, Cost::Lease).await?;
+    let body = sized(body, &headers, MAX_LEASE_BODY_BYTES).await?;
     let LeaseTasks { max } = parse(&read(body, MAX_LEASE_BODY_BYTES).await?)?;
     if max == 0 || max > MAX_LEASED {
         return Err(ApiError::bad_request(format!("max is {max}, expected 1 to {MAX_LEASED}")));
@@ -72,8 +72,8 @@ async fn result(
 ) -> ApiResult<Json<ResultTaken>> {
     let (_room, shown) = enter(&tasks, &headers)?;
     let task: TaskId = id.parse().map_err(ApiError::bad_request)?;
-    let body = sized(body, &headers, MAX_RESULT_BYTES).await?;
     let holder = tasks.gate.admit(&shown, Cost::Result).await?;
+    let body = sized(body, &headers, MAX_RESULT_BYTES).await?;
     let TaskResult { output } = parse(&read(body, MAX_RESULT_BYTES).await?)?;
     let given = Given { output: canonical_text(&output), output_hash: output_hash(&output) };
     let taken = take(&tasks.queue, task, &holder, &given, tasks.clock.now()).await;

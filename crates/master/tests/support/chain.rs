@@ -27,6 +27,11 @@ pub fn signer() -> SigningKey {
     key(0x51)
 }
 
+/// Who signs the backend's closed days.
+pub fn receipt_key() -> SigningKey {
+    key(0x7e)
+}
+
 /// The chain, stopped when dropped, and what is deployed on it.
 pub struct Chain {
     anvil: Child,
@@ -85,6 +90,8 @@ impl Chain {
         }
         let listed = registry.listCollection(self.distributor, "alpha".to_owned(), self.alpha);
         sent(provider, listed.into_transaction_request()).await;
+        let recorded = registry.setReceiptKey(receipt_key().address(), 1, u64::from(u32::MAX));
+        sent(provider, recorded.into_transaction_request()).await;
     }
 }
 

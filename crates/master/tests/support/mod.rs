@@ -25,6 +25,7 @@ use nodesys_core::license::LicenseId;
 use nodesys_core::message::{Domain, Signed, WorkloadTicket};
 use nodesys_core::signature::SigningKey;
 use nodesys_core::ticket::{Origin, TicketText};
+use nodesys_core::uptime::ClosedUptime;
 use nodesys_core::{Address, B256, U256};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -35,17 +36,22 @@ pub const PUBLIC_URL: &str = "https://tasks.example.org";
 
 type Leases = Arc<Mutex<HashMap<B256, LeaseView>>>;
 
-/// The backend's `GET /v1/leases/{license}`, at an address that stays.
+/// A closed day: its `uptime.csv` and the backend's word for it.
+pub type Closed = Arc<Mutex<Option<(String, ClosedUptime)>>>;
+
+/// The backend's `GET /v1/leases/{license}` and `/v1/uptime`, at an address that stays.
 pub struct Backend {
     pub addr: SocketAddr,
     pub leases: Leases,
+    pub closed: Closed,
     serving: Option<tokio::runtime::Runtime>,
 }
 
 impl Backend {
     fn start() -> Self {
         let addr = "127.0.0.1:0".parse().unwrap();
-        let mut backend = Self { addr, leases: Leases::default(), serving: None };
+        let mut backend =
+            Self { addr, leases: Leases::default(), closed: Closed::default(), serving: None };
         backend.up();
         backend
     }
@@ -56,6 +62,10 @@ impl Backend {
         listener.set_nonblocking(true).unwrap();
         let routes =
             Router::new().route("/v1/leases/{license}", get(lease)).with_state(self.leases.clone());
+        let uptime = Router::new()
+            .route("/v1/uptime/{project}/{day}", get(uptime_csv))
+            .route("/v1/uptime/{project}/{day}/closed", get(closed_uptime));
+        let routes = routes.merge(uptime.with_state(self.closed.clone()));
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(1).enable_all().build().unwrap();
         runtime.spawn(async move {
@@ -77,6 +87,14 @@ impl Drop for Backend {
             runtime.shutdown_background();
         }
     }
+}
+
+async fn uptime_csv(State(closed): State<Closed>) -> String {
+    closed.lock().unwrap().as_ref().unwrap().0.clone()
+}
+
+async fn closed_uptime(State(closed): State<Closed>) -> Json<ClosedUptime> {
+    Json(closed.lock().unwrap().as_ref().unwrap().1.clone())
 }
 
 async fn lease(State(leases): State<Leases>, UrlPath(license): UrlPath<B256>) -> Response {

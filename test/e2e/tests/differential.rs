@@ -107,7 +107,8 @@ async fn differ(chain: &Chain, people: &People, days: &[Day]) {
         // Leaf by leaf: what is owed, what a wei more is answered, and the claims of some.
         let claims: Vec<Address> = rows
             .iter()
-            .filter_map(|&(owner, _, claims)| claims.then(|| account(owner).address()))
+            .filter(|(_, _, claims)| *claims)
+            .map(|(owner, ..)| account(*owner).address())
             .collect();
         for row in &rewards {
             let proof = tree.proof(&row.account).unwrap();

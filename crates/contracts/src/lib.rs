@@ -13,6 +13,7 @@ mod many;
 pub mod ownership;
 pub mod project;
 pub mod provider;
+pub mod release;
 pub mod revert;
 pub mod standards;
 pub mod wallet_signature;

@@ -1,6 +1,7 @@
 //! The chain as it is: against a real anvil, one per test.
 
 mod anvil;
+mod release;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};

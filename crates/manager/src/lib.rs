@@ -15,6 +15,7 @@ pub mod lifecycle;
 mod minutes;
 pub mod plan;
 pub mod receipts;
+pub mod render;
 pub mod state;
 mod view;
 

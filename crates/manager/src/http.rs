@@ -1,10 +1,11 @@
-//! The listener: `POST /v1/health` for workloads, `GET /v1/status` and `/healthz` for people and
-//! probes.
+//! The listener: `POST /v1/health` for workloads, `GET /v1/status`, `/healthz` and `/readyz` for
+//! people and probes.
 //!
 //! A post is small and carries its workload's token; whatever is wrong with it is answered by a
 //! problem document and changes nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -24,12 +25,15 @@ pub(crate) struct Shared {
     pub(crate) board: Board,
     pub(crate) view: View,
     pub(crate) clock: Clock,
+    /// Whether this manager acts: false while another one of the cluster does.
+    pub(crate) acts: AtomicBool,
 }
 
 /// The routes.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
         .route("/v1/status", get(status))
         .route("/v1/health", post(health))
         .fallback(|| async {
@@ -43,12 +47,22 @@ async fn status(State(shared): State<Arc<Shared>>) -> Response {
     Json(shared.view.status(&shared.board, shared.clock.monotonic_millis())).into_response()
 }
 
+/// Workloads are led to the manager that acts.
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    if shared.acts.load(Ordering::Acquire) {
+        "ok\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "another manager acts\n").into_response()
+    }
+}
+
 async fn health(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     body: Result<axum::body::Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Response {
-    let Some(workload) = bearer(&headers).and_then(|token| shared.board.owner_of(token)) else {
+    let sender = bearer(&headers).and_then(|token| shared.board.sender_of(token));
+    let Some((workload, release)) = sender else {
         let detail = "send the workload's own token: Authorization: Bearer <token>";
         let mut refused = problem(StatusCode::UNAUTHORIZED, "unauthorized", detail);
         let scheme = HeaderValue::from_static("Bearer");
@@ -66,7 +80,8 @@ async fn health(
     };
     match serde_json::from_slice::<HealthPost>(&body) {
         Ok(post) => {
-            shared.board.hear(workload, post, shared.clock.monotonic_millis());
+            let now_millis = shared.clock.monotonic_millis();
+            shared.board.hear(workload, release, post, now_millis);
             StatusCode::NO_CONTENT.into_response()
         }
         Err(error) => {

@@ -24,7 +24,7 @@ pub mod sandbox;
 mod tests;
 pub mod workload;
 
-pub use cidr::Cidr;
+pub use cidr::{Cidr, is_public};
 pub use grant::{Beyond, Grant};
 
 /// The namespace of the manager.

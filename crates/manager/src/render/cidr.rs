@@ -121,6 +121,15 @@ pub(super) fn closed(v4: bool, local: &[Cidr]) -> Vec<String> {
     ranges.iter().map(Cidr::to_string).collect()
 }
 
+/// Whether an address lies on the public internet.
+pub fn is_public(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let (every, closed) =
+        if address.is_ipv4() { (EVERY_V4, &CLOSED_V4[..]) } else { (GLOBAL_V6, &CLOSED_V6[..]) };
+    let within = |text: &str| text.parse::<Cidr>().is_ok_and(|range| range.has(address));
+    within(every) && !closed.iter().any(|text| within(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,12 +147,7 @@ mod tests {
     /// Every address a workload must not reach is outside what the policy opens.
     #[test]
     fn nothing_private_is_open() {
-        let open = |address: &str| {
-            let address: IpAddr = address.parse().unwrap();
-            let every = if address.is_ipv4() { EVERY_V4 } else { GLOBAL_V6 };
-            let within = |text: &str| text.parse::<Cidr>().unwrap().has(address);
-            within(every) && !closed(address.is_ipv4(), &[]).iter().any(|text| within(text))
-        };
+        let open = |address: &str| is_public(address.parse().unwrap());
         for private in [
             "0.0.0.0",
             "10.0.0.1",

@@ -34,8 +34,20 @@ pub use values::{Image, Label, MountPath, Version};
 pub const FORMAT: &str = "nodesys.release.v1";
 /// The largest document, in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
-/// Environment variables that begin so are the node's.
-pub const RESERVED_ENV_PREFIX: &str = "NODESYS_";
+/// Environment variables that the node sets in every container, in this order: a release cannot.
+pub const NODE_ENV: [&str; 11] = [
+    "NODESYS_MANAGER",
+    "NODESYS_TOKEN_FILE",
+    "NODESYS_CHAIN_ID",
+    "NODESYS_REGISTRY",
+    "NODESYS_PROJECT",
+    "NODESYS_WORKLOAD",
+    "NODESYS_RELEASE",
+    "NODESYS_LICENSE",
+    "NODESYS_COLLECTION",
+    "NODESYS_TOKEN_ID",
+    "NODESYS_NODE_KEY",
+];
 /// Where a pod finds its health token's folder.
 pub const TOKEN_DIR: &str = "/run/nodesys";
 

@@ -16,22 +16,21 @@ use kube::Api;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
 use nodesys_clock::{Clock, DEVELOPMENT_CHAIN_ID, Sleeper};
+use nodesys_core::Address;
 use nodesys_core::message::Domain;
 use nodesys_core::release::{HealthBy, Release, Version};
 use nodesys_core::signature::SigningKey;
 use nodesys_core::time::Timestamp;
-use nodesys_core::{Address, U256, keccak256};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ClusterSettings, HealthToken, Placement};
-use crate::health::{HealthPost, Issued, PostedStatus};
+use crate::config::{ClusterSettings, Placement};
 use crate::http::Shared;
-use crate::render::sandbox::Sandbox;
 use crate::render::workload::{Placed, TokenKey};
-use crate::render::{Cidr, Object, workload_namespace};
+use crate::render::{Cidr, workload_namespace};
 use crate::view::ReleaseView;
 
+mod act;
 mod chain;
 pub mod drift;
 pub mod election;
@@ -39,16 +38,16 @@ mod fetch;
 pub mod ledger;
 pub mod live;
 mod objects;
+mod observe;
 pub mod plan;
 
 use chain::ChainReader;
 use election::Election;
 use fetch::Fetcher;
-use ledger::Ledger;
-use live::Live;
 use nodesys_contracts::release::WorkloadReleases;
-use objects::{Applied, Compared, Objects};
-use plan::{Plan, Run, Seen, Told};
+use objects::Objects;
+use observe::backoff_secs;
+use plan::Seen;
 
 /// The time limit of one request to the cluster.
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,9 +58,6 @@ const ROLLOUT_SECS: u64 = 5;
 /// How often a workload is looked at that says nothing of its health itself: within the time after
 /// which a word is stale.
 const READINESS_SECS: u64 = 15;
-/// After a failure: so long, and twice as long each time up to [`MOST_BACKOFF_SECS`].
-const BACKOFF_SECS: u64 = 5;
-const MOST_BACKOFF_SECS: u64 = 300;
 
 /// One workload, as the controller keeps it between rounds.
 struct Work {
@@ -268,10 +264,10 @@ impl Controller {
         let live = self.objects.live(&namespace).await?;
         if self.works[i].chain_due <= now {
             self.read_chain(i, now).await;
-            self.read_sandbox(i).await?;
+            self.read_sandbox(i).await;
         }
         self.fetch(i, &ledger, now).await;
-        self.issue(i, &ledger, &live, now);
+        self.issue(i, &ledger, &live);
 
         // Plan.
         let work = &self.works[i];
@@ -296,8 +292,8 @@ impl Controller {
         let notes = self.apply(i, &ledger, &plan, &live).await?;
 
         // Report.
-        self.issue(i, &plan.ledger, &live, now);
-        self.report(i, &plan, notes).await;
+        self.issue(i, &plan.ledger, &live);
+        self.report(i, &plan, &live, notes).await;
         let rollout = plan.ledger.rollout.is_some();
         let by = plan.ledger.wanted_release().map(|release| release.health().by);
         Ok(match (rollout, by) {
@@ -305,239 +301,5 @@ impl Controller {
             (false, Some(HealthBy::Readiness)) => READINESS_SECS,
             (false, _) => REFRESH_SECS,
         })
-    }
-
-    async fn read_chain(&mut self, i: usize, now: Timestamp) {
-        let work = &mut self.works[i];
-        let read = self.chain.read(work.placement.project, &work.placed.workload).await;
-        work.reads += 1;
-        let next_secs = match read {
-            Ok(found) => {
-                work.chain_failures = 0;
-                work.chain_read = Some(now);
-                // What becomes runnable soon is looked at then.
-                let soon =
-                    found.announced.map(|it| it.runnable_at.saturating_sub(found.block.secs));
-                let soon = soon.filter(|secs| *secs > 0 && found.runnable != found.announced);
-                work.chain = Ok(found);
-                spread_secs(self.node_key, work.reads).min(soon.map_or(u64::MAX, |secs| secs + 1))
-            }
-            Err(error) => {
-                work.chain_failures = work.chain_failures.saturating_add(1);
-                work.chain = Err(format!("{error:#}"));
-                backoff_secs(work.chain_failures)
-            }
-        };
-        work.chain_due = now.plus_millis(next_secs * 1000);
-    }
-
-    /// Compares what the operator made with what it was made as. It is told, and never changed.
-    async fn read_sandbox(&mut self, i: usize) -> anyhow::Result<()> {
-        let work = &self.works[i];
-        let sandbox = Sandbox {
-            project: work.placement.project,
-            workload: &work.placed.workload,
-            grant: &work.placement.grant,
-            local_ranges: &self.local_ranges,
-        };
-        let mut changed = Vec::new();
-        // Roles are not the manager's to read.
-        let readable = |object: &&Object| !object.kind().starts_with("Role");
-        for object in sandbox.objects().iter().filter(readable) {
-            match self.objects.compare(object).await? {
-                Compared::Same => {}
-                Compared::Missing => changed.push(format!("{object} is missing")),
-                Compared::Differs(field) => changed.push(format!("{object} differs at {field}")),
-            }
-        }
-        if !changed.is_empty() && changed != work.changed {
-            let note = changed.join("; ");
-            tracing::warn!(workload = %work.placed.workload, note, "the sandbox was changed");
-            self.objects.tell(&work.namespace, true, "SandboxChanged", note).await;
-        }
-        self.works[i].changed = changed;
-        Ok(())
-    }
-
-    async fn fetch(&mut self, i: usize, ledger: &Ledger, now: Timestamp) {
-        let work = &mut self.works[i];
-        let wanted = work.chain.as_ref().ok().and_then(|chain| plan::to_fetch(ledger, chain));
-        let Some((_, hash)) = wanted else {
-            (work.offered, work.fetch_problem, work.fetch_failures) = (None, None, 0);
-            return;
-        };
-        if work.offered.as_ref().is_some_and(|release| release.hash() == hash) {
-            return;
-        }
-        work.offered = None;
-        if now < work.fetch_due && work.fetch_problem.is_some() {
-            return;
-        }
-        match self.fetcher.release(&work.placement.release_urls, hash).await {
-            Ok(release) => {
-                (work.offered, work.fetch_problem, work.fetch_failures) = (Some(release), None, 0);
-            }
-            Err(error) => {
-                work.fetch_failures = work.fetch_failures.saturating_add(1);
-                work.fetch_due = now.plus_millis(backoff_secs(work.fetch_failures) * 1000);
-                work.fetch_problem = Some(format!("{error:#}"));
-            }
-        }
-    }
-
-    /// Lets the pods of the releases that may run post their health, and speaks for those that are
-    /// judged by their readiness.
-    fn issue(&mut self, i: usize, ledger: &Ledger, live: &Live, now: Timestamp) {
-        let _ = now;
-        let millis = self.clock.monotonic_millis();
-        let work = &mut self.works[i];
-        let versions = ledger.running();
-        if versions != work.issued {
-            let issued = versions.iter().map(|version| {
-                let token = self.token_key.token(work.placed.license, *version);
-                let token = HealthToken::new(&token).expect("64 hex digits are a token");
-                Issued { release: version.get(), token }
-            });
-            self.shared.board.issue(i, issued.collect());
-            work.issued = versions;
-        }
-        let release = ledger.wanted_release();
-        let grace = release.map_or(0, |release| release.health().start_grace_secs);
-        let version = release.map_or(0, |release| release.version().get());
-        self.shared.board.runs(i, version, ledger.rollout.is_some(), grace.into(), millis);
-        if let Some(release) = release.filter(|release| release.health().by == HealthBy::Readiness)
-        {
-            let status = if live.ready { PostedStatus::Healthy } else { PostedStatus::Starting };
-            let trouble = live.pods.iter().find_map(|pod| pod.trouble.clone());
-            let post = HealthPost { status, detail: trouble, work: None };
-            // A pod that is not ready any more says nothing, as one that is silent.
-            if live.ready || self.shared.board.last(i).is_none() {
-                self.shared.board.hear(i, release.version().get(), post, millis);
-            }
-        }
-    }
-
-    async fn apply(
-        &self,
-        i: usize,
-        before: &Ledger,
-        plan: &Plan,
-        live: &Live,
-    ) -> anyhow::Result<Vec<String>> {
-        let work = &self.works[i];
-        let placed = &work.placed;
-        let mut notes = Vec::new();
-        anyhow::ensure!(self.election.acts(), "another manager acts now");
-        if plan.ledger != *before {
-            self.objects.apply(&placed.ledger(&plan.ledger.to_data())).await?;
-        }
-        for told in &plan.told {
-            let bad = matches!(told, Told::RolledBack { .. });
-            tracing::info!(workload = %placed.workload, "{}: {told}", told.reason());
-            self.objects.tell(&work.namespace, bad, told.reason(), told.to_string()).await;
-        }
-        match plan.run {
-            Run::Nothing => {}
-            Run::Remove { volumes } => {
-                if self.objects.remove(&work.namespace, volumes).await? {
-                    tracing::info!(workload = %placed.workload, volumes, "removed");
-                }
-            }
-            Run::Release(version) => {
-                let release = plan.ledger.accepted.get(&version).context("an accepted release")?;
-                for claim in placed.claims(release) {
-                    if let Some(field) = self.objects.create(&claim).await? {
-                        notes.push(format!("{claim} is kept as it is, otherwise at {field}"));
-                    }
-                }
-                let secret = placed.token_secret(&self.token_key, &plan.ledger.running());
-                let deployment = placed.deployment(release);
-                for object in [secret, deployment] {
-                    anyhow::ensure!(self.election.acts(), "another manager acts now");
-                    let applied = self.objects.apply(&object).await?;
-                    if let Applied::Changed(what) = applied
-                        && live.version == Some(version)
-                        && plan.told.is_empty()
-                        && before.running() == plan.ledger.running()
-                    {
-                        let note = format!("{object} was changed ({what}); put back");
-                        tracing::warn!(workload = %placed.workload, note, "drift");
-                        self.objects.tell(&work.namespace, true, "Restored", note).await;
-                    }
-                }
-            }
-        }
-        Ok(notes)
-    }
-
-    async fn report(&mut self, i: usize, plan: &Plan, notes: Vec<String>) {
-        let work = &self.works[i];
-        let ledger = &plan.ledger;
-        let waits = plan.waits.iter().cloned().chain(notes).reduce(|a, b| format!("{a}; {b}"));
-        let announced = work.chain.as_ref().ok().and_then(|chain| chain.announced);
-        let quarantined = ledger.quarantined.iter();
-        let view = ReleaseView {
-            current: ledger.current,
-            rollout: ledger.rollout.map(|rollout| rollout.version),
-            announced: announced.map(|it| it.version.to_string()),
-            quarantined: quarantined.map(|(version, it)| (*version, it.why.clone())).collect(),
-            problem: plan.problem.clone(),
-            waits,
-            changed: work.changed.clone(),
-            chain_read: work.chain_read.map(|at| at.to_string()),
-        };
-        self.shared.view.update(|shown| shown.releases[i] = view);
-        self.trouble(i, plan.problem.clone()).await;
-    }
-
-    /// Tells a problem once, in the log and as an event.
-    async fn trouble(&mut self, i: usize, problem: Option<String>) {
-        let work = &mut self.works[i];
-        if work.told == problem {
-            return;
-        }
-        work.told.clone_from(&problem);
-        let workload = &work.placed.workload;
-        match problem {
-            None => tracing::info!(%workload, "releases are well again"),
-            Some(problem) => {
-                tracing::warn!(%workload, problem, "a release is held up");
-                let namespace = work.namespace.clone();
-                if self.election.acts() {
-                    self.objects.tell(&namespace, true, "HeldUp", problem).await;
-                }
-            }
-        }
-    }
-}
-
-/// The wait after so many failures in a row.
-fn backoff_secs(failures: u32) -> u64 {
-    let doubled = BACKOFF_SECS.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled.min(MOST_BACKOFF_SECS)
-}
-
-/// Ten minutes give or take a tenth, so that nodes do not ask all at once: by the node and the
-/// number of the read, since nothing here is random.
-fn spread_secs(node_key: Address, read: u64) -> u64 {
-    let seed = keccak256([node_key.as_slice(), &read.to_be_bytes()].concat());
-    let tenth = REFRESH_SECS / 10;
-    let offset = U256::from_be_bytes(seed.0) % U256::from(2 * tenth + 1);
-    REFRESH_SECS - tenth + offset.to::<u64>()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_are_spread_and_failures_wait_longer() {
-        let secs: Vec<u64> =
-            (0..200).map(|read| spread_secs(Address::repeat_byte(1), read)).collect();
-        assert!(secs.iter().all(|secs| (540..=660).contains(secs)), "{secs:?}");
-        assert!(secs.iter().min() < Some(&550) && secs.iter().max() > Some(&650));
-        let waits: Vec<u64> = (1..9).map(backoff_secs).collect();
-        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
-        assert_eq!(backoff_secs(u32::MAX), 300);
     }
 }

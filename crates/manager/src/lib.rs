@@ -116,7 +116,7 @@ struct Acting {
 }
 
 impl Acting {
-    /// Waits for the Lease, then acts until it is stopped or has lost the Lease.
+    /// Waits for the Lease, then acts until it is stopped or another has the Lease.
     async fn run(
         self,
         mut sleeper: Sleeper,
@@ -128,7 +128,7 @@ impl Acting {
         let election = Election::new(client.clone(), cluster.identity.clone(), clock.clone());
         let election = Arc::new(election);
         tracing::info!(us = cluster.identity, "waiting for the Lease");
-        while !elected(&election).await {
+        while stand(&election).await != Stand::Holds {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = sleeper.sleep(Duration::from_millis(election::RENEW_MILLIS)) => {}
@@ -157,7 +157,7 @@ impl Acting {
                 ended = &mut minutes => { ended.context("the heartbeat loop failed")?; break false }
                 ended = &mut controller => { ended.context("the controller failed")?; break false }
                 () = sleeper.sleep(Duration::from_millis(election::RENEW_MILLIS)) => {
-                    if !elected(&election).await {
+                    if stand(&election).await == Stand::Another {
                         break true;
                     }
                 }
@@ -172,19 +172,33 @@ impl Acting {
         if !controller.is_finished() {
             controller.await.context("the controller failed")?;
         }
-        anyhow::ensure!(!lost, "the Lease is lost: another manager acts, or the API is away");
-        election.release().await.context("the Lease cannot be let go")
+        anyhow::ensure!(!lost, "the Lease is lost: another manager acts");
+        if let Err(error) = election.release().await {
+            // Another takes over once the Lease's time has passed.
+            tracing::warn!(error = format!("{error:#}"), "the Lease cannot be let go");
+        }
+        Ok(())
     }
 }
 
-/// Whether this manager may act, after a try at the Lease. That the API does not answer is no end
-/// yet: what was won holds for a while.
-async fn elected(election: &Election) -> bool {
+/// Where this manager stands with the Lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    Holds,
+    /// Another acts, or was faster.
+    Another,
+    /// The API does not say. The controller stops changing the cluster by itself when that lasts;
+    /// heartbeats go on, since they need only the workloads' word and the backend.
+    Unknown,
+}
+
+async fn stand(election: &Election) -> Stand {
     match election.tick().await {
-        Ok(acts) => acts,
+        Ok(true) => Stand::Holds,
+        Ok(false) => Stand::Another,
         Err(error) => {
             tracing::warn!(error = format!("{error:#}"), "the Lease");
-            election.acts()
+            Stand::Unknown
         }
     }
 }

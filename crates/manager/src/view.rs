@@ -60,6 +60,8 @@ pub(crate) struct ReleaseView {
     pub(crate) problem: Option<String>,
     /// What is waited for.
     pub(crate) waits: Option<String>,
+    /// What keeps its pod from being ready.
+    pub(crate) trouble: Option<String>,
     /// The operator's objects that are not as `nodesys workload add` made them.
     pub(crate) changed: Vec<String>,
     /// When the chain was read last.

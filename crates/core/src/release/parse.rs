@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::read::{At, FieldProblem, Problems, all, all_different};
 use super::{
     Amounts, Container, Egress, EgressPort, FORMAT, Format, Health, HealthBy, Image, Label, Mount,
-    MountPath, Port, Protocol, RESERVED_ENV_PREFIX, Readiness, Release, Resources, Strategy,
-    Update, Volume, VolumeKind, defaults,
+    MountPath, NODE_ENV, Port, Protocol, Readiness, Release, Resources, Strategy, Update, Volume,
+    VolumeKind, defaults,
 };
 
 pub(super) const MAX_CONTAINERS: usize = 8;
@@ -220,8 +220,8 @@ fn env(at: &At<'_>) -> Option<BTreeMap<String, String>> {
             at.refuse("its name is not 1 to 128 of A-Z a-z 0-9 _, no digit first");
             return None;
         }
-        if name.starts_with(RESERVED_ENV_PREFIX) {
-            at.refuse(format!("names that begin with {RESERVED_ENV_PREFIX} are the node's"));
+        if NODE_ENV.contains(&name) {
+            at.refuse("the node sets it");
             return None;
         }
         Some((name.to_owned(), value.to_owned()))

@@ -13,7 +13,7 @@ use super::parse::{
     START_GRACE_SECS, STORAGE_MIB, STRATEGIES, USER_IDS,
 };
 use super::values::{IMAGE_PATTERN, LABEL_PATTERN, PATH_PATTERN};
-use super::{FORMAT, RESERVED_ENV_PREFIX, TOKEN_DIR, defaults};
+use super::{FORMAT, NODE_ENV, TOKEN_DIR, defaults};
 
 /// The schema (JSON Schema 2020-12), as committed in `schema/release.schema.json`.
 pub fn json_schema() -> Value {
@@ -76,7 +76,7 @@ fn container() -> Value {
                 "maxProperties": MAX_ENV,
                 "propertyNames": {
                     "pattern": ENV_PATTERN,
-                    "not": { "pattern": format!("^{RESERVED_ENV_PREFIX}") },
+                    "not": { "enum": NODE_ENV },
                 },
                 "additionalProperties": word,
             },

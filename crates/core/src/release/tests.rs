@@ -49,6 +49,7 @@ fn the_example_is_read_and_comes_back() {
     let canonical = release.canonical();
     assert_eq!(Release::from_announced(&canonical, release.hash()), Ok(release.clone()));
     assert_eq!(keccak256(&canonical), release.hash());
+    assert!(parse(&changed("/containers/0/env/NODESYS_MASTER", json!("x"))).is_ok());
     // Defaults that are written out and left out are the same release.
     let spelled = changed("/user_id", json!(65_532));
     assert_eq!(parse(&spelled).unwrap().hash(), release.hash());
@@ -141,7 +142,7 @@ fn what_a_release_may_not_ask_for() {
         ("/containers", json!([]), "", "expected 1 to 8"),
         ("/containers", json!({}), "", "expected a list"),
         ("/containers/0/name", json!("Main"), "", "expected 1 to 15"),
-        ("/containers/0/env/NODESYS_MANAGER", json!("x"), "", "are the node's"),
+        ("/containers/0/env/NODESYS_MANAGER", json!("x"), "", "the node sets it"),
         ("/containers/0/env/A-B", json!("x"), "", "its name is not"),
         ("/containers/0/ports/0/port", json!(80), "", "from 1024 to 65535"),
         ("/containers/0/ports/0/protocol", json!("sctp"), "", "expected tcp or udp"),

@@ -43,11 +43,7 @@ pub fn first_difference(rendered: &Value, live: &Value) -> Option<String> {
         }
     }
     let mut pointer = String::new();
-    walk(rendered, live_or_none(live), &mut pointer).then_some(pointer)
-}
-
-const fn live_or_none(live: &Value) -> Option<&Value> {
-    Some(live)
+    walk(rendered, Some(live), &mut pointer).then_some(pointer)
 }
 
 /// Who besides `us` wrote into the object's content; its status and labels are not content.

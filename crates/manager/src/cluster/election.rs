@@ -193,7 +193,8 @@ mod tests {
     #[test]
     fn the_times_leave_room() {
         let lasts = u64::from(LEASE_SECS.unsigned_abs()) * 1000;
-        assert!(ACT_MILLIS + super::super::CLIENT_TIMEOUT.as_millis() as u64 <= lasts);
+        let request = u64::try_from(super::super::CLIENT_TIMEOUT.as_millis()).unwrap();
+        assert!(ACT_MILLIS + request <= lasts);
         assert!(2 * RENEW_MILLIS < ACT_MILLIS);
     }
 }

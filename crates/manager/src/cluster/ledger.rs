@@ -112,7 +112,7 @@ impl Ledger {
             ensure!(data.is_empty(), "the ledger has no {ENTRY}");
             return Ok(Self::default());
         };
-        let entry: Entry = serde_json::from_str(text).with_context(|| format!("{ENTRY}"))?;
+        let entry: Entry = serde_json::from_str(text).context(ENTRY)?;
         let mut accepted = BTreeMap::new();
         for (version, hash) in entry.accepted {
             let name = release_entry(version);
@@ -129,11 +129,10 @@ impl Ledger {
             removed_up_to: entry.removed_up_to,
             accepted,
         };
-        for version in [ledger.current, ledger.rollout.map(|rollout| rollout.version)] {
-            if let Some(version) = version {
-                let there = ledger.accepted.contains_key(&version);
-                ensure!(there, "the ledger names version {version} without its release");
-            }
+        let named = ledger.current.into_iter().chain(ledger.rollout.map(|it| it.version));
+        for version in named {
+            let there = ledger.accepted.contains_key(&version);
+            ensure!(there, "the ledger names version {version} without its release");
         }
         Ok(ledger)
     }

@@ -225,7 +225,9 @@ impl Plan {
                 }
             }
             _ => {
-                if let Err(held_up) = self.accept(seen, version, &runnable) {
+                // The chain's time counts where this machine's is behind it.
+                let time = seen.now.max(Timestamp::from_secs(chain.block.secs));
+                if let Err(held_up) = self.accept(seen, time, version, &runnable) {
                     match held_up {
                         HeldUp::Wait(words) => self.waits = Some(words),
                         HeldUp::Problem(words) => self.problem = Some(words),
@@ -238,6 +240,7 @@ impl Plan {
     fn accept(
         &mut self,
         seen: &Seen<'_>,
+        time: Timestamp,
         version: Version,
         announced: &nodesys_contracts::release::AnnouncedRelease,
     ) -> Result<(), HeldUp> {
@@ -271,7 +274,7 @@ impl Plan {
             }
             Some(from) => {
                 let begins = begins(announced.runnable_at, release, seen.node_key);
-                if seen.now < begins {
+                if time < begins {
                     let words = format!("version {version} begins on this node at {begins}");
                     return Err(HeldUp::Wait(words));
                 }

@@ -12,7 +12,8 @@ use nodesys_core::Address;
 use nodesys_core::ids::Name;
 use nodesys_core::license::LicenseId;
 use nodesys_core::release::{
-    Container, Protocol, Readiness, Release, Strategy, TOKEN_DIR, Version, Volume, VolumeKind,
+    Container, NODE_ENV, Protocol, Readiness, Release, Strategy, TOKEN_DIR, Version, Volume,
+    VolumeKind,
 };
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
@@ -260,22 +261,24 @@ impl Placed {
 
     /// What every container is told.
     fn env(&self, release: &Release) -> Vec<Value> {
-        [
-            ("NODESYS_MANAGER", self.manager_url.clone()),
-            ("NODESYS_TOKEN_FILE", format!("{TOKEN_DIR}/{TOKEN_FILE}")),
-            ("NODESYS_CHAIN_ID", self.license.chain_id.to_string()),
-            ("NODESYS_REGISTRY", self.registry.to_string()),
-            ("NODESYS_PROJECT", self.project.to_string()),
-            ("NODESYS_WORKLOAD", self.workload.to_string()),
-            ("NODESYS_RELEASE", release.version().to_string()),
-            ("NODESYS_LICENSE", self.license.hash().to_string()),
-            ("NODESYS_COLLECTION", self.license.collection.to_string()),
-            ("NODESYS_TOKEN_ID", self.license.token_id.to_string()),
-            ("NODESYS_NODE_KEY", self.node_key.to_string()),
-        ]
-        .into_iter()
-        .map(|(name, value)| json!({ "name": name, "value": value }))
-        .collect()
+        let values = [
+            self.manager_url.clone(),
+            format!("{TOKEN_DIR}/{TOKEN_FILE}"),
+            self.license.chain_id.to_string(),
+            self.registry.to_string(),
+            self.project.to_string(),
+            self.workload.to_string(),
+            release.version().to_string(),
+            self.license.hash().to_string(),
+            self.license.collection.to_string(),
+            self.license.token_id.to_string(),
+            self.node_key.to_string(),
+        ];
+        NODE_ENV
+            .iter()
+            .zip(values)
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect()
     }
 }
 

@@ -23,7 +23,7 @@ use nodesys_core::license::LicenseId;
 use nodesys_core::message::Domain;
 use nodesys_core::release::Release;
 use nodesys_core::signature::SigningKey;
-use nodesys_core::{Address, B256, U256};
+use nodesys_core::{Address, U256, keccak256};
 use nodesys_manager::Running;
 use nodesys_manager::config::{ClusterSettings, Placement, Settings, Workload};
 use nodesys_manager::render::manager::{ManagerParts, manager_objects};
@@ -40,8 +40,10 @@ const CHAIN_ID: u64 = 31_337;
 const FUNDED: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 
 /// Waits for something to become so, and says what it waited for if it does not.
-pub async fn wait_for<T>(what: &str, secs: u64, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
+    // Only an upper bound: on a busy machine everything takes its time.
+    let secs = 180;
     loop {
         if let Some(found) = look().await {
             return found;
@@ -108,7 +110,7 @@ impl Cluster {
     /// A kubeconfig with the rights of the manager's service account and no others.
     async fn managers_kubeconfig(&self, into: &Path) -> PathBuf {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), MANAGER_NAMESPACE);
-        let token = wait_for("the service account's token", 30, async || {
+        let token = wait_for("the service account's token", async || {
             let all = secrets.list(&ListParams::default()).await.unwrap();
             let of_manager = all.items.into_iter().find(|secret| {
                 let notes = secret.metadata.annotations.as_ref();
@@ -184,7 +186,7 @@ impl Chain {
             dailyQuota: 1,
             delay: 0,
             metadataURI: String::new(),
-            userSalt: B256::ZERO,
+            userSalt: keccak256(name),
         };
         send(&provider, bound.createProject(params).into_transaction_request()).await;
         let project = bound.projectByName(name.to_owned()).call().await.unwrap();
@@ -422,8 +424,8 @@ impl World {
     }
 
     /// Waits for the status to say so.
-    pub async fn shows(&self, manager: &Manager, secs: u64, pointer: &str, holds: &str) -> Value {
-        wait_for(&format!("{pointer} {holds:?}"), secs, async || {
+    pub async fn shows(&self, manager: &Manager, pointer: &str, holds: &str) -> Value {
+        wait_for(&format!("{pointer} {holds:?}"), async || {
             let shown = self.shown(manager).await;
             let found = shown.pointer(pointer).cloned().unwrap_or(Value::Null);
             let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);

@@ -308,12 +308,20 @@ fn nodes_begin_spread_over_the_stagger() {
     assert_eq!(begins(T, &release(3), NODE).secs(), T);
 
     let start = begins(T - 3600, &staggered, NODE).secs();
-    let chain = runnable(&staggered);
+    let chain = WorkloadReleases {
+        block: BlockRef { number: 1, hash: B256::ZERO, secs: T - 7200 },
+        ..runnable(&staggered)
+    };
     let step = |now| Step { now, ..Step::new(runs(2), chain.clone()) }.offered(staggered.clone());
     let early = step(start - 1).plan();
     assert_eq!((early.run, early.problem), (Run::Release(version(2)), None));
     assert!(early.waits.unwrap().contains("begins on this node at"));
     assert_eq!(step(start).plan().run, Run::Release(version(3)));
+    // By whichever is later, the machine's clock or the chain's.
+    let mut late = chain.clone();
+    late.block.secs = start;
+    let behind = Step { now: start - 9000, ..Step::new(runs(2), late) };
+    assert_eq!(behind.offered(staggered.clone()).plan().run, Run::Release(version(3)));
     // A node that has nothing does not wait.
     let fresh = Step { now: start - 1, ..Step::new(Ledger::default(), chain.clone()) };
     assert_eq!(fresh.offered(staggered.clone()).plan().run, Run::Release(version(3)));

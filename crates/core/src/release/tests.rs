@@ -97,7 +97,6 @@ fn a_name_that_stands_twice_is_refused() {
 
 /// Each row: which field is changed to what, which field is named, and what the words say.
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_a_release_may_not_ask_for() {
     let no_digest = json!("registry.example.org/acme/render:3");
     let both = json!("registry.example.org/acme/render:3@sha256:".to_owned() + &"ab".repeat(32));

@@ -17,6 +17,7 @@ pub mod license;
 pub mod merkle;
 pub mod message;
 pub mod points;
+pub mod release;
 pub mod signature;
 pub mod task;
 pub mod ticket;

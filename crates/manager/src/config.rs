@@ -21,6 +21,12 @@ use serde::Deserialize;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
+use crate::render::MANAGER_PORT;
+
+mod cluster;
+
+pub use cluster::{ClusterSettings, Placement};
+
 /// The most workloads of one node: a heartbeat of so many leases is still below the backend's
 /// limit of 4 KiB, whatever its numbers.
 pub const MAX_WORKLOADS: usize = 20;
@@ -45,7 +51,9 @@ The file, with paths relative to its own folder; every entry but the workloads h
       { \"name\": \"alpha\", \"collection\": \"0x…\", \"token_id\": \"1\", \"token_file\": \"alpha.token\" }
     ]
   }
-node.key and each token file must be readable by their owner alone (chmod 600).";
+node.key and each token file must be readable by their owner alone (chmod 600).
+In a cluster the file also says where the chain is, and of each workload what was granted:
+docs/releases.md.";
 
 /// The Node System manager: hears from a node's workloads and sends its heartbeat each minute.
 #[derive(Debug, Clone, Parser)]
@@ -96,6 +104,7 @@ struct ConfigFile {
     state_dir: Option<PathBuf>,
     listen: Option<SocketAddr>,
     start_grace_secs: Option<u64>,
+    cluster: Option<cluster::ClusterEntry>,
     workloads: Vec<WorkloadEntry>,
 }
 
@@ -109,7 +118,9 @@ struct WorkloadEntry {
     collection: Address,
     #[serde(with = "nodesys_core::message::decimal")]
     token_id: U256,
-    token_file: PathBuf,
+    token_file: Option<PathBuf>,
+    #[serde(flatten)]
+    placement: cluster::PlacementEntry,
 }
 
 /// What the manager runs by.
@@ -130,6 +141,9 @@ pub struct Settings {
     pub start_grace_secs: u64,
     /// The workloads; at most [`MAX_WORKLOADS`], names, licenses and tokens all different.
     pub workloads: Vec<Workload>,
+    /// The cluster that the manager runs workloads in; `None` as a plain process, which only hears
+    /// from them.
+    pub cluster: Option<ClusterSettings>,
 }
 
 /// A workload of this node.
@@ -138,8 +152,8 @@ pub struct Workload {
     pub name: Name,
     /// The license it runs under.
     pub license: LicenseId,
-    /// The token it posts its health with.
-    pub token: HealthToken,
+    /// The token it posts its health with; in a cluster the manager gives each release its own.
+    pub token: Option<HealthToken>,
 }
 
 /// A workload's token, kept as its hash.
@@ -173,6 +187,7 @@ impl Args {
         })?;
         let folder = path.parent().unwrap_or(Path::new("."));
 
+        let in_cluster = file.cluster.is_some();
         let chain_id = self.chain_id.or(file.chain_id.map(|Decimal(id)| id));
         let chain_id = needed(chain_id, "chain_id", "--chain-id")?;
         let registry = needed(self.registry.or(file.registry), "registry", "--registry")?;
@@ -181,15 +196,27 @@ impl Args {
         let key_file = self.node_key_file.clone().or(file.node_key_file.map(in_folder));
         let key_file = needed(key_file, "node_key_file", "--node-key-file")?;
         let state_dir = self.state_dir.clone().or(file.state_dir.map(in_folder));
+        let placements: Vec<_> = file
+            .workloads
+            .iter()
+            .map(|entry| (entry.name.clone(), entry.placement.clone()))
+            .collect();
+        let cluster = file.cluster.map(|entry| entry.settings(placements, folder)).transpose()?;
         Ok(Settings {
             domain: Domain::new(chain_id, registry),
             backend: needed(backend, "backend", "--backend")?,
             receipt_key: self.receipt_key.or(file.receipt_key),
             node_key: read_node_key(&key_file)?,
             state_dir: needed(state_dir, "state_dir", "--state-dir")?,
-            listen: self.listen.or(file.listen).unwrap_or((Ipv4Addr::LOCALHOST, 0).into()),
+            listen: self.listen.or(file.listen).unwrap_or(if in_cluster {
+                // Pods reach it at the pod's address.
+                (Ipv4Addr::UNSPECIFIED, MANAGER_PORT).into()
+            } else {
+                (Ipv4Addr::LOCALHOST, 0).into()
+            }),
             start_grace_secs: file.start_grace_secs.unwrap_or(DEFAULT_START_GRACE_SECS),
-            workloads: workloads(file.workloads, chain_id, folder)?,
+            workloads: workloads(file.workloads, chain_id, folder, in_cluster)?,
+            cluster,
         })
     }
 }
@@ -203,6 +230,7 @@ fn workloads(
     entries: Vec<WorkloadEntry>,
     chain_id: u64,
     folder: &Path,
+    in_cluster: bool,
 ) -> anyhow::Result<Vec<Workload>> {
     ensure!(
         entries.len() <= MAX_WORKLOADS,
@@ -212,18 +240,32 @@ fn workloads(
     );
     let (mut names, mut licenses, mut tokens) = (HashSet::new(), HashSet::new(), HashSet::new());
     let mut workloads = Vec::with_capacity(entries.len());
-    for WorkloadEntry { name, collection, token_id, token_file } in entries {
+    for WorkloadEntry { name, collection, token_id, token_file, .. } in entries {
         let license = LicenseId { chain_id, collection, token_id };
-        let path = folder.join(token_file);
-        let token = HealthToken::new(read_secret(&path)?.trim())
-            .with_context(|| format!("the token in {} does not hold", path.display()))?;
+        let token = match token_file {
+            Some(_) if in_cluster => bail!(
+                "workload {name} has a token_file, but in a cluster the manager makes the tokens: \
+                 leave it out"
+            ),
+            None if !in_cluster => bail!("workload {name} has no token_file"),
+            None => None,
+            Some(file) => {
+                let path = folder.join(file);
+                let token = HealthToken::new(read_secret(&path)?.trim());
+                Some(
+                    token.with_context(|| {
+                        format!("the token in {} does not hold", path.display())
+                    })?,
+                )
+            }
+        };
         if !names.insert(name.clone()) {
             bail!("workload {name} stands twice in the configuration; a node runs each once");
         }
         if !licenses.insert(license.hash()) {
             bail!("license {license} stands twice in the configuration; it runs one workload");
         }
-        if !tokens.insert(token.0) {
+        if token.as_ref().is_some_and(|token| !tokens.insert(token.0)) {
             bail!("workload {name} has another's health token; each needs its own");
         }
         workloads.push(Workload { name, license, token });
@@ -248,13 +290,20 @@ fn read_secret(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let metadata = file.metadata().with_context(cannot)?;
     ensure!(metadata.is_file(), "{shown} is not a file");
     let mode = metadata.mode() & 0o777;
+    // Kubernetes gives a pod's secrets to root, readable by the pod's own group.
+    let pods_own = mode & 0o037 == 0 && metadata.uid() == 0 && own_group() == Some(metadata.gid());
     ensure!(
-        mode & 0o077 == 0,
+        mode & 0o077 == 0 || pods_own,
         "{shown} holds a secret, but others may read it (mode {mode:04o}): chmod 600 {shown}"
     );
     let mut text = Zeroizing::new(String::new());
     file.take(MAX_BYTES).read_to_string(&mut text).with_context(cannot)?;
     Ok(text)
+}
+
+/// The process's group, where it is not root's.
+fn own_group() -> Option<u32> {
+    std::fs::metadata("/proc/self").ok().map(|of| of.gid()).filter(|group| *group != 0)
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! Health in: what each workload last said of itself.
 //!
 //! Workloads post every 5 to 10 seconds with their own token. The board keeps only the last word
-//! and when it came; [`crate::plan::status`] decides what that is worth.
+//! and when it came; [`crate::plan::status`] decides what that is worth. In a cluster the pods of
+//! each release have a token of their own, so that during an update it is known which version
+//! speaks; a workload is then as well as its best version.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nodesys_core::message::Status;
 use serde::Deserialize;
 
-use crate::config::Workload;
+use crate::config::{HealthToken, Workload};
 use crate::plan::Heard;
 
 /// The longest `detail` kept, in characters.
@@ -63,19 +65,53 @@ pub struct LastPost {
     pub work: Option<u128>,
 }
 
+/// A token that is good now, and the release whose pods have it (0 outside a cluster).
+pub struct Issued {
+    /// The release.
+    pub release: u64,
+    /// The token.
+    pub token: HealthToken,
+}
+
+/// What is known of one workload.
+struct Slot {
+    issued: Vec<Issued>,
+    posts: Vec<(u64, LastPost)>,
+    /// Since when it should run, and how long it may be silent from then on.
+    since_millis: u64,
+    grace_millis: u64,
+    /// The release that heartbeats name.
+    release: u64,
+    /// Whether an update is on its way.
+    updating: bool,
+}
+
 /// The last word of every workload, in the order of the configuration.
 pub struct Board {
     workloads: Vec<Workload>,
-    posts: Mutex<Vec<Option<LastPost>>>,
-    started_millis: u64,
-    grace_millis: u64,
+    slots: Mutex<Vec<Slot>>,
 }
 
 impl Board {
     /// A board on which nobody has written yet.
-    pub fn new(workloads: Vec<Workload>, started_millis: u64, grace_secs: u64) -> Self {
-        let posts = Mutex::new(vec![None; workloads.len()]);
-        Self { workloads, posts, started_millis, grace_millis: grace_secs.saturating_mul(1000) }
+    pub fn new(mut workloads: Vec<Workload>, started_millis: u64, grace_secs: u64) -> Self {
+        let slots = workloads
+            .iter_mut()
+            .map(|workload| Slot {
+                issued: workload
+                    .token
+                    .take()
+                    .map(|token| Issued { release: 0, token })
+                    .into_iter()
+                    .collect(),
+                posts: Vec::new(),
+                since_millis: started_millis,
+                grace_millis: grace_secs.saturating_mul(1000),
+                release: 0,
+                updating: false,
+            })
+            .collect();
+        Self { workloads, slots: Mutex::new(slots) }
     }
 
     /// The workloads, in the order of the configuration.
@@ -83,38 +119,93 @@ impl Board {
         &self.workloads
     }
 
-    /// Which workload a token belongs to. Every token is compared, so that the time taken says
-    /// nothing.
+    /// Which workload a token belongs to.
     pub fn owner_of(&self, token: &str) -> Option<usize> {
-        self.workloads.iter().enumerate().fold(None, |found, (i, workload)| {
-            if workload.token.matches(token).into() { Some(i) } else { found }
+        self.sender_of(token).map(|(workload, _)| workload)
+    }
+
+    /// Which workload and release a token belongs to. Every token is compared, so that the time
+    /// taken says nothing.
+    pub fn sender_of(&self, token: &str) -> Option<(usize, u64)> {
+        let slots = self.lock();
+        let issued = slots
+            .iter()
+            .enumerate()
+            .flat_map(|(i, slot)| slot.issued.iter().map(move |issued| (i, issued)));
+        issued.fold(None, |found, (i, issued)| {
+            if issued.token.matches(token).into() { Some((i, issued.release)) } else { found }
         })
     }
 
-    /// Writes down what a workload says.
-    pub fn hear(&self, workload: usize, post: HealthPost, now_millis: u64) {
+    /// Says which releases may post from now on; what others said is forgotten.
+    pub fn issue(&self, workload: usize, issued: Vec<Issued>) {
+        if let Some(slot) = self.lock().get_mut(workload) {
+            slot.posts.retain(|(release, _)| issued.iter().any(|it| it.release == *release));
+            slot.issued = issued;
+        }
+    }
+
+    /// Says which release runs, and whether an update is on its way. A release that is new may be
+    /// silent for a while.
+    pub fn runs(
+        &self,
+        workload: usize,
+        release: u64,
+        updating: bool,
+        grace_secs: u64,
+        now_millis: u64,
+    ) {
+        if let Some(slot) = self.lock().get_mut(workload) {
+            if slot.release != release {
+                slot.since_millis = now_millis;
+            }
+            slot.grace_millis = grace_secs.saturating_mul(1000);
+            (slot.release, slot.updating) = (release, updating);
+        }
+    }
+
+    /// The release that heartbeats name, and whether an update is on its way.
+    pub fn release(&self, workload: usize) -> (u64, bool) {
+        self.lock().get(workload).map_or((0, false), |slot| (slot.release, slot.updating))
+    }
+
+    /// Writes down what a workload's release says.
+    pub fn hear(&self, workload: usize, release: u64, post: HealthPost, now_millis: u64) {
         let heard = Heard { at_millis: now_millis, status: post.status.into() };
         let detail = post.detail.map(|text| text.chars().take(MAX_DETAIL_CHARS).collect());
         let work = post.work.map(|Work(work)| work);
         if let Some(slot) = self.lock().get_mut(workload) {
-            *slot = Some(LastPost { heard, detail, work });
+            slot.posts.retain(|(of, _)| *of != release);
+            slot.posts.push((release, LastPost { heard, detail, work }));
         }
     }
 
-    /// A workload's last word.
+    /// A workload's last word, whichever release spoke.
     pub fn last(&self, workload: usize) -> Option<LastPost> {
-        self.lock().get(workload).cloned().flatten()
+        self.lock().get(workload).and_then(|slot| slot.posts.last().map(|(_, post)| post.clone()))
     }
 
-    /// How a workload is now.
+    /// What one release said, if that is fresh.
+    pub fn said(&self, workload: usize, release: u64, now_millis: u64) -> Option<Status> {
+        let slots = self.lock();
+        let (_, post) = slots.get(workload)?.posts.iter().find(|(of, _)| *of == release)?;
+        let status = crate::plan::status(Some(post.heard), 0, 0, now_millis);
+        (status != Status::Down).then_some(status)
+    }
+
+    /// How a workload is now: as well as its best release.
     pub fn status(&self, workload: usize, now_millis: u64) -> Status {
-        let heard = self.lock().get(workload).and_then(|post| post.as_ref().map(|post| post.heard));
-        crate::plan::status(heard, self.started_millis, self.grace_millis, now_millis)
+        let slots = self.lock();
+        let Some(slot) = slots.get(workload) else { return Status::Down };
+        let status =
+            |heard| crate::plan::status(heard, slot.since_millis, slot.grace_millis, now_millis);
+        let said = slot.posts.iter().map(|(_, post)| status(Some(post.heard)));
+        said.min_by_key(|status| crate::plan::worse(*status)).unwrap_or_else(|| status(None))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Option<LastPost>>> {
-        // Each change is one assignment, so a poisoned list is still whole.
-        self.posts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Slot>> {
+        // Each change is whole before the lock is let go, so a poisoned list is usable.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,5 +228,50 @@ mod tests {
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }
+    }
+
+    fn said(status: PostedStatus) -> HealthPost {
+        HealthPost { status, detail: None, work: None }
+    }
+
+    #[test]
+    fn each_release_speaks_for_itself_and_the_best_counts() {
+        let workload = Workload {
+            name: "alpha".parse().unwrap(),
+            license: nodesys_core::license::LicenseId {
+                chain_id: 1,
+                collection: nodesys_core::Address::ZERO,
+                token_id: nodesys_core::U256::ZERO,
+            },
+            token: None,
+        };
+        let board = Board::new(vec![workload], 0, 120);
+        let token =
+            |release: u64| HealthToken::new(&format!("token-of-release-{release}")).unwrap();
+        let issued = |release| Issued { release, token: token(release) };
+        assert_eq!(board.owner_of("token-of-release-2"), None);
+        board.issue(0, vec![issued(2), issued(3)]);
+        assert_eq!(board.sender_of("token-of-release-2"), Some((0, 2)));
+        assert_eq!(board.sender_of("token-of-release-3"), Some((0, 3)));
+
+        assert_eq!(board.status(0, 120_000), Status::Starting);
+        board.hear(0, 2, said(PostedStatus::Healthy), 125_000);
+        board.hear(0, 3, said(PostedStatus::Starting), 126_000);
+        assert_eq!(board.status(0, 130_000), Status::Healthy);
+        assert_eq!(board.said(0, 3, 130_000), Some(Status::Starting));
+        board.hear(0, 3, said(PostedStatus::Degraded), 154_000);
+        assert_eq!(board.status(0, 155_001), Status::Degraded, "release 2 is silent");
+        assert_eq!(board.said(0, 2, 155_001), None);
+
+        // The old release's token and words go with it; the new one may be silent for its grace.
+        board.issue(0, vec![issued(3)]);
+        assert_eq!(board.sender_of("token-of-release-2"), None);
+        board.issue(0, vec![issued(4)]);
+        board.runs(0, 4, true, 60, 200_000);
+        assert_eq!(board.release(0), (4, true));
+        assert_eq!(board.status(0, 260_000), Status::Starting);
+        assert_eq!(board.status(0, 260_001), Status::Down);
+        board.runs(0, 4, false, 60, 290_000);
+        assert_eq!(board.status(0, 290_000), Status::Down, "it is not new any more");
     }
 }

@@ -1,10 +1,11 @@
-//! The listener: `POST /v1/health` and `POST /v1/ticket` for workloads, `GET /v1/status` and `/healthz` for people and
-//! probes.
+//! The listener: `POST /v1/health` and `POST /v1/ticket` for workloads, `GET /v1/status`, `/healthz`
+//! and `/readyz` for people and probes.
 //!
 //! A post is small and carries its workload's token; whatever is wrong with it is answered by a
 //! problem document and changes nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -29,12 +30,15 @@ pub(crate) struct Shared {
     pub(crate) view: View,
     pub(crate) clock: Clock,
     pub(crate) tickets: Tickets,
+    /// Whether this manager acts: false while another one of the cluster does.
+    pub(crate) acts: AtomicBool,
 }
 
 /// The routes.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
         .route("/v1/status", get(status))
         .route("/v1/health", post(health))
         .route("/v1/ticket", post(ticket))
@@ -49,18 +53,28 @@ async fn status(State(shared): State<Arc<Shared>>) -> Response {
     Json(shared.view.status(&shared.board, shared.clock.monotonic_millis())).into_response()
 }
 
+/// Workloads are led to the manager that acts.
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    if shared.acts.load(Ordering::Acquire) {
+        "ok\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "another manager acts\n").into_response()
+    }
+}
+
 async fn health(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let (workload, body) = match posted(&shared, &headers, body) {
+    let ((workload, release), body) = match posted(&shared, &headers, body) {
         Ok(posted) => posted,
         Err(refused) => return *refused,
     };
     match serde_json::from_slice::<HealthPost>(&body) {
         Ok(post) => {
-            shared.board.hear(workload, post, shared.clock.monotonic_millis());
+            let now_millis = shared.clock.monotonic_millis();
+            shared.board.hear(workload, release, post, now_millis);
             StatusCode::NO_CONTENT.into_response()
         }
         Err(error) => {
@@ -75,7 +89,7 @@ async fn ticket(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let (workload, body) = match posted(&shared, &headers, body) {
+    let ((workload, _), body) = match posted(&shared, &headers, body) {
         Ok(posted) => posted,
         Err(refused) => return *refused,
     };
@@ -95,13 +109,13 @@ async fn ticket(
     Json(shared.tickets.sign(project, license, fence, &audience, now)).into_response()
 }
 
-/// Which workload posts, by its token, and what.
+/// Which workload of which release posts, by its token, and what.
 fn posted(
     shared: &Shared,
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(usize, Bytes), Box<Response>> {
-    let Some(workload) = bearer(headers).and_then(|token| shared.board.owner_of(token)) else {
+) -> Result<((usize, u64), Bytes), Box<Response>> {
+    let Some(sender) = bearer(headers).and_then(|token| shared.board.sender_of(token)) else {
         let detail = "send the workload's own token: Authorization: Bearer <token>";
         let mut refused = problem(StatusCode::UNAUTHORIZED, "unauthorized", detail);
         let scheme = HeaderValue::from_static("Bearer");
@@ -109,7 +123,7 @@ fn posted(
         return Err(Box::new(refused));
     };
     match body {
-        Ok(body) => Ok((workload, body)),
+        Ok(body) => Ok((sender, body)),
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let detail = "a post of a workload has at most 8 KiB";
             Err(Box::new(problem(rejection.status(), "too_large", detail)))

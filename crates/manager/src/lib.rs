@@ -5,9 +5,13 @@
 //! (`minutes`) sends it and checks the receipt, and [`receipts`] keeps it. Everything that is
 //! decided is decided in [`plan`]; the rest carries.
 //!
+//! In a cluster it also runs the workloads: the controller ([`cluster`]) keeps there what the chain
+//! announced and the operator granted, rendered by [`render`].
+//!
 //! What stays true: one heartbeat a minute and none for a minute that has passed; its number is
 //! durable before it leaves; a minute counts as accepted only by a receipt that verifies.
 
+pub mod cluster;
 pub mod config;
 pub mod health;
 mod http;
@@ -15,22 +19,27 @@ pub mod lifecycle;
 mod minutes;
 pub mod plan;
 pub mod receipts;
+pub mod render;
 pub mod state;
 mod tickets;
 mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
-use nodesys_clock::Clock;
+use nodesys_clock::{Clock, Sleeper};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use config::Settings;
+use cluster::Controller;
+use cluster::election::{self, Election};
+use config::{ClusterSettings, Settings};
 use health::Board;
 use http::Shared;
 use minutes::Minutes;
@@ -45,7 +54,8 @@ pub struct Running {
     addr: SocketAddr,
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
-    minutes: JoinHandle<()>,
+    acting: JoinHandle<anyhow::Result<()>>,
+    wake: Arc<Notify>,
 }
 
 /// Starts a manager; it listens when this returns, and ends after `stop` is cancelled.
@@ -72,17 +82,128 @@ pub async fn start(
     let pinned = settings.receipt_key.is_some();
     let view = View::new(node_key, settings.backend.clone(), pinned, workloads.len());
     let board = Board::new(workloads, clock.monotonic_millis(), settings.start_grace_secs);
+    let acts = AtomicBool::new(settings.cluster.is_none());
     let tickets = Tickets::new(&settings)?;
-    let shared = Arc::new(Shared { board, view, clock: clock.clone(), tickets });
-    let minutes = Minutes::open(settings, shared.clone())?;
+    let shared = Arc::new(Shared { board, view, clock: clock.clone(), tickets, acts });
+    let wake = Arc::new(Notify::new());
 
     // Before anybody is told that the program is ready: from here on a stepped clock waits.
     let sleeper = clock.sleeper();
-    let minutes = tokio::spawn(minutes.run(sleeper, stop.clone()));
+    let acting = match settings.cluster.take() {
+        None => {
+            let minutes = Minutes::open(settings, shared.clone())?;
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                minutes.run(sleeper, stop).await;
+                Ok(())
+            })
+        }
+        Some(cluster) => {
+            let client = cluster::connect(&cluster).await?;
+            let acting = Acting { settings, cluster, client, shared: shared.clone() };
+            tokio::spawn(acting.run(sleeper, stop.clone(), wake.clone()))
+        }
+    };
     let serve = axum::serve(listener, http::router(shared))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let serving = tokio::spawn(async move { serve.await });
-    Ok(Running { addr, stop, serving, minutes })
+    Ok(Running { addr, stop, serving, acting, wake })
+}
+
+/// What a manager in a cluster does while it holds the Lease.
+struct Acting {
+    settings: Settings,
+    cluster: ClusterSettings,
+    client: kube::Client,
+    shared: Arc<Shared>,
+}
+
+impl Acting {
+    /// Waits for the Lease, then acts until it is stopped or another has the Lease.
+    async fn run(
+        self,
+        mut sleeper: Sleeper,
+        stop: CancellationToken,
+        wake: Arc<Notify>,
+    ) -> anyhow::Result<()> {
+        let Self { settings, cluster, client, shared } = self;
+        let clock = shared.clock.clone();
+        let election = Election::new(client.clone(), cluster.identity.clone(), clock.clone());
+        let election = Arc::new(election);
+        tracing::info!(us = cluster.identity, "waiting for the Lease");
+        while stand(&election).await != Stand::Holds {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = sleeper.sleep(Duration::from_millis(election::RENEW_MILLIS)) => {}
+            }
+        }
+        tracing::info!("this manager acts");
+        let controller = Controller::new(
+            client,
+            cluster,
+            settings.domain,
+            &settings.backend,
+            &settings.node_key,
+            election.clone(),
+            shared.clone(),
+            wake,
+        )?;
+        let minutes = Minutes::open(settings, shared.clone())?;
+        shared.acts.store(true, Ordering::Release);
+
+        let parts = stop.child_token();
+        let mut minutes = tokio::spawn(minutes.run(clock.sleeper(), parts.clone()));
+        let mut controller = tokio::spawn(controller.run(clock.sleeper(), parts.clone()));
+        let lost = loop {
+            tokio::select! {
+                () = stop.cancelled() => break false,
+                ended = &mut minutes => { ended.context("the heartbeat loop failed")?; break false }
+                ended = &mut controller => { ended.context("the controller failed")?; break false }
+                () = sleeper.sleep(Duration::from_millis(election::RENEW_MILLIS)) => {
+                    if stand(&election).await == Stand::Another {
+                        break true;
+                    }
+                }
+            }
+        };
+        shared.acts.store(false, Ordering::Release);
+        parts.cancel();
+        drop(sleeper);
+        if !minutes.is_finished() {
+            minutes.await.context("the heartbeat loop failed")?;
+        }
+        if !controller.is_finished() {
+            controller.await.context("the controller failed")?;
+        }
+        anyhow::ensure!(!lost, "the Lease is lost: another manager acts");
+        if let Err(error) = election.release().await {
+            // Another takes over once the Lease's time has passed.
+            tracing::warn!(error = format!("{error:#}"), "the Lease cannot be let go");
+        }
+        Ok(())
+    }
+}
+
+/// Where this manager stands with the Lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    Holds,
+    /// Another acts, or was faster.
+    Another,
+    /// The API does not say. The controller stops changing the cluster by itself when that lasts;
+    /// heartbeats go on, since they need only the workloads' word and the backend.
+    Unknown,
+}
+
+async fn stand(election: &Election) -> Stand {
+    match election.tick().await {
+        Ok(true) => Stand::Holds,
+        Ok(false) => Stand::Another,
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), "the Lease");
+            Stand::Unknown
+        }
+    }
 }
 
 impl Running {
@@ -91,26 +212,31 @@ impl Running {
         self.addr
     }
 
+    /// What makes the manager look at once whether there is another release.
+    pub fn wake(&self) -> Arc<Notify> {
+        self.wake.clone()
+    }
+
     /// Returns when all has ended: after a stop, or when a part has failed, which stops the rest.
     pub async fn finished(mut self) -> anyhow::Result<()> {
-        let (minutes, serving) = tokio::select! {
-            ended = &mut self.minutes => (Some(ended), None),
+        let (acting, serving) = tokio::select! {
+            ended = &mut self.acting => (Some(ended), None),
             ended = &mut self.serving => (None, Some(ended)),
         };
         self.stop.cancel();
-        match minutes {
+        let acting = match acting {
             Some(ended) => ended,
-            None => self.minutes.await,
+            None => self.acting.await,
         }
-        .context("the heartbeat loop failed")?;
+        .context("the heartbeat loop failed");
         let serving = match serving {
             Some(ended) => Ok(ended),
             // A client that holds its connection open does not hold the program up.
             None => tokio::time::timeout(SOFT_STOP, self.serving).await,
         };
-        match serving {
-            Ok(ended) => ended.context("the listener failed")?.context("the listener failed"),
-            Err(_) => Ok(()),
+        if let Ok(ended) = serving {
+            ended.context("the listener failed")?.context("the listener failed")?;
         }
+        acting?
     }
 }

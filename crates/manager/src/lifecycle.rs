@@ -3,9 +3,11 @@
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Logs to stderr, by `RUST_LOG`, else from `info` on.
@@ -31,6 +33,17 @@ pub fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         tracing::warn!("second signal: ending at once");
         std::process::exit(130);
+    });
+    Ok(())
+}
+
+/// SIGHUP makes the manager look at once whether there is another release.
+pub fn wake_on_hangup(wake: Arc<Notify>) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            wake.notify_one();
+        }
     });
     Ok(())
 }

@@ -34,5 +34,6 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(path) = &args.ready_file {
         lifecycle::write_ready_file(path, running.addr())?;
     }
+    lifecycle::wake_on_hangup(running.wake())?;
     running.finished().await
 }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::http::Shared;
-use crate::plan::{self, Challenge, Failure, HeldLease, Retry, ServerTime, Tries};
+use crate::plan::{self, Challenge, Failure, HeldLease, Retry, ServerTime, Tries, UpdatingMinutes};
 use crate::receipts::{self, KeptReceipt, Receipts};
 use crate::state::State;
 use crate::view::{LastReceipt, Lease};
@@ -43,6 +43,7 @@ pub(crate) struct Minutes {
     /// The licenses' hashes, in the order of the configuration, as are the leases.
     licenses: Vec<B256>,
     leases: Vec<Lease>,
+    updating: Vec<UpdatingMinutes>,
     /// Who signs receipts, once the backend's network is known to be this node's.
     receipt_key: Option<Address>,
     time: ServerTime,
@@ -80,6 +81,7 @@ impl Minutes {
             node_key,
             offset_secs: plan::offset_secs(node_key),
             leases: vec![Lease::None; licenses.len()],
+            updating: vec![UpdatingMinutes::default(); licenses.len()],
             licenses,
             receipt_key: None,
             // The node's own clock, until the server has spoken.
@@ -243,8 +245,10 @@ impl Minutes {
         for (i, (lease, license)) in self.leases.iter().zip(&self.licenses).enumerate() {
             if let Lease::Held(fence) = *lease {
                 lines.push(i);
+                let (release, updating) = self.shared.board.release(i);
                 let status = self.shared.board.status(i, now_millis);
-                held.push(HeldLease { license: *license, fence, status });
+                let status = self.updating[i].said(status, updating, release, minute);
+                held.push(HeldLease { license: *license, fence, status, release });
             }
         }
         let seq = self.state.next_seq()?;

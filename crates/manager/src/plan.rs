@@ -8,7 +8,7 @@
 use alloy_primitives::keccak256;
 use nodesys_core::ids::{Fence, Seq};
 use nodesys_core::message::{Heartbeat, LeaseStatus, Status};
-use nodesys_core::time::{Minute, Timestamp};
+use nodesys_core::time::{Minute, Timestamp, UtcDay};
 use nodesys_core::{Address, B256, U256};
 
 /// A health post older than this says nothing any more.
@@ -41,6 +41,59 @@ pub fn status(
         Some(heard) if now_millis.saturating_sub(heard.at_millis) <= STALE_MILLIS => heard.status,
         None if now_millis.saturating_sub(started_millis) <= grace_millis => Status::Starting,
         _ => Status::Down,
+    }
+}
+
+/// An order of how ill a status is: 0 is well.
+pub const fn worse(status: Status) -> u8 {
+    match status {
+        Status::Healthy => 0,
+        Status::Updating => 1,
+        Status::Degraded => 2,
+        Status::Starting => 3,
+        Status::Down => 4,
+    }
+}
+
+/// How many minutes a workload may say that it updates: for one release, and on one day.
+const UPDATING_PER_RELEASE: u16 = 5;
+const UPDATING_PER_DAY: u16 = 10;
+
+/// The minutes in which a workload said that it updates. The backend credits no more than these
+/// bounds, so a node that is still not up says so plainly after them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UpdatingMinutes {
+    day: Option<UtcDay>,
+    on_day: u16,
+    release: u64,
+    of_release: u16,
+    last: Option<Minute>,
+}
+
+impl UpdatingMinutes {
+    /// What to say in `minute` of a workload that is `status`: `updating` instead of anything but
+    /// healthy, while an update is on its way and the bounds allow it. The same minute counts once,
+    /// however often it is signed.
+    pub fn said(&mut self, status: Status, updating: bool, release: u64, minute: Minute) -> Status {
+        if status == Status::Healthy || !updating {
+            return status;
+        }
+        if self.day != Some(minute.day()) {
+            (self.day, self.on_day) = (Some(minute.day()), 0);
+        }
+        if self.release != release {
+            (self.release, self.of_release) = (release, 0);
+        }
+        if self.last == Some(minute) {
+            return Status::Updating;
+        }
+        if self.on_day >= UPDATING_PER_DAY || self.of_release >= UPDATING_PER_RELEASE {
+            return status;
+        }
+        self.on_day += 1;
+        self.of_release += 1;
+        self.last = Some(minute);
+        Status::Updating
     }
 }
 
@@ -125,6 +178,8 @@ pub struct HeldLease {
     pub fence: Fence,
     /// How its workload is.
     pub status: Status,
+    /// The release it runs; 0 outside a cluster.
+    pub release: u64,
 }
 
 /// The minute's message. A node without leases says that it is there.
@@ -135,12 +190,11 @@ pub fn heartbeat(
     challenge: B256,
     held: &[HeldLease],
 ) -> Heartbeat {
-    // No release is announced yet, which the message writes as 0.
     let line = |held: &HeldLease| LeaseStatus {
         license: held.license,
         fence: held.fence,
         status: held.status,
-        release: 0,
+        release: held.release,
     };
     Heartbeat { node_key, minute, seq, challenge, leases: held.iter().map(line).collect() }
 }

@@ -2,12 +2,14 @@
 //!
 //! The loop writes it after each step; readers see the last whole state.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::{Address, B256};
 use nodesys_core::api::LineResult;
 use nodesys_core::ids::{Fence, Name};
 use nodesys_core::message::Status;
+use nodesys_core::release::Version;
 use nodesys_core::time::{Minute, Timestamp};
 use serde::Serialize;
 
@@ -45,6 +47,29 @@ pub(crate) struct LeaseView {
     pub(crate) last_result: Option<LineResult>,
 }
 
+/// What became of a workload's releases, in a cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct ReleaseView {
+    /// The version that runs, or to which an update goes back.
+    pub(crate) current: Option<Version>,
+    /// The version that is being tried.
+    pub(crate) rollout: Option<Version>,
+    /// What the chain lists as runnable.
+    pub(crate) announced: Option<String>,
+    /// Versions that failed, and why.
+    pub(crate) quarantined: BTreeMap<Version, String>,
+    /// What is wrong.
+    pub(crate) problem: Option<String>,
+    /// What is waited for.
+    pub(crate) waits: Option<String>,
+    /// What keeps its pod from being ready.
+    pub(crate) trouble: Option<String>,
+    /// The operator's objects that are not as `nodesys workload add` made them.
+    pub(crate) changed: Vec<String>,
+    /// When the chain was read last.
+    pub(crate) chain_read: Option<String>,
+}
+
 /// What the loop has to show.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shown {
@@ -52,6 +77,8 @@ pub(crate) struct Shown {
     pub(crate) last_receipt: Option<LastReceipt>,
     pub(crate) last_error: Option<(Timestamp, String)>,
     pub(crate) leases: Vec<LeaseView>,
+    /// Empty outside a cluster.
+    pub(crate) releases: Vec<ReleaseView>,
 }
 
 /// The shared view.
@@ -90,6 +117,7 @@ impl View {
 
     pub(crate) fn status(&self, board: &Board, now_millis: u64) -> StatusBody {
         let shown = self.lock().clone();
+        let mut releases = shown.releases.into_iter();
         let workloads = board.workloads().iter().zip(shown.leases).enumerate();
         let workloads = workloads
             .map(|(i, (workload, lease))| {
@@ -113,6 +141,7 @@ impl View {
                     heard_secs_ago: ago.map(|millis| millis / 1000),
                     work: last.as_ref().and_then(|post| post.work).map(|work| work.to_string()),
                     detail: last.and_then(|post| post.detail),
+                    release: releases.next(),
                 }
             })
             .collect();
@@ -183,4 +212,6 @@ struct WorkloadBody {
     heard_secs_ago: Option<u64>,
     work: Option<String>,
     detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<ReleaseView>,
 }

@@ -1,5 +1,6 @@
 //! The manager against a backend over a real socket, minute by minute on a stepped clock.
 
+mod docs;
 mod support;
 
 use std::collections::VecDeque;

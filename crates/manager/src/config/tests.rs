@@ -47,8 +47,12 @@ fn the_example_is_read() {
     let names: Vec<&str> = settings.workloads.iter().map(|w| w.name.as_str()).collect();
     assert_eq!(names, ["alpha", "beta"]);
     assert_eq!(settings.workloads[1].license.token_id, U256::from(1));
-    assert!(bool::from(settings.workloads[0].token.matches("alpha-0123456789abcdef")));
-    assert!(!bool::from(settings.workloads[0].token.matches("alpha-0123456789abcdeg")));
+    assert!(bool::from(
+        settings.workloads[0].token.as_ref().unwrap().matches("alpha-0123456789abcdef")
+    ));
+    assert!(!bool::from(
+        settings.workloads[0].token.as_ref().unwrap().matches("alpha-0123456789abcdeg")
+    ));
 }
 
 #[test]

@@ -128,8 +128,12 @@ fn each_remedy_is_tried_once_in_a_minute() {
 #[test]
 fn the_largest_heartbeat_is_within_the_backends_limit() {
     let key = SigningKey::from_bytes(&[7; 32]).unwrap();
-    let held =
-        HeldLease { license: B256::repeat_byte(0xff), fence: Fence::MAX, status: Status::Degraded };
+    let held = HeldLease {
+        license: B256::repeat_byte(0xff),
+        fence: Fence::MAX,
+        status: Status::Degraded,
+        release: 3,
+    };
     let held = vec![held; crate::config::MAX_WORKLOADS];
     let mut message =
         heartbeat(key.address(), Minute(u64::MAX), Seq::MAX, B256::repeat_byte(0xff), &held);
@@ -139,4 +143,30 @@ fn the_largest_heartbeat_is_within_the_backends_limit() {
     let signed = Signed::new(message, &Domain::new(1, Address::ZERO), &key);
     let bytes = serde_json::to_vec(&signed).unwrap();
     assert!(bytes.len() <= 4096, "{}", bytes.len());
+}
+
+#[test]
+fn updating_is_said_for_five_minutes_of_a_release_and_ten_of_a_day() {
+    let mut said = UpdatingMinutes::default();
+    let day = UtcDay(20_455);
+    let minute = |i: u64| Minute(day.first_minute().0 + i);
+    let mut say = |status, updating, release, minute| said.said(status, updating, release, minute);
+    assert_eq!(say(Status::Healthy, true, 3, minute(0)), Status::Healthy);
+    assert_eq!(say(Status::Down, false, 3, minute(0)), Status::Down);
+    for release in [3, 4, 5] {
+        let of: Vec<bool> = (0..7)
+            .map(|i| say(Status::Down, true, release, minute(10 * release + i)) == Status::Updating)
+            .collect();
+        let most = if release == 5 { 0 } else { 5 };
+        assert_eq!(of.iter().filter(|yes| **yes).count(), most, "{of:?}");
+    }
+    // The same minute signed again is not another one.
+    let next = Minute(day.next().first_minute().0);
+    for _ in 0..9 {
+        assert_eq!(say(Status::Starting, true, 5, next), Status::Updating);
+    }
+    for i in 1..5 {
+        assert_eq!(say(Status::Starting, true, 5, Minute(next.0 + i)), Status::Updating);
+    }
+    assert_eq!(say(Status::Starting, true, 5, Minute(next.0 + 5)), Status::Starting);
 }

@@ -336,8 +336,9 @@ impl Node {
             workloads: vec![Workload {
                 name: "alpha".parse().unwrap(),
                 license: license(),
-                token: HealthToken::new(TOKEN).unwrap(),
+                token: Some(HealthToken::new(TOKEN).unwrap()),
             }],
+            cluster: None,
         };
         let clock = Clock::stepped(self.clock.addr(), "manager").await.unwrap();
         let stop = CancellationToken::new();

@@ -1,0 +1,243 @@
+//! What the cluster says of a workload's deployment and pods, and what that is worth. Pure.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use nodesys_core::message::Status;
+use nodesys_core::release::{HealthBy, Release, Version};
+
+use super::plan::Fitness;
+use crate::render::RELEASE_LABEL;
+
+/// A new pod that was restarted so often will not become healthy.
+const MOST_RESTARTS: i32 = 3;
+
+/// The deployment and its pods.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Live {
+    /// The version it is labelled with.
+    pub version: Option<Version>,
+    /// Whether the controllers have seen the last change, and its pod is there and ready, alone.
+    pub settled: bool,
+    /// Whether some pod is ready, of whatever version.
+    pub ready: bool,
+    /// Its pods that are not on their way out.
+    pub pods: Vec<LivePod>,
+}
+
+/// A pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LivePod {
+    /// The version it is labelled with.
+    pub version: Option<Version>,
+    /// The most restarts of its containers.
+    pub restarts: i32,
+    /// Why it is not ready, where that is known.
+    pub trouble: Option<String>,
+}
+
+impl Live {
+    /// Of a deployment and the pods of its namespace.
+    pub fn of(deployment: Option<&Deployment>, pods: &[Pod]) -> Self {
+        let Some(deployment) = deployment else { return Self::default() };
+        let labels = deployment.metadata.labels.as_ref();
+        let status = deployment.status.clone().unwrap_or_default();
+        let many = |count: Option<i32>| count.unwrap_or(0);
+        let seen = status.observed_generation >= deployment.metadata.generation;
+        let pods = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        Self {
+            version: version_of(labels),
+            settled: seen
+                && many(status.replicas) == 1
+                && many(status.updated_replicas) == 1
+                && many(status.ready_replicas) == 1,
+            ready: many(status.ready_replicas) > 0,
+            pods: pods.map(LivePod::of).collect(),
+        }
+    }
+
+    /// How the wanted version does. `posted` is what its pods last said, if that is fresh.
+    pub fn fitness(&self, release: &Release, posted: Option<Status>) -> Fitness {
+        let version = release.version();
+        if self.version != Some(version) {
+            return Fitness::Absent;
+        }
+        let pods = || self.pods.iter().filter(|pod| pod.version == Some(version));
+        if let Some(pod) = pods().find(|pod| pod.restarts >= MOST_RESTARTS) {
+            let why = pod.trouble.clone().unwrap_or_else(|| "it ends by itself".to_owned());
+            return Fitness::Failed(format!("restarted {} times: {why}", pod.restarts));
+        }
+        let unfit = |otherwise: String| {
+            let trouble = pods().find_map(|pod| pod.trouble.clone());
+            Fitness::Unfit(trouble.unwrap_or(otherwise))
+        };
+        match (release.health().by, posted) {
+            (HealthBy::Token, Some(Status::Healthy)) => Fitness::Fit,
+            (HealthBy::Token, Some(said)) => unfit(format!("it says that it is {said:?}")),
+            (HealthBy::Token, None) => unfit("it posts no health".to_owned()),
+            (HealthBy::Readiness, _) if self.settled => Fitness::Fit,
+            (HealthBy::Readiness, _) => unfit("its pod is not ready".to_owned()),
+        }
+    }
+}
+
+impl LivePod {
+    fn of(pod: &Pod) -> Self {
+        let status = pod.status.as_ref();
+        let containers: &[ContainerStatus] =
+            status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
+        let trouble = containers.iter().find_map(trouble).or_else(|| {
+            let conditions = status.and_then(|status| status.conditions.as_deref());
+            let unscheduled = conditions?.iter().find(|condition| {
+                condition.type_ == "PodScheduled" && condition.status == "False"
+            })?;
+            unscheduled.message.clone().or_else(|| unscheduled.reason.clone())
+        });
+        Self {
+            version: version_of(pod.metadata.labels.as_ref()),
+            restarts: containers.iter().map(|container| container.restart_count).max().unwrap_or(0),
+            trouble,
+        }
+    }
+}
+
+/// What keeps a container from being ready: what it waits for, and how it ended last.
+fn trouble(container: &ContainerStatus) -> Option<String> {
+    let name = &container.name;
+    let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+    let now = container.state.as_ref();
+    let ended = now.and_then(|state| state.terminated.as_ref()).or(last);
+    let ended = ended.map(|ended| {
+        let reason = ended.reason.as_deref().unwrap_or("ended");
+        format!("{name}: {reason} (exit code {})", ended.exit_code)
+    });
+    let waiting = now.and_then(|state| state.waiting.as_ref()).and_then(|waiting| {
+        let reason = waiting.reason.as_deref()?;
+        let message = waiting.message.as_deref().unwrap_or_default();
+        // What every pod goes through at its start is no trouble.
+        (reason != "ContainerCreating" && reason != "PodInitializing")
+            .then(|| format!("{name}: {reason} {message}").trim_end().to_owned())
+    });
+    match (container.ready, waiting, ended) {
+        (true, ..) => None,
+        // A crash loop's own words say nothing of why.
+        (_, Some(waiting), Some(ended)) if waiting.contains("CrashLoopBackOff") => Some(ended),
+        (_, waiting, ended) => waiting.or(ended),
+    }
+}
+
+fn version_of(labels: Option<&std::collections::BTreeMap<String, String>>) -> Option<Version> {
+    labels?.get(RELEASE_LABEL)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn release(by: &str) -> Release {
+        let example = include_bytes!("../../../core/schema/release.example.json");
+        let mut value: Value = serde_json::from_slice(example).unwrap();
+        value["health"]["by"] = by.into();
+        Release::parse(value.to_string().as_bytes()).unwrap()
+    }
+
+    fn live(version: &str, status: &Value, pods: Value) -> Live {
+        let deployment = serde_json::from_value(json!({
+            "metadata": { "generation": 2, "labels": { RELEASE_LABEL: version } },
+            "status": status,
+        }))
+        .unwrap();
+        let pods: Vec<Pod> = serde_json::from_value(pods).unwrap();
+        Live::of(Some(&deployment), &pods)
+    }
+
+    fn pod(version: &str, container: &Value) -> Value {
+        json!({
+            "metadata": { "labels": { RELEASE_LABEL: version } },
+            "status": { "containerStatuses": [container] },
+        })
+    }
+
+    #[test]
+    fn the_wanted_version_is_judged_and_no_other() {
+        let ready = json!({
+            "observedGeneration": 2, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1,
+        });
+        let not_seen = json!({
+            "observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1,
+        });
+        let both = json!({
+            "observedGeneration": 2, "replicas": 2, "updatedReplicas": 1, "readyReplicas": 1,
+        });
+        let by_readiness = release("readiness");
+        let unfit = |words: &str| Fitness::Unfit(words.to_owned());
+        for (version, status, fitness) in [
+            ("3", ready.clone(), Fitness::Fit),
+            ("2", ready.clone(), Fitness::Absent),
+            ("3", not_seen, unfit("its pod is not ready")),
+            ("3", both, unfit("its pod is not ready")),
+            ("3", json!({}), unfit("its pod is not ready")),
+        ] {
+            let live = live(version, &status, json!([]));
+            assert_eq!(live.fitness(&by_readiness, None), fitness);
+        }
+        let by_token = release("token");
+        let live = live("3", &ready, json!([]));
+        assert_eq!(live.fitness(&by_token, Some(Status::Healthy)), Fitness::Fit);
+        assert_eq!(live.fitness(&by_token, None), unfit("it posts no health"));
+        let starting = live.fitness(&by_token, Some(Status::Starting));
+        assert_eq!(starting, unfit("it says that it is Starting"));
+        assert_eq!(Live::of(None, &[]).fitness(&by_token, None), Fitness::Absent);
+    }
+
+    #[test]
+    fn why_a_pod_does_not_start_is_told() {
+        let release = release("token");
+        let waiting = |reason: &str, message: &str| json!({ "waiting": { "reason": reason, "message": message } });
+        let oom = json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } });
+        let container = |state: Value, last: Value, restarts: i32| {
+            json!({
+                "name": "main", "ready": false, "restartCount": restarts, "image": "", "imageID": "",
+                "state": state, "lastState": last,
+            })
+        };
+        for (state, last, restarts, expected) in [
+            (
+                waiting("ImagePullBackOff", "no such image"),
+                json!({}),
+                0,
+                Fitness::Unfit("main: ImagePullBackOff no such image".into()),
+            ),
+            (
+                waiting("ContainerCreating", ""),
+                json!({}),
+                0,
+                Fitness::Unfit("it posts no health".into()),
+            ),
+            (
+                waiting("CrashLoopBackOff", "back-off"),
+                oom.clone(),
+                1,
+                Fitness::Unfit("main: OOMKilled (exit code 137)".into()),
+            ),
+            (
+                waiting("CrashLoopBackOff", "back-off"),
+                oom,
+                3,
+                Fitness::Failed("restarted 3 times: main: OOMKilled (exit code 137)".into()),
+            ),
+        ] {
+            let pods = json!([
+                pod(
+                    "2",
+                    &json!({
+                        "name": "main", "ready": false, "restartCount": 9, "image": "", "imageID": "",
+                    })
+                ),
+                pod("3", &container(state, last, restarts))
+            ]);
+            assert_eq!(live("3", &json!({}), pods).fitness(&release, None), expected);
+        }
+    }
+}

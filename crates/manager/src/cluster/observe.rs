@@ -1,0 +1,129 @@
+//! Observing what is not the workload itself: the chain, the operator's objects, the release's bytes.
+//!
+//! Each is read on its own schedule, and what fails is kept as words for the plan and the status.
+
+use nodesys_core::time::Timestamp;
+use nodesys_core::{Address, U256, keccak256};
+
+use super::ledger::Ledger;
+use super::objects::Compared;
+use super::{Controller, REFRESH_SECS, plan};
+use crate::render::Object;
+use crate::render::sandbox::Sandbox;
+
+/// After a failure: so long, and twice as long each time up to [`MOST_BACKOFF_SECS`].
+const BACKOFF_SECS: u64 = 5;
+const MOST_BACKOFF_SECS: u64 = 300;
+
+impl Controller {
+    pub(super) async fn read_chain(&mut self, i: usize, now: Timestamp) {
+        let work = &mut self.works[i];
+        let read = self.chain.read(work.placement.project, &work.placed.workload).await;
+        work.reads += 1;
+        let next_secs = match read {
+            Ok(found) => {
+                work.chain_failures = 0;
+                work.chain_read = Some(now);
+                // What becomes runnable soon is looked at then.
+                let soon =
+                    found.announced.map(|it| it.runnable_at.saturating_sub(found.block.secs));
+                let soon = soon.filter(|secs| *secs > 0 && found.runnable != found.announced);
+                work.chain = Ok(found);
+                spread_secs(self.node_key, work.reads).min(soon.map_or(u64::MAX, |secs| secs + 1))
+            }
+            Err(error) => {
+                work.chain_failures = work.chain_failures.saturating_add(1);
+                work.chain = Err(format!("{error:#}"));
+                backoff_secs(work.chain_failures)
+            }
+        };
+        work.chain_due = now.plus_millis(next_secs * 1000);
+    }
+
+    /// Compares what the operator made with what it was made as. It is told, and never changed.
+    pub(super) async fn read_sandbox(&mut self, i: usize) {
+        let work = &self.works[i];
+        let sandbox = Sandbox {
+            project: work.placement.project,
+            workload: &work.placed.workload,
+            grant: &work.placement.grant,
+            local_ranges: &self.local_ranges,
+        };
+        let mut changed = Vec::new();
+        // Roles are not the manager's to read.
+        let readable = |object: &&Object| !object.kind().starts_with("Role");
+        for object in sandbox.objects().iter().filter(readable) {
+            match self.objects.compare(object).await {
+                Ok(Compared::Same) => {}
+                Ok(Compared::Missing) => changed.push(format!("{object} is missing")),
+                Ok(Compared::Differs(field)) => {
+                    changed.push(format!("{object} differs at {field}"));
+                }
+                Err(error) => changed.push(format!("{error:#}")),
+            }
+        }
+        if !changed.is_empty() && changed != work.changed {
+            let note = changed.join("; ");
+            tracing::warn!(workload = %work.placed.workload, note, "the sandbox was changed");
+            self.objects.tell(&work.namespace, true, "SandboxChanged", note).await;
+        }
+        self.works[i].changed = changed;
+    }
+
+    pub(super) async fn fetch(&mut self, i: usize, ledger: &Ledger, now: Timestamp) {
+        let work = &mut self.works[i];
+        let wanted = work.chain.as_ref().ok().and_then(|chain| plan::to_fetch(ledger, chain));
+        let Some((_, hash)) = wanted else {
+            (work.offered, work.fetch_problem, work.fetch_failures) = (None, None, 0);
+            return;
+        };
+        if work.offered.as_ref().is_some_and(|release| release.hash() == hash) {
+            return;
+        }
+        work.offered = None;
+        if now < work.fetch_due && work.fetch_problem.is_some() {
+            return;
+        }
+        match self.fetcher.release(&work.placement.release_urls, hash).await {
+            Ok(release) => {
+                (work.offered, work.fetch_problem, work.fetch_failures) = (Some(release), None, 0);
+            }
+            Err(error) => {
+                work.fetch_failures = work.fetch_failures.saturating_add(1);
+                work.fetch_due = now.plus_millis(backoff_secs(work.fetch_failures) * 1000);
+                work.fetch_problem = Some(format!("{error:#}"));
+            }
+        }
+    }
+}
+
+/// The wait after so many failures in a row.
+pub(super) fn backoff_secs(failures: u32) -> u64 {
+    let doubled = BACKOFF_SECS.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled.min(MOST_BACKOFF_SECS)
+}
+
+/// Ten minutes give or take a tenth, so that nodes do not ask all at once: by the node and the
+/// number of the read, since nothing here is random.
+fn spread_secs(node_key: Address, read: u64) -> u64 {
+    let seed = keccak256([node_key.as_slice(), &read.to_be_bytes()].concat());
+    let tenth = REFRESH_SECS / 10;
+    let offset = U256::from_be_bytes(seed.0) % U256::from(2 * tenth + 1);
+    REFRESH_SECS - tenth + offset.to::<u64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_are_spread_and_failures_wait_longer() {
+        let secs: Vec<u64> =
+            (0..200).map(|read| spread_secs(Address::repeat_byte(1), read)).collect();
+        assert!(secs.iter().all(|secs| (540..=660).contains(secs)), "{secs:?}");
+        assert!(secs.iter().min() < Some(&550) && secs.iter().max() > Some(&650));
+        let waits: Vec<u64> = (1..9).map(backoff_secs).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!(backoff_secs(u32::MAX), 300);
+    }
+}

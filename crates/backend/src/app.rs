@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use nodesys_clock::Clock;
@@ -17,11 +18,10 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::config::Config;
-use crate::error::ApiError;
+use crate::error::{ApiError, ApiResult};
 use crate::heartbeat::Ingest;
 use crate::lifecycle::Lifecycle;
 use crate::{
@@ -50,8 +50,54 @@ pub(crate) struct App {
 
 pub(crate) type AppState = Arc<App>;
 
+/// What an [`App`] is made of, before it has read its database.
+pub(crate) struct Parts {
+    pub(crate) pool: PgPool,
+    pub(crate) clock: Clock,
+    pub(crate) chain: Provider,
+    pub(crate) domain: Domain,
+    pub(crate) final_depth: u64,
+    pub(crate) first_block: u64,
+    pub(crate) receipt_key: SigningKey,
+    /// Heartbeats that may wait for the disk before new ones are sent away.
+    pub(crate) queue: usize,
+    pub(crate) metrics: PrometheusHandle,
+}
+
+impl App {
+    /// Loads what the request path needs: active leases and the open days' minutes.
+    pub(crate) async fn start(parts: Parts) -> anyhow::Result<AppState> {
+        let challenge_secret = parts.receipt_key.derive("nodesys heartbeat challenge");
+        let ingest =
+            Ingest::start(&parts.pool, &parts.clock, *challenge_secret, parts.queue).await?;
+        Ok(Arc::new(Self {
+            pool: parts.pool,
+            clock: parts.clock,
+            chain: parts.chain,
+            domain: parts.domain,
+            final_depth: parts.final_depth,
+            first_block: parts.first_block,
+            receipt_key: parts.receipt_key,
+            ingest,
+            commit_accepted: Arc::new(Notify::new()),
+            metrics: parts.metrics,
+        }))
+    }
+
+    /// The chain's own time, by which a root is active or not.
+    pub(crate) async fn chain_secs(&self) -> ApiResult<u64> {
+        let secs = self.chain.latest_block().await?.secs;
+        self.chain.recheck_chain().await?;
+        Ok(secs)
+    }
+}
+
 /// Largest body but for heartbeats (4 KiB) and points files.
 const BODY_LIMIT: usize = 64 * 1024;
+/// Heartbeats that may wait for the disk before new ones are sent away.
+const QUEUE: usize = 4096;
+/// How long a request may take, its body included.
+const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs the backend until a signal.
 pub async fn main(config: Config) -> std::process::ExitCode {
@@ -72,32 +118,28 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let lifecycle = Lifecycle::default();
     lifecycle.stop_on_signals()?;
 
-    let chain = Provider::connect(&config.rpc, Some(config.chain_id)).await?;
-    chain.require_code(config.registry, "ProjectRegistry").await?;
-    let clock = Clock::from_flag(config.clock, config.chain_id, "backend").await?;
-    let pool = connect_database(&config).await?;
-    let domain = Domain::new(config.chain_id, config.registry);
     let receipt_key = read_key(&config.receipt_key_file).context("receipt key")?;
     let poster_key = config
         .poster_key_file
         .as_deref()
         .map(|path| read_key(path).context("poster key"))
         .transpose()?;
-
-    let challenge_secret = receipt_key.derive("nodesys heartbeat challenge");
-    let ingest = Ingest::start(&pool, &clock, *challenge_secret).await?;
-    let app = Arc::new(App {
+    let chain = Provider::connect(&config.rpc, Some(config.chain_id)).await?;
+    chain.require_code(config.registry, "ProjectRegistry").await?;
+    let clock = Clock::from_flag(config.clock, config.chain_id, "backend").await?;
+    let pool = connect_database(&config).await?;
+    let app = App::start(Parts {
         pool,
         clock: clock.clone(),
         chain,
-        domain,
+        domain: Domain::new(config.chain_id, config.registry),
         final_depth: config.final_depth,
         first_block: config.first_block,
         receipt_key,
-        ingest,
-        commit_accepted: Arc::new(Notify::new()),
+        queue: QUEUE,
         metrics,
-    });
+    })
+    .await?;
     heartbeat::spawn_writer(&lifecycle, app.clone()).await?;
     let minute = Duration::from_secs(60);
     let never = || Arc::new(Notify::new());
@@ -120,7 +162,11 @@ async fn run(config: Config) -> anyhow::Result<()> {
     }
     tracing::info!(%addr, chain_id = config.chain_id, registry = %config.registry, "ready");
     let stop = lifecycle.stop.clone();
-    axum::serve(listener, router(app)).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(stop.cancelled_owned());
+    tokio::select! {
+        served = serving.into_future() => served?,
+        () = lifecycle.overdue() => tracing::warn!("some requests did not end in time"),
+    }
     if !lifecycle.finish().await {
         bail!("tasks did not end in time");
     }
@@ -143,10 +189,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .merge(claim::routes())
         .merge(openapi::routes())
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Duration::from_secs(60),
-        ));
+        .layer(from_fn(limit_time));
     Router::new()
         .nest("/v1", v1)
         .route("/healthz", get(|| async { "ok\n" }))
@@ -160,10 +203,20 @@ pub(crate) fn router(app: AppState) -> Router {
         .with_state(app)
 }
 
+/// Answers a request that takes too long. What it began may go on; asking again does no harm.
+async fn limit_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_LIMIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            ApiError::busy("no answer within 60 s: send the same request again").into_response()
+        }
+    }
+}
+
 /// Ready when the database answers and the RPC answers for the right chain.
 async fn ready(State(app): State<AppState>) -> Result<&'static str, ApiError> {
     sqlx::query("select 1").execute(&app.pool).await?;
-    app.chain.recheck_chain().await.map_err(ApiError::chain_unavailable)?;
+    app.chain.recheck_chain().await?;
     Ok("ready\n")
 }
 

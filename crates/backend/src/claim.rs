@@ -11,7 +11,7 @@ use nodesys_core::message::Message;
 use sqlx::PgConnection;
 
 use crate::app::{App, AppState};
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 use crate::{commit, project, sql, tree};
 
 /// The stage's routes, below `/v1`.
@@ -31,7 +31,7 @@ pub(crate) async fn show(
 }
 
 async fn rewards(app: &App, account: Address) -> ApiResult<Vec<RewardView>> {
-    let now = app.chain.latest_block().await.map_err(ApiError::chain_unavailable)?.secs;
+    let now = app.chain_secs().await?;
     let mut conn = app.pool.acquire().await?;
     let mut views = Vec::new();
     for project in project::all(&mut conn).await? {

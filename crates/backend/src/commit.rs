@@ -8,6 +8,9 @@ mod db;
 mod http;
 
 use alloy::eips::BlockNumberOrTag;
+use anyhow::Context;
+use nodesys_contracts::bindings::RewardDistributor::Posted;
+use nodesys_contracts::logs::Logged;
 use nodesys_contracts::project::{self as chain, DistributorState};
 use nodesys_contracts::wallet_signature::{self, WalletSignatureError};
 use nodesys_core::api::{CommitRequest, CommitView};
@@ -16,7 +19,7 @@ use nodesys_core::bundle::{
 };
 use nodesys_core::files::{HolderRow, UptimeRow, parse_file};
 use nodesys_core::ids::LicenseIndex;
-use nodesys_core::message::{Domain, Message, RewardCommit};
+use nodesys_core::message::{Domain, Message, RewardCommit, SignedCommit};
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256};
@@ -28,14 +31,14 @@ use crate::points::{self, Upload};
 use crate::project::{self, ProjectRef, ProjectRow};
 use crate::{license, uptime};
 
-pub(crate) use db::{Stored, accepted, newest, newest_active, of_project};
+pub(crate) use db::{Stored, accepted, newest, newest_active, of_project, set_posted, set_void};
 pub(crate) use http::*;
 
 /// The distributor now.
 pub(crate) async fn distributor(app: &App, project: Address) -> ApiResult<DistributorState> {
-    chain::state_of(&app.chain, project, BlockNumberOrTag::Latest)
-        .await
-        .map_err(ApiError::chain_unavailable)
+    let state = chain::state_of(&app.chain, project, BlockNumberOrTag::Latest).await?;
+    app.chain.recheck_chain().await?;
+    Ok(state)
 }
 
 /// Succeeds when the distributor's present reward signer signed the digest.
@@ -49,39 +52,44 @@ pub(crate) async fn verify_signer(
     if signer.is_zero() {
         return Err(ApiError::bad_signature("the project's reward signer is disabled on chain"));
     }
-    wallet_signature::verify(&app.chain, signer, digest, signature).await.map_err(|error| {
-        match error {
-            WalletSignatureError::Signature(error) => {
-                ApiError::bad_signature(format!("reward signer: {error}"))
-            }
-            WalletSignatureError::Chain(error) => ApiError::chain_unavailable(error),
+    let verified = wallet_signature::verify(&app.chain, signer, digest, signature).await;
+    // On another chain the addresses may be another's contracts.
+    app.chain.recheck_chain().await?;
+    verified.map_err(|error| match error {
+        WalletSignatureError::Signature(error) => {
+            ApiError::bad_signature(format!("reward signer: {error}"))
         }
+        WalletSignatureError::Chain(error) => error.into(),
     })
 }
 
-/// The day as the backend computes it from an upload.
+/// The day as the backend computes it from an upload. No connection to the database is held while
+/// the chain is asked.
 pub(crate) async fn compute_day(
     app: &App,
-    conn: &mut PgConnection,
     project: &ProjectRow,
     day: UtcDay,
     upload: &Upload,
 ) -> ApiResult<DayBundle> {
-    let (csv, closed) = uptime::closed(conn, project.project, day).await?.ok_or_else(|| {
-        ApiError::day_open(format!("{day} is not closed, or {} did not exist", project.name))
-    })?;
-    let before = before(conn, project, day).await?;
+    let mut conn = app.pool.acquire().await?;
+    let (csv, closed) =
+        uptime::closed(&mut conn, project.project, day).await?.ok_or_else(|| {
+            ApiError::day_open(format!("{day} is not closed, or {} did not exist", project.name))
+        })?;
+    let before = before(&mut conn, project, day).await?;
+    drop(conn);
     let state = distributor(app, project.project).await?;
     let snapshot = app
         .chain
         .first_block_at_or_after(day.end().secs(), app.final_depth)
-        .await
-        .map_err(ApiError::chain_unavailable)?
+        .await?
         .ok_or_else(|| {
             ApiError::day_open(format!("no block past the end of {day} is final yet: try later"))
         })?;
     let uptime: Vec<UptimeRow> = parse_file(&csv).map_err(anyhow::Error::from)?;
-    let holders = holders(conn, &uptime, snapshot.number, snapshot.secs).await?;
+    let mut conn = app.pool.acquire().await?;
+    let holders = holders(&mut conn, &uptime, snapshot.number, snapshot.secs).await?;
+    drop(conn);
     let input = DayInput {
         project: ProjectInfo {
             chain_id: app.domain.chain_id(),
@@ -104,10 +112,14 @@ pub(crate) async fn compute_day(
         points: upload.points.clone(),
         before,
     };
-    build_day(&input).map_err(|error| match error {
-        BundleError::UptimeHash { .. } => ApiError::from(anyhow::Error::from(error)),
-        error => points::problem(&error, &input),
-    })
+    // A million licenses take a while, in which other requests go on.
+    let building = tokio::task::spawn_blocking(move || {
+        build_day(&input).map_err(|error| match error {
+            BundleError::UptimeHash { .. } => ApiError::from(anyhow::Error::from(error)),
+            error => points::problem(&error, &input),
+        })
+    });
+    building.await.context("building a day")?
 }
 
 /// What the day builds on: nothing on the project's first day, else the day before's commit.
@@ -153,14 +165,60 @@ async fn holders(
 pub(crate) async fn accept(app: &App, request: &CommitRequest) -> ApiResult<CommitView> {
     let given = &request.signed.commit;
     let day = UtcDay::from_epoch(given.epoch)
+        .filter(|day| i32::try_from(day.0).is_ok())
         .ok_or_else(|| ApiError::bad_request(format!("epoch {} is no day", given.epoch)))?;
-    let mut conn = app.pool.acquire().await?;
-    let project = project::resolve(&mut conn, &ProjectRef::Address(request.project)).await?;
-    if let Some(known) = db::by_hash(&mut conn, given.struct_hash()).await? {
+    let project = project::find(app, &ProjectRef::Address(request.project)).await?;
+    if let Some(known) = known(app, given.struct_hash()).await? {
         return view(app, &known).await;
     }
+    let taken = take_new(app, &project, day, &request.signed).await;
+    // Somebody else may have handed in the same commit a moment ago: the same answer then.
+    let stored = match (known(app, given.struct_hash()).await?, taken) {
+        (Some(stored), _) => stored,
+        (None, Err(refusal)) => return Err(refusal),
+        (None, Ok(())) => return Err(anyhow::anyhow!("a stored commit is gone").into()),
+    };
+    view(app, &stored).await
+}
+
+async fn take_new(
+    app: &App,
+    project: &ProjectRow,
+    day: UtcDay,
+    signed: &SignedCommit,
+) -> ApiResult<()> {
+    let given = &signed.commit;
     let domain = Domain::new(app.domain.chain_id(), project.project);
-    verify_signer(app, project.project, given.digest(&domain), &request.signed.signature).await?;
+    verify_signer(app, project.project, given.digest(&domain), &signed.signature).await?;
+    check_free(app, project, day, given).await?;
+    let upload = points::stored(app, project, day).await?.ok_or_else(|| {
+        ApiError::points_invalid(format!(
+            "no points were uploaded for {day}: PUT /v1/points/{}/{day} first",
+            project.name
+        ))
+    })?;
+    let built = compute_day(app, project, day, &upload).await?;
+    compare(given, &built)?;
+    let posted = check_chain(app, project, &built).await?;
+    db::store(app, project, day, signed, &built, posted.as_ref()).await?;
+    app.commit_accepted.notify_one();
+    metrics::counter!("commits_accepted_total").increment(1);
+    Ok(())
+}
+
+async fn known(app: &App, hash: B256) -> ApiResult<Option<Stored>> {
+    let mut conn = app.pool.acquire().await?;
+    Ok(db::by_hash(&mut conn, hash).await?)
+}
+
+/// The day is closed and waits for its commit of this revision.
+async fn check_free(
+    app: &App,
+    project: &ProjectRow,
+    day: UtcDay,
+    given: &RewardCommit,
+) -> ApiResult<()> {
+    let mut conn = app.pool.acquire().await?;
     if let Some(known) = db::accepted(&mut conn, project.project, day).await?
         && known.commit.revision == given.revision
     {
@@ -172,26 +230,23 @@ pub(crate) async fn accept(app: &App, request: &CommitRequest) -> ApiResult<Comm
     if !uptime::is_closed(&mut conn, day).await? {
         return Err(ApiError::day_open(format!("{day} closes 5 minutes after its end, UTC")));
     }
-    let upload = points::stored(&mut conn, &project, day).await?;
-    let built = compute_day(app, &mut conn, &project, day, &upload).await?;
-    compare(given, &built.commit)?;
-    check_chain(app, &project, &built).await?;
-    drop(conn);
-    db::store(app, &project, day, &request.signed, &built).await?;
-    app.commit_accepted.notify_one();
-    metrics::counter!("commits_accepted_total").increment(1);
-    let mut conn = app.pool.acquire().await?;
-    let stored = db::by_hash(&mut conn, given.struct_hash()).await?;
-    let stored = stored.ok_or_else(|| anyhow::anyhow!("a stored commit is gone"))?;
-    view(app, &stored).await
+    Ok(())
 }
 
 /// Field by field, so that the answer says which one differs.
-fn compare(given: &RewardCommit, computed: &RewardCommit) -> ApiResult<()> {
+fn compare(given: &RewardCommit, built: &DayBundle) -> ApiResult<()> {
+    let (computed, quota) = (&built.commit, built.bundle.daily_quota);
     if given.previous != computed.previous || given.revision != computed.revision {
         return Err(ApiError::wrong_previous(format!(
             "given previous {} and revision {}, expected {} and {}",
             given.previous, given.revision, computed.previous, computed.revision
+        )));
+    }
+    let before = computed.total.checked_sub(built.bundle.totals.allocated).unwrap_or_default();
+    let rise = given.total.checked_sub(before).unwrap_or_default();
+    if rise > quota {
+        return Err(ApiError::quota_exceeded(format!(
+            "the commit adds {rise} wei, the daily quota is {quota} wei"
         )));
     }
     if given != computed {
@@ -209,16 +264,19 @@ fn compare(given: &RewardCommit, computed: &RewardCommit) -> ApiResult<()> {
     Ok(())
 }
 
-/// What the contract would refuse: a rise above the quota, a total it cannot pay.
-async fn check_chain(app: &App, project: &ProjectRow, built: &DayBundle) -> ApiResult<()> {
-    let state = distributor(app, project.project).await?;
-    let allocated = built.bundle.totals.allocated;
-    if allocated > state.daily_quota {
-        return Err(ApiError::quota_exceeded(format!(
-            "the day adds {allocated} wei, the daily quota is {} wei",
-            state.daily_quota
-        )));
+/// What the contract would refuse: a total it cannot pay. Says where the commit is posted, if it is
+/// already: then the contract has taken it.
+async fn check_chain(
+    app: &App,
+    project: &ProjectRow,
+    built: &DayBundle,
+) -> ApiResult<Option<Logged<Posted>>> {
+    let hash = built.commit.struct_hash();
+    let posted = chain::posted_at(&app.chain, project.project, hash, app.first_block).await?;
+    if posted.is_some() {
+        return Ok(posted);
     }
+    let state = distributor(app, project.project).await?;
     let owed = built.commit.total.checked_sub(state.paid).unwrap_or_default();
     if owed.to_u256() > state.balance {
         return Err(ApiError::underfunded(format!(
@@ -226,38 +284,11 @@ async fn check_chain(app: &App, project: &ProjectRow, built: &DayBundle) -> ApiR
             state.balance
         )));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// A commit's view, active by the chain's own time.
 pub(crate) async fn view(app: &App, stored: &Stored) -> ApiResult<CommitView> {
-    let now = app.chain.latest_block().await.map_err(ApiError::chain_unavailable)?.secs;
+    let now = app.chain_secs().await?;
     Ok(stored.view(now))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use nodesys_core::ids::Amount;
-
-    fn commit(total: u128) -> RewardCommit {
-        RewardCommit {
-            epoch: 1,
-            revision: 0,
-            previous: B256::ZERO,
-            root: B256::repeat_byte(1),
-            total: Amount::new(total),
-            data_hash: B256::repeat_byte(2),
-        }
-    }
-
-    #[test]
-    fn a_difference_is_named_by_kind() {
-        assert!(compare(&commit(1), &commit(1)).is_ok());
-        assert_eq!(compare(&commit(1), &commit(2)).unwrap_err().code(), "root_differs");
-        let other = RewardCommit { previous: B256::repeat_byte(9), ..commit(1) };
-        assert_eq!(compare(&other, &commit(1)).unwrap_err().code(), "wrong_previous");
-        let other = RewardCommit { revision: 1, ..commit(1) };
-        assert_eq!(compare(&other, &commit(1)).unwrap_err().code(), "wrong_previous");
-    }
 }

@@ -8,7 +8,7 @@ use nodesys_contracts::provider::RpcUrl;
 use nodesys_core::Address;
 
 /// The Node System backend.
-#[derive(Debug, Clone, Parser)]
+#[derive(Clone, Parser)]
 #[command(
     name = "nodesys-backend",
     version,
@@ -58,11 +58,41 @@ pub struct Config {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        use clap::CommandFactory;
         Config::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_as_committed() {
+        let mut command = Config::command().term_width(100);
+        insta::assert_snapshot!("help", command.render_long_help());
+    }
+
+    /// Each line of the example as the flag that its variable stands for; the process's own
+    /// environment belongs to all tests at once.
+    #[test]
+    fn the_example_file_is_a_configuration() {
+        let command = Config::command();
+        let mut flags = vec!["nodesys-backend".to_owned()];
+        let mut named = Vec::new();
+        for line in include_str!("../backend.example.env").lines() {
+            let Some((name, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) else {
+                continue;
+            };
+            let flag = command.get_arguments().find(|flag| flag.get_env() == Some(name.as_ref()));
+            let flag = flag.unwrap_or_else(|| panic!("{name} sets nothing"));
+            flags.push(format!("--{}={value}", flag.get_long().unwrap()));
+            named.push(name);
+        }
+        let config = Config::try_parse_from(flags).unwrap();
+        assert_eq!((config.chain_id, config.listen.port()), (1, 8080));
+        let all = command.get_arguments().filter_map(|flag| flag.get_env());
+        let missing: Vec<_> = all.filter(|name| !named.iter().any(|given| given == name)).collect();
+        assert!(missing.is_empty(), "not in the example: {missing:?}");
     }
 }

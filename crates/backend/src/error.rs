@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use nodesys_contracts::ChainError;
 use nodesys_core::api::Problem;
 use nodesys_core::files::Difference;
 
@@ -81,7 +82,7 @@ impl ApiError {
         Self::try_later("busy", "Try again in a moment", detail.to_string())
     }
 
-    /// The chain could not be read, so nothing was decided.
+    /// The chain could not be read (far enough), so nothing was decided.
     pub(crate) fn chain_unavailable(detail: impl std::fmt::Display) -> Self {
         Self::try_later("chain_unavailable", "The chain cannot be read now", detail.to_string())
     }
@@ -123,21 +124,55 @@ impl IntoResponse for ApiError {
 /// A fault of ours: logged in full here, told in general.
 impl From<anyhow::Error> for ApiError {
     fn from(error: anyhow::Error) -> Self {
+        if error.downcast_ref().is_some_and(database_away) {
+            tracing::warn!(error = format!("{error:#}"), "the database did not answer a request");
+            return Self::busy("the database does not answer: send the same request again");
+        }
         tracing::error!(error = format!("{error:#}"), "a request failed");
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        let detail = "the backend's log says more; nothing was stored".to_owned();
+        let detail = "the backend's log says more; the same request may be sent again".to_owned();
         Self::new(status, "internal", "The backend failed", detail)
     }
 }
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => {
-                Self::busy("the database does not answer; nothing was stored")
-            }
-            error => anyhow::Error::from(error).context("database").into(),
+        if database_away(&error) {
+            tracing::warn!(%error, "the database did not answer a request");
+            return Self::busy("the database does not answer: send the same request again");
         }
+        anyhow::Error::from(error).context("database").into()
+    }
+}
+
+/// Whether the connection, and not the statement, is at fault: the same may do better later.
+fn database_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => true,
+        // Connection trouble, too few resources, an operator's stop.
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class))),
+        _ => false,
+    }
+}
+
+/// The chain did not answer, so nothing was decided. Where the backend reads it is not for
+/// everybody: the whole error goes to the log.
+impl From<ChainError> for ApiError {
+    fn from(error: ChainError) -> Self {
+        tracing::warn!(%error, "a request could not read the chain");
+        let detail = match error {
+            ChainError::Unreachable { .. } => "the backend's RPC does not answer".to_owned(),
+            ChainError::WrongChain { expected, found, .. } => {
+                format!("the backend's RPC is on chain {found}, expected chain {expected}")
+            }
+            ChainError::NoCode { address, what } => {
+                format!("the backend's RPC has no contract at {address}, which should be {what}")
+            }
+            _ => "the backend's RPC gave no usable answer".to_owned(),
+        };
+        Self::chain_unavailable(format!("{detail}; nothing was decided, try again in a minute"))
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) use fold::bitmap;
 use ingest::Remembered;
 pub(crate) use ingest::{Ingest, LeaseEntry, NodeEntry};
 pub(crate) use writer::spawn_writer;
+#[cfg(test)]
+pub(crate) use writer::{Alive, spawn_group_commit};
 
 /// Largest heartbeat body in bytes.
 const HEARTBEAT_LIMIT: usize = 4096;
@@ -86,9 +88,8 @@ pub(crate) struct Pending {
 async fn accept(app: &AppState, signed: Signed<Heartbeat>) -> ApiResult<Receipt> {
     let heartbeat = &signed.message;
     check_lines(heartbeat)?;
-    let node = app.ingest.node(app, heartbeat.node_key).await?;
     let now = app.clock.now();
-    node.check_authorised(now)?;
+    let node = app.ingest.authorised_node(app, heartbeat.node_key, now).await?;
     check_minute(heartbeat.minute, now)?;
     let challenge_minute = app
         .ingest

@@ -11,18 +11,19 @@ use axum::Router;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Json, Path, State};
 use axum::routing::{get, post};
-use nodesys_core::B256;
 use nodesys_core::api::{LeaseState, LeaseView};
 use nodesys_core::ids::Fence;
 use nodesys_core::message::{LeaseRequest, Signed};
 use nodesys_core::time::Timestamp;
+use nodesys_core::{Address, B256};
+use sqlx::PgConnection;
 
 use crate::app::{App, AppState};
 use crate::error::{ApiError, ApiResult};
 use crate::heartbeat::{LeaseEntry, NodeEntry};
 use crate::license::{self, LicenseRow};
 use crate::periodic::Periodic;
-use crate::sql;
+use crate::{node, sql};
 
 pub(crate) use db::{
     EndReason, active_by_hash, all_active, end, end_all_of_node, ended_since, of_node,
@@ -33,7 +34,7 @@ const TTL_MILLIS: u64 = 600_000;
 /// How much later its end is acted on.
 const GRACE_MILLIS: u64 = 30_000;
 /// The longest gap between two liveness records that still counts as being up.
-const ALIVE_GAP_MILLIS: u64 = 90_000;
+pub(crate) const ALIVE_GAP_MILLIS: u64 = 90_000;
 
 /// The stage's routes, below `/v1`.
 pub(crate) fn routes() -> Router<AppState> {
@@ -48,10 +49,13 @@ pub(crate) async fn request(
     body: Result<Json<Signed<LeaseRequest>>, JsonRejection>,
 ) -> ApiResult<Json<LeaseView>> {
     let Json(signed) = body?;
-    let node = app.ingest.node(&app, signed.message.node_key).await?;
-    node.check_authorised(app.clock.now())?;
+    let now = app.clock.now();
+    let node = app.ingest.authorised_node(&app, signed.message.node_key, now).await?;
     let request =
         signed.verify(&app.domain, signed.message.node_key).map_err(ApiError::bad_signature)?;
+    if i64::try_from(request.nonce).is_err() {
+        return Err(ApiError::bad_request("the nonce must be below 2^63: use milliseconds"));
+    }
     grant(&app, request, node).await.map(Json)
 }
 
@@ -98,6 +102,7 @@ async fn grant(app: &App, request: &LeaseRequest, node: NodeEntry) -> ApiResult<
     let now = app.clock.now();
     let mut tx = app.pool.begin().await?;
     db::lock_license(&mut tx, license.idx).await?;
+    still_authorised(app, &mut tx, request.node_key, node, now).await?;
     if !db::take_nonce(&mut tx, node_idx, request.nonce).await? {
         return Err(ApiError::nonce_stale(
             "a lease request with a higher nonce was taken: use the time in milliseconds",
@@ -151,6 +156,26 @@ async fn grant(app: &App, request: &LeaseRequest, node: NodeEntry) -> ApiResult<
         fence,
         granted_millis: now.millis(),
     })
+}
+
+/// What was known of the node when its operator's right was read still holds; its row stays as it
+/// is until the transaction ends. Another replica may have revoked it a moment ago.
+async fn still_authorised(
+    app: &App,
+    conn: &mut PgConnection,
+    node_key: Address,
+    known: NodeEntry,
+    now: Timestamp,
+) -> ApiResult<()> {
+    let found = node::locked_entry(conn, node_key).await?;
+    if found == Some(known) {
+        return Ok(());
+    }
+    app.ingest.forget_node(node_key);
+    if let Some(found) = found {
+        found.check_authorised(now)?;
+    }
+    Err(ApiError::busy("the node's authorisation changed meanwhile: ask again"))
 }
 
 /// The fence of the active lease, when it is another operator's and the chain denies it now: a

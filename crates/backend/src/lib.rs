@@ -22,6 +22,8 @@ mod project;
 mod root;
 mod sql;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod uptime;
 

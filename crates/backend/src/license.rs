@@ -181,9 +181,10 @@ pub(crate) async fn holders(
 
 /// Whether an operator may run a license, by the chain's newest block.
 pub(crate) async fn right(app: &App, id: &LicenseId, operator: Address) -> ApiResult<Right> {
-    let asked = ownership::rights_of(&app.chain, &[(*id, operator)], BlockNumberOrTag::Latest)
-        .await
-        .map_err(ApiError::chain_unavailable)?;
+    let asked =
+        ownership::rights_of(&app.chain, &[(*id, operator)], BlockNumberOrTag::Latest).await?;
+    // Another chain's word is no answer, and may look like one.
+    app.chain.recheck_chain().await?;
     match asked.facts.as_slice() {
         [(_, right)] => Ok(*right),
         other => Err(anyhow::anyhow!("asked for one right, got {}", other.len()).into()),

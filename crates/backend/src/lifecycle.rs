@@ -11,7 +11,10 @@ const SOFT_STOP: Duration = Duration::from_secs(20);
 /// Cancellation and the tasks that heed it.
 #[derive(Clone, Default)]
 pub(crate) struct Lifecycle {
+    /// Stop: no new requests, no new background work.
     pub(crate) stop: CancellationToken,
+    /// The requests that were under way have been answered: what answered them may end.
+    pub(crate) served: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -49,8 +52,16 @@ impl Lifecycle {
         });
     }
 
-    /// Waits for all tasks, at most [`SOFT_STOP`]; true when they all ended.
+    /// Returns [`SOFT_STOP`] after the stop.
+    pub(crate) async fn overdue(&self) {
+        self.stop.cancelled().await;
+        let _ = tokio::time::timeout(SOFT_STOP, std::future::pending::<()>()).await;
+    }
+
+    /// Once requests are served: waits for all tasks, at most [`SOFT_STOP`]; true when they all
+    /// ended.
     pub(crate) async fn finish(&self) -> bool {
+        self.served.cancel();
         self.tasks.close();
         tokio::time::timeout(SOFT_STOP, self.tasks.wait()).await.is_ok()
     }

@@ -94,13 +94,14 @@ async fn verify_wallet(
     digest: B256,
     signature: &WalletSignature,
 ) -> ApiResult<()> {
-    wallet_signature::verify(&app.chain, operator, digest, signature).await.map_err(|error| {
-        match error {
-            WalletSignatureError::Signature(error) => {
-                ApiError::bad_signature(format!("operator's wallet: {error}"))
-            }
-            WalletSignatureError::Chain(error) => ApiError::chain_unavailable(error),
+    let verified = wallet_signature::verify(&app.chain, operator, digest, signature).await;
+    // On another chain the address may be another's contract, or none.
+    app.chain.recheck_chain().await?;
+    verified.map_err(|error| match error {
+        WalletSignatureError::Signature(error) => {
+            ApiError::bad_signature(format!("operator's wallet: {error}"))
         }
+        WalletSignatureError::Chain(error) => error.into(),
     })
 }
 
@@ -116,6 +117,7 @@ async fn store(app: &App, signed: &SignedAuthorization) -> ApiResult<()> {
     )
     .fetch_optional(&mut *tx)
     .await?;
+    let mut ended = Vec::new();
     if let Some(known) = &known {
         let nonce = sql::uint256(&known.nonce)?;
         let same = nonce == a.nonce
@@ -125,6 +127,11 @@ async fn store(app: &App, signed: &SignedAuthorization) -> ApiResult<()> {
         if same {
             return Ok(());
         }
+        if nonce >= a.nonce && known.revoked_at.is_some() {
+            return Err(ApiError::authorization_revoked(format!(
+                "the node was revoked with nonce {nonce}: sign a new authorisation with a higher one"
+            )));
+        }
         if nonce >= a.nonce {
             return Err(ApiError::authorization_replaced(format!(
                 "nonce {} is not above {nonce}, which is stored: sign with a higher one",
@@ -132,7 +139,7 @@ async fn store(app: &App, signed: &SignedAuthorization) -> ApiResult<()> {
             )));
         }
         if sql::address(&known.operator)? != a.operator {
-            lease::end_all_of_node(app, &mut tx, known.idx, now).await?;
+            ended = lease::end_all_of_node(&mut tx, known.idx, now).await?;
         }
     }
     let nonce = a.nonce.to_be_bytes::<32>();
@@ -157,6 +164,9 @@ async fn store(app: &App, signed: &SignedAuthorization) -> ApiResult<()> {
     .await?;
     tx.commit().await?;
     app.ingest.forget_node(a.node_key);
+    for (license, fence) in ended {
+        app.ingest.lease_ended(license, fence);
+    }
     Ok(())
 }
 
@@ -198,7 +208,7 @@ async fn end(app: &App, signed: &SignedRevocation) -> ApiResult<()> {
     )
     .execute(&mut *tx)
     .await?;
-    let ended = lease::end_all_of_node(app, &mut tx, known.idx, now).await?;
+    let ended = lease::end_all_of_node(&mut tx, known.idx, now).await?;
     tx.commit().await?;
     app.ingest.forget_node(revocation.node_key);
     for (license, fence) in ended {
@@ -236,28 +246,59 @@ async fn view(app: &App, node_key: Address) -> ApiResult<NodeView> {
     })
 }
 
+/// The raw columns of a [`NodeEntry`]; sqlx fills it by name.
+struct EntryColumns {
+    idx: i32,
+    operator: Vec<u8>,
+    not_after_secs: i64,
+    revoked: bool,
+}
+
+impl TryFrom<EntryColumns> for NodeEntry {
+    type Error = anyhow::Error;
+
+    fn try_from(row: EntryColumns) -> anyhow::Result<Self> {
+        Ok(Self {
+            idx: u32::try_from(row.idx)?,
+            operator: sql::address(&row.operator)?,
+            not_after_secs: sql::unsigned(row.not_after_secs)?,
+            revoked: row.revoked,
+        })
+    }
+}
+
 /// What the request path needs of a node.
 pub(crate) async fn entry(
     conn: &mut PgConnection,
     node_key: Address,
 ) -> anyhow::Result<Option<NodeEntry>> {
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        EntryColumns,
         r#"select idx as "idx!", operator::bytea as "operator!", not_after_secs as "not_after_secs!",
-                  revoked_at::bigint as revoked_at
+                  revoked_at is not null as "revoked!"
            from node where node_key = $1"#,
         node_key.as_slice() as _
     )
     .fetch_optional(conn)
     .await?;
-    row.map(|row| {
-        Ok(NodeEntry {
-            idx: u32::try_from(row.idx)?,
-            operator: sql::address(&row.operator)?,
-            not_after_secs: sql::unsigned(row.not_after_secs)?,
-            revoked: row.revoked_at.is_some(),
-        })
-    })
-    .transpose()
+    row.map(NodeEntry::try_from).transpose()
+}
+
+/// The same, and the row stays as it is until the transaction ends.
+pub(crate) async fn locked_entry(
+    conn: &mut PgConnection,
+    node_key: Address,
+) -> anyhow::Result<Option<NodeEntry>> {
+    let row = sqlx::query_as!(
+        EntryColumns,
+        r#"select idx as "idx!", operator::bytea as "operator!", not_after_secs as "not_after_secs!",
+                  revoked_at is not null as "revoked!"
+           from node where node_key = $1 for update"#,
+        node_key.as_slice() as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(NodeEntry::try_from).transpose()
 }
 
 /// Node keys authorised or revoked since a moment, by any replica.

@@ -62,9 +62,8 @@ pub(crate) async fn upload(
 ) -> ApiResult<Json<PointsChecked>> {
     let (Path((project, day)), Query(query), body) = (path?, query?, body?);
     let upload = Upload::parse(&query, &body)?;
-    let mut conn = app.pool.acquire().await?;
-    let project = project::resolve(&mut conn, &project).await?;
-    accept(&app, &mut conn, &project, day, &upload).await.map(Json)
+    let project = project::find(&app, &project).await?;
+    accept(&app, &project, day, &upload).await.map(Json)
 }
 
 /// The points file last uploaded.
@@ -76,9 +75,8 @@ pub(crate) async fn show(
     path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
 ) -> ApiResult<Response> {
     let Path((project, day)) = path?;
-    let mut conn = app.pool.acquire().await?;
-    let project = project::resolve(&mut conn, &project).await?;
-    let upload = stored(&mut conn, &project, day).await?;
+    let project = project::find(&app, &project).await?;
+    let upload = stored(&app, &project, day).await?.ok_or_else(|| missing(&project, day))?;
     Ok(([(header::CONTENT_TYPE, "text/csv")], upload.csv).into_response())
 }
 
@@ -91,12 +89,15 @@ pub(crate) async fn rewards(
     path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
 ) -> ApiResult<Response> {
     let Path((project, day)) = path?;
-    let mut conn = app.pool.acquire().await?;
-    let project = project::resolve(&mut conn, &project).await?;
-    let upload = stored(&mut conn, &project, day).await?;
-    let built = commit::compute_day(&app, &mut conn, &project, day, &upload).await?;
+    let project = project::find(&app, &project).await?;
+    let upload = stored(&app, &project, day).await?.ok_or_else(|| missing(&project, day))?;
+    let built = commit::compute_day(&app, &project, day, &upload).await?;
     let csv = built.files[RewardRow::FILE].clone();
     Ok(([(header::CONTENT_TYPE, "text/csv")], csv).into_response())
+}
+
+fn missing(project: &ProjectRow, day: UtcDay) -> ApiError {
+    ApiError::not_found(format!("no points were uploaded for {} on {day}", project.name))
 }
 
 /// An uploaded points file with its terms.
@@ -137,7 +138,6 @@ impl Upload {
 
 async fn accept(
     app: &App,
-    conn: &mut PgConnection,
     project: &ProjectRow,
     day: UtcDay,
     upload: &Upload,
@@ -145,15 +145,16 @@ async fn accept(
     let domain = Domain::new(app.domain.chain_id(), project.project);
     let digest = upload.message(day).digest(&domain);
     commit::verify_signer(app, project.project, digest, &upload.signature).await?;
-    let built = commit::compute_day(app, conn, project, day, upload).await?;
-    if let Some(accepted) = commit::accepted(conn, project.project, day).await?
+    let built = commit::compute_day(app, project, day, upload).await?;
+    let mut conn = app.pool.acquire().await?;
+    if let Some(accepted) = commit::accepted(&mut conn, project.project, day).await?
         && accepted.commit != built.commit
     {
         return Err(ApiError::committed(format!(
             "{day} was committed with other points: a commit is replaced only after it is revoked"
         )));
     }
-    store(app, conn, project, day, upload).await?;
+    store(app, &mut conn, project, day, upload).await?;
     Ok(checked(&built))
 }
 
@@ -209,25 +210,21 @@ async fn store(
 
 /// The last upload of a day.
 pub(crate) async fn stored(
-    conn: &mut PgConnection,
+    app: &App,
     project: &ProjectRow,
     day: UtcDay,
-) -> ApiResult<Upload> {
+) -> ApiResult<Option<Upload>> {
+    let mut conn = app.pool.acquire().await?;
     let row = sqlx::query!(
         r#"select terms as "terms!", csv as "csv!", signature as "signature!"
            from points_upload where project = $1 and day = $2"#,
         project.project.as_slice() as _,
         i32::try_from(day.0).map_err(anyhow::Error::from)?
     )
-    .fetch_optional(conn)
-    .await?
-    .ok_or_else(|| {
-        ApiError::points_invalid(format!(
-            "no points were uploaded for {day}: PUT /v1/points/{}/{day} first",
-            project.name
-        ))
-    })?;
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
     let signature = WalletSignature::new(row.signature.into())
         .ok_or_else(|| anyhow::anyhow!("a stored signature is too long"))?;
-    Upload::read(row.terms, &row.csv, signature)
+    Upload::read(row.terms, &row.csv, signature).map(Some)
 }

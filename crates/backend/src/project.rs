@@ -13,7 +13,7 @@ use nodesys_core::time::UtcDay;
 use serde::{Deserialize, Deserializer, Serialize};
 use sqlx::PgConnection;
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::error::{ApiError, ApiResult};
 use crate::sql;
 
@@ -88,8 +88,7 @@ pub(crate) async fn show(
     path: Result<Path<ProjectRef>, PathRejection>,
 ) -> ApiResult<Json<ProjectRow>> {
     let Path(project) = path?;
-    let mut conn = app.pool.acquire().await?;
-    resolve(&mut conn, &project).await.map(Json)
+    find(&app, &project).await.map(Json)
 }
 
 /// Every project in the mirror.
@@ -112,6 +111,12 @@ pub(crate) async fn all(conn: &mut PgConnection) -> anyhow::Result<Vec<ProjectRo
             })
         })
         .collect()
+}
+
+/// The project of a path, by a connection of its own.
+pub(crate) async fn find(app: &App, project: &ProjectRef) -> ApiResult<ProjectRow> {
+    let mut conn = app.pool.acquire().await?;
+    resolve(&mut conn, project).await
 }
 
 /// The project of a path.

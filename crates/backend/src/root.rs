@@ -15,7 +15,7 @@ use nodesys_core::api::CommitView;
 
 use crate::app::AppState;
 use crate::commit;
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 use crate::project::{self, ProjectRef};
 
 pub(crate) use poster::Poster;
@@ -33,7 +33,7 @@ pub(crate) async fn list(
     path: Result<Path<ProjectRef>, PathRejection>,
 ) -> ApiResult<Json<Vec<CommitView>>> {
     let Path(project) = path?;
-    let now = app.chain.latest_block().await.map_err(ApiError::chain_unavailable)?.secs;
+    let now = app.chain_secs().await?;
     let mut conn = app.pool.acquire().await?;
     let project = project::resolve(&mut conn, &project).await?;
     let all = commit::of_project(&mut conn, project.project).await?;

@@ -51,7 +51,7 @@ async fn proof(
     account: Address,
     day: Option<UtcDay>,
 ) -> ApiResult<ProofView> {
-    let now = app.chain.latest_block().await.map_err(ApiError::chain_unavailable)?.secs;
+    let now = app.chain_secs().await?;
     let mut conn = app.pool.acquire().await?;
     let project = project::resolve(&mut conn, project).await?;
     let stored = match day {

@@ -14,7 +14,7 @@ use nodesys_core::message::{DayClosed, Signed};
 use nodesys_core::signature::Signature;
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::uptime::ClosedUptime;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
 use crate::sql;
 
@@ -26,11 +26,12 @@ const CLOSE_MILLIS: u64 = 5 * 60_000;
 /// How long after midnight a day closes without evidence of the next.
 const DEADLINE_MILLIS: u64 = 60 * 60_000;
 
-/// Makes a day take batches: its row and its partition.
+/// Makes a day take batches: its row and its partition, both or neither.
 pub(crate) async fn open_day(conn: &mut PgConnection, day: UtcDay) -> anyhow::Result<()> {
     let number = i32::try_from(day.0)?;
+    let mut tx = conn.begin().await?;
     let made = sqlx::query!("insert into day (day) values ($1) on conflict do nothing", number)
-        .execute(&mut *conn)
+        .execute(&mut *tx)
         .await?;
     if made.rows_affected() == 0 {
         return Ok(());
@@ -40,7 +41,30 @@ pub(crate) async fn open_day(conn: &mut PgConnection, day: UtcDay) -> anyhow::Re
         "create table if not exists heartbeat_batch_{number}
          partition of heartbeat_batch for values in ({number})"
     );
-    sqlx::query(sqlx::AssertSqlSafe(ddl)).execute(conn).await?;
+    sqlx::query(sqlx::AssertSqlSafe(ddl)).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Opens the days before `today` that nobody was there to open: every project's days follow one
+/// another without a gap, so each of them must be closed one day, excused as it may be.
+pub(crate) async fn open_missing_days(
+    conn: &mut PgConnection,
+    today: UtcDay,
+) -> anyhow::Result<()> {
+    let missing = sqlx::query_scalar!(
+        r#"select wanted.day as "day!"
+           from generate_series(
+               least((select min(day) from day), (select min(first_day) from project)), $1 - 1
+           ) as wanted (day)
+           where not exists (select from day d where d.day = wanted.day) order by wanted.day"#,
+        i32::try_from(today.0)?
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for number in missing {
+        open_day(conn, UtcDay(u32::try_from(number)?)).await?;
+    }
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Rows of `reward_commit`, `bundle_file` and what is stored with them.
 
 use anyhow::Context;
+use nodesys_contracts::bindings::RewardDistributor::Posted;
+use nodesys_contracts::logs::Logged;
 use nodesys_contracts::project::post_request;
 use nodesys_core::api::{CommitState, CommitView};
 use nodesys_core::bundle::{Before, DayBundle, TREE_JSON};
@@ -198,13 +200,15 @@ pub(crate) async fn mirrored_block(conn: &mut PgConnection) -> anyhow::Result<Op
     number.map(sql::unsigned).transpose()
 }
 
-/// Stores commit, bundle, tree and outbox row, all or nothing.
+/// Stores commit, bundle, tree and outbox row, all or nothing. `posted` is its post, where it is on
+/// chain already: the mirror, once past that block, will not come back to it.
 pub(crate) async fn store(
     app: &App,
     project: &ProjectRow,
     day: UtcDay,
     signed: &SignedCommit,
     built: &DayBundle,
+    posted: Option<&Logged<Posted>>,
 ) -> ApiResult<()> {
     let commit = &signed.commit;
     let hash = commit.struct_hash();
@@ -267,7 +271,57 @@ pub(crate) async fn store(
     )
     .execute(&mut *tx)
     .await?;
+    if let Some(posted) = posted
+        && mirrored_block(&mut tx).await?.is_some_and(|mirrored| posted.block_number <= mirrored)
+    {
+        set_posted(&mut tx, posted).await?;
+    }
     tx.commit().await?;
+    Ok(())
+}
+
+/// The commit is posted in a final block, by whomever: its row and its outbox row say so.
+pub(crate) async fn set_posted(
+    conn: &mut PgConnection,
+    posted: &Logged<Posted>,
+) -> anyhow::Result<()> {
+    let (event, block) = (&posted.event, sql::signed(posted.block_number)?);
+    sqlx::query!(
+        "update reward_commit set posted_tx = $2, posted_block = $3, activates_at_secs = $4
+         where commit_hash = $1",
+        event.commitHash.as_slice() as _,
+        posted.transaction.as_slice() as _,
+        block,
+        sql::signed(event.activatesAt)?
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "update outbox set done_block = $2 where commit_hash = $1 and done_block is null",
+        event.commitHash.as_slice() as _,
+        block
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The distributor's revision rose: what it has not taken by then it never will.
+pub(crate) async fn set_void(
+    conn: &mut PgConnection,
+    project: Address,
+    revision: u32,
+    block: u64,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "update reward_commit set revoked_block = $3
+         where project = $1 and revision < $2 and posted_block is null and revoked_block is null",
+        project.as_slice() as _,
+        i32::try_from(revision)?,
+        sql::signed(block)?
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -275,7 +329,7 @@ pub(crate) async fn store(
 fn conflict(error: sqlx::Error, day: UtcDay) -> ApiError {
     match error.as_database_error().and_then(|error| error.constraint()) {
         Some("reward_commit_pkey" | "reward_commit_hash_unique") => {
-            ApiError::committed(format!("{day} was committed at the same moment: send it again"))
+            ApiError::committed(format!("{day} was given another commit at the same moment"))
         }
         _ => error.into(),
     }

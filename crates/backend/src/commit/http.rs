@@ -47,6 +47,7 @@ pub(crate) async fn show(
     let mut conn = app.pool.acquire().await?;
     let project = project::resolve(&mut conn, &project).await?;
     let stored = db::accepted(&mut conn, project.project, day).await?;
+    drop(conn);
     let stored = stored.ok_or_else(|| ApiError::not_found(format!("{day} has no commit")))?;
     view(&app, &stored).await.map(Json)
 }

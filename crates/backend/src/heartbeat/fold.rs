@@ -45,16 +45,19 @@ pub(super) struct Added<'a> {
 impl DayFold {
     pub(super) fn add(&mut self, added: &Added<'_>) {
         let day = self.days.entry(added.day).or_default();
+        // A minute that is credited already counts no further, whoever stored it again.
+        for (index, release) in added.updating {
+            if !day.entry(*index).or_default().contains(added.minute_of_day) {
+                *self.updating_on_day.entry((*index, added.day)).or_default() += 1;
+                *self.updating_release.entry((*index, *release)).or_default() += 1;
+            }
+        }
         for index in added.licenses {
             day.entry(index).or_default().set(added.minute_of_day);
         }
         for index in added.licenses | added.carried {
             let at = self.renewed.entry(index).or_default();
             *at = (*at).max(added.server_time);
-        }
-        for (index, release) in added.updating {
-            *self.updating_on_day.entry((*index, added.day)).or_default() += 1;
-            *self.updating_release.entry((*index, *release)).or_default() += 1;
         }
     }
 
@@ -185,6 +188,8 @@ mod tests {
         let may = |fold: &DayFold, release| fold.may_update(LicenseIndex(7), UtcDay(1), release);
         for minute in 0..5 {
             assert!(may(&fold, 1));
+            add(&mut fold, minute, &[(7, 1)]);
+            // The same minute by another replica, or read back.
             add(&mut fold, minute, &[(7, 1)]);
         }
         assert!(!may(&fold, 1) && may(&fold, 2));

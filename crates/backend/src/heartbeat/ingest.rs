@@ -25,15 +25,13 @@ use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::{lease, node};
 
-/// Heartbeats that may wait for the disk before new ones are sent away.
-const QUEUE: usize = 4096;
 /// Accepted heartbeats of one node in three minutes before it is slowed.
 const MOST_RECENT: usize = 16;
 /// How long an answer is repeated.
 const REMEMBER_MILLIS: u64 = 180_000;
 
 /// A node as the request path knows it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NodeEntry {
     pub(crate) idx: u32,
     pub(crate) operator: Address,
@@ -87,7 +85,7 @@ pub(crate) struct Ingest {
     leases: RwLock<HashMap<B256, LeaseEntry>>,
     recent: Mutex<HashMap<Address, Vec<Recent>>>,
     fold: Mutex<DayFold>,
-    pub(super) queue: mpsc::Sender<Pending>,
+    pub(crate) queue: mpsc::Sender<Pending>,
     pub(super) receiver: Mutex<Option<mpsc::Receiver<Pending>>>,
 }
 
@@ -97,8 +95,9 @@ impl Ingest {
         pool: &PgPool,
         clock: &Clock,
         challenge_secret: [u8; 32],
+        queue: usize,
     ) -> anyhow::Result<Self> {
-        let (queue, receiver) = mpsc::channel(QUEUE);
+        let (queue, receiver) = mpsc::channel(queue);
         let ingest = Self {
             challenge_secret: Zeroizing::new(challenge_secret),
             nodes: RwLock::default(),
@@ -149,6 +148,24 @@ impl Ingest {
         })?;
         write(&self.nodes).insert(node_key, entry);
         Ok(entry)
+    }
+
+    /// The node, while its authorisation holds. Nobody is refused from memory: another replica may
+    /// have taken a new authorisation.
+    pub(crate) async fn authorised_node(
+        &self,
+        app: &App,
+        node_key: Address,
+        now: Timestamp,
+    ) -> ApiResult<NodeEntry> {
+        let known = self.node(app, node_key).await?;
+        if known.check_authorised(now).is_ok() {
+            return Ok(known);
+        }
+        self.forget_node(node_key);
+        let stored = self.node(app, node_key).await?;
+        stored.check_authorised(now)?;
+        Ok(stored)
     }
 
     /// Takes out what may have changed, so that the next request reads the row.

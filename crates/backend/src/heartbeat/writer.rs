@@ -28,35 +28,48 @@ use crate::{lease, node, sql, uptime};
 /// Most heartbeats in one batch.
 const BATCH: usize = 2048;
 
-/// Registers this start of the backend as a writer, opens the days, starts the group commit and
-/// the minute's liveness record.
+/// Starts the group commit and the minute's liveness record.
 pub(crate) async fn spawn_writer(lifecycle: &Lifecycle, app: AppState) -> anyhow::Result<()> {
-    let mut conn = app.pool.acquire().await?;
+    let clock = app.clock.clone();
+    let alive = spawn_group_commit(lifecycle, app).await?;
+    periodic::spawn(lifecycle, &clock, Duration::from_secs(60), Arc::new(Notify::new()), alive);
+    Ok(())
+}
+
+/// Registers this start of the backend as a writer, opens the days and starts the group commit;
+/// gives back what is to be done each minute.
+pub(crate) async fn spawn_group_commit(
+    lifecycle: &Lifecycle,
+    app: AppState,
+) -> anyhow::Result<Alive> {
     let now = app.clock.now();
-    let millis = sql::signed(now.millis())?;
-    let writer = sqlx::query_scalar!(
-        r#"insert into writer (started_at, alive_at) values ($1, $1) returning writer"#,
-        millis as _
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    let mut alive = Alive { app: app.clone(), writer, since: now };
+    let writer = register(&mut *app.pool.acquire().await?, now).await?;
+    let mut alive = Alive { app: app.clone(), writer, life: writer, lived: now, since: now };
     alive.tick().await?;
-    let minute = Duration::from_secs(60);
-    periodic::spawn(lifecycle, &app.clock, minute, Arc::new(Notify::new()), alive);
 
     let receiver = app.ingest.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
     let receiver = receiver.context("the writer was started twice")?;
-    let stop = lifecycle.stop.clone();
+    let served = lifecycle.served.clone();
     let writer = Writer { app, writer, wseq: 0 };
     lifecycle.spawn("heartbeat writer", async move {
         tokio::select! {
             () = writer.run(receiver) => {}
-            // Requests in flight were answered before the server let go of its last connection.
-            () = async { stop.cancelled().await; tokio::task::yield_now().await } => {}
+            // Nobody waits for an answer any more.
+            () = served.cancelled() => {}
         }
     });
-    Ok(())
+    Ok(alive)
+}
+
+/// A row of `writer` that begins now.
+async fn register(conn: &mut PgConnection, now: Timestamp) -> anyhow::Result<i32> {
+    let writer = sqlx::query_scalar!(
+        r#"insert into writer (started_at, alive_at) values ($1, $1) returning writer"#,
+        sql::signed(now.millis())? as _
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(writer)
 }
 
 struct Writer {
@@ -103,7 +116,7 @@ impl Writer {
                     n = batch.len(),
                     "a batch was not stored"
                 );
-                || ApiError::busy("the database did not store the heartbeat")
+                || ApiError::busy("the database did not confirm the heartbeat: send it again")
             }
         };
         for pending in batch {
@@ -245,9 +258,16 @@ fn stored_bitmap(bitmap: &RoaringBitmap) -> Vec<u8> {
 
 /// Each minute: records that this writer lives, opens today and tomorrow, takes in what other
 /// replicas have done.
-struct Alive {
+///
+/// Where the record could not be kept (the database was away, the process stood still) the next
+/// one begins a row of its own: the gap is the backend's downtime, and no lease ends by it.
+pub(crate) struct Alive {
     app: AppState,
+    /// Whose batches are in the fold without being read.
     writer: i32,
+    /// The row that holds this stretch of life, last confirmed at `lived`.
+    life: i32,
+    lived: Timestamp,
     since: Timestamp,
 }
 
@@ -257,10 +277,15 @@ impl Periodic for Alive {
     async fn tick(&mut self) -> anyhow::Result<()> {
         let now = self.app.clock.now();
         let mut conn = self.app.pool.acquire().await?;
+        uptime::open_missing_days(&mut conn, now.day()).await?;
         for day in [now.day(), now.day().next()] {
             uptime::open_day(&mut conn, day).await?;
         }
-        record_alive(&mut conn, self.writer, now).await?;
+        if now.millis_since(self.lived) > lease::ALIVE_GAP_MILLIS {
+            self.life = register(&mut conn, now).await?;
+        }
+        record_alive(&mut conn, self.life, now).await?;
+        self.lived = now;
         self.app.ingest.follow(&mut conn, Some(self.writer), now).await?;
         // A minute's overlap, since other replicas' clocks differ from ours.
         let since = Timestamp::from_millis(self.since.millis().saturating_sub(60_000));

@@ -8,7 +8,6 @@ use nodesys_core::{Address, B256};
 use sqlx::PgConnection;
 
 use super::fence;
-use crate::app::App;
 use crate::heartbeat::LeaseEntry;
 use crate::license::LicenseRow;
 use crate::sql;
@@ -217,9 +216,9 @@ pub(crate) async fn end(
     Ok(())
 }
 
-/// Ends all leases of a node whose authorisation is over.
+/// Ends all leases of a node whose authorisation is over. Commit, then tell
+/// `Ingest::lease_ended`.
 pub(crate) async fn end_all_of_node(
-    app: &App,
     conn: &mut PgConnection,
     node: i32,
     now: Timestamp,
@@ -233,15 +232,7 @@ pub(crate) async fn end_all_of_node(
     )
     .fetch_all(conn)
     .await?;
-    let ended = rows
-        .iter()
-        .map(|row| Ok((index(row.license_idx)?, fence(row.fence)?)))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    // Taken out before the commit: a heartbeat in between reads the row, which still stands.
-    for (license, fence) in &ended {
-        app.ingest.lease_ended(*license, *fence);
-    }
-    Ok(ended)
+    rows.iter().map(|row| Ok((index(row.license_idx)?, fence(row.fence)?))).collect()
 }
 
 /// All active leases, by license hash.

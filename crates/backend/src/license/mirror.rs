@@ -21,6 +21,7 @@ use nodesys_core::{Address, U256};
 use sqlx::PgConnection;
 
 use crate::app::AppState;
+use crate::commit;
 use crate::lease::{self, EndReason};
 use crate::periodic::Periodic;
 use crate::sql;
@@ -208,6 +209,8 @@ impl Mirror {
             return Ok(());
         }
         let rights = ownership::rights_of(&app.chain, &asks, BlockNumberOrTag::Latest).await?;
+        // The RPC may have become another chain's meanwhile, whose word ends nothing.
+        app.chain.recheck_chain().await?;
         for (held, (_, right)) in active.iter().zip(&rights.facts) {
             if right.allows() {
                 continue;
@@ -323,23 +326,20 @@ async fn distributor_event(
     let block = sql::signed(logged.block_number)?;
     match &logged.event {
         DistributorEvent::Posted(posted) => {
-            sqlx::query!(
-                "update reward_commit set posted_tx = $2, posted_block = $3, activates_at_secs = $4
-                 where commit_hash = $1",
-                posted.commitHash.as_slice() as _,
-                logged.transaction.as_slice() as _,
-                block,
-                sql::signed(posted.activatesAt)?
-            )
-            .execute(&mut *conn)
-            .await?;
-            sqlx::query!(
-                "update outbox set done_block = $2 where commit_hash = $1 and done_block is null",
-                posted.commitHash.as_slice() as _,
-                block
-            )
-            .execute(conn)
-            .await?;
+            let posted = Logged {
+                block_number: logged.block_number,
+                log_index: logged.log_index,
+                transaction: logged.transaction,
+                address: logged.address,
+                event: posted.clone(),
+            };
+            commit::set_posted(conn, &posted).await?;
+        }
+        DistributorEvent::HeadRewound(rewound) => {
+            commit::set_void(conn, project, rewound.revision, logged.block_number).await?;
+        }
+        DistributorEvent::SignerDisabled(disabled) => {
+            commit::set_void(conn, project, disabled.revision, logged.block_number).await?;
         }
         DistributorEvent::Revoked(revoked) => {
             sqlx::query!(

@@ -44,7 +44,7 @@ pub(super) struct ChainFacts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// The post is in a final block.
-    Done(u64),
+    Done,
     /// It is in a block that may still be undone, or its receipt is young: look again later.
     Wait,
     /// Sign and store, then send.
@@ -60,7 +60,7 @@ pub(super) enum Step {
 /// Decides from the row and the chain alone.
 pub(super) fn next_step(row: &OutboxRow, chain: &ChainFacts) -> Step {
     if let Some(block) = chain.posted_in {
-        return if block <= chain.final_block { Step::Done(block) } else { Step::Wait };
+        return if block <= chain.final_block { Step::Done } else { Step::Wait };
     }
     let Some(signed) = &row.signed else { return Step::Sign };
     match chain.receipt {
@@ -153,14 +153,6 @@ pub(super) async fn tried(
     Ok(())
 }
 
-/// The post is final.
-pub(super) async fn done(conn: &mut PgConnection, id: i64, block: u64) -> anyhow::Result<()> {
-    sqlx::query!("update outbox set done_block = $2 where id = $1", id, sql::signed(block)?)
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,15 +181,15 @@ mod tests {
         let mined = ChainFacts { posted_in: Some(101), receipt: Some(true), ..QUIET };
         assert_eq!(next_step(&row(true, 1), &mined), Step::Wait);
         let done = ChainFacts { posted_in: Some(100), ..mined };
-        assert_eq!(next_step(&row(true, 1), &done), Step::Done(100));
+        assert_eq!(next_step(&row(true, 1), &done), Step::Done);
     }
 
     #[test]
     fn posted_by_another_is_success() {
         let posted = ChainFacts { posted_in: Some(90), ..QUIET };
-        assert_eq!(next_step(&row(false, 0), &posted), Step::Done(90));
+        assert_eq!(next_step(&row(false, 0), &posted), Step::Done);
         let reverted = ChainFacts { receipt: Some(false), ..posted };
-        assert_eq!(next_step(&row(true, 1), &reverted), Step::Done(90));
+        assert_eq!(next_step(&row(true, 1), &reverted), Step::Done);
     }
 
     #[test]

@@ -1,19 +1,26 @@
 //! The poster: one key, one row after the other, each step from [`super::outbox::next_step`].
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::TransactionBuilder;
 use alloy::primitives::{Signature as RawSignature, TxKind};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::TransactionRequest;
-use anyhow::Context;
+use alloy::transports::TransportError;
+use anyhow::{Context, anyhow};
+use nodesys_contracts::bindings::RewardDistributor::Posted;
+use nodesys_contracts::logs::Logged;
 use nodesys_contracts::project as chain;
+use nodesys_contracts::revert::Revert;
 use nodesys_core::signature::SigningKey;
 use sqlx::PgConnection;
 use sqlx::pool::PoolConnection;
 
 use super::outbox::{self, ChainFacts, OutboxRow, SignedTx, Step, next_step};
 use crate::app::AppState;
+use crate::commit;
 use crate::periodic::Periodic;
 
 /// Advisory lock of the poster: a session lock, since a run spans several transactions.
@@ -48,6 +55,23 @@ impl Periodic for Poster {
     }
 }
 
+/// Why a call cannot be sent: the contract's reason by name, where it gave one.
+fn refusal(error: TransportError) -> anyhow::Error {
+    match error.as_error_resp().and_then(|response| response.as_revert_data()) {
+        Some(data) => anyhow!("the contract refuses the post: {}", Revert::decode(&data)),
+        None => anyhow::Error::from(error).context("estimating the post"),
+    }
+}
+
+/// Account nonces of the rows that are signed: each is for its row alone.
+fn nonces(rows: &[OutboxRow]) -> BTreeSet<u64> {
+    rows.iter().filter_map(|row| Some(row.signed.as_ref()?.nonce)).collect()
+}
+
+fn free_nonce(next: u64, taken: &BTreeSet<u64>) -> u64 {
+    (next..).find(|nonce| !taken.contains(nonce)).unwrap_or(next)
+}
+
 /// Lets another replica post. A connection that cannot unlock is closed, which unlocks as well.
 async fn unlock(mut conn: PoolConnection<sqlx::Postgres>) {
     let unlocked =
@@ -60,21 +84,41 @@ async fn unlock(mut conn: PoolConnection<sqlx::Postgres>) {
 
 impl Poster {
     async fn run(&self, conn: &mut PgConnection) -> anyhow::Result<()> {
-        for row in outbox::open(conn).await? {
-            let step = next_step(&row, &self.facts(&row).await?);
-            match self.act(conn, &row, step).await {
-                Ok(()) => {}
-                Err(error) => {
-                    outbox::tried(conn, row.id, Some(&format!("{error:#}"))).await?;
-                    // Later rows of the project build on this one.
-                    return Err(error.context(format!("posting commit {}", row.commit_hash)));
-                }
+        let rows = outbox::open(conn).await?;
+        let mut taken = nonces(&rows);
+        let mut stuck = BTreeMap::new();
+        for row in &rows {
+            // A project's later rows build on its earlier ones; other projects go on.
+            if stuck.contains_key(&row.to) {
+                continue;
+            }
+            if let Err(error) = self.move_on(conn, row, &mut taken).await {
+                outbox::tried(conn, row.id, Some(&format!("{error:#}"))).await?;
+                stuck.insert(row.to, error.context(format!("posting commit {}", row.commit_hash)));
             }
         }
-        Ok(())
+        stuck.into_values().next().map_or(Ok(()), Err)
     }
 
-    async fn facts(&self, row: &OutboxRow) -> anyhow::Result<ChainFacts> {
+    async fn move_on(
+        &self,
+        conn: &mut PgConnection,
+        row: &OutboxRow,
+        taken: &mut BTreeSet<u64>,
+    ) -> anyhow::Result<()> {
+        let (facts, posted) = self.facts(row).await?;
+        match (next_step(row, &facts), posted) {
+            (Step::Done, Some(posted)) => {
+                metrics::counter!("roots_posted_total").increment(1);
+                tracing::info!(commit = %row.commit_hash, block = posted.block_number, "posted");
+                commit::set_posted(conn, &posted).await
+            }
+            (step, _) => self.act(conn, row, step, facts.next_nonce, taken).await,
+        }
+    }
+
+    /// What the chain says; with the post itself, where it is there.
+    async fn facts(&self, row: &OutboxRow) -> anyhow::Result<(ChainFacts, Option<Logged<Posted>>)> {
         let provider = &self.app.chain;
         let from = self.app.first_block;
         let posted = chain::posted_at(provider, row.to, row.commit_hash, from).await?;
@@ -82,12 +126,13 @@ impl Poster {
             Some(signed) => provider.rpc().get_transaction_receipt(signed.hash).await?,
             None => None,
         };
-        Ok(ChainFacts {
-            posted_in: posted.map(|posted| posted.block_number),
+        let facts = ChainFacts {
+            posted_in: posted.as_ref().map(|posted| posted.block_number),
             final_block: provider.finalized_block(self.app.final_depth).await?.number,
             receipt: receipt.map(|receipt| receipt.status()),
             next_nonce: provider.rpc().get_transaction_count(self.key.address()).await?,
-        })
+        };
+        Ok((facts, posted))
     }
 
     async fn act(
@@ -95,22 +140,20 @@ impl Poster {
         conn: &mut PgConnection,
         row: &OutboxRow,
         step: Step,
+        next_nonce: u64,
+        taken: &mut BTreeSet<u64>,
     ) -> anyhow::Result<()> {
         match step {
-            Step::Wait => Ok(()),
-            Step::Done(block) => {
-                metrics::counter!("roots_posted_total").increment(1);
-                tracing::info!(commit = %row.commit_hash, block, "posted");
-                outbox::done(conn, row.id, block).await
-            }
+            Step::Wait | Step::Done => Ok(()),
             Step::Discard => outbox::clear_signed(conn, row.id).await,
             Step::Send => {
                 let signed = row.signed.as_ref().context("a row to send has no signed bytes")?;
                 self.send(conn, row, signed).await
             }
             Step::Sign => {
-                let nonce = self.app.chain.rpc().get_transaction_count(self.key.address()).await?;
+                let nonce = free_nonce(next_nonce, taken);
                 let signed = self.sign(row, nonce, 1).await?;
+                taken.insert(nonce);
                 outbox::set_signed(conn, row.id, &signed, self.app.clock.now().millis()).await?;
                 self.send(conn, row, &signed).await
             }
@@ -136,7 +179,7 @@ impl Poster {
             .with_from(self.key.address())
             .with_to(row.to)
             .with_input(row.calldata.clone());
-        let gas = rpc.estimate_gas(request).await.context("the contract refuses the post")?;
+        let gas = rpc.estimate_gas(request).await.map_err(refusal)?;
         let fees = rpc.estimate_eip1559_fees().await?;
         let transaction = TxEip1559 {
             chain_id: self.app.domain.chain_id(),
@@ -170,3 +213,6 @@ impl Poster {
         outbox::tried(conn, row.id, problem.as_deref()).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! The backend on its real parts: Postgres, a chain with the contracts, sockets.
+
+mod api;
+pub(crate) mod commit;
+mod day;
+mod heartbeat;
+mod lease;
+mod node;
+mod rpc;
+pub(crate) mod support;

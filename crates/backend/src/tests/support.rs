@@ -1,0 +1,347 @@
+//! A world to test in: a chain, a database, a clock that stands until it is moved, and replicas of
+//! the backend on real sockets. No task runs by itself: a test calls the tick it means.
+
+pub(crate) mod books;
+pub(crate) mod chain;
+pub(crate) mod node;
+pub(crate) mod wire;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use nodesys_clock::{Clock, ClockServer};
+use nodesys_contracts::Provider;
+use nodesys_contracts::bindings::NodeLicense;
+use nodesys_core::api::{LeaseView, Problem};
+use nodesys_core::license::LicenseId;
+use nodesys_core::message::{Domain, LeaseRequest, Signed};
+use nodesys_core::signature::SigningKey;
+use nodesys_core::time::{Timestamp, UtcDay};
+use nodesys_sdk::client::{Client, Error};
+use serde_json::Value;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::app::{App, AppState, Parts, router};
+use crate::heartbeat::{Alive, spawn_group_commit};
+use crate::lease::Expiry;
+use crate::license::Mirror;
+use crate::lifecycle::Lifecycle;
+use crate::periodic::Periodic as _;
+use crate::root::Poster;
+use crate::uptime::Close;
+use chain::{CHAIN_ID, Chain, DAY, poster_key, receipt_key};
+pub(crate) use node::Node;
+use wire::Wire;
+
+/// When the clock starts: half an hour after the chain, ten seconds into a minute.
+pub(crate) const START: Timestamp =
+    Timestamp::from_millis(DAY.start().millis() + 30 * 60_000 + 10_000);
+
+/// One running backend.
+pub(crate) struct Replica {
+    pub(crate) app: AppState,
+    pub(crate) base: String,
+    pub(crate) client: Client,
+    pub(crate) alive: Alive,
+    pub(crate) mirror: Mirror,
+    lifecycle: Lifecycle,
+    serving: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Replica {
+    async fn start(parts: Parts) -> Self {
+        let app = App::start(parts).await.unwrap();
+        let lifecycle = Lifecycle::default();
+        let alive = spawn_group_commit(&lifecycle, app.clone()).await.unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let routes = router(app.clone()).layer(from_fn(documented));
+        let stop = lifecycle.stop.clone();
+        let serving = Some(tokio::spawn(async move {
+            axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
+        }));
+        let client = Client::new(&base).unwrap();
+        let mirror = Mirror::new(app.clone());
+        Self { app, base, client, alive, mirror, lifecycle, serving }
+    }
+
+    /// Stops it as a signal does.
+    pub(crate) async fn stop(mut self) {
+        self.lifecycle.stop.cancel();
+        self.serving.take().unwrap().await.unwrap().unwrap();
+        assert!(self.lifecycle.finish().await);
+    }
+
+    pub(crate) fn poster(&self) -> Poster {
+        Poster::new(self.app.clone(), poster_key())
+    }
+
+    pub(crate) async fn close(&self) {
+        Close::new(self.app.clone()).tick().await.unwrap();
+    }
+
+    pub(crate) async fn expire(&self) {
+        Expiry::new(self.app.clone()).tick().await.unwrap();
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.lifecycle.stop.cancel();
+        self.lifecycle.served.cancel();
+    }
+}
+
+/// Every call of a test is of a route that openapi.json names.
+async fn documented(request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let method = request.method().as_str().to_lowercase();
+    let response = next.run(request).await;
+    let Some(path) = path.filter(|path| path.starts_with("/v1/") && path != "/v1/openapi.json")
+    else {
+        return response;
+    };
+    let document: Value = serde_json::from_str(&crate::openapi_json()).unwrap();
+    let known = !document["paths"][&path][&method].is_null();
+    if known || response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    (StatusCode::IM_A_TEAPOT, format!("{method} {path} is not in openapi.json")).into_response()
+}
+
+/// Everything a test needs, with one replica running.
+pub(crate) struct World {
+    pub(crate) chain: Chain,
+    /// From every replica to the chain.
+    pub(crate) wire: Wire,
+    pub(crate) pool: PgPool,
+    pub(crate) replica: Replica,
+    clock: ClockServer,
+    observer: Clock,
+}
+
+impl World {
+    /// The project's licenses are in the mirror.
+    pub(crate) async fn new(pool: PgPool) -> Self {
+        Self::with_queue(pool, 64).await
+    }
+
+    pub(crate) async fn with_queue(pool: PgPool, queue: usize) -> Self {
+        let chain = Chain::start().await;
+        let wire = Wire::to(chain.anvil.addr).await;
+        let clock = ClockServer::start(START, Duration::from_secs(30)).await.unwrap();
+        let observer = Clock::observer(clock.addr(), "test").await.unwrap();
+        let provider = Provider::connect(&wire.url().parse().unwrap(), Some(CHAIN_ID)).await;
+        let parts = Parts {
+            pool: pool.clone(),
+            clock: observer.clone(),
+            chain: provider.unwrap(),
+            domain: Domain::new(CHAIN_ID, chain.registry),
+            final_depth: 0,
+            first_block: 0,
+            receipt_key: receipt_key(),
+            queue,
+            metrics: PrometheusBuilder::new().build_recorder().handle(),
+        };
+        let mut replica = Replica::start(parts).await;
+        replica.mirror.tick().await.unwrap();
+        Self { chain, wire, pool, replica, clock, observer }
+    }
+
+    /// Another replica on the same database, with a pool of its own.
+    pub(crate) async fn another(&self) -> Replica {
+        self.with_pool(8).await
+    }
+
+    pub(crate) async fn with_pool(&self, connections: u32) -> Replica {
+        let options = (*self.pool.connect_options()).clone();
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(2))
+            .connect_with(options)
+            .await
+            .unwrap();
+        let app = &self.replica.app;
+        Replica::start(Parts {
+            pool,
+            clock: app.clock.clone(),
+            chain: app.chain.clone(),
+            domain: app.domain,
+            final_depth: app.final_depth,
+            first_block: app.first_block,
+            receipt_key: receipt_key(),
+            queue: 64,
+            metrics: PrometheusBuilder::new().build_recorder().handle(),
+        })
+        .await
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.replica.client
+    }
+
+    pub(crate) fn domain(&self) -> &Domain {
+        &self.replica.app.domain
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.observer.now()
+    }
+
+    /// Moves the clock and the chain's time on, and makes what is on chain final.
+    pub(crate) async fn go(&self, to: Timestamp) {
+        self.go_without_chain(to).await;
+        if self.chain.provider.latest_block().await.unwrap().secs < to.secs() {
+            self.chain.mine_at(to.secs()).await;
+        }
+        self.chain.finalize().await;
+    }
+
+    /// Moves the clock on.
+    pub(crate) async fn go_without_chain(&self, to: Timestamp) {
+        let nothing = async |_| Ok::<_, String>(());
+        self.clock.run_until(to, nothing).await.unwrap();
+        while self.observer.now() < to {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Moves the clock on minute by minute; the replica records that it lives through each.
+    pub(crate) async fn live(&mut self, minutes: u64) {
+        for _ in 0..minutes {
+            self.go_without_chain(self.now().minute().next().start()).await;
+            self.replica.alive.tick().await.unwrap();
+        }
+    }
+
+    /// Ends the day, closes it, and lets the mirror see the chain past it.
+    pub(crate) async fn close_day(&mut self, day: UtcDay) {
+        self.go(day.end().plus_millis(61 * 60_000)).await;
+        self.replica.alive.tick().await.unwrap();
+        self.replica.mirror.tick().await.unwrap();
+        self.replica.close().await;
+        assert!(self.client().day(day).await.unwrap().closed.is_some());
+    }
+
+    /// Sells a license on chain, in a block that is not final yet.
+    pub(crate) async fn sell(&self, license: &LicenseId, from: &SigningKey, to: &SigningKey) {
+        let collection = NodeLicense::new(license.collection, self.chain.provider.rpc());
+        let call = collection.transferFrom(from.address(), to.address(), license.token_id);
+        self.chain.send(from.address(), call.into_transaction_request()).await;
+    }
+
+    /// A node of this operator, authorised.
+    pub(crate) async fn node(&self, operator: &SigningKey, number: u8) -> Node {
+        let node = Node::new(operator, number);
+        self.client().authorize_node(&node.authorization(self, 1)).await.unwrap();
+        node
+    }
+
+    pub(crate) fn lease_request(&self, node: &Node, license: &LicenseId) -> Signed<LeaseRequest> {
+        let request = LeaseRequest {
+            node_key: node.address(),
+            license: license.hash(),
+            nonce: node.next_number(),
+        };
+        Signed::new(request, self.domain(), &node.key)
+    }
+
+    pub(crate) async fn lease(&self, node: &Node, license: &LicenseId) -> LeaseView {
+        self.client().request_lease(&self.lease_request(node, license)).await.unwrap()
+    }
+
+    /// Every row of every table, as text.
+    pub(crate) async fn rows(&self) -> BTreeMap<String, String> {
+        let tables: Vec<String> = sqlx::query_scalar(
+            "select relname::text from pg_class
+             where relkind in ('r', 'p') and not relispartition
+               and relnamespace = 'public'::regnamespace",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .unwrap();
+        let mut rows = BTreeMap::new();
+        for table in tables {
+            let text = format!(
+                "select coalesce(string_agg(t::text, E'\\n' order by t::text), '') from {table} t"
+            );
+            let text = sqlx::query_scalar(sqlx::AssertSqlSafe(text)).fetch_one(&self.pool).await;
+            rows.insert(table, text.unwrap());
+        }
+        rows
+    }
+
+    /// Awaits a refusal with this code, and that it changed no row.
+    pub(crate) async fn refused<T: Debug>(
+        &self,
+        code: &str,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Problem {
+        let before = self.rows().await;
+        let refusal = problem(request.await);
+        assert_eq!(refusal.code, code, "{refusal:?}");
+        assert_eq!(self.rows().await, before, "a refused request changed the database");
+        refusal
+    }
+
+    /// Sends these bytes as JSON.
+    pub(crate) async fn post_raw(&self, route: &str, body: impl Into<String>) -> Answer {
+        let request = reqwest::Client::new()
+            .post(format!("{}{route}", self.replica.base))
+            .header("content-type", "application/json")
+            .body(body.into());
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    pub(crate) async fn get_raw(&self, route: &str) -> Answer {
+        Answer::of(reqwest::get(format!("{}{route}", self.replica.base)).await.unwrap()).await
+    }
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    async fn of(response: reqwest::Response) -> Self {
+        let header = |name: &str| {
+            response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+        };
+        Self {
+            status: response.status().as_u16(),
+            content_type: header("content-type").unwrap_or_default(),
+            retry_after: header("retry-after"),
+            body: response.text().await.unwrap(),
+        }
+    }
+
+    pub(crate) fn problem(&self) -> Problem {
+        assert_eq!(self.content_type, "application/problem+json", "{self:?}");
+        let problem: Problem = serde_json::from_str(&self.body).unwrap();
+        assert_eq!(problem.status, self.status);
+        problem
+    }
+}
+
+/// The problem document of a refusal.
+pub(crate) fn problem<T: Debug>(result: Result<T, Error>) -> Problem {
+    match result {
+        Err(Error::Problem(problem)) => *problem,
+        other => panic!("expected a problem document, got {other:?}"),
+    }
+}

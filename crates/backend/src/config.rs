@@ -12,7 +12,7 @@ use nodesys_core::Address;
 #[command(
     name = "nodesys-backend",
     version,
-    after_help = "Example:\n  nodesys-backend --database-url postgres://nodesys@localhost/nodesys \\\n    --rpc https://rpc.example.org --registry 0x… --receipt-key-file receipt.key --poster-key-file poster.key"
+    after_help = "Example:\n  nodesys-backend --database-url postgres://nodesys@localhost/nodesys \\\n    --rpc https://rpc.example.org --chain-id 1 --registry 0x… --receipt-key-file receipt.key --poster-key-file poster.key"
 )]
 pub struct Config {
     /// Postgres of the backend alone; migrated at start. fsync must be on.
@@ -81,7 +81,8 @@ mod tests {
         let mut flags = vec!["nodesys-backend".to_owned()];
         let mut named = Vec::new();
         for line in include_str!("../backend.example.env").lines() {
-            let Some((name, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) else {
+            let Some((name, value)) = line.split_once('=').filter(|_| !line.starts_with('#'))
+            else {
                 continue;
             };
             let flag = command.get_arguments().find(|flag| flag.get_env() == Some(name.as_ref()));

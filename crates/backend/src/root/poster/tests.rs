@@ -36,6 +36,23 @@ async fn posted(world: &World, request: &CommitRequest) -> bool {
     chain::posted_at(&world.chain.provider, project, hash, 0).await.unwrap().is_some()
 }
 
+/// Waits until it is in a block: anvil answers a send a moment before it mines.
+async fn comes_in(world: &World, request: &CommitRequest) {
+    while !posted(world, request).await {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits for a transaction's block; whether it succeeded there.
+async fn succeeded(world: &World, transaction: B256) -> bool {
+    loop {
+        let receipt = world.chain.provider.rpc().get_transaction_receipt(transaction).await;
+        if let Some(receipt) = receipt.unwrap() {
+            return receipt.status();
+        }
+    }
+}
+
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn a_poster_killed_between_signing_and_sending_sends_the_same_bytes(pool: PgPool) {
     let mut world = closed_day(pool).await;
@@ -53,8 +70,7 @@ async fn a_poster_killed_between_signing_and_sending_sends_the_same_bytes(pool: 
     assert_eq!(sent(&world).await, 0);
 
     world.replica.poster().tick().await.unwrap();
-    let receipt = world.chain.provider.rpc().get_transaction_receipt(signed.hash).await.unwrap();
-    assert!(receipt.unwrap().status());
+    assert!(succeeded(&world, signed.hash).await);
     assert!(posted(&world, &request).await);
     assert_eq!(outbox_rows(&world).await[0].0.as_ref(), Some(&signed.raw));
     // In a block that may be undone: it waits. In a final one: done, once.
@@ -81,7 +97,7 @@ async fn two_posters_at_once_send_one_post(pool: PgPool) {
         a.unwrap();
         b.unwrap();
     }
-    assert!(posted(&world, &request).await);
+    comes_in(&world, &request).await;
     assert_eq!(sent(&world).await, 1);
 }
 
@@ -138,8 +154,7 @@ async fn a_transaction_that_reverts_is_made_anew_when_it_can_be(pool: PgPool) {
     let distributor = RewardDistributor::new(world.chain.distributor, world.chain.provider.rpc());
     world.chain.send(owner().address(), distributor.pause().into_transaction_request()).await;
     world.replica.poster().tick().await.unwrap();
-    let receipt = world.chain.provider.rpc().get_transaction_receipt(signed.hash).await.unwrap();
-    assert!(!receipt.unwrap().status());
+    assert!(!succeeded(&world, signed.hash).await);
     // Forgotten; a new one is not even sent, and the row says why.
     world.replica.poster().tick().await.unwrap();
     let error = format!("{:#}", world.replica.poster().tick().await.unwrap_err());
@@ -152,7 +167,7 @@ async fn a_transaction_that_reverts_is_made_anew_when_it_can_be(pool: PgPool) {
     let window = distributor.pauseWindow().call().await.unwrap();
     world.chain.mine_at(window.until).await;
     world.replica.poster().tick().await.unwrap();
-    assert!(posted(&world, &request).await);
+    comes_in(&world, &request).await;
     assert_eq!(sent(&world).await, 2);
 }
 
@@ -167,7 +182,7 @@ async fn without_the_chain_the_signed_bytes_wait(pool: PgPool) {
     assert!(last_error.is_some());
     world.wire.lay(crate::tests::support::wire::Line::To(world.chain.anvil.addr));
     world.replica.poster().tick().await.unwrap();
-    assert!(posted(&world, &request).await);
+    comes_in(&world, &request).await;
 }
 
 /// A project whose contract takes no post, before the real one's row.
@@ -199,7 +214,7 @@ async fn one_projects_trouble_holds_up_no_other(pool: PgPool) {
     let request = world.commit(DAY).await;
     let error = format!("{:#}", world.replica.poster().tick().await.unwrap_err());
     assert!(error.contains("refuses the post"), "{error}");
-    assert!(posted(&world, &request).await);
+    comes_in(&world, &request).await;
 }
 
 #[sqlx::test(migrations = "../../migrations/backend")]
@@ -210,10 +225,10 @@ async fn a_revoked_day_is_committed_again_and_what_built_on_it_is_void(pool: PgP
     world.close_day(third_day).await;
     let first = world.commit(DAY).await;
     world.replica.poster().tick().await.unwrap();
-    assert!(posted(&world, &first).await);
+    comes_in(&world, &first).await;
     let second = world.commit(DAY.next()).await;
     world.replica.poster().tick().await.unwrap();
-    assert!(posted(&world, &second).await);
+    comes_in(&world, &second).await;
     world.chain.finalize().await;
     world.replica.mirror.tick().await.unwrap();
     // The second is taken back; the third was accepted on top of it.

@@ -1,0 +1,103 @@
+//! Nodes with three active leases each, as rows.
+
+use nodesys_core::ids::Fence;
+use nodesys_core::license::LicenseId;
+use nodesys_core::message::{LeaseStatus, Status};
+use nodesys_core::signature::SigningKey;
+use nodesys_core::{Address, U256, keccak256};
+use sqlx::PgPool;
+
+/// One license of each of these workloads on each node.
+const WORKLOADS: [(&str, Address); 3] = [
+    ("alpha", Address::repeat_byte(0xa1)),
+    ("beta", Address::repeat_byte(0xb1)),
+    ("gamma", Address::repeat_byte(0xc1)),
+];
+
+/// A node as it signs.
+pub(crate) struct Node {
+    pub(crate) key: SigningKey,
+    pub(crate) leases: Vec<LeaseStatus>,
+}
+
+impl Node {
+    fn new(number: u32) -> anyhow::Result<Self> {
+        let secret = keccak256(format!("nodesys-load node {number}"));
+        let line = |(_, collection): &(&str, Address)| LeaseStatus {
+            license: license(*collection, number).hash(),
+            fence: Fence::checked_new(1).unwrap_or(Fence::ZERO),
+            status: Status::Healthy,
+            release: 1,
+        };
+        Ok(Self {
+            key: SigningKey::from_bytes(&secret.0)?,
+            leases: WORKLOADS.iter().map(line).collect(),
+        })
+    }
+}
+
+fn license(collection: Address, token: u32) -> LicenseId {
+    let chain_id = nodesys_clock::DEVELOPMENT_CHAIN_ID;
+    LicenseId { chain_id, collection, token_id: U256::from(token) }
+}
+
+/// Puts the nodes, their licenses and leases into the database.
+pub(crate) async fn seed(pool: &PgPool, count: u32) -> anyhow::Result<Vec<Node>> {
+    let nodes: Vec<Node> = (0..count).map(Node::new).collect::<Result<_, _>>()?;
+    let mut tx = pool.begin().await?;
+    let project = Address::repeat_byte(0x01).to_vec();
+    sqlx::query(
+        "insert into project (project, name, owner, token, first_day)
+         values ($1, 'load', $1, $1, (extract(epoch from now()) / 86400)::integer)",
+    )
+    .bind(&project)
+    .execute(&mut *tx)
+    .await?;
+    let keys: Vec<Vec<u8>> = nodes.iter().map(|node| node.key.address().to_vec()).collect();
+    sqlx::query(
+        "insert into node (node_key, operator, nonce, not_after_secs, operator_signature,
+                           node_signature, authorized_at)
+         select key, $2, decode(repeat('00', 32), 'hex'), extract(epoch from now()) + 86400, '',
+                decode(repeat('00', 65), 'hex'), extract(epoch from now()) * 1000
+         from unnest($1::bytea[]) with ordinality as k (key, place) order by place",
+    )
+    .bind(&keys)
+    .bind(&project)
+    .execute(&mut *tx)
+    .await?;
+    for (workload, collection) in WORKLOADS {
+        sqlx::query("insert into collection (collection, project, workload) values ($1, $2, $3)")
+            .bind(collection.to_vec())
+            .bind(&project)
+            .bind(workload)
+            .execute(&mut *tx)
+            .await?;
+        let licenses: Vec<LicenseId> = (0..count).map(|token| license(collection, token)).collect();
+        let tokens: Vec<Vec<u8>> =
+            licenses.iter().map(|id| id.token_id.to_be_bytes::<32>().to_vec()).collect();
+        let hashes: Vec<Vec<u8>> = licenses.iter().map(|id| id.hash().to_vec()).collect();
+        sqlx::query(
+            "with made as (
+                insert into license (idx, collection, token_id, license_hash, first_leased)
+                select (select coalesce(max(idx) + 1, 0) from license) + place - 1, $1, token, hash,
+                       extract(epoch from now()) * 1000
+                from unnest($2::bytea[], $3::bytea[]) with ordinality as l (token, hash, place)
+                returning idx, license_hash
+             )
+             insert into lease (license_idx, fence, node_idx, operator, granted_at)
+             select made.idx, 1, n.idx, $5, extract(epoch from now()) * 1000
+             from unnest($3::bytea[], $4::bytea[]) as l (hash, key)
+             join made on made.license_hash::bytea = l.hash join node n on n.node_key::bytea = l.key",
+        )
+        .bind(collection.to_vec())
+        .bind(&tokens)
+        .bind(&hashes)
+        .bind(&keys)
+        .bind(&project)
+        .execute(&mut *tx)
+        .await?;
+    }
+    tx.commit().await?;
+    sqlx::query("analyze").execute(pool).await?;
+    Ok(nodes)
+}

@@ -6,11 +6,12 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {ERC165Checker} from "@openzeppelin/contracts/utils/introspection/ERC165Checker.sol";
 
 import {DistributorDeployer} from "./DistributorDeployer.sol";
+import {ReleaseRegistry} from "./ReleaseRegistry.sol";
 import {IProjectRegistry, Project, ProjectParams} from "./interfaces/IProjectRegistry.sol";
 
 /// @title ProjectRegistry
 /// @notice See {IProjectRegistry}. It holds no funds and has no power over a project's funds.
-contract ProjectRegistry is IProjectRegistry, EIP712 {
+contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, EIP712 {
     struct Listing {
         address project;
         string workload;
@@ -271,9 +272,13 @@ contract ProjectRegistry is IProjectRegistry, EIP712 {
                                       INTERNALS
     //////////////////////////////////////////////////////////////////////////*/
 
-    function _requireProjectOwner(address project) private view {
-        address owner = _projects[project].owner;
+    function _ownerOf(address project) internal view override returns (address owner) {
+        owner = _projects[project].owner;
         if (owner == address(0)) revert UnknownProject(project);
+    }
+
+    function _requireProjectOwner(address project) internal view override {
+        address owner = _ownerOf(project);
         if (msg.sender != owner) revert NotProjectOwner(project, msg.sender, owner);
     }
 
@@ -296,7 +301,7 @@ contract ProjectRegistry is IProjectRegistry, EIP712 {
         return address(uint160(word));
     }
 
-    function _requireValidName(string calldata name) private pure {
+    function _requireValidName(string calldata name) internal pure override {
         bytes calldata text = bytes(name);
         uint256 length = text.length;
         bool valid = length != 0 && length <= 32;

@@ -8,44 +8,15 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
+import {DistributorControl} from "./DistributorControl.sol";
 import {IProjectRegistry, ProjectParams} from "./interfaces/IProjectRegistry.sol";
-import {Entry, Head, IRewardDistributor, RewardCommit} from "./interfaces/IRewardDistributor.sol";
+import {Claim, Entry, Head, IRewardDistributor, RewardCommit} from "./interfaces/IRewardDistributor.sol";
 
 /// @title RewardDistributor
 /// @notice See {IRewardDistributor}.
-contract RewardDistributor is IRewardDistributor, EIP712 {
+contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
-
-    /// @dev The head in two slots; {Head} is its form for callers.
-    struct StoredHead {
-        bytes32 commitHash;
-        uint128 total;
-        uint64 activatesAt;
-        uint32 epoch;
-        uint32 revision;
-    }
-
-    /// @dev All a claim needs besides the root's entry, in one slot. 112 bits count five thousand
-    /// million million tokens of 18 decimals, and the end of a pause fits 32 bits until 2106.
-    struct Ledger {
-        uint112 activeTotal;
-        uint112 paid;
-        uint32 pausedUntil;
-    }
-
-    /// @dev One slot, read by `post`.
-    struct Signing {
-        address signer;
-        uint64 delay;
-    }
-
-    /// @dev One slot, not read by `post`, and by `claim` only during a pause.
-    struct Guarding {
-        address guardian;
-        uint64 pausedFrom;
-        bool pauseSpent;
-    }
 
     /*//////////////////////////////////////////////////////////////////////////
                                       CONSTANTS
@@ -55,27 +26,13 @@ contract RewardDistributor is IRewardDistributor, EIP712 {
         "RewardCommit(uint64 epoch,uint32 revision,bytes32 previous,bytes32 root,uint256 total,bytes32 dataHash)"
     );
 
-    uint64 private constant MIN_DELAY = 24 hours;
-    uint64 private constant MAX_DELAY = 14 days;
-    uint64 private constant PAUSE_LENGTH = 10 days;
-
-    /// @dev Only here the delay has no lower bound, so that a demo need not wait a day.
-    uint256 private constant DEV_CHAIN_ID = 31_337;
-
-    IProjectRegistry private immutable REGISTRY;
-    IERC20 private immutable TOKEN;
+    bytes32 private constant CLAIM_TYPEHASH = keccak256(
+        "Claim(address account,bytes32 root,uint256 cumulative,address recipient,address relayer,uint256 relayerFee,uint64 deadline)"
+    );
 
     /*//////////////////////////////////////////////////////////////////////////
                                        STORAGE
     //////////////////////////////////////////////////////////////////////////*/
-
-    Ledger private _ledger;
-    Signing private _signing;
-    StoredHead private _head;
-    Guarding private _guarding;
-
-    /// @inheritdoc IRewardDistributor
-    uint128 public dailyQuota;
 
     mapping(bytes32 root => Entry) private _commits;
 
@@ -91,21 +48,10 @@ contract RewardDistributor is IRewardDistributor, EIP712 {
     //////////////////////////////////////////////////////////////////////////*/
 
     /// @dev Takes the whole of the parameters so that the CREATE2 address commits to all of them.
-    constructor(IProjectRegistry registry_, ProjectParams memory params) EIP712("NodeSystem", "1") {
-        // Check
-        if (params.token.code.length == 0) revert InvalidToken(params.token);
-        if (params.signer == address(0)) revert InvalidSigner(params.signer);
-        if (params.dailyQuota == 0) revert InvalidQuota(params.dailyQuota);
-        _requireDelayInBounds(params.delay);
-
-        // Effect
-        REGISTRY = registry_;
-        TOKEN = IERC20(params.token);
-        _signing = Signing(params.signer, params.delay);
-        _guarding.guardian = params.guardian;
-        dailyQuota = params.dailyQuota;
-        _head.epoch = (block.timestamp / 1 days - 1).toUint32();
-    }
+    constructor(
+        IProjectRegistry registry_,
+        ProjectParams memory params
+    ) DistributorControl(registry_, params) EIP712("NodeSystem", "1") {}
 
     /*//////////////////////////////////////////////////////////////////////////
                                    COMMITS AND CLAIMS
@@ -121,7 +67,8 @@ contract RewardDistributor is IRewardDistributor, EIP712 {
         _requireNext(commit, last);
         bool repeated = _checkAmounts(commit, last.total, ledger.paid);
         bytes32 commitHash = structHash(commit);
-        _requireSignature(signing.signer, commitHash, signature);
+        if (signing.signer == address(0)) revert SignerIsDisabled();
+        _requireSignature(signing.signer, _hashTypedDataV4(commitHash), signature);
 
         // Effect
         uint64 activatesAt = block.timestamp.toUint64() + signing.delay;
@@ -144,7 +91,7 @@ contract RewardDistributor is IRewardDistributor, EIP712 {
         address recipient
     ) external returns (uint256 amount) {
         // Check
-        if (recipient == address(0) || recipient == address(this)) revert InvalidRecipient(recipient);
+        _requireRecipient(recipient);
         Ledger memory ledger = _ledger;
         amount = _checkClaim(ledger, msg.sender, root, cumulative, proof);
 
@@ -155,6 +102,39 @@ contract RewardDistributor is IRewardDistributor, EIP712 {
 
         // Interaction: last, so a token that calls back finds the claim done.
         TOKEN.safeTransfer(recipient, amount);
+    }
+
+    /// @inheritdoc IRewardDistributor
+    function claimWithSignature(
+        Claim calldata signedClaim,
+        bytes32[] calldata proof,
+        bytes calldata signature
+    ) external returns (uint256 amount) {
+        // Check
+        if (block.timestamp > signedClaim.deadline) {
+            revert ClaimExpired(signedClaim.deadline, block.timestamp);
+        }
+        if (signedClaim.relayer != address(0) && signedClaim.relayer != msg.sender) {
+            revert WrongRelayer(msg.sender, signedClaim.relayer);
+        }
+        _requireRecipient(signedClaim.recipient);
+        Ledger memory ledger = _ledger;
+        amount = _checkClaim(ledger, signedClaim.account, signedClaim.root, signedClaim.cumulative, proof);
+        uint256 fee = signedClaim.relayerFee;
+        if (fee > amount) revert RelayerFeeTooHigh(fee, amount);
+        _requireSignature(signedClaim.account, hashClaim(signedClaim), signature);
+
+        // Effect
+        claimed[signedClaim.account] = signedClaim.cumulative;
+        _ledger = ledger;
+        emit Claimed(
+            signedClaim.account, signedClaim.root, signedClaim.recipient, amount, signedClaim.cumulative
+        );
+        if (fee != 0) emit RelayerPaid(signedClaim.account, msg.sender, fee);
+
+        // Interaction: last, so a token that calls back finds the claim done.
+        if (fee != amount) TOKEN.safeTransfer(signedClaim.recipient, amount - fee);
+        if (fee != 0) TOKEN.safeTransfer(msg.sender, fee);
     }
 
     /// @inheritdoc IRewardDistributor
@@ -199,79 +179,6 @@ contract RewardDistributor is IRewardDistributor, EIP712 {
     }
 
     /*//////////////////////////////////////////////////////////////////////////
-                                    LOWERING RISK
-    //////////////////////////////////////////////////////////////////////////*/
-
-    /// @inheritdoc IRewardDistributor
-    function disableSigner() external {
-        // Check
-        _requireOwnerOrGuardian();
-        address disabled = _signing.signer;
-        if (disabled == address(0)) revert SignerIsDisabled();
-
-        // Effect
-        _signing.signer = address(0);
-        uint32 revision = _head.revision + 1;
-        _head.revision = revision;
-        emit SignerDisabled(msg.sender, disabled, revision);
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function lowerQuota(uint128 newQuota) external {
-        // Check
-        _requireOwner();
-        uint128 previousQuota = dailyQuota;
-        if (newQuota >= previousQuota) revert QuotaNotLower(newQuota, previousQuota);
-
-        // Effect
-        dailyQuota = newQuota;
-        emit QuotaLowered(previousQuota, newQuota);
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function raiseDelay(uint64 newDelay) external {
-        // Check
-        _requireOwner();
-        uint64 previousDelay = _signing.delay;
-        if (newDelay <= previousDelay) revert DelayNotHigher(newDelay, previousDelay);
-        _requireDelayInBounds(newDelay);
-
-        // Effect
-        _signing.delay = newDelay;
-        emit DelayRaised(previousDelay, newDelay);
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function pause() external {
-        // Check
-        _requireOwnerOrGuardian();
-        Guarding memory guarding = _guarding;
-        if (msg.sender == guarding.guardian) {
-            if (guarding.pauseSpent) revert GuardianPauseSpent(msg.sender);
-            guarding.pauseSpent = true;
-        }
-
-        // Effect
-        // An extension keeps the beginning: what was held back stays held back.
-        if (!isPaused()) guarding.pausedFrom = block.timestamp.toUint64();
-        uint32 until = (block.timestamp + PAUSE_LENGTH).toUint32();
-        _ledger.pausedUntil = until;
-        _guarding = guarding;
-        emit Paused(msg.sender, guarding.pausedFrom, until);
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function renewGuardianPause() external {
-        // Check
-        _requireOwner();
-        if (!_guarding.pauseSpent) revert GuardianPauseNotSpent(_guarding.guardian);
-
-        // Effect
-        _guarding.pauseSpent = false;
-        emit GuardianPauseRenewed(_guarding.guardian);
-    }
-
-    /*//////////////////////////////////////////////////////////////////////////
                                         VIEWS
     //////////////////////////////////////////////////////////////////////////*/
 
@@ -313,6 +220,11 @@ contract RewardDistributor is IRewardDistributor, EIP712 {
     }
 
     /// @inheritdoc IRewardDistributor
+    function hashClaim(Claim calldata signedClaim) public view returns (bytes32 digest) {
+        return _hashTypedDataV4(keccak256(abi.encode(CLAIM_TYPEHASH, signedClaim)));
+    }
+
+    /// @inheritdoc IRewardDistributor
     function structHash(RewardCommit calldata commit) public pure returns (bytes32) {
         return keccak256(abi.encode(REWARD_COMMIT_TYPEHASH, commit));
     }
@@ -325,51 +237,6 @@ contract RewardDistributor is IRewardDistributor, EIP712 {
     /// @inheritdoc IRewardDistributor
     function paid() external view returns (uint256) {
         return _ledger.paid;
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function delay() external view returns (uint64) {
-        return _signing.delay;
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function signer() external view returns (address) {
-        return _signing.signer;
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function guardian() external view returns (address) {
-        return _guarding.guardian;
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function guardianPauseSpent() external view returns (bool) {
-        return _guarding.pauseSpent;
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function isPaused() public view returns (bool) {
-        return block.timestamp < _ledger.pausedUntil;
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function pauseWindow() external view returns (uint64 from, uint64 until) {
-        return (_guarding.pausedFrom, _ledger.pausedUntil);
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function owner() public view returns (address) {
-        return REGISTRY.projectOwner(address(this));
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function registry() external view returns (address) {
-        return address(REGISTRY);
-    }
-
-    /// @inheritdoc IRewardDistributor
-    function token() external view returns (address) {
-        return address(TOKEN);
     }
 
     /*//////////////////////////////////////////////////////////////////////////
@@ -412,13 +279,11 @@ contract RewardDistributor is IRewardDistributor, EIP712 {
 
     /// @dev Recovery comes first: it spares an EOA the look at its code, and lets its key sign when it
     /// has delegated its code (EIP-7702). A contract is called statically, so it can change nothing.
-    function _requireSignature(address current, bytes32 commitHash, bytes calldata signature) private view {
-        if (current == address(0)) revert SignerIsDisabled();
-        bytes32 digest = _hashTypedDataV4(commitHash);
+    function _requireSignature(address account, bytes32 digest, bytes calldata signature) private view {
         (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
-        if (failure == ECDSA.RecoverError.NoError && recovered == current) return;
-        if (SignatureChecker.isValidERC1271SignatureNowCalldata(current, digest, signature)) return;
-        revert InvalidSignature(current, digest);
+        if (failure == ECDSA.RecoverError.NoError && recovered == account) return;
+        if (SignatureChecker.isValidERC1271SignatureNowCalldata(account, digest, signature)) return;
+        revert InvalidSignature(account, digest);
     }
 
     /// @dev Apart from `post` for the compiler's stack.
@@ -448,8 +313,11 @@ contract RewardDistributor is IRewardDistributor, EIP712 {
         uint256 activatesAt = entry.activatesAt;
         uint256 total = entry.total;
         if (activatesAt == 0) revert UnknownRoot(root);
-        uint256 until = _activeUntil(ledger.pausedUntil);
-        if (activatesAt > until) revert RootNotActive(root, activatesAt, until);
+        // Looked at twice only where it matters, to save gas.
+        if (activatesAt > block.timestamp || block.timestamp < ledger.pausedUntil) {
+            uint256 until = _activeUntil(ledger.pausedUntil);
+            if (activatesAt > until) revert RootNotActive(root, activatesAt, until);
+        }
         if (_rootOf(account, cumulative, proof) != root) revert InvalidProof(root, account, cumulative);
 
         uint256 before = claimed[account];
@@ -511,23 +379,5 @@ contract RewardDistributor is IRewardDistributor, EIP712 {
     /// @dev When the commit, one of the chain, becomes active.
     function _activatesAt(RewardCommit calldata commit, bytes32 commitHash) private view returns (uint64) {
         return _broughtRoot(commit) ? _commits[commit.root].activatesAt : _repeats[commitHash];
-    }
-
-    function _requireOwner() private view {
-        address current = owner();
-        if (msg.sender != current) revert NotOwner(msg.sender, current);
-    }
-
-    function _requireOwnerOrGuardian() private view {
-        address appointed = _guarding.guardian;
-        // Asked first: it saves the call to the registry, and the zero address never calls.
-        if (msg.sender == appointed) return;
-        address current = owner();
-        if (msg.sender != current) revert NotOwnerOrGuardian(msg.sender, current, appointed);
-    }
-
-    function _requireDelayInBounds(uint64 value) private view {
-        uint64 minDelay = block.chainid == DEV_CHAIN_ID ? 0 : MIN_DELAY;
-        if (value < minDelay || value > MAX_DELAY) revert DelayOutOfBounds(value, minDelay, MAX_DELAY);
     }
 }

@@ -7,6 +7,7 @@ import {NodeLicense} from "../src/NodeLicense.sol";
 import {ProjectRegistry} from "../src/ProjectRegistry.sol";
 import {RewardDistributor} from "../src/RewardDistributor.sol";
 import {DevToken} from "../src/dev/DevToken.sol";
+import {LicenseParams} from "../src/interfaces/INodeLicense.sol";
 import {ProjectParams} from "../src/interfaces/IProjectRegistry.sol";
 import {RewardCommit} from "../src/interfaces/IRewardDistributor.sol";
 import {MerkleTree} from "./MerkleTree.sol";
@@ -17,6 +18,8 @@ abstract contract BaseTest is Test {
     uint256 internal constant CREATION_DAY = 20_000;
     uint128 internal constant QUOTA = 1000 ether;
     uint64 internal constant DELAY = 24 hours;
+    uint64 internal constant TIMELOCK = 7 days;
+    uint64 internal constant GRACE = 14 days;
     uint256 internal constant FUNDS = 1_000_000 ether;
     bytes32 internal constant NO_COMMIT = 0;
 
@@ -58,8 +61,53 @@ abstract contract BaseTest is Test {
         });
     }
 
+    /*//////////////////////////////////////////////////////////////////////////
+                                     TIMELOCK
+    //////////////////////////////////////////////////////////////////////////*/
+
+    /// @dev The owner queues the call.
+    function queueCall(bytes memory call) internal {
+        vm.prank(OWNER);
+        distributor.queue(call);
+    }
+
+    /// @dev The owner queues the call and waits until it may be made.
+    function queueAndWait(bytes memory call) internal {
+        queueCall(call);
+        vm.warp(vm.getBlockTimestamp() + distributor.timelock());
+    }
+
+    /// @dev The owner makes the call.
+    function executeCall(bytes memory call) internal {
+        vm.prank(OWNER);
+        (bool success, bytes memory reason) = address(distributor).call(call);
+        if (!success) {
+            assembly {
+                revert(add(reason, 0x20), mload(reason))
+            }
+        }
+    }
+
+    /// @dev The owner queues the call, waits, and makes it.
+    function makeCall(bytes memory call) internal {
+        queueAndWait(call);
+        executeCall(call);
+    }
+
     function newLicense(address owner) internal returns (NodeLicense) {
-        return new NodeLicense("Acme Node", "ACME", "https://acme.example/", owner, owner);
+        return new NodeLicense(
+            LicenseParams({
+                name: "Acme Node",
+                symbol: "ACME",
+                owner: owner,
+                minter: owner,
+                maxSupply: 0,
+                term: 0,
+                lockedUntil: 0,
+                royaltyReceiver: address(0),
+                royaltyBps: 0
+            })
+        );
     }
 
     /*//////////////////////////////////////////////////////////////////////////
@@ -79,7 +127,11 @@ abstract contract BaseTest is Test {
     }
 
     function sign(RewardCommit memory commit) internal view returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(signerKey, distributor.hashCommit(commit));
+        return signDigest(signerKey, distributor.hashCommit(commit));
+    }
+
+    function signDigest(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
         return abi.encodePacked(r, s, v);
     }
 

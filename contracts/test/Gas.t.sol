@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 
-import {RewardCommit} from "../src/interfaces/IRewardDistributor.sol";
+import {Claim, RewardCommit} from "../src/interfaces/IRewardDistributor.sol";
 import {BaseTest} from "./Base.t.sol";
 import {MerkleTree} from "./MerkleTree.sol";
 
@@ -57,5 +57,25 @@ contract GasTest is BaseTest {
         vm.prank(ALICE);
         distributor.claim(root, 20 ether, proof, ALICE);
         vm.snapshotGasLastCall("RewardDistributor", "claim.second");
+    }
+
+    /// @dev A relayer sends it for a fee, and both are paid: the dearest form of it.
+    /// forge-config: default.isolate = true
+    function test_gas_claimWithSignature() external {
+        (address account, uint256 key) = makeAddrAndKey("account");
+        (bytes32 root, bytes32[] memory proof) = bigTree(account, 10 ether);
+        postActive(root, 200 ether);
+        vm.prank(account);
+        distributor.claim(root, 10 ether, proof, account);
+        token.mint(STRANGER, 1);
+
+        (root, proof) = bigTree(account, 20 ether);
+        postActive(root, 300 ether);
+        Claim memory signedClaim =
+            Claim(account, root, 20 ether, account, address(0), 0.1 ether, type(uint64).max);
+        bytes memory signature = signDigest(key, distributor.hashClaim(signedClaim));
+        vm.prank(STRANGER);
+        distributor.claimWithSignature(signedClaim, proof, signature);
+        vm.snapshotGasLastCall("RewardDistributor", "claim.signature");
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {IReleaseRegistry} from "./IReleaseRegistry.sol";
+
 /// @notice What a project is created from. All of it is in the init code of the project's
 /// RewardDistributor, so the project's address commits to every value.
 /// @param name Unique name: 1 to 32 characters of a-z, 0-9 and dash, no dash at either end.
@@ -30,10 +32,10 @@ struct Project {
     string metadataURI;
 }
 
-/// @title Registry of projects, their license collections and the network's receipt keys
+/// @title Registry of projects, their license collections and releases, and the network's receipt keys
 /// @notice A project's id, here and everywhere else, is the address of its RewardDistributor. The
 /// registry is also the verifying contract of the EIP-712 domain of all off-chain messages.
-interface IProjectRegistry {
+interface IProjectRegistry is IReleaseRegistry {
     /*//////////////////////////////////////////////////////////////////////////
                                        EVENTS
     //////////////////////////////////////////////////////////////////////////*/

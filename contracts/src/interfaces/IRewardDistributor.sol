@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {IDistributorControl} from "./IDistributorControl.sol";
+
 /// @notice What the reward signer signs for one UTC day.
 /// @param epoch The day: days since 1970-01-01.
 /// @param revision The distributor's counter at signing; it rises when the chain is rewound.
@@ -15,6 +17,24 @@ struct RewardCommit {
     bytes32 root;
     uint256 total;
     bytes32 dataHash;
+}
+
+/// @notice What an account signs so that another may send its claim.
+/// @param account Whose reward it is; an EOA or an ERC-1271 contract.
+/// @param root The active root claimed against.
+/// @param cumulative All the account has ever earned, as in the tree.
+/// @param recipient Where the tokens go.
+/// @param relayer Who may send the claim; zero for anyone.
+/// @param relayerFee What the sender gets of the amount, and the recipient does not.
+/// @param deadline The last second in which the claim may be sent.
+struct Claim {
+    address account;
+    bytes32 root;
+    uint256 cumulative;
+    address recipient;
+    address relayer;
+    uint256 relayerFee;
+    uint64 deadline;
 }
 
 /// @notice What is kept of a posted root: a claim reads this one slot.
@@ -49,10 +69,9 @@ struct Head {
 /// a day adds no more than the quota, that the balance covers what is owed, and that no more is
 /// paid than the active commits add up to.
 ///
-/// Roles: the owner (kept in the registry) and the guardian can only lower risk here: revoke what
-/// is pending, pause, disable the signer, lower the quota, raise the delay. An active root can
-/// never be taken back, and claims against it go on whatever the owner and the guardian do.
-interface IRewardDistributor {
+/// Owner (kept in the registry) and guardian steer it as {IDistributorControl} says. An active root
+/// can never be taken back, and claims against it go on whatever the owner and the guardian do.
+interface IRewardDistributor is IDistributorControl {
     /*//////////////////////////////////////////////////////////////////////////
                                        EVENTS
     //////////////////////////////////////////////////////////////////////////*/
@@ -70,10 +89,14 @@ interface IRewardDistributor {
         uint64 activatesAt
     );
 
-    /// @notice `amount` was paid to `recipient`; `account` has now been paid `cumulative` in all.
+    /// @notice `amount` was paid to `recipient`, less a fee that `RelayerPaid` names in the same
+    /// transaction; `account` has now been paid `cumulative` in all.
     event Claimed(
         address indexed account, bytes32 indexed root, address recipient, uint256 amount, uint256 cumulative
     );
+
+    /// @notice `relayer` sent the account's signed claim and was paid `fee` of its amount.
+    event RelayerPaid(address indexed account, address indexed relayer, uint256 fee);
 
     /// @notice A pending commit was taken back. `rootRemoved` is false if an earlier commit had
     /// brought the same root, which then stays.
@@ -89,49 +112,12 @@ interface IRewardDistributor {
         uint32 revision
     );
 
-    /// @notice The signer was disabled; no signature it gave for a commit not yet posted is of use.
-    event SignerDisabled(address indexed caller, address indexed signer, uint32 revision);
-
-    /// @notice The daily quota was lowered.
-    event QuotaLowered(uint128 previousQuota, uint128 newQuota);
-
-    /// @notice The delay was raised.
-    event DelayRaised(uint64 previousDelay, uint64 newDelay);
-
-    /// @notice Posts and activations stopped, from `from` to just before `until`. If a pause was
-    /// running it was extended and `from` is its beginning.
-    event Paused(address indexed caller, uint64 from, uint64 until);
-
-    /// @notice The owner gave the guardian another pause.
-    event GuardianPauseRenewed(address indexed guardian);
-
     /*//////////////////////////////////////////////////////////////////////////
                                        ERRORS
     //////////////////////////////////////////////////////////////////////////*/
 
-    /// @notice The token has no code.
-    error InvalidToken(address token);
-
-    /// @notice The signer must not be zero.
-    error InvalidSigner(address signer);
-
-    /// @notice The quota must not be zero.
-    error InvalidQuota(uint128 quota);
-
-    /// @notice The delay is outside its bounds.
-    error DelayOutOfBounds(uint64 delay, uint64 minDelay, uint64 maxDelay);
-
-    /// @notice Only the project's owner may do this.
-    error NotOwner(address caller, address owner);
-
-    /// @notice Only the project's owner or the guardian may do this.
-    error NotOwnerOrGuardian(address caller, address owner, address guardian);
-
     /// @notice Nothing is posted during a pause.
     error PostPaused(uint64 until);
-
-    /// @notice The signer was disabled.
-    error SignerIsDisabled();
 
     /// @notice The commit does not carry the distributor's revision.
     error WrongRevision(uint32 given, uint32 expected);
@@ -163,7 +149,7 @@ interface IRewardDistributor {
     /// @notice The balance does not cover what would be owed.
     error Underfunded(uint256 owed, uint256 balance);
 
-    /// @notice The signature over `digest` is not the signer's.
+    /// @notice The signature over `digest` is not the signer's, or not the account's.
     error InvalidSignature(address signer, bytes32 digest);
 
     /// @notice No posted commit has this root.
@@ -183,8 +169,14 @@ interface IRewardDistributor {
     /// active total.
     error ActiveTotalExceeded(uint256 amount, uint256 available);
 
-    /// @notice Rewards are paid neither to zero nor to the distributor itself.
-    error InvalidRecipient(address recipient);
+    /// @notice The signed claim was sent too late.
+    error ClaimExpired(uint64 deadline, uint256 timestamp);
+
+    /// @notice The signed claim names another sender.
+    error WrongRelayer(address caller, address relayer);
+
+    /// @notice The claim pays less than the fee.
+    error RelayerFeeTooHigh(uint256 relayerFee, uint256 amount);
 
     /// @notice The list of commits to revoke is empty.
     error NothingToRevoke();
@@ -197,18 +189,6 @@ interface IRewardDistributor {
 
     /// @notice The given commit is not the one before the lowest revoked.
     error WrongNewHead(bytes32 given, bytes32 expected);
-
-    /// @notice The quota can only be lowered at once.
-    error QuotaNotLower(uint128 given, uint128 current);
-
-    /// @notice The delay can only be raised at once.
-    error DelayNotHigher(uint64 given, uint64 current);
-
-    /// @notice The guardian has used its pause.
-    error GuardianPauseSpent(address guardian);
-
-    /// @notice The guardian still has its pause.
-    error GuardianPauseNotSpent(address guardian);
 
     /*//////////////////////////////////////////////////////////////////////////
                                    COMMITS AND CLAIMS
@@ -233,32 +213,22 @@ interface IRewardDistributor {
         address recipient
     ) external returns (uint256 amount);
 
+    /// @notice Sends the claim that an account signed: pays the account's recipient what `claim` would,
+    /// less the fee, which the sender gets. It cannot be sent twice, since then nothing is left to
+    /// pay.
+    /// @param signature 65 bytes r, s, v with low s, or what the account's ERC-1271 contract expects,
+    /// over the EIP-712 digest `hashClaim`.
+    /// @return amount What was paid in all, with the fee.
+    function claimWithSignature(
+        Claim calldata signedClaim,
+        bytes32[] calldata proof,
+        bytes calldata signature
+    ) external returns (uint256 amount);
+
     /// @notice Takes back pending commits. Owner or guardian.
     /// @param down The commits to revoke, from the head down.
     /// @param newHead The commit before the lowest of them; ignored if that was the first commit.
     function revoke(RewardCommit[] calldata down, RewardCommit calldata newHead) external;
-
-    /*//////////////////////////////////////////////////////////////////////////
-                                    LOWERING RISK
-    //////////////////////////////////////////////////////////////////////////*/
-
-    /// @notice Disables the signer at once. Owner or guardian. Posted commits are not touched.
-    function disableSigner() external;
-
-    /// @notice Lowers the daily quota at once. Owner.
-    function lowerQuota(uint128 newQuota) external;
-
-    /// @notice Raises the delay of commits posted from now on. Owner.
-    function raiseDelay(uint64 newDelay) external;
-
-    /// @notice Stops posts and activations for 10 days. Owner at any time, which also extends a
-    /// running pause; guardian once per appointment, and again when the owner renews it. A root
-    /// that was not active when the pause began is neither claimable nor safe from `revoke` before
-    /// the pause ends. Roots active before stay claimable.
-    function pause() external;
-
-    /// @notice Gives the guardian another pause after it used its own. Owner.
-    function renewGuardianPause() external;
 
     /*//////////////////////////////////////////////////////////////////////////
                                         VIEWS
@@ -291,6 +261,9 @@ interface IRewardDistributor {
     /// @notice The EIP-712 digest the signer signs.
     function hashCommit(RewardCommit calldata commit) external view returns (bytes32 digest);
 
+    /// @notice The EIP-712 digest an account signs for `claimWithSignature`.
+    function hashClaim(Claim calldata signedClaim) external view returns (bytes32 digest);
+
     /// @notice The EIP-712 struct hash: the commit's id, and `previous` of the next.
     function structHash(RewardCommit calldata commit) external pure returns (bytes32);
 
@@ -299,34 +272,4 @@ interface IRewardDistributor {
 
     /// @notice Sum of all claims.
     function paid() external view returns (uint256);
-
-    /// @notice Most that one commit may add to the total.
-    function dailyQuota() external view returns (uint128);
-
-    /// @notice Seconds between a post and the commit's activation.
-    function delay() external view returns (uint64);
-
-    /// @notice The reward signer; zero once disabled.
-    function signer() external view returns (address);
-
-    /// @notice The guardian, or zero.
-    function guardian() external view returns (address);
-
-    /// @notice Whether the guardian has used its pause.
-    function guardianPauseSpent() external view returns (bool);
-
-    /// @notice Whether a pause is running.
-    function isPaused() external view returns (bool);
-
-    /// @notice Beginning and end of the last pause; both zero if there was none.
-    function pauseWindow() external view returns (uint64 from, uint64 until);
-
-    /// @notice The project's owner, from the registry.
-    function owner() external view returns (address);
-
-    /// @notice The registry that created this distributor.
-    function registry() external view returns (address);
-
-    /// @notice The token rewards are paid in.
-    function token() external view returns (address);
 }

@@ -1,55 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {IERC721Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 
 import {NodeLicense} from "../../src/NodeLicense.sol";
-import {INodeLicense} from "../../src/interfaces/INodeLicense.sol";
-import {BaseTest} from "../Base.t.sol";
+import {INodeLicense, LicenseParams} from "../../src/interfaces/INodeLicense.sol";
+import {LicenseBase} from "./LicenseBase.sol";
 
-contract MintTest is BaseTest {
-    NodeLicense private licenses;
-
-    function setUp() public override {
-        super.setUp();
-        licenses = new NodeLicense("Acme Node", "ACME", "https://acme.example/", OWNER, STRANGER);
-    }
-
-    function test_constructorKeepsItsParameters() external {
-        vm.expectEmit();
-        emit INodeLicense.MinterSet(address(0), STRANGER);
-        vm.expectEmit();
-        emit INodeLicense.BaseURISet("https://acme.example/");
-        licenses = new NodeLicense("Acme Node", "ACME", "https://acme.example/", OWNER, STRANGER);
-        assertEq(licenses.name(), "Acme Node");
-        assertEq(licenses.symbol(), "ACME");
-        assertEq(licenses.baseURI(), "https://acme.example/");
-        assertEq(licenses.owner(), OWNER);
-        assertEq(licenses.minter(), STRANGER);
-        assertEq(licenses.totalSupply(), 0);
-    }
-
-    function test_mintsInSequence() external {
-        vm.startPrank(STRANGER);
-        vm.expectEmit(address(licenses));
-        emit IERC721.Transfer(address(0), ALICE, 1);
-        assertEq(licenses.mint(ALICE), 1);
-        assertEq(licenses.mint(BOB), 2);
-        assertEq(licenses.mintBatch(BOB, 3), 3);
-        assertEq(licenses.mint(ALICE), 6);
-        assertEq(licenses.totalSupply(), 6);
-        assertEq(licenses.ownerOf(1), ALICE);
-        for (uint256 id = 2; id <= 5; ++id) {
-            assertEq(licenses.ownerOf(id), BOB);
-        }
-        assertEq(licenses.balanceOf(BOB), 4);
-        assertEq(licenses.tokenURI(3), "https://acme.example/3");
-    }
-
+contract MintTest is LicenseBase {
     function test_revertWhen_notTheMinter() external {
-        bytes memory reason = abi.encodeWithSelector(INodeLicense.NotMinter.selector, OWNER, STRANGER);
+        bytes memory reason = abi.encodeWithSelector(INodeLicense.NotMinter.selector, OWNER, MINTER);
         vm.startPrank(OWNER);
         vm.expectRevert(reason);
         licenses.mint(ALICE);
@@ -57,64 +18,115 @@ contract MintTest is BaseTest {
         licenses.mintBatch(ALICE, 1);
     }
 
-    function test_revertWhen_theBatchIsEmpty() external {
-        vm.expectRevert(abi.encodeWithSelector(INodeLicense.EmptyBatch.selector, ALICE));
-        vm.prank(STRANGER);
-        licenses.mintBatch(ALICE, 0);
+    function test_revertWhen_theBatchIsEmptyOrTooLarge() external {
+        vm.startPrank(MINTER);
+        uint256[3] memory bad = [0, 1001, type(uint256).max];
+        for (uint256 i; i < bad.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(INodeLicense.InvalidBatch.selector, bad[i], 1000));
+            licenses.mintBatch(ALICE, bad[i]);
+        }
+        licenses.mintBatch(ALICE, 1000);
+        assertEq(licenses.balanceOf(ALICE), 1000);
+    }
+
+    function test_revertWhen_overTheMaximum() external {
+        LicenseParams memory params = defaultParams();
+        params.maxSupply = 5;
+        licenses = new NodeLicense(params);
+        mintTo(licenses, ALICE, 3);
+        vm.startPrank(MINTER);
+        vm.expectRevert(abi.encodeWithSelector(INodeLicense.SupplyExceeded.selector, 3, 3, 5));
+        licenses.mintBatch(ALICE, 3);
+        licenses.mintBatch(ALICE, 2);
+        vm.expectRevert(abi.encodeWithSelector(INodeLicense.SupplyExceeded.selector, 1, 5, 5));
+        licenses.mint(ALICE);
     }
 
     function test_revertWhen_toZero() external {
         bytes memory reason = abi.encodeWithSelector(IERC721Errors.ERC721InvalidReceiver.selector, address(0));
-        vm.startPrank(STRANGER);
+        vm.startPrank(MINTER);
         vm.expectRevert(reason);
         licenses.mint(address(0));
         vm.expectRevert(reason);
         licenses.mintBatch(address(0), 2);
     }
 
-    function test_theOwnerSetsTheMinter() external {
-        vm.expectEmit(address(licenses));
-        emit INodeLicense.MinterSet(STRANGER, ALICE);
-        vm.prank(OWNER);
-        licenses.setMinter(ALICE);
-        assertEq(licenses.minter(), ALICE);
-        vm.prank(ALICE);
-        licenses.mint(ALICE);
+    function test_callsNoReceiver() external {
+        // This test has no onERC721Received.
+        mintTo(licenses, address(this), 1);
+        mintTo(licenses, address(this), 2);
+        assertEq(licenses.balanceOf(address(this)), 3);
     }
 
-    function test_theOwnerSetsTheBaseURI() external {
-        vm.expectEmit(address(licenses));
-        emit INodeLicense.BaseURISet("ipfs://x/");
-        vm.prank(OWNER);
-        licenses.setBaseURI("ipfs://x/");
-        vm.prank(STRANGER);
-        licenses.mint(ALICE);
-        assertEq(licenses.tokenURI(1), "ipfs://x/1");
+    function test_mintsInSequence() external {
+        mintsInSequence(licenses);
     }
 
-    function test_revertWhen_notTheOwner() external {
-        bytes memory reason = abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, STRANGER);
-        vm.startPrank(STRANGER);
-        vm.expectRevert(reason);
-        licenses.setMinter(STRANGER);
-        vm.expectRevert(reason);
-        licenses.setBaseURI("");
+    function test_mintsInSequenceWithATerm() external {
+        mintsInSequence(terms);
     }
 
-    function test_ownershipTakesTwoSteps() external {
-        vm.prank(OWNER);
-        licenses.transferOwnership(ALICE);
-        assertEq(licenses.owner(), OWNER);
-        vm.prank(ALICE);
-        licenses.acceptOwnership();
-        assertEq(licenses.owner(), ALICE);
+    function mintsInSequence(NodeLicense collection) private {
+        vm.startPrank(MINTER);
+        vm.expectEmit(address(collection));
+        emit IERC721.Transfer(address(0), ALICE, 1);
+        assertEq(collection.mint(ALICE), 1);
+        assertEq(collection.mint(BOB), 2);
+        for (uint256 id = 3; id <= 5; ++id) {
+            vm.expectEmit(address(collection));
+            emit IERC721.Transfer(address(0), BOB, id);
+        }
+        assertEq(collection.mintBatch(BOB, 3), 3);
+        assertEq(collection.mint(ALICE), 6);
+        assertEq(collection.mintBatch(ALICE, 1), 7);
+        assertEq(collection.mintBatch(CAROL, 2), 8);
+        assertEq(collection.totalSupply(), 9);
+
+        address[9] memory holders = [ALICE, BOB, BOB, BOB, BOB, ALICE, ALICE, CAROL, CAROL];
+        for (uint256 id = 1; id <= 9; ++id) {
+            assertEq(collection.ownerOf(id), holders[id - 1]);
+        }
+        assertEq(collection.balanceOf(ALICE), 3);
+        assertEq(collection.balanceOf(BOB), 4);
+        assertEq(collection.balanceOf(CAROL), 2);
+        uint256[3] memory none = [0, 10, type(uint256).max];
+        for (uint256 i; i < none.length; ++i) {
+            expectNoLicense(none[i]);
+            collection.ownerOf(none[i]);
+        }
     }
 
-    function test_supportsInterface() external view {
-        assertTrue(licenses.supportsInterface(0x01ffc9a7)); // ERC-165
-        assertTrue(licenses.supportsInterface(0x80ac58cd)); // ERC-721
-        assertTrue(licenses.supportsInterface(0x5b5e139f)); // ERC-721 metadata
-        assertTrue(licenses.supportsInterface(0xad092b5c)); // ERC-4907
-        assertFalse(licenses.supportsInterface(0xffffffff));
+    /// @dev Batches of any size, some licenses moved on: holders and balances as a plain list has them.
+    function testFuzz_holdersAreThoseOfAPlainList(uint256 seed, bool withTerm) external {
+        NodeLicense collection = withTerm ? terms : licenses;
+        address[3] memory who = [ALICE, BOB, CAROL];
+        address[] memory list = new address[](60);
+        uint256 supply;
+        while (supply < 40) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            address to = who[seed % 3];
+            uint256 count = (seed >> 8) % 20 + 1;
+            mintTo(collection, to, count);
+            for (uint256 i; i < count; ++i) {
+                list[supply++] = to;
+            }
+            uint256 id = (seed >> 16) % supply + 1;
+            address next = who[(seed >> 24) % 3];
+            vm.prank(list[id - 1]);
+            collection.transferFrom(list[id - 1], next, id);
+            list[id - 1] = next;
+        }
+
+        assertEq(collection.totalSupply(), supply);
+        uint256[3] memory counts;
+        for (uint256 id = 1; id <= supply; ++id) {
+            assertEq(collection.ownerOf(id), list[id - 1]);
+            for (uint256 w; w < 3; ++w) {
+                if (list[id - 1] == who[w]) ++counts[w];
+            }
+        }
+        for (uint256 w; w < 3; ++w) {
+            assertEq(collection.balanceOf(who[w]), counts[w]);
+        }
     }
 }

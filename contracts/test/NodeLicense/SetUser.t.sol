@@ -1,25 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC4906} from "@openzeppelin/contracts/interfaces/IERC4906.sol";
 import {IERC721Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 
-import {NodeLicense} from "../../src/NodeLicense.sol";
 import {IERC4907} from "../../src/interfaces/IERC4907.sol";
 import {INodeLicense} from "../../src/interfaces/INodeLicense.sol";
-import {BaseTest} from "../Base.t.sol";
+import {LicenseBase} from "./LicenseBase.sol";
 
-contract SetUserTest is BaseTest {
+contract SetUserTest is LicenseBase {
     uint256 private constant ID = 1;
 
-    NodeLicense private licenses;
-    address private carol = makeAddr("carol");
+    address private carol = CAROL;
     uint64 private until;
 
     function setUp() public override {
         super.setUp();
-        licenses = newLicense(OWNER);
-        vm.prank(OWNER);
-        licenses.mint(BOB);
+        mintTo(licenses, BOB, 1);
+        mintTo(terms, BOB, 1);
         until = uint64(vm.getBlockTimestamp()) + 1000;
     }
 
@@ -41,6 +39,8 @@ contract SetUserTest is BaseTest {
         assertNoUser();
         vm.expectEmit(address(licenses));
         emit IERC4907.UpdateUser(ID, carol, until);
+        vm.expectEmit(address(licenses));
+        emit IERC4906.MetadataUpdate(ID);
         setUserAs(BOB, carol, until);
         assertEq(licenses.userOf(ID), carol);
         assertEq(licenses.userExpires(ID), until);
@@ -151,6 +151,21 @@ contract SetUserTest is BaseTest {
     function test_revertWhen_overBeforeItBegins() external {
         uint64 past = uint64(vm.getBlockTimestamp()) - 1;
         refuse(BOB, carol, past, abi.encodeWithSelector(INodeLicense.RentalOver.selector, ID, past, past + 1));
+    }
+
+    function test_revertWhen_theRentalOutlastsTheLicense() external {
+        uint64 expiry = terms.expiresAt(ID);
+        vm.startPrank(BOB);
+        vm.expectRevert(abi.encodeWithSelector(INodeLicense.RentalBeyondExpiry.selector, ID, expiry, expiry));
+        terms.setUser(ID, carol, expiry);
+        terms.setUser(ID, carol, expiry - 1);
+        assertEq(terms.userOf(ID), carol);
+        vm.warp(expiry - 1);
+        assertEq(terms.userOf(ID), carol);
+        vm.warp(expiry);
+        assertEq(terms.userOf(ID), address(0));
+        vm.expectRevert(abi.encodeWithSelector(INodeLicense.RentalBeyondExpiry.selector, ID, expiry, expiry));
+        terms.setUser(ID, carol, expiry);
     }
 
     function test_revertWhen_thereIsNoSuchLicense() external {

@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 import {DistributorDeployer} from "../../src/DistributorDeployer.sol";
 import {RewardDistributor} from "../../src/RewardDistributor.sol";
+import {IDistributorControl} from "../../src/interfaces/IDistributorControl.sol";
 import {IProjectRegistry, Project, ProjectParams} from "../../src/interfaces/IProjectRegistry.sol";
-import {IRewardDistributor} from "../../src/interfaces/IRewardDistributor.sol";
 import {BaseTest} from "../Base.t.sol";
 
 contract CreateProjectTest is BaseTest {
@@ -91,7 +91,7 @@ contract CreateProjectTest is BaseTest {
     function test_revertWhen_theDistributorRefuses() external {
         ProjectParams memory params = paramsNamed("beta");
         params.token = STRANGER;
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.InvalidToken.selector, STRANGER));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.InvalidToken.selector, STRANGER));
         registry.createProject(params);
         assertEq(registry.projectByName("beta"), address(0));
     }

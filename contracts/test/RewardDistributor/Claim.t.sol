@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 
 import {RewardDistributor} from "../../src/RewardDistributor.sol";
+import {IDistributorControl} from "../../src/interfaces/IDistributorControl.sol";
 import {ProjectParams} from "../../src/interfaces/IProjectRegistry.sol";
 import {IRewardDistributor} from "../../src/interfaces/IRewardDistributor.sol";
 import {BaseTest} from "../Base.t.sol";
@@ -88,10 +89,10 @@ contract ClaimTest is BaseTest {
         (bytes32 root, bytes32[] memory proof,) = treeOf(30 ether, 70 ether);
         postActive(root, 100 ether);
         vm.startPrank(ALICE);
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.InvalidRecipient.selector, address(0)));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.InvalidRecipient.selector, address(0)));
         distributor.claim(root, 30 ether, proof, address(0));
         vm.expectRevert(
-            abi.encodeWithSelector(IRewardDistributor.InvalidRecipient.selector, address(distributor))
+            abi.encodeWithSelector(IDistributorControl.InvalidRecipient.selector, address(distributor))
         );
         distributor.claim(root, 30 ether, proof, address(distributor));
     }

@@ -2,8 +2,9 @@
 pragma solidity 0.8.37;
 
 import {RewardDistributor} from "../../src/RewardDistributor.sol";
+import {IDistributorControl} from "../../src/interfaces/IDistributorControl.sol";
 import {ProjectParams} from "../../src/interfaces/IProjectRegistry.sol";
-import {Entry, IRewardDistributor} from "../../src/interfaces/IRewardDistributor.sol";
+import {Entry} from "../../src/interfaces/IRewardDistributor.sol";
 import {BaseTest} from "../Base.t.sol";
 
 contract ConstructorTest is BaseTest {
@@ -53,21 +54,21 @@ contract ConstructorTest is BaseTest {
     function test_revertWhen_tokenHasNoCode() external {
         ProjectParams memory params = defaultParams();
         params.token = STRANGER;
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.InvalidToken.selector, STRANGER));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.InvalidToken.selector, STRANGER));
         deploy(params);
     }
 
     function test_revertWhen_signerIsZero() external {
         ProjectParams memory params = defaultParams();
         params.signer = address(0);
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.InvalidSigner.selector, address(0)));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.InvalidSigner.selector, address(0)));
         deploy(params);
     }
 
     function test_revertWhen_quotaIsZero() external {
         ProjectParams memory params = defaultParams();
         params.dailyQuota = 0;
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.InvalidQuota.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.InvalidQuota.selector, 0));
         deploy(params);
     }
 
@@ -105,7 +106,7 @@ contract ConstructorTest is BaseTest {
 
     function expectOutOfBounds(uint64 delay, uint64 minDelay) private {
         vm.expectRevert(
-            abi.encodeWithSelector(IRewardDistributor.DelayOutOfBounds.selector, delay, minDelay, 14 days)
+            abi.encodeWithSelector(IDistributorControl.DelayOutOfBounds.selector, delay, minDelay, 14 days)
         );
     }
 }

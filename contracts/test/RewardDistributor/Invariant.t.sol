@@ -1,167 +1,178 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {Test} from "forge-std/Test.sol";
-
 import {RewardDistributor} from "../../src/RewardDistributor.sol";
-import {RewardCommit} from "../../src/interfaces/IRewardDistributor.sol";
+import {DevToken} from "../../src/dev/DevToken.sol";
+import {ProjectParams} from "../../src/interfaces/IProjectRegistry.sol";
+import {Entry, Head, RewardCommit} from "../../src/interfaces/IRewardDistributor.sol";
 import {BaseTest} from "../Base.t.sol";
-import {MerkleTree} from "../MerkleTree.sol";
+import {ProjectHandler} from "./ProjectHandler.sol";
 
-/// @dev Does what signer, accounts, owner, guardian and time can do, with an honest tree each day.
-/// Every call succeeds: what would be refused is not tried.
-contract DistributorHandler is Test {
-    uint256 private constant ACCOUNTS = 5;
-
-    RewardDistributor public immutable DISTRIBUTOR;
-    address private immutable OWNER;
-    uint256 private immutable SIGNER_KEY;
-
-    /// @dev The chain as the handler knows it, lowest first, with each commit's cumulative amounts.
-    RewardCommit[] private _chain;
-    uint256[ACCOUNTS][] private _amounts;
-
-    uint256 public claimedInAll;
-    uint256 public lastActiveTotal;
-
-    constructor(RewardDistributor distributor, address owner, uint256 signerKey) {
-        (DISTRIBUTOR, OWNER, SIGNER_KEY) = (distributor, owner, signerKey);
-    }
-
-    function accountOf(uint256 i) public pure returns (address) {
-        // A small number.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return address(uint160(0x1000 + i % ACCOUNTS));
-    }
-
-    function waitSome(uint256 time) external {
-        vm.warp(vm.getBlockTimestamp() + bound(time, 1 hours, 2 days));
-    }
-
-    function post(uint256 seed) external {
-        if (DISTRIBUTOR.isPaused()) return;
-        uint64 epoch = DISTRIBUTOR.head().epoch + 1;
-        if (vm.getBlockTimestamp() < (uint256(epoch) + 1) * 1 days) {
-            vm.warp((uint256(epoch) + 1) * 1 days);
-        }
-
-        uint256[ACCOUNTS] memory amounts;
-        if (_amounts.length != 0) amounts = _amounts[_amounts.length - 1];
-        uint256 total;
-        bytes32[] memory leaves = new bytes32[](ACCOUNTS);
-        for (uint256 i; i < ACCOUNTS; ++i) {
-            // One day in four nobody earns anything and the root is repeated.
-            if (seed % 4 != 0) amounts[i] += uint256(keccak256(abi.encode(seed, i))) % 10 ether;
-            total += amounts[i];
-            leaves[i] = MerkleTree.leaf(accountOf(i), amounts[i]);
-        }
-        RewardCommit memory commit = RewardCommit({
-            epoch: epoch,
-            revision: DISTRIBUTOR.head().revision,
-            previous: DISTRIBUTOR.head().commitHash,
-            root: total == 0 ? bytes32(0) : MerkleTree.build(leaves)[0],
-            total: total,
-            dataHash: bytes32(seed)
-        });
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(SIGNER_KEY, DISTRIBUTOR.hashCommit(commit));
-        DISTRIBUTOR.post(commit, abi.encodePacked(r, s, v));
-        _chain.push(commit);
-        _amounts.push(amounts);
-    }
-
-    function claim(uint256 which, uint256 day) external {
-        if (_chain.length == 0) return;
-        day = bound(day, 0, _chain.length - 1);
-        bytes32 root = _chain[day].root;
-        address account = accountOf(which);
-        uint256 cumulative = _amounts[day][which % ACCOUNTS];
-        if (root == 0 || !DISTRIBUTOR.isActive(root) || cumulative <= DISTRIBUTOR.claimed(account)) return;
-
-        bytes32[] memory leaves = new bytes32[](ACCOUNTS);
-        for (uint256 i; i < ACCOUNTS; ++i) {
-            leaves[i] = MerkleTree.leaf(accountOf(i), _amounts[day][i]);
-        }
-        bytes32[] memory nodes = MerkleTree.build(leaves);
-        bytes32[] memory proof = MerkleTree.proof(nodes, MerkleTree.leaf(account, cumulative));
-        vm.prank(account);
-        claimedInAll += DISTRIBUTOR.claim(root, cumulative, proof, account);
-        assertEq(DISTRIBUTOR.claimed(account), cumulative);
-        assertGe(DISTRIBUTOR.activeTotal(), lastActiveTotal);
-        lastActiveTotal = DISTRIBUTOR.activeTotal();
-    }
-
-    /// @dev Revokes the head if it is pending.
-    function revoke() external {
-        if (_chain.length == 0 || DISTRIBUTOR.head().activatesAt <= DISTRIBUTOR.activeUntil()) return;
-        RewardCommit memory top = _chain[_chain.length - 1];
-        RewardCommit[] memory down = new RewardCommit[](1);
-        down[0] = top;
-        RewardCommit memory newHead;
-        if (_chain.length > 1) newHead = _chain[_chain.length - 2];
-        vm.prank(OWNER);
-        DISTRIBUTOR.revoke(down, newHead);
-        _chain.pop();
-        _amounts.pop();
-    }
-
-    function pause(uint256 seed) external {
-        if (seed % 8 != 0) return;
-        vm.prank(OWNER);
-        DISTRIBUTOR.pause();
-    }
-
-    function commits() external view returns (RewardCommit[] memory) {
-        return _chain;
-    }
-}
-
+/// @dev Three projects side by side: two that pay in one token, of which one has a dishonest signer,
+/// and one with a token of its own. Everyone does whatever their role allows, in any order.
 contract DistributorInvariantTest is BaseTest {
-    DistributorHandler private handler;
+    uint256 private constant PROJECTS = 3;
+    uint256 private constant ENDOWMENT = 500 ether;
+
+    ProjectHandler[PROJECTS] private handlers;
 
     function setUp() public override {
         super.setUp();
-        handler = new DistributorHandler(distributor, OWNER, signerKey);
-        targetContract(address(handler));
-        bytes4[] memory selectors = new bytes4[](5);
-        selectors[0] = DistributorHandler.waitSome.selector;
-        selectors[1] = DistributorHandler.post.selector;
-        selectors[2] = DistributorHandler.claim.selector;
-        selectors[3] = DistributorHandler.revoke.selector;
-        selectors[4] = DistributorHandler.pause.selector;
-        targetSelector(FuzzSelector(address(handler), selectors));
+        DevToken other = new DevToken("Other", "OTH", address(this));
+        handlers[0] = newProject("honest", token, true);
+        handlers[1] = newProject("dishonest", token, false);
+        handlers[2] = newProject("apart", other, true);
+        for (uint256 i; i < PROJECTS; ++i) {
+            targetContract(address(handlers[i]));
+            bytes4[] memory not = new bytes4[](1);
+            not[0] = ProjectHandler.settle.selector;
+            excludeSelector(FuzzSelector(address(handlers[i]), not));
+        }
     }
 
-    /// forge-config: default.invariant.fail-on-revert = true
-    function invariant_booksBalance() external view {
-        uint256 paid = distributor.paid();
-        assertLe(paid, distributor.activeTotal());
-        assertLe(distributor.activeTotal(), distributor.head().total);
-        assertEq(paid, handler.claimedInAll());
-        uint256 balance = token.balanceOf(address(distributor));
-        assertEq(balance, FUNDS - paid);
-        assertLe(distributor.head().total - paid, balance);
-        uint256 claimed;
-        for (uint256 i; i < 5; ++i) {
-            claimed += distributor.claimed(handler.accountOf(i));
-        }
-        assertEq(claimed, paid);
+    function newProject(
+        string memory name,
+        DevToken paysIn,
+        bool honest
+    ) private returns (ProjectHandler made) {
+        ProjectParams memory params = defaultParams();
+        (params.name, params.token, params.dailyQuota) = (name, address(paysIn), 100 ether);
+        vm.prank(makeAddr(name));
+        RewardDistributor project = RewardDistributor(registry.createProject(params));
+        paysIn.mint(address(project), ENDOWMENT);
+        made = new ProjectHandler(project, paysIn, honest);
     }
 
-    /// forge-config: default.invariant.fail-on-revert = true
-    function invariant_daysFormAChainAndActivateInOrder() external view {
-        RewardCommit[] memory chain = handler.commits();
-        bytes32 previous;
-        uint64 activatesAt;
-        for (uint256 i; i < chain.length; ++i) {
-            assertEq(chain[i].epoch, CREATION_DAY + i);
-            assertEq(chain[i].previous, previous);
-            previous = distributor.structHash(chain[i]);
-            uint64 next = distributor.commitOf(chain[i].root).activatesAt;
-            assertNotEq(next, 0);
-            assertGe(next, activatesAt);
-            activatesAt = next;
+    /// @dev One campaign for all of them: each would repeat the same calls.
+    function invariant_allHold() external view {
+        noMoreIsPaidThanTheActiveTotal();
+        theBalanceCoversWhatIsOwed();
+        claimedAndActiveTotalNeverFall();
+        tokensOutAreClaimsAndWithdrawals();
+        daysFormAChainWithoutGaps();
+        aChildIsNeverActiveBeforeItsParent();
+        whatWasActiveStaysActive();
+        revokedRootsAreGone();
+    }
+
+    /*//////////////////////////////////////////////////////////////////////////
+                                        BOOKS
+    //////////////////////////////////////////////////////////////////////////*/
+
+    function noMoreIsPaidThanTheActiveTotal() private view {
+        for (uint256 i; i < PROJECTS; ++i) {
+            RewardDistributor project = handlers[i].DISTRIBUTOR();
+            assertLe(project.paid(), project.activeTotal());
+            assertLe(project.activeTotal(), project.head().total);
         }
-        assertEq(distributor.head().commitHash, previous);
-        assertEq(distributor.head().epoch, CREATION_DAY + chain.length - 1);
+    }
+
+    function theBalanceCoversWhatIsOwed() private view {
+        for (uint256 i; i < PROJECTS; ++i) {
+            RewardDistributor project = handlers[i].DISTRIBUTOR();
+            uint256 balance = handlers[i].TOKEN().balanceOf(address(project));
+            assertLe(project.head().total - project.paid(), balance);
+            assertEq(project.unallocated(), balance - (project.head().total - project.paid()));
+        }
+    }
+
+    function claimedAndActiveTotalNeverFall() private view {
+        for (uint256 i; i < PROJECTS; ++i) {
+            RewardDistributor project = handlers[i].DISTRIBUTOR();
+            for (uint256 k; k < handlers[i].ACCOUNTS(); ++k) {
+                assertEq(project.claimed(handlers[i].accountOf(k)), handlers[i].highestClaimed(k));
+            }
+            assertEq(project.activeTotal(), handlers[i].highestActiveTotal());
+        }
+    }
+
+    /// @dev Also that no project touches another's tokens: two of them pay in one token.
+    function tokensOutAreClaimsAndWithdrawals() private view {
+        for (uint256 i; i < PROJECTS; ++i) {
+            ProjectHandler handler = handlers[i];
+            RewardDistributor project = handler.DISTRIBUTOR();
+            uint256 claimed;
+            for (uint256 k; k < handler.ACCOUNTS(); ++k) {
+                claimed += project.claimed(handler.accountOf(k));
+            }
+            assertEq(claimed, project.paid());
+            assertEq(claimed, handler.claimedInAll());
+            uint256 balance = handler.TOKEN().balanceOf(address(project));
+            assertEq(balance, handler.funded() - claimed - handler.withdrawn());
+        }
+    }
+
+    /*//////////////////////////////////////////////////////////////////////////
+                                        CHAIN
+    //////////////////////////////////////////////////////////////////////////*/
+
+    function daysFormAChainWithoutGaps() private view {
+        for (uint256 i; i < PROJECTS; ++i) {
+            RewardDistributor project = handlers[i].DISTRIBUTOR();
+            RewardCommit[] memory chain = handlers[i].chain();
+            bytes32 previous;
+            uint256 total;
+            for (uint256 day; day < chain.length; ++day) {
+                assertEq(chain[day].epoch, CREATION_DAY + day);
+                assertEq(chain[day].previous, previous);
+                assertGe(chain[day].total, total);
+                (previous, total) = (project.structHash(chain[day]), chain[day].total);
+                assertEq(project.commitOf(chain[day].root).total, total);
+            }
+            Head memory head = project.head();
+            assertEq(head.commitHash, previous);
+            assertEq(head.epoch + 1, CREATION_DAY + chain.length);
+            assertEq(head.total, total);
+        }
+    }
+
+    function aChildIsNeverActiveBeforeItsParent() private view {
+        for (uint256 i; i < PROJECTS; ++i) {
+            uint64[] memory activatesAt = handlers[i].activatesAt();
+            uint64 last;
+            for (uint256 day; day < activatesAt.length; ++day) {
+                assertGe(activatesAt[day], last);
+                last = activatesAt[day];
+            }
+            assertEq(handlers[i].DISTRIBUTOR().head().activatesAt, last);
+        }
+    }
+
+    function whatWasActiveStaysActive() private view {
+        for (uint256 i; i < PROJECTS; ++i) {
+            RewardCommit[] memory chain = handlers[i].chain();
+            uint256 active = handlers[i].activeSeen();
+            assertGe(chain.length, active);
+            for (uint256 day; day < active; ++day) {
+                assertTrue(handlers[i].DISTRIBUTOR().isActive(chain[day].root));
+            }
+        }
+    }
+
+    /// @dev A root that only revoked commits brought is unknown; what a repeat leaves behind belongs to
+    /// the commit that brought it.
+    function revokedRootsAreGone() private view {
+        for (uint256 i; i < PROJECTS; ++i) {
+            RewardCommit[] memory chain = handlers[i].chain();
+            RewardCommit[] memory revoked = handlers[i].revoked();
+            for (uint256 k; k < revoked.length; ++k) {
+                bool inChain;
+                for (uint256 day; day < chain.length; ++day) {
+                    inChain = inChain || chain[day].root == revoked[k].root;
+                }
+                Entry memory entry = handlers[i].DISTRIBUTOR().commitOf(revoked[k].root);
+                assertEq(entry.activatesAt != 0, inChain);
+            }
+        }
+    }
+
+    /*//////////////////////////////////////////////////////////////////////////
+                                     AT THE END
+    //////////////////////////////////////////////////////////////////////////*/
+
+    /// @dev Whoever an honest signer's active root owes can be paid, in any order of claims.
+    function afterInvariant() external {
+        handlers[0].settle(uint256(keccak256(abi.encode(handlers[0].claimedInAll(), vm.getBlockTimestamp()))));
+        handlers[2].settle(uint256(keccak256(abi.encode(handlers[2].claimedInAll(), vm.getBlockTimestamp()))));
     }
 }

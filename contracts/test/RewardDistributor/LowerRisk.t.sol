@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {IRewardDistributor} from "../../src/interfaces/IRewardDistributor.sol";
+import {IDistributorControl} from "../../src/interfaces/IDistributorControl.sol";
 import {BaseTest} from "../Base.t.sol";
 
 contract DisableSignerTest is BaseTest {
     function test_endsAllSignaturesNotYetPosted() external {
         vm.expectEmit(address(distributor));
-        emit IRewardDistributor.SignerDisabled(GUARDIAN, signer, 1);
+        emit IDistributorControl.SignerDisabled(GUARDIAN, signer, 1);
         vm.prank(GUARDIAN);
         distributor.disableSigner();
         assertEq(distributor.signer(), address(0));
@@ -26,7 +26,7 @@ contract DisableSignerTest is BaseTest {
 
     function test_revertWhen_calledByAnother() external {
         vm.expectRevert(
-            abi.encodeWithSelector(IRewardDistributor.NotOwnerOrGuardian.selector, STRANGER, OWNER, GUARDIAN)
+            abi.encodeWithSelector(IDistributorControl.NotOwnerOrGuardian.selector, STRANGER, OWNER, GUARDIAN)
         );
         vm.prank(STRANGER);
         distributor.disableSigner();
@@ -35,7 +35,7 @@ contract DisableSignerTest is BaseTest {
     function test_revertWhen_disabledAlready() external {
         vm.startPrank(OWNER);
         distributor.disableSigner();
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.SignerIsDisabled.selector));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.SignerIsDisabled.selector));
         distributor.disableSigner();
     }
 }
@@ -43,20 +43,20 @@ contract DisableSignerTest is BaseTest {
 contract LowerQuotaTest is BaseTest {
     function test_lowers() external {
         vm.expectEmit(address(distributor));
-        emit IRewardDistributor.QuotaLowered(QUOTA, 5);
+        emit IDistributorControl.QuotaLowered(QUOTA, 5);
         vm.prank(OWNER);
         distributor.lowerQuota(5);
         assertEq(distributor.dailyQuota(), 5);
     }
 
     function test_revertWhen_notLower() external {
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.QuotaNotLower.selector, QUOTA, QUOTA));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.QuotaNotLower.selector, QUOTA, QUOTA));
         vm.prank(OWNER);
         distributor.lowerQuota(QUOTA);
     }
 
     function test_revertWhen_calledByAnother() external {
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.NotOwner.selector, GUARDIAN, OWNER));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.NotOwner.selector, GUARDIAN, OWNER));
         vm.prank(GUARDIAN);
         distributor.lowerQuota(5);
     }
@@ -65,7 +65,7 @@ contract LowerQuotaTest is BaseTest {
 contract RaiseDelayTest is BaseTest {
     function test_raises() external {
         vm.expectEmit(address(distributor));
-        emit IRewardDistributor.DelayRaised(DELAY, 2 days);
+        emit IDistributorControl.DelayRaised(DELAY, 2 days);
         vm.prank(OWNER);
         distributor.raiseDelay(2 days);
         assertEq(distributor.delay(), 2 days);
@@ -75,7 +75,7 @@ contract RaiseDelayTest is BaseTest {
     }
 
     function test_revertWhen_notHigher() external {
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.DelayNotHigher.selector, DELAY, DELAY));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.DelayNotHigher.selector, DELAY, DELAY));
         vm.prank(OWNER);
         distributor.raiseDelay(DELAY);
     }
@@ -83,7 +83,7 @@ contract RaiseDelayTest is BaseTest {
     function test_revertWhen_outOfBounds() external {
         vm.expectRevert(
             abi.encodeWithSelector(
-                IRewardDistributor.DelayOutOfBounds.selector, 14 days + 1, 24 hours, 14 days
+                IDistributorControl.DelayOutOfBounds.selector, 14 days + 1, 24 hours, 14 days
             )
         );
         vm.prank(OWNER);
@@ -91,7 +91,7 @@ contract RaiseDelayTest is BaseTest {
     }
 
     function test_revertWhen_calledByAnother() external {
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.NotOwner.selector, GUARDIAN, OWNER));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.NotOwner.selector, GUARDIAN, OWNER));
         vm.prank(GUARDIAN);
         distributor.raiseDelay(2 days);
     }
@@ -103,7 +103,7 @@ contract RaiseDelayTest is BaseTest {
         vm.prank(STRANGER);
         registry.acceptProject(address(distributor));
 
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.NotOwner.selector, OWNER, STRANGER));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.NotOwner.selector, OWNER, STRANGER));
         vm.prank(OWNER);
         distributor.raiseDelay(2 days);
         vm.prank(STRANGER);
@@ -115,7 +115,7 @@ contract PauseTest is BaseTest {
     function test_endsByItself() external {
         uint64 from = uint64(vm.getBlockTimestamp());
         vm.expectEmit(address(distributor));
-        emit IRewardDistributor.Paused(GUARDIAN, from, from + 10 days);
+        emit IDistributorControl.Paused(GUARDIAN, from, from + 10 days);
         vm.prank(GUARDIAN);
         distributor.pause();
 
@@ -137,7 +137,7 @@ contract PauseTest is BaseTest {
         distributor.pause();
         vm.warp(from + 9 days);
         vm.expectEmit(address(distributor));
-        emit IRewardDistributor.Paused(OWNER, from, from + 19 days);
+        emit IDistributorControl.Paused(OWNER, from, from + 19 days);
         vm.prank(OWNER);
         distributor.pause();
         assertEq(distributor.activeUntil(), from);
@@ -155,12 +155,12 @@ contract PauseTest is BaseTest {
         vm.prank(GUARDIAN);
         distributor.pause();
         vm.warp(vm.getBlockTimestamp() + 20 days);
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.GuardianPauseSpent.selector, GUARDIAN));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.GuardianPauseSpent.selector, GUARDIAN));
         vm.prank(GUARDIAN);
         distributor.pause();
 
         vm.expectEmit(address(distributor));
-        emit IRewardDistributor.GuardianPauseRenewed(GUARDIAN);
+        emit IDistributorControl.GuardianPauseRenewed(GUARDIAN);
         vm.prank(OWNER);
         distributor.renewGuardianPause();
         vm.prank(GUARDIAN);
@@ -170,20 +170,20 @@ contract PauseTest is BaseTest {
 
     function test_revertWhen_calledByAnother() external {
         vm.expectRevert(
-            abi.encodeWithSelector(IRewardDistributor.NotOwnerOrGuardian.selector, STRANGER, OWNER, GUARDIAN)
+            abi.encodeWithSelector(IDistributorControl.NotOwnerOrGuardian.selector, STRANGER, OWNER, GUARDIAN)
         );
         vm.prank(STRANGER);
         distributor.pause();
     }
 
     function test_renew_revertWhen_notSpent() external {
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.GuardianPauseNotSpent.selector, GUARDIAN));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.GuardianPauseNotSpent.selector, GUARDIAN));
         vm.prank(OWNER);
         distributor.renewGuardianPause();
     }
 
     function test_renew_revertWhen_calledByAnother() external {
-        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.NotOwner.selector, GUARDIAN, OWNER));
+        vm.expectRevert(abi.encodeWithSelector(IDistributorControl.NotOwner.selector, GUARDIAN, OWNER));
         vm.prank(GUARDIAN);
         distributor.renewGuardianPause();
     }

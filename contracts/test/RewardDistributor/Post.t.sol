@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {RewardDistributor} from "../../src/RewardDistributor.sol";
+import {IDistributorControl} from "../../src/interfaces/IDistributorControl.sol";
 import {ProjectParams} from "../../src/interfaces/IProjectRegistry.sol";
 import {IRewardDistributor, RewardCommit} from "../../src/interfaces/IRewardDistributor.sol";
 import {BaseTest} from "../Base.t.sol";
@@ -90,21 +91,19 @@ contract PostTest is BaseTest {
         assertGt(distributor.head().activatesAt, activatesAt);
     }
 
-    /// @dev The delay is lowered in storage, as no function does it at once.
     function test_aChildIsNeverActiveBeforeItsParent() external {
         vm.prank(OWNER);
-        distributor.raiseDelay(5 days);
+        distributor.raiseDelay(10 days);
+        queueCall(abi.encodeCall(distributor.lowerDelay, (DELAY)));
+        vm.warp(vm.getBlockTimestamp() + TIMELOCK - 1 days);
         postNext(ROOT, 1);
         uint64 parents = distributor.head().activatesAt;
-
-        bytes32 slot = bytes32(uint256(3));
-        uint256 signing = uint256(vm.load(address(distributor), slot));
-        assertEq(signing >> 160, 5 days);
-        signing = (signing & type(uint160).max) | (uint256(DELAY) << 160);
-        vm.store(address(distributor), slot, bytes32(signing));
-        assertEq(distributor.delay(), DELAY);
+        vm.warp(vm.getBlockTimestamp() + 1 days);
+        vm.prank(OWNER);
+        distributor.lowerDelay(DELAY);
 
         postNext(NEXT_ROOT, 2);
+        assertGt(parents, vm.getBlockTimestamp() + DELAY);
         assertEq(distributor.head().activatesAt, parents);
     }
 
@@ -264,7 +263,7 @@ contract PostTest is BaseTest {
         vm.prank(GUARDIAN);
         distributor.disableSigner();
         RewardCommit memory commit = ready(ROOT, 1);
-        expectRefusal(commit, abi.encodeWithSelector(IRewardDistributor.SignerIsDisabled.selector));
+        expectRefusal(commit, abi.encodeWithSelector(IDistributorControl.SignerIsDisabled.selector));
     }
 
     function test_revertWhen_anyFieldWasChangedAfterSigning() external {

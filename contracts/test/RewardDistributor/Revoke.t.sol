@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {IDistributorControl} from "../../src/interfaces/IDistributorControl.sol";
 import {Head, IRewardDistributor, RewardCommit} from "../../src/interfaces/IRewardDistributor.sol";
 import {BaseTest} from "../Base.t.sol";
 
@@ -136,7 +137,7 @@ contract RevokeTest is BaseTest {
     function test_revertWhen_calledByAnother() external {
         RewardCommit memory a = postNext(A, 100);
         vm.expectRevert(
-            abi.encodeWithSelector(IRewardDistributor.NotOwnerOrGuardian.selector, signer, OWNER, GUARDIAN)
+            abi.encodeWithSelector(IDistributorControl.NotOwnerOrGuardian.selector, signer, OWNER, GUARDIAN)
         );
         revokeAs(signer, one(a), none);
     }

@@ -197,7 +197,9 @@ async fn take_new(
             project.name
         ))
     })?;
+    nodesys_failpoint::reach("tree:before");
     let built = compute_day(app, project, day, &upload).await?;
+    nodesys_failpoint::reach("tree:after");
     compare(given, &built)?;
     let posted = check_chain(app, project, &built).await?;
     db::store(app, project, day, signed, &built, posted.as_ref()).await?;

@@ -9,10 +9,11 @@ use nodesys_sdk::audit::{AuditRange, AuditReport, audit_project};
 use nodesys_sdk::bundles::BundleSource;
 use serde::Serialize;
 
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output::{self, amount, say, table};
 use crate::rewards::{bundles_at, token};
+use crate::setup::Setup;
+use crate::watch::{self, WatchArgs};
 
 /// Options of `audit`.
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,8 @@ Examples:
   nodesys audit --project acme
   nodesys audit --bundles ./bundles --bundles https://mirror.example.org
   nodesys audit --bundles ./bundles --from 2026-01-01 --to 2026-01-31 -o json
+  nodesys audit --watch --webhook https://alerts.example.org/nodesys --webhook-secret-file hook.secret
+  nodesys audit --watch --guardian-keystore guardian.json --guardian-password-file guardian.password
 
 Ends with 0 when everything holds, with 8 when something differs (each difference is named by
 file and row), with 7 when the chain or the files cannot be read.")]
@@ -35,6 +38,9 @@ pub struct AuditArgs {
     /// Last day [default: the newest posted].
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub to: Option<UtcDay>,
+    /// Watching instead of auditing once.
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// Runs the audit.
@@ -47,7 +53,15 @@ pub async fn run(setup: &Setup, args: &AuditArgs) -> anyhow::Result<Exit> {
     let source = source(setup, args)?;
     let provider = setup.provider().await?;
     let project = setup.project(&provider).await?;
-    say(format!("auditing project {} from {} and {}", project.name, source.place(), provider.url()));
+    say(format!(
+        "auditing project {} from {} and {}",
+        project.name,
+        source.place(),
+        provider.url()
+    ));
+    if args.watch.watch {
+        return watch::run(setup, &args.watch, provider, &project, source).await;
+    }
     let range = AuditRange {
         from: args.from,
         to: args.to,

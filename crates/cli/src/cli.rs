@@ -8,12 +8,15 @@ use crate::config_cmd::ConfigCommand;
 use crate::license::LicenseCommand;
 use crate::pair::PairCommand;
 use crate::rewards::RewardsCommand;
+use crate::status::StatusArgs;
+use crate::uptime::UptimeArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   nodesys config set rpc https://rpc.example.org
   nodesys pair request > request.json
   nodesys license show A1
+  nodesys status
   nodesys rewards claim --keystore wallet.json
   nodesys audit --bundles ./bundles
 
@@ -48,6 +51,10 @@ pub enum Command {
     /// Who may run a license, read from the chain alone.
     #[command(subcommand)]
     License(LicenseCommand),
+    /// How manager, node and chain are; each part fails by itself.
+    Status(StatusArgs),
+    /// A license's minutes of one day.
+    Uptime(UptimeArgs),
     /// What an account has earned, and the claim of it.
     #[command(subcommand)]
     Rewards(RewardsCommand),

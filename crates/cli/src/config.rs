@@ -1,7 +1,6 @@
 //! Settings: flags, else environment, else `config.json` in the program's home. Read once.
 //!
-//! [`Settings`] is what was said, [`Setup`] what commands ask: each asks for what it needs, and is
-//! told which flag is missing.
+//! [`Settings`] is what was said; [`crate::setup::Setup`] is what commands make of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,25 +11,17 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy as _;
-use nodesys_clock::{Clock, ClockError, DEVELOPMENT_CHAIN_ID};
-use nodesys_contracts::{Provider, RpcUrl};
+use nodesys_contracts::RpcUrl;
 use nodesys_core::Address;
-use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::ids::Name;
-use nodesys_core::message::Domain;
-use nodesys_core::signature::SigningKey;
 use nodesys_sdk::client::Client;
-use nodesys_sdk::day::find_project;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
-use crate::node_key;
 use crate::output::Format;
 
 /// The settings file in the program's home.
 pub const CONFIG_JSON: &str = "config.json";
-
-const DEFAULT_FINAL_DEPTH: u64 = 64;
 
 /// Settings of all commands.
 #[derive(Debug, Clone, Default, Args)]
@@ -64,7 +55,13 @@ pub struct Settings {
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_MANAGER", hide_env = true)]
     pub manager: Option<reqwest::Url>,
     /// The node key's file [default: node.key in the home folder].
-    #[arg(long, global = true, value_name = "FILE", env = "NODESYS_NODE_KEY_FILE", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "NODESYS_NODE_KEY_FILE",
+        hide_env = true
+    )]
     pub node_key_file: Option<PathBuf>,
     /// A stepped clock, for the development chain only.
     #[arg(long, global = true, value_name = "ADDR", env = "NODESYS_CLOCK", hide_env = true)]
@@ -75,9 +72,7 @@ pub struct Settings {
 }
 
 /// The settings that the file may hold, by their names in it.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each is the setting of the same name")]
@@ -188,7 +183,9 @@ impl Settings {
         Ok(settings)
     }
 
-    fn or(self, file: Self) -> Self {
+    /// These settings, and where they say nothing, the file's.
+    #[must_use]
+    pub fn or(self, file: Self) -> Self {
         Self {
             home: self.home,
             backend: self.backend.or(file.backend),
@@ -249,113 +246,6 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     file.as_file().sync_all().with_context(cannot)?;
     file.persist(path).with_context(cannot)?;
     Ok(())
-}
-
-/// The settings of this run, and what commands make of them.
-pub struct Setup {
-    /// Flags, environment and file, merged.
-    pub settings: Settings,
-    /// `None` where the system names no home and no flag does.
-    home: Option<PathBuf>,
-}
-
-impl Setup {
-    /// Reads the file behind the flags.
-    pub fn read(settings: Settings) -> anyhow::Result<Self> {
-        let Ok(home) = home_of(settings.home.as_deref()) else {
-            return Ok(Self { settings, home: None });
-        };
-        let file = Settings::of_file(&read_file(&home)?, &home)?;
-        Ok(Self { settings: settings.or(file), home: Some(home) })
-    }
-
-    /// The home folder.
-    pub fn home(&self) -> anyhow::Result<&Path> {
-        let missing = || Exit::Usage.because("no home folder: give --home or set NODESYS_HOME");
-        self.home.as_deref().ok_or_else(missing)
-    }
-
-    /// How data is printed.
-    pub fn format(&self) -> Format {
-        self.settings.output.unwrap_or_default()
-    }
-
-    /// First block that may hold a log of ours.
-    pub fn first_block(&self) -> u64 {
-        self.settings.first_block.unwrap_or(0)
-    }
-
-    /// Depth of final blocks on a chain without such a tag.
-    pub fn final_depth(&self) -> u64 {
-        self.settings.final_depth.unwrap_or(DEFAULT_FINAL_DEPTH)
-    }
-
-    /// A setting that a command cannot do without.
-    pub fn need<'a, T>(value: &'a Option<T>, flag: &str) -> anyhow::Result<&'a T> {
-        value.as_ref().ok_or_else(|| {
-            let key = flag.trim_start_matches('-').replace('-', "_");
-            let variable = key.to_uppercase();
-            Exit::Usage.because(format!(
-                "{flag} is missing: give the flag, set NODESYS_{variable}, or run \
-                 `nodesys config set {key} VALUE`"
-            ))
-        })
-    }
-
-    /// The registry.
-    pub fn registry(&self) -> anyhow::Result<Address> {
-        Self::need(&self.settings.registry, "--registry").copied()
-    }
-
-    /// The domain of off-chain messages, from settings alone.
-    pub fn domain(&self) -> anyhow::Result<Domain> {
-        let chain_id = *Self::need(&self.settings.chain_id, "--chain-id")?;
-        Ok(Domain::new(chain_id, self.registry()?))
-    }
-
-    /// A connection to the chain for reading.
-    pub async fn provider(&self) -> anyhow::Result<Provider> {
-        let rpc = Self::need(&self.settings.rpc, "--rpc")?;
-        Ok(Provider::connect(rpc, self.settings.chain_id).await?)
-    }
-
-    /// A connection to the chain that sends transactions.
-    pub async fn provider_with_key(&self, key: &SigningKey) -> anyhow::Result<Provider> {
-        let rpc = Self::need(&self.settings.rpc, "--rpc")?;
-        Ok(Provider::connect_with_key(rpc, self.settings.chain_id, key).await?)
-    }
-
-    /// The project, as the chain knows it.
-    pub async fn project(&self, provider: &Provider) -> anyhow::Result<ProjectInfo> {
-        let name = Self::need(&self.settings.project, "--project")?;
-        Ok(find_project(provider, self.registry()?, name).await?)
-    }
-
-    /// The backend.
-    pub fn backend(&self) -> anyhow::Result<Client> {
-        Ok(Client::new(Self::need(&self.settings.backend, "--backend")?)?)
-    }
-
-    /// The node key's file.
-    pub fn node_key_file(&self) -> anyhow::Result<PathBuf> {
-        match &self.settings.node_key_file {
-            Some(path) => Ok(path.clone()),
-            None => Ok(self.home()?.join(node_key::NODE_KEY)),
-        }
-    }
-
-    /// The clock. A stepped one is refused outside the development chain.
-    pub async fn clock(&self, chain_id: u64) -> anyhow::Result<Clock> {
-        match self.settings.clock {
-            None => Ok(Clock::system()),
-            Some(_) if chain_id != DEVELOPMENT_CHAIN_ID => {
-                Err(Exit::Usage.because(ClockError::NotDevelopment(chain_id)))
-            }
-            Some(addr) => Clock::observer(addr, "nodesys")
-                .await
-                .map_err(|error| Exit::Network.because(error)),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::fmt;
 use clap::{Subcommand, ValueEnum as _};
 use serde::Serialize;
 
-use crate::config::{self, CONFIG_JSON, Key, Settings, Setup, Value};
+use crate::config::{self, CONFIG_JSON, Key, Settings, Value};
 use crate::exit::Exit;
 use crate::output::{self, say};
+use crate::setup::Setup;
 
 /// Verbs of `config`.
 #[derive(Debug, Subcommand)]
@@ -97,7 +98,8 @@ pub fn run(setup: &Setup, command: &ConfigCommand) -> anyhow::Result<Exit> {
     match command {
         ConfigCommand::Get { key } => {
             let value = setup.settings.shown(*key).ok_or_else(|| {
-                Exit::NotFound.because(format!("{key} is not set: `nodesys config set {key} VALUE`"))
+                Exit::NotFound
+                    .because(format!("{key} is not set: `nodesys config set {key} VALUE`"))
             })?;
             output::data(&value)?;
         }

@@ -58,7 +58,7 @@ impl Exit {
 
     /// The code of an error: that of the first typed error in its chain.
     pub fn of(error: &anyhow::Error) -> Self {
-        error.chain().find_map(|cause| of_cause(cause)).unwrap_or(Self::Failure)
+        error.chain().find_map(of_cause).unwrap_or(Self::Failure)
     }
 }
 

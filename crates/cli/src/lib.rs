@@ -15,16 +15,24 @@ pub mod node_key;
 pub mod output;
 pub mod pair;
 pub mod rewards;
+pub mod setup;
+pub mod status;
+pub mod uptime;
 mod version;
+pub mod watch;
 
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{Cli, Command};
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output::say;
+use crate::setup::Setup;
 
 /// Runs a command to its end.
 pub fn main(cli: Cli) -> ExitCode {
@@ -62,6 +70,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Pair(command) => pair::run(&setup, command).await,
         Command::License(command) => license::run(&setup, command).await,
+        Command::Status(args) => status::run(&setup, args).await,
+        Command::Uptime(args) => uptime::run(&setup, args).await,
         Command::Rewards(command) => rewards::run(&setup, command).await,
         Command::Audit(args) => audit::run(&setup, args).await,
         Command::Config(command) => config_cmd::run(&setup, command),
@@ -73,12 +83,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
 
 /// Logs go to standard error; `NODESYS_LOG` takes tracing's filter syntax.
 fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("NODESYS_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let wanted = EnvFilter::try_from_env("NODESYS_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    // Its spans carry the RPC's whole URL, which may hold a secret.
+    let secret_free = filter_fn(|metadata| !metadata.target().starts_with("alloy_transport"));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     // Fails only when a test has set it up already, which is as good.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .try_init();
+    let _ = tracing_subscriber::registry().with(wanted).with(secret_free).with(lines).try_init();
 }

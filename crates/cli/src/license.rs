@@ -1,7 +1,8 @@
 //! Licenses: who may run one, read from the chain alone, and why in words.
 //!
-//! The right comes from [`rights_of`] over this machine's own RPC, never from a backend. A backend
-//! is asked only, where no `--operator` is given, who this node's operator is.
+//! The right comes from [`nodesys_contracts::ownership::rights_of`] over this machine's own RPC,
+//! never from a backend. A backend is asked only, where no `--operator` is given, who this node's
+//! operator is.
 
 mod list;
 pub(crate) mod name;
@@ -12,12 +13,16 @@ mod words;
 use clap::Subcommand;
 use nodesys_core::Address;
 
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output;
+use crate::setup::Setup;
 pub use name::LicenseName;
 
 const FORMS: &str = "\
+Examples:
+  nodesys license list --project acme
+  nodesys license show A1
+
 A license is named in one of three ways:
   A1, A#1       the collection's symbol and the token; the symbol must be that of exactly one of
                 the project's collections

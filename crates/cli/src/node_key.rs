@@ -108,7 +108,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn what_others_can_read_and_what_is_no_key_is_refused() {
-        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.key");
         read_or_make(&path).unwrap();

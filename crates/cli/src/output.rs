@@ -8,8 +8,8 @@ use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{Table, TableComponent};
 use nodesys_contracts::metadata::Token;
 use nodesys_core::U256;
 use nodesys_core::ids::Amount;
@@ -60,6 +60,17 @@ pub fn say(words: impl fmt::Display) {
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+    // A line under the header is enough.
+    for line in [
+        TableComponent::TopBorder,
+        TableComponent::TopBorderIntersections,
+        TableComponent::HorizontalLines,
+        TableComponent::MiddleIntersections,
+        TableComponent::BottomBorder,
+        TableComponent::BottomBorderIntersections,
+    ] {
+        table.remove_style(line);
+    }
     table
 }
 
@@ -113,11 +124,9 @@ mod tests {
         assert_eq!(show(1_500_000, 6), "1.5");
         assert_eq!(show(0, 6), "0.0");
         assert_eq!(show(7, 0), "7.0");
-        assert_eq!(
-            show(u128::MAX, 18),
-            "340282366920938463463.374607431768211455"
-        );
-        let token = Token { address: Address::ZERO, symbol: Some("ACME".into()), decimals: Some(2) };
+        assert_eq!(show(u128::MAX, 18), "340282366920938463463.374607431768211455");
+        let token =
+            Token { address: Address::ZERO, symbol: Some("ACME".into()), decimals: Some(2) };
         assert_eq!(amount(Amount::new(62_550), Some(&token)), "625.5 ACME");
         assert_eq!(amount(Amount::new(5), None), "5 wei");
         assert_eq!(amount(Amount::new(5), Some(&Token { decimals: None, ..token })), "5 wei");

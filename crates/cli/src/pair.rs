@@ -19,12 +19,12 @@ use nodesys_core::message::{
 };
 
 use crate::ask::WalletFile;
-use crate::config::Setup;
 use crate::output::{self, moment, say};
+use crate::setup::Setup;
 use crate::{exit::Exit, node_key};
 use files::{PairRequest, PairSigned};
 pub(crate) use finish::kept;
-use node::Node;
+pub(crate) use node::Node;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -142,7 +142,7 @@ const CLOCK_TOLERANCE_SECS: u64 = 600;
 
 async fn request(setup: &Setup, args: &RequestArgs) -> anyhow::Result<PairRequest> {
     let domain = setup.domain()?;
-    let now = setup.clock(domain.chain_id()).await?.now();
+    let now = setup.clock().await?.now();
     let path = setup.node_key_file()?;
     let (key, new) = node_key::read_or_make(&path)?;
     if new {
@@ -190,10 +190,7 @@ fn sign(setup: &Setup, args: &SignArgs) -> anyhow::Result<PairSigned> {
     })
 }
 
-async fn revoke(
-    setup: &Setup,
-    args: &RevokeArgs,
-) -> anyhow::Result<nodesys_core::api::NodeView> {
+async fn revoke(setup: &Setup, args: &RevokeArgs) -> anyhow::Result<nodesys_core::api::NodeView> {
     let domain = setup.domain()?;
     let backend = setup.backend()?;
     files::same_network(&backend, &domain).await?;

@@ -5,7 +5,10 @@
 //! folder of published files) need not be trusted.
 
 mod claim;
+mod explain;
+mod list;
 mod proof;
+mod show;
 mod source;
 
 use std::path::PathBuf;
@@ -14,15 +17,46 @@ use clap::Subcommand;
 use nodesys_core::Address;
 use nodesys_core::time::UtcDay;
 
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output;
+use crate::setup::Setup;
 pub(crate) use proof::token;
 pub(crate) use source::bundles_at;
 
 /// Verbs of `rewards`.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  nodesys rewards show --account 0x00000000000000000000000000000000000000a1
+  nodesys rewards claim --keystore wallet.json")]
 pub enum RewardsCommand {
+    /// What an account has earned in every project, by the backend's word.
+    #[command(after_help = "\
+Examples:
+  nodesys rewards list --account 0x00000000000000000000000000000000000000a1
+  nodesys rewards list -o json
+
+Amounts are in wei unless --rpc lets the tokens be asked for their units. `rewards show` proves what
+this only tells.")]
+    List {
+        /// Whose rewards [default: the operator who authorised this node].
+        #[arg(long, value_name = "ADDRESS")]
+        account: Option<Address>,
+    },
+    /// One project: earned, active, claimed, claimable now, and when more becomes active.
+    ///
+    /// Claimed and active are the chain's; earned amounts are proven against posted roots.
+    #[command(after_help = "\
+Examples:
+  nodesys rewards show --project acme
+  nodesys rewards show --account 0x00000000000000000000000000000000000000a1 --from ./bundles")]
+    Show(ShowArgs),
+    /// How a day's amount came about, computed again from the day's published files.
+    #[command(after_help = "\
+Examples:
+  nodesys rewards explain --account 0x00000000000000000000000000000000000000a1 --day 2026-01-31
+  nodesys rewards explain --day 2026-01-31 --from ./bundles")]
+    Explain(ExplainArgs),
     /// The proof of an account's cumulative amount, verified here against its root.
     #[command(after_help = "\
 Examples:
@@ -54,6 +88,31 @@ pub struct ProofArgs {
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub day: Option<UtcDay>,
     /// Where the proof comes from.
+    #[command(flatten)]
+    pub from: From,
+}
+
+/// Options of `rewards show`.
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    /// Whose rewards [default: the operator who authorised this node].
+    #[arg(long, value_name = "ADDRESS")]
+    pub account: Option<Address>,
+    /// Where proofs come from.
+    #[command(flatten)]
+    pub from: From,
+}
+
+/// Options of `rewards explain`.
+#[derive(Debug, clap::Args)]
+pub struct ExplainArgs {
+    /// Whose amount [default: the operator who authorised this node].
+    #[arg(long, value_name = "ADDRESS")]
+    pub account: Option<Address>,
+    /// The day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub day: UtcDay,
+    /// Where the files come from.
     #[command(flatten)]
     pub from: From,
 }
@@ -98,6 +157,15 @@ pub struct ClaimArgs {
 /// Runs a verb.
 pub async fn run(setup: &Setup, command: &RewardsCommand) -> anyhow::Result<Exit> {
     match command {
+        RewardsCommand::List { account } => {
+            output::print(setup.format(), &list::list(setup, *account).await?)?;
+        }
+        RewardsCommand::Show(args) => {
+            output::print(setup.format(), &show::show(setup, args).await?)?;
+        }
+        RewardsCommand::Explain(args) => {
+            output::print(setup.format(), &explain::explain(setup, args).await?)?;
+        }
         RewardsCommand::Proof(args) => {
             output::print(setup.format(), &proof::proof(setup, args).await?)?;
         }

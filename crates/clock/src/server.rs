@@ -35,13 +35,18 @@ struct State {
 
 struct Client {
     name: String,
+    pid: u32,
+    /// Stopped by whoever tests it: time goes on without it.
+    frozen: bool,
     until: Option<Timestamp>,
     lines: mpsc::UnboundedSender<Vec<u8>>,
 }
 
 impl State {
     fn awake(&self) -> impl Iterator<Item = &Client> {
-        self.clients.values().filter(|client| client.until.is_some_and(|until| until <= self.now))
+        let awake =
+            |client: &&Client| !client.frozen && client.until.is_some_and(|at| at <= self.now);
+        self.clients.values().filter(awake)
     }
 }
 
@@ -89,6 +94,21 @@ impl ClockServer {
         })
     }
 
+    /// Lets time go on without a program that is stopped (SIGSTOP), or waits for it again.
+    pub async fn set_frozen(&self, pid: u32, frozen: bool) {
+        let mut state = self.shared.state.lock().await;
+        let now = state.now;
+        for client in state.clients.values_mut().filter(|client| client.pid == pid) {
+            client.frozen = frozen;
+            if !frozen && client.until.is_some_and(|until| until < now) {
+                // It has slept past its moment, and is awake until it says otherwise.
+                client.until = Some(now);
+            }
+        }
+        drop(state);
+        self.shared.changed.notify_waiters();
+    }
+
     /// Moves time on to `target`, through every moment a program waits for and every whole minute
     /// between. `on_minute` runs at each whole minute before the programs see it, and again must
     /// succeed; it moves the chain's time.
@@ -101,7 +121,8 @@ impl ClockServer {
             self.settle().await?;
             let (now, next) = {
                 let state = self.shared.state.lock().await;
-                let earliest = state.clients.values().filter_map(|client| client.until).min();
+                let waiting = state.clients.values().filter(|client| !client.frozen);
+                let earliest = waiting.filter_map(|client| client.until).min();
                 let minute = state.now.minute().next().start();
                 let next = earliest.map_or(minute, |earliest| earliest.min(minute)).min(target);
                 (state.now, next)
@@ -146,7 +167,7 @@ async fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut incoming = BufReader::new(read).lines();
     let Some(first) = incoming.next_line().await? else { return Ok(()) };
-    let Hello { name, holds } = serde_json::from_str(&first).map_err(std::io::Error::other)?;
+    let Hello { name, pid, holds } = serde_json::from_str(&first).map_err(std::io::Error::other)?;
 
     let (lines, mut outgoing) = mpsc::unbounded_channel::<Vec<u8>>();
     let id = {
@@ -155,7 +176,8 @@ async fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         state.next_id += 1;
         let _ = lines.send(line(&Now { now: state.now }));
         let until = holds.then_some(state.now);
-        state.clients.insert(id, Client { name, until, lines });
+        let frozen = false;
+        state.clients.insert(id, Client { name, pid, frozen, until, lines });
         id
     };
     let writer = tokio::spawn(async move {

@@ -1,6 +1,6 @@
 //! A program's end of the stepped clock.
 //!
-//! Wire: lines of JSON over TCP. The client says `{"name": ..., "holds": bool}` first; the server
+//! Wire: lines of JSON over TCP. The client says `{"name": ..., "pid": ..., "holds": bool}` first; the server
 //! says `{"now": millis}` at once and at each step. A client that holds counts as awake from the
 //! start, so time cannot slip past a program that is still coming up; the client says `{"now": millis, "until": millis}`
 //! whenever the earliest moment it waits for changes, `until` being `now` while a loop is awake
@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Hello {
     pub(crate) name: String,
+    pub(crate) pid: u32,
     pub(crate) holds: bool,
 }
 
@@ -69,7 +70,8 @@ impl Stepped {
         stream.set_nodelay(true)?;
         let (read, mut write) = stream.into_split();
         let mut lines = BufReader::new(read).lines();
-        write.write_all(&line(&Hello { name: name.to_owned(), holds })).await?;
+        let hello = Hello { name: name.to_owned(), pid: std::process::id(), holds };
+        write.write_all(&line(&hello)).await?;
         let Now { now } = next_now(&mut lines).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
 
         let (reports, mut outgoing) = mpsc::unbounded_channel::<Report>();

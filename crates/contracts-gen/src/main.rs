@@ -1,6 +1,7 @@
 //! Writes `crates/contracts/abi/<Contract>.json`, from which the bindings are made, so that an
-//! ordinary build needs no Solidity compiler. `scripts/gen` runs it; with `--check` it writes nothing
-//! and fails if a file is not what it would write.
+//! ordinary build needs no Solidity compiler, and `crates/contracts/verification/<Contract>.json`,
+//! which block explorers need to verify a deployed contract. `scripts/gen` runs it; with `--check` it
+//! writes nothing and fails if a file is not what it would write.
 //!
 //! It drives forge rather than the crate foundry-compilers: `foundry.toml` stays the one place of
 //! compiler settings, and the crate would switch on serde_json's `arbitrary_precision` for every
@@ -8,22 +9,27 @@
 
 use std::{
     env, fs,
+    io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 /// The contracts that Rust deploys or calls.
-const CONTRACTS: [&str; 6] = [
+const CONTRACTS: [&str; 7] = [
     "ProjectRegistry",
     "NodeLicense",
+    "LicenseSale",
     "RewardDistributor",
     "DevToken",
     "DelegateRegistry",
     "Multicall3",
 ];
+
+/// The contracts that a project owner deploys, and so may want to verify.
+const VERIFIED: [&str; 3] = ["NodeLicense", "LicenseSale", "RewardDistributor"];
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -36,11 +42,19 @@ fn main() -> Result<ExitCode> {
     let root = repository_root()?;
     build(&root)?;
 
-    let mut stale = Vec::new();
+    let mut files = Vec::new();
     for name in CONTRACTS {
-        let relative = format!("crates/contracts/abi/{name}.json");
+        files.push((format!("crates/contracts/abi/{name}.json"), bindings_json(&root, name)?));
+    }
+    for name in VERIFIED {
+        let relative = format!("crates/contracts/verification/{name}.json");
+        files.push((relative, verification_json(&root, name)?));
+    }
+
+    let mut stale = Vec::new();
+    let count = files.len();
+    for (relative, wanted) in files {
         let path = root.join(&relative);
-        let wanted = bindings_json(&root, name)?;
         if fs::read_to_string(&path).ok().as_ref() == Some(&wanted) {
             continue;
         }
@@ -51,7 +65,7 @@ fn main() -> Result<ExitCode> {
     }
 
     if stale.is_empty() {
-        println!("{} contracts up to date", CONTRACTS.len());
+        println!("{count} files up to date");
     } else if check {
         eprintln!("not what contracts/src compiles to: {}", stale.join(", "));
         eprintln!("run scripts/gen and commit the result");
@@ -100,13 +114,15 @@ fn forge(root: &Path) -> PathBuf {
     }
 }
 
-/// The part of forge's artifact that bindings need: keys sorted, a newline at the end.
-fn bindings_json(root: &Path, name: &str) -> Result<String> {
+fn artifact_of(root: &Path, name: &str) -> Result<Value> {
     let path = root.join(format!("{OUT}/{name}.sol/{name}.json"));
     let text = fs::read_to_string(&path).with_context(|| format!("no artifact of {name}"))?;
-    let artifact: Value =
-        serde_json::from_str(&text).with_context(|| format!("artifact of {name} is not JSON"))?;
+    serde_json::from_str(&text).with_context(|| format!("artifact of {name} is not JSON"))
+}
 
+/// The part of forge's artifact that bindings need: keys sorted, a newline at the end.
+fn bindings_json(root: &Path, name: &str) -> Result<String> {
+    let artifact = artifact_of(root, name)?;
     let bytecode = |key: &str| {
         let object = artifact[key]["object"].as_str().unwrap_or_default();
         let digits = object.strip_prefix("0x").unwrap_or_default();
@@ -122,4 +138,59 @@ fn bindings_json(root: &Path, name: &str) -> Result<String> {
         "deployedBytecode": bytecode("deployedBytecode")?,
     });
     Ok(serde_json::to_string_pretty(&bindings)? + "\n")
+}
+
+/// Compiler, contract and standard JSON input, made from what the compiler says it read, and compiled
+/// once more: only an input that gives the same bytecode is written.
+fn verification_json(root: &Path, name: &str) -> Result<String> {
+    let artifact = artifact_of(root, name)?;
+    let metadata = &artifact["metadata"];
+    let mut sources = serde_json::Map::new();
+    let read = metadata["sources"].as_object().context("an artifact without sources")?;
+    for path in read.keys() {
+        let content = fs::read_to_string(root.join(path))
+            .with_context(|| format!("cannot read {path}, which {name} is made of"))?;
+        sources.insert(path.clone(), json!({ "content": content }));
+    }
+    let mut settings = metadata["settings"].clone();
+    let target = settings
+        .as_object_mut()
+        .and_then(|settings| settings.remove("compilationTarget"))
+        .context("an artifact without a compilation target")?;
+    let (source, _) = target
+        .as_object()
+        .and_then(|target| target.iter().next())
+        .context("an artifact without a compilation target")?;
+    settings["outputSelection"] = json!({ "*": { "*": ["evm.bytecode.object"] } });
+    let input = json!({ "language": "Solidity", "sources": sources, "settings": settings });
+
+    let output = compile(root, &input)?;
+    let compiled = &output["contracts"][source.as_str()][name]["evm"]["bytecode"]["object"];
+    let expected = artifact["bytecode"]["object"].as_str().unwrap_or_default();
+    ensure!(
+        compiled.as_str() == expected.strip_prefix("0x"),
+        "the verification input of {name} compiles to other bytecode than forge made: {}",
+        output["errors"]
+    );
+    let verification = json!({
+        "compiler": metadata["compiler"]["version"],
+        "contract": format!("{source}:{name}"),
+        "input": input,
+    });
+    Ok(serde_json::to_string_pretty(&verification)? + "\n")
+}
+
+/// Runs the compiler of `foundry.toml`.
+fn compile(root: &Path, input: &Value) -> Result<Value> {
+    let mut solc = Command::new(root.join("contracts/tools/solc"))
+        .arg("--standard-json")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run contracts/tools/solc")?;
+    // It reads all of its input before it answers, so nothing waits for the other.
+    solc.stdin.take().context("no input")?.write_all(input.to_string().as_bytes())?;
+    let answer = solc.wait_with_output()?;
+    ensure!(answer.status.success(), "contracts/tools/solc failed");
+    serde_json::from_slice(&answer.stdout).context("the compiler's answer is not JSON")
 }

@@ -15,13 +15,23 @@ pub mod project_registry {
     );
 }
 
-/// The license collection of one workload: ERC-721 with ERC-4907 rental.
+/// The license collection of one workload: ERC-721 with ERC-4907 rental and ERC-5643 expiry.
 pub mod node_license {
     alloy::sol!(
         #[sol(rpc)]
         #[derive(Debug, PartialEq, Eq)]
         NodeLicense,
         "abi/NodeLicense.json"
+    );
+}
+
+/// The sale of one collection's licenses.
+pub mod license_sale {
+    alloy::sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        LicenseSale,
+        "abi/LicenseSale.json"
     );
 }
 
@@ -65,8 +75,27 @@ pub mod multicall3 {
     );
 }
 
+impl node_license::NodeLicense::LicenseParams {
+    /// The plainest collection: the owner mints, licenses never expire, and there is no limit, no
+    /// transfer lock and no royalty.
+    pub fn plain(name: &str, symbol: &str, owner: alloy::primitives::Address) -> Self {
+        Self {
+            name: name.to_owned(),
+            symbol: symbol.to_owned(),
+            owner,
+            minter: owner,
+            maxSupply: alloy::primitives::U256::ZERO,
+            term: 0,
+            lockedUntil: 0,
+            royaltyReceiver: alloy::primitives::Address::ZERO,
+            royaltyBps: 0,
+        }
+    }
+}
+
 pub use delegate_registry::DelegateRegistry;
 pub use dev_token::DevToken;
+pub use license_sale::LicenseSale;
 pub use multicall3::Multicall3;
 pub use node_license::NodeLicense;
 pub use project_registry::ProjectRegistry;

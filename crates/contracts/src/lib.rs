@@ -6,6 +6,7 @@
 #[expect(clippy::too_many_arguments, reason = "a Solidity event has as many values as it needs")]
 pub mod bindings;
 pub mod blocks;
+pub mod deterministic;
 pub mod error;
 pub mod gas;
 pub mod keystore;
@@ -15,8 +16,10 @@ pub mod metadata;
 pub mod ownership;
 pub mod project;
 pub mod provider;
+pub mod release;
 pub mod revert;
 pub mod standards;
+pub mod verification;
 pub mod wallet_signature;
 
 pub use blocks::BlockRef;

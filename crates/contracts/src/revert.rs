@@ -12,9 +12,10 @@ use alloy::json_abi::{Error, JsonAbi};
 use alloy::primitives::{Bytes, Selector};
 
 /// The committed artifacts whose errors are known by name.
-const ARTIFACTS: [&str; 4] = [
+const ARTIFACTS: [&str; 5] = [
     include_str!("../abi/ProjectRegistry.json"),
     include_str!("../abi/NodeLicense.json"),
+    include_str!("../abi/LicenseSale.json"),
     include_str!("../abi/RewardDistributor.json"),
     include_str!("../abi/DevToken.json"),
 ];

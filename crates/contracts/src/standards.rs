@@ -40,6 +40,7 @@ alloy::sol! {
     /// ERC-20.
     interface IERC20 {
         function balanceOf(address account) external view returns (uint256);
+        function transfer(address to, uint256 amount) external returns (bool);
     }
 
     /// ERC-20's metadata.

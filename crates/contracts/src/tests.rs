@@ -1,6 +1,8 @@
 //! The chain as it is: against a real anvil, one per test.
 
 mod anvil;
+mod metadata;
+mod release;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
@@ -116,13 +118,9 @@ async fn sent(provider: &Provider, request: TransactionRequest) -> TransactionRe
 /// A collection whose tokens are minted to the given accounts, from token 1 on.
 async fn collection(provider: &Provider, holders: &[Address]) -> Address {
     let owner = provider.sender().unwrap();
-    let (name, uri) = ("Alpha".to_owned(), String::new());
-    let address = deploy(
-        provider,
-        NodeLicense::deploy_builder(provider.rpc(), name.clone(), name, uri, owner, owner)
-            .into_transaction_request(),
-    )
-    .await;
+    let params = NodeLicense::LicenseParams::plain("Alpha", "ALPHA", owner);
+    let builder = NodeLicense::deploy_builder(provider.rpc(), params);
+    let address = deploy(provider, builder.into_transaction_request()).await;
     let license = NodeLicense::new(address, provider.rpc());
     for holder in holders {
         sent(provider, license.mint(*holder).into_transaction_request()).await;

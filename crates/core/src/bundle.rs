@@ -14,7 +14,7 @@ use crate::allocation::{AllocationError, Budget, Share, accumulate, allocate};
 use crate::files::{FileError, HolderRow, PointsRow, RewardRow, Row, UptimeRow, write_file};
 use crate::ids::{Amount, LicenseIndex, Name, Points};
 use crate::message::{Message, RewardCommit};
-use crate::points::{BadRule, Rule};
+use crate::points::{BadPoints, BadRule, Rule};
 use crate::time::UtcDay;
 use crate::tree::{Leaf, RewardTree, TreeError};
 use crate::uptime::ClosedUptime;
@@ -241,14 +241,14 @@ pub enum BundleError {
     #[error("license {0} has no row in {1}")]
     MissingRow(LicenseIndex, &'static str),
     /// Points that the rule does not give.
-    #[error("points of license {license}: given {given}, the rule gives {computed}")]
+    #[error("points of license {license}: given {given}, {problem}")]
     Points {
         /// The license.
         license: LicenseIndex,
         /// What the file says.
         given: Points,
         /// What the rule says.
-        computed: Points,
+        problem: BadPoints,
     },
     /// The uptime rows are not the file that the backend signed for.
     #[error("uptime.csv has keccak256 {found}, the closed day was signed for {expected}")]
@@ -293,7 +293,7 @@ impl Bundle {
     }
 }
 
-/// Points row by row against the licenses of the day, and against the rule where it decides.
+/// Points row by row against the licenses of the day and what the rule can give.
 fn check_points(input: &DayInput) -> Result<(), BundleError> {
     let mut uptime = input.uptime.iter();
     for given in &input.points {
@@ -302,16 +302,9 @@ fn check_points(input: &DayInput) -> Result<(), BundleError> {
             .find(|row| row.license >= given.license)
             .filter(|row| row.license == given.license)
             .ok_or(BundleError::UnknownLicense(given.license))?;
-        match input.terms.rule.points_of(row, input.closed.excused) {
-            Some(computed) if computed != given.points => {
-                return Err(BundleError::Points {
-                    license: given.license,
-                    given: given.points,
-                    computed,
-                });
-            }
-            _ => {}
-        }
+        input.terms.rule.check_points(row, input.closed.excused, given.points).map_err(
+            |problem| BundleError::Points { license: given.license, given: given.points, problem },
+        )?;
     }
     same_licenses::<PointsRow>(&input.uptime, &input.points)
 }

@@ -123,6 +123,10 @@ decimal_newtype! {
     /// A heartbeat's sequence number, rising with every heartbeat a node key signs.
     Seq(u64), max i64::MAX.cast_unsigned()
 }
+decimal_newtype! {
+    /// A task's number in its project's queue.
+    TaskId(u64), max i64::MAX.cast_unsigned()
+}
 
 impl Amount {
     /// An amount in wei.

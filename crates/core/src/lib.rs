@@ -18,8 +18,11 @@ pub mod merkle;
 pub mod message;
 pub mod points;
 pub mod signature;
+pub mod task;
+pub mod ticket;
 pub mod time;
 pub mod tree;
 pub mod uptime;
+pub mod webhook;
 
 pub use alloy_primitives::{Address, B256, U256, keccak256};

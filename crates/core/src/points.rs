@@ -1,4 +1,9 @@
-//! Points: a project's rule turns a day's uptime into integer points, license by license.
+//! Points: a project's rule turns a day's uptime, and the tasks accepted in it, into integer
+//! points, license by license.
+//!
+//! Where a rule counts tasks, uptime alone does not decide: the owner says the points, and
+//! [`Rule::check_points`] holds them to what the rule can give. How many tasks were counted follows
+//! from the points ([`Rule::tasks_in`]), so `points.csv` needs no file of counts beside it.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +24,29 @@ pub enum Rule {
         /// Least ratio of uptime that earns, in parts per million.
         minimum_uptime_ppm: u32,
     },
+    /// `per_task` for each task accepted in the day, zero below the minimum uptime.
+    Tasks {
+        /// Points of one accepted task; at least 1.
+        #[schema(value_type = String)]
+        per_task: Points,
+        /// Most tasks of one license and day that count: what bounds the owner's word.
+        max_tasks: u32,
+        /// Least ratio of uptime that earns, in parts per million.
+        minimum_uptime_ppm: u32,
+    },
+    /// The sum of the two above, zero below the minimum uptime.
+    UptimeTasks {
+        /// Points of a license that is up all day.
+        #[schema(value_type = String)]
+        rate: Points,
+        /// Points of one accepted task; at least 1.
+        #[schema(value_type = String)]
+        per_task: Points,
+        /// Most tasks of one license and day that count: what bounds the owner's word.
+        max_tasks: u32,
+        /// Least ratio of uptime that earns, in parts per million.
+        minimum_uptime_ppm: u32,
+    },
 }
 
 impl Default for Rule {
@@ -33,30 +61,148 @@ impl Default for Rule {
 
 /// A rule's parameter out of range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("minimum_uptime_ppm is {0}, but one million parts per million are the whole day")]
-pub struct BadRule(u32);
+pub enum BadRule {
+    /// More than the whole day.
+    #[error("minimum_uptime_ppm is {0}, but one million parts per million are the whole day")]
+    MinimumUptime(u32),
+    /// Tasks that are worth nothing could not be counted back from the points.
+    #[error("per_task is 0: use the rule `uptime` where tasks earn nothing")]
+    PerTask,
+    /// The largest points of a license would leave the range.
+    #[error(
+        "{uptime} points of uptime and {max_tasks} tasks of {per_task} leave the range of points (2^63)"
+    )]
+    Range {
+        /// Points of a full day.
+        uptime: Points,
+        /// Points of a task.
+        per_task: Points,
+        /// Most tasks.
+        max_tasks: u32,
+    },
+}
+
+/// Points that the rule cannot give.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadPoints {
+    /// Uptime decides, and gives others.
+    #[error("the rule gives {0}")]
+    Computed(Points),
+    /// No number of tasks from 0 to the most gives them.
+    #[error(
+        "the rule gives {uptime} for uptime and {per_task} for each of at most {max_tasks} tasks"
+    )]
+    NoCount {
+        /// The part for uptime.
+        uptime: Points,
+        /// Points of a task.
+        per_task: Points,
+        /// Most tasks.
+        max_tasks: u32,
+    },
+}
+
+/// A rule's parts, whichever rule it is.
+#[derive(Clone, Copy)]
+struct Parts {
+    rate: Points,
+    minimum_uptime_ppm: u32,
+    tasks: Option<TaskPart>,
+}
+
+#[derive(Clone, Copy)]
+struct TaskPart {
+    per_task: Points,
+    max_tasks: u32,
+}
+
+impl TaskPart {
+    /// The points of this many tasks, of which at most `max_tasks` count.
+    fn points(self, tasks: u64) -> u128 {
+        u128::from(self.per_task.get()) * u128::from(tasks.min(u64::from(self.max_tasks)))
+    }
+}
 
 impl Rule {
     /// Checks the parameters.
     pub fn check(&self) -> Result<(), BadRule> {
-        match self {
-            Self::Uptime { minimum_uptime_ppm: ppm, .. } if *ppm > MILLION => Err(BadRule(*ppm)),
-            Self::Uptime { .. } => Ok(()),
+        let Parts { rate, minimum_uptime_ppm, tasks } = self.parts();
+        if minimum_uptime_ppm > MILLION {
+            return Err(BadRule::MinimumUptime(minimum_uptime_ppm));
         }
+        let Some(part @ TaskPart { per_task, max_tasks }) = tasks else { return Ok(()) };
+        if per_task == Points::ZERO {
+            return Err(BadRule::PerTask);
+        }
+        match sum(rate, part.points(u64::from(max_tasks))) {
+            Some(_) => Ok(()),
+            None => Err(BadRule::Range { uptime: rate, per_task, max_tasks }),
+        }
+    }
+
+    /// Whether tasks earn points, so that uptime alone does not decide.
+    pub fn counts_tasks(&self) -> bool {
+        self.parts().tasks.is_some()
     }
 
     /// The points of one license, or `None` where the rule needs more than uptime to tell.
     pub fn points_of(&self, row: &UptimeRow, excused: DayBitmap) -> Option<Points> {
-        match self {
-            Self::Uptime { rate, minimum_uptime_ppm } => {
-                if ratio_ppm(row, excused) < *minimum_uptime_ppm {
-                    return Some(Points::ZERO);
-                }
-                // minutes * 60 / 3600 * rate / 24 = minutes * rate / 1440, floored once. With at
-                // most 1440 minutes the quotient is at most `rate`, so it is in range.
-                let points = u128::from(row.minutes) * u128::from(rate.get()) / 1440;
-                u64::try_from(points).ok().and_then(Points::checked_new)
+        let parts = self.parts();
+        match parts.uptime_points(row, excused) {
+            None => Some(Points::ZERO),
+            Some(points) if parts.tasks.is_none() => Some(points),
+            Some(_) => None,
+        }
+    }
+
+    /// The points of one license with this many tasks accepted in the day; `None` only with
+    /// parameters that [`Self::check`] refuses.
+    pub fn points_with_tasks(
+        &self,
+        row: &UptimeRow,
+        excused: DayBitmap,
+        tasks: u64,
+    ) -> Option<Points> {
+        let parts = self.parts();
+        match parts.uptime_points(row, excused) {
+            None => Some(Points::ZERO),
+            Some(uptime) => sum(uptime, parts.tasks.map_or(0, |part| part.points(tasks))),
+        }
+    }
+
+    /// How many tasks the points of one license count; `None` where the rule cannot give them.
+    pub fn tasks_in(&self, row: &UptimeRow, excused: DayBitmap, points: Points) -> Option<u64> {
+        let parts = self.parts();
+        let uptime = parts.uptime_points(row, excused).unwrap_or(Points::ZERO);
+        let above = points.checked_sub(uptime)?.get();
+        if above == 0 {
+            return Some(0);
+        }
+        let TaskPart { per_task, max_tasks } = parts.tasks?;
+        let below_minimum = parts.uptime_points(row, excused).is_none();
+        let whole = above.is_multiple_of(per_task.get().max(1));
+        let tasks = above / per_task.get().max(1);
+        (!below_minimum && whole && tasks <= u64::from(max_tasks)).then_some(tasks)
+    }
+
+    /// Succeeds when the rule can give these points: the very ones where uptime decides, else the
+    /// part for uptime and a whole number of tasks, at most `max_tasks`.
+    pub fn check_points(
+        &self,
+        row: &UptimeRow,
+        excused: DayBitmap,
+        points: Points,
+    ) -> Result<(), BadPoints> {
+        if let Some(computed) = self.points_of(row, excused) {
+            return if computed == points { Ok(()) } else { Err(BadPoints::Computed(computed)) };
+        }
+        let parts = self.parts();
+        match (self.tasks_in(row, excused, points), parts.tasks) {
+            (None, Some(TaskPart { per_task, max_tasks })) => {
+                let uptime = parts.uptime_points(row, excused).unwrap_or(Points::ZERO);
+                Err(BadPoints::NoCount { uptime, per_task, max_tasks })
             }
+            _ => Ok(()),
         }
     }
 
@@ -70,47 +216,41 @@ impl Rule {
             })
             .collect()
     }
+
+    fn parts(&self) -> Parts {
+        match *self {
+            Self::Uptime { rate, minimum_uptime_ppm } => {
+                Parts { rate, minimum_uptime_ppm, tasks: None }
+            }
+            Self::Tasks { per_task, max_tasks, minimum_uptime_ppm } => Parts {
+                rate: Points::ZERO,
+                minimum_uptime_ppm,
+                tasks: Some(TaskPart { per_task, max_tasks }),
+            },
+            Self::UptimeTasks { rate, per_task, max_tasks, minimum_uptime_ppm } => {
+                Parts { rate, minimum_uptime_ppm, tasks: Some(TaskPart { per_task, max_tasks }) }
+            }
+        }
+    }
+}
+
+impl Parts {
+    /// The points for uptime; `None` below the minimum, where nothing earns.
+    fn uptime_points(&self, row: &UptimeRow, excused: DayBitmap) -> Option<Points> {
+        if ratio_ppm(row, excused) < self.minimum_uptime_ppm {
+            return None;
+        }
+        // minutes * 60 / 3600 * rate / 24 = minutes * rate / 1440, floored once. With at most 1440
+        // minutes the quotient is at most `rate`, so it is in range.
+        let points = u128::from(row.minutes) * u128::from(self.rate.get()) / 1440;
+        Some(u64::try_from(points).ok().and_then(Points::checked_new).unwrap_or(Points::MAX))
+    }
+}
+
+fn sum(uptime: Points, tasks: u128) -> Option<Points> {
+    let sum = u128::from(uptime.get()).checked_add(tasks)?;
+    u64::try_from(sum).ok().and_then(Points::checked_new)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ids::LicenseIndex;
-    use alloy_primitives::{Address, U256};
-    use proptest::prelude::*;
-
-    fn row(minutes: u16) -> UptimeRow {
-        UptimeRow {
-            license: LicenseIndex(0),
-            collection: Address::ZERO,
-            token_id: U256::ZERO,
-            minutes,
-            expected: 1440,
-            bitmap: DayBitmap::from_minute_on(1440 - minutes),
-        }
-    }
-
-    fn rule(rate: u64, minimum_uptime_ppm: u32) -> Rule {
-        Rule::Uptime { rate: Points::checked_new(rate).unwrap(), minimum_uptime_ppm }
-    }
-
-    #[test]
-    fn a_threshold_and_a_floor() {
-        let points =
-            |rule: &Rule, minutes| rule.points_of(&row(minutes), DayBitmap::EMPTY).unwrap().get();
-        assert_eq!(points(&Rule::default(), 1040), 1040);
-        assert_eq!(points(&rule(100, 0), 1439), 99);
-        assert_eq!(points(&rule(100, 0), 1440), 100);
-        assert_eq!(points(&rule(100, 800_000), 1151), 0);
-        assert_eq!(points(&rule(100, 800_000), 1152), 80);
-        assert!(rule(1, 1_000_001).check().is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn points_never_leave_the_range(rate in 0..=i64::MAX as u64, minutes in 0u16..=1440) {
-            let points = rule(rate, 0).points_of(&row(minutes), DayBitmap::EMPTY);
-            prop_assert!(points.is_some_and(|points| points.get() <= rate));
-        }
-    }
-}
+mod tests;

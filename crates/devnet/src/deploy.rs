@@ -133,14 +133,8 @@ pub async fn deploy(
 
     let mut workloads = Vec::new();
     for &(name, symbol) in &plan.workloads {
-        let request = NodeLicense::deploy_builder(
-            owner.rpc(),
-            format!("Acme {name}"),
-            symbol.to_owned(),
-            String::new(),
-            address,
-            address,
-        );
+        let params = NodeLicense::LicenseParams::plain(&format!("Acme {name}"), symbol, address);
+        let request = NodeLicense::deploy_builder(owner.rpc(), params);
         let collection =
             deployed(&owner, "NodeLicense", request.into_transaction_request()).await?;
         let list = bound.listCollection(distributor, name.to_owned(), collection);
@@ -171,6 +165,23 @@ pub async fn mint(
     let bound = NodeLicense::new(deployed.workloads[workload].collection, owner.rpc());
     owner.send("minting a license", bound.mint(to).into_transaction_request()).await?;
     Ok(())
+}
+
+/// Mints many; answers the first token.
+pub async fn mint_batch(
+    chain: &Chain,
+    people: &People,
+    deployed: &Deployed,
+    workload: usize,
+    to: Address,
+    count: u64,
+) -> anyhow::Result<u64> {
+    let owner = wallet(chain, &people.owner).await?;
+    let bound = NodeLicense::new(deployed.workloads[workload].collection, owner.rpc());
+    let supply = bound.totalSupply().call().await?;
+    let call = bound.mintBatch(to, U256::from(count));
+    owner.send("minting licenses", call.into_transaction_request()).await?;
+    Ok(u64::try_from(supply)? + 1)
 }
 
 /// The holder rents a license out (ERC-4907).

@@ -9,6 +9,7 @@ use nodesys_clock::{ClockServer, DEVELOPMENT_CHAIN_ID};
 use nodesys_core::Address;
 use nodesys_core::time::Timestamp;
 use nodesys_sdk::client::Client;
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::chain::Chain;
@@ -66,6 +67,8 @@ pub struct Devnet {
     pub backend_rpc: String,
     /// Set in the environment of backends that are started from now on.
     pub backend_env: Vec<(&'static str, String)>,
+    /// Set in the environment of a master that is started from now on.
+    pub master_env: Vec<(&'static str, String)>,
     backends: Vec<Backend>,
     master: Option<(Process, SocketAddr)>,
     starts: u32,
@@ -122,6 +125,7 @@ impl Devnet {
             nodes: Vec::new(),
             backend_rpc,
             backend_env: Vec::new(),
+            master_env: Vec::new(),
             backends: Vec::new(),
             master: None,
             starts: 0,
@@ -179,6 +183,37 @@ impl Devnet {
         self.backends[replica].process.as_ref()
     }
 
+    /// Whether a replica that was started has ended by itself.
+    pub fn backend_has_ended(&mut self, replica: usize) -> anyhow::Result<bool> {
+        self.backends[replica].process.as_mut().map_or(Ok(false), Process::has_ended)
+    }
+
+    /// Waits until a replica has ended by itself.
+    pub async fn backend_ends(&mut self, replica: usize) -> anyhow::Result<()> {
+        match &mut self.backends[replica].process {
+            Some(process) => process.ends().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Stops a replica in its tracks (SIGSTOP); time goes on without it.
+    pub async fn freeze_backend(&mut self, replica: usize) -> anyhow::Result<()> {
+        self.freeze(replica, Signal::STOP, true).await
+    }
+
+    /// Lets a frozen replica go on (SIGCONT), and waits until it has caught up.
+    pub async fn thaw_backend(&mut self, replica: usize) -> anyhow::Result<()> {
+        self.freeze(replica, Signal::CONT, false).await?;
+        Ok(self.clock.settle().await?)
+    }
+
+    async fn freeze(&self, replica: usize, signal: Signal, frozen: bool) -> anyhow::Result<()> {
+        let process = self.backends[replica].process.as_ref().context("the replica runs")?;
+        process.signal(signal)?;
+        self.clock.set_frozen(process.pid().context("the replica runs")?, frozen).await;
+        Ok(())
+    }
+
     /// Kills a replica at once.
     pub async fn kill_backend(&mut self, replica: usize) -> anyhow::Result<()> {
         match self.backends[replica].process.take() {
@@ -228,6 +263,7 @@ impl Devnet {
 
         let ready = self.ready_file("master");
         let mut command = self.master_command(&["serve"]);
+        command.envs(self.master_env.iter().map(|(name, value)| (*name, value)));
         let listen =
             self.master.take().map_or("127.0.0.1:0".to_owned(), |(_, addr)| addr.to_string());
         command.args(["--listen", &listen]);
@@ -253,6 +289,11 @@ impl Devnet {
     /// The master's URL, while it runs.
     pub fn master_url(&self) -> Option<String> {
         self.master.as_ref().map(|(_, addr)| format!("http://{addr}"))
+    }
+
+    /// Whether the master has ended by itself.
+    pub fn master_has_ended(&mut self) -> anyhow::Result<bool> {
+        self.master.as_mut().map_or(Ok(false), |(process, _)| process.has_ended())
     }
 
     /// Stops the master in order.

@@ -13,6 +13,8 @@ use tokio::process::Command;
 use crate::process::Process;
 
 const USER: &str = "nodesys";
+/// How often a start is tried again while a killed server is not quite gone.
+const RESTARTS: u32 = 100;
 
 /// A running server.
 #[derive(Debug)]
@@ -58,6 +60,19 @@ impl Postgres {
 
     /// Starts the server again, on the same port, after [`Self::kill`].
     pub async fn restart(&mut self) -> anyhow::Result<()> {
+        for _ in 0..RESTARTS {
+            match self.try_restart().await {
+                // The killed server's own processes take a moment to notice and let go.
+                Err(error) if format!("{error:#}").contains("is still in use") => {
+                    crate::process::pause().await;
+                }
+                done => return done,
+            }
+        }
+        self.try_restart().await
+    }
+
+    async fn try_restart(&mut self) -> anyhow::Result<()> {
         let pid_file = self.data().join("postmaster.pid");
         // A killed server leaves it behind; the process it names is gone.
         let _ = std::fs::remove_file(&pid_file);
@@ -74,7 +89,10 @@ impl Postgres {
         ] {
             command.args(["-c", setting]);
         }
-        let mut process = Process::spawn("postgres", command, &self.dir.join("log"))?;
+        let log = self.dir.join("log");
+        // Only what this start says is of interest.
+        let _ = std::fs::rename(&log, self.dir.join("log.old"));
+        let mut process = Process::spawn("postgres", command, &log)?;
         // The last line of the file says what the server is doing.
         let ready = || {
             let text = std::fs::read_to_string(&pid_file).ok()?;

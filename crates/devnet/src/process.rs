@@ -126,6 +126,19 @@ impl Process {
         }
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ends(&mut self) -> anyhow::Result<()> {
+        match tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await {
+            Ok(ended) => Ok(ended.map(drop)?),
+            Err(_) => bail!("{} has not ended after {} s", self.name, STOP_TIMEOUT.as_secs()),
+        }
+    }
+
     /// Kills it at once (SIGKILL).
     pub async fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill().await.with_context(|| format!("cannot kill {}", self.name))

@@ -1,4 +1,4 @@
-//! The listener: `POST /v1/health` for workloads, `GET /v1/status` and `/healthz` for people and
+//! The listener: `POST /v1/health` and `POST /v1/ticket` for workloads, `GET /v1/status` and `/healthz` for people and
 //! probes.
 //!
 //! A post is small and carries its workload's token; whatever is wrong with it is answered by a
@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,8 +15,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use nodesys_clock::Clock;
 use nodesys_core::api::Problem;
+use nodesys_core::ticket::TicketRequest;
 
 use crate::health::{Board, HealthPost};
+use crate::tickets::Tickets;
 use crate::view::View;
 
 const MAX_POST_BYTES: usize = 8 * 1024;
@@ -24,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) board: Board,
     pub(crate) view: View,
     pub(crate) clock: Clock,
+    pub(crate) tickets: Tickets,
 }
 
 /// The routes.
@@ -32,6 +37,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/v1/status", get(status))
         .route("/v1/health", post(health))
+        .route("/v1/ticket", post(ticket))
         .fallback(|| async {
             problem(StatusCode::NOT_FOUND, "not_found", "no such route; see /v1/status")
         })
@@ -46,23 +52,11 @@ async fn status(State(shared): State<Arc<Shared>>) -> Response {
 async fn health(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    body: Result<axum::body::Bytes, axum::extract::rejection::BytesRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let Some(workload) = bearer(&headers).and_then(|token| shared.board.owner_of(token)) else {
-        let detail = "send the workload's own token: Authorization: Bearer <token>";
-        let mut refused = problem(StatusCode::UNAUTHORIZED, "unauthorized", detail);
-        let scheme = HeaderValue::from_static("Bearer");
-        refused.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-        return refused;
-    };
-    let body = match body {
-        Ok(body) => body,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return problem(rejection.status(), "too_large", "a health post has at most 8 KiB");
-        }
-        Err(rejection) => {
-            return problem(rejection.status(), "bad_request", &rejection.body_text());
-        }
+    let (workload, body) = match posted(&shared, &headers, body) {
+        Ok(posted) => posted,
+        Err(refused) => return *refused,
     };
     match serde_json::from_slice::<HealthPost>(&body) {
         Ok(post) => {
@@ -72,6 +66,56 @@ async fn health(
         Err(error) => {
             let detail = format!("{error}; a post is {{\"status\":\"healthy|starting|degraded\"}}");
             problem(StatusCode::BAD_REQUEST, "bad_request", &detail)
+        }
+    }
+}
+
+async fn ticket(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let (workload, body) = match posted(&shared, &headers, body) {
+        Ok(posted) => posted,
+        Err(refused) => return *refused,
+    };
+    let TicketRequest { audience } = match serde_json::from_slice(&body) {
+        Ok(request) => request,
+        Err(error) => {
+            let detail = format!("{error}; a request is {{\"audience\":\"https://...\"}}");
+            return problem(StatusCode::BAD_REQUEST, "bad_request", &detail);
+        }
+    };
+    let Some((project, fence)) = shared.view.held(workload) else {
+        let detail = "this node does not hold the license's lease now: ask again later";
+        return problem(StatusCode::CONFLICT, "not_leased", detail);
+    };
+    let license = shared.board.workloads()[workload].license.hash();
+    let now = shared.clock.now();
+    Json(shared.tickets.sign(project, license, fence, &audience, now)).into_response()
+}
+
+/// Which workload posts, by its token, and what.
+fn posted(
+    shared: &Shared,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(usize, Bytes), Box<Response>> {
+    let Some(workload) = bearer(headers).and_then(|token| shared.board.owner_of(token)) else {
+        let detail = "send the workload's own token: Authorization: Bearer <token>";
+        let mut refused = problem(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+        let scheme = HeaderValue::from_static("Bearer");
+        refused.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        return Err(Box::new(refused));
+    };
+    match body {
+        Ok(body) => Ok((workload, body)),
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = "a post of a workload has at most 8 KiB";
+            Err(Box::new(problem(rejection.status(), "too_large", detail)))
+        }
+        Err(rejection) => {
+            Err(Box::new(problem(rejection.status(), "bad_request", &rejection.body_text())))
         }
     }
 }

@@ -16,6 +16,7 @@ mod minutes;
 pub mod plan;
 pub mod receipts;
 pub mod state;
+mod tickets;
 mod view;
 
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ use config::Settings;
 use health::Board;
 use http::Shared;
 use minutes::Minutes;
+use tickets::Tickets;
 use view::View;
 
 /// How long the listener may take to end its connections.
@@ -70,7 +72,8 @@ pub async fn start(
     let pinned = settings.receipt_key.is_some();
     let view = View::new(node_key, settings.backend.clone(), pinned, workloads.len());
     let board = Board::new(workloads, clock.monotonic_millis(), settings.start_grace_secs);
-    let shared = Arc::new(Shared { board, view, clock: clock.clone() });
+    let tickets = Tickets::new(&settings)?;
+    let shared = Arc::new(Shared { board, view, clock: clock.clone(), tickets });
     let minutes = Minutes::open(settings, shared.clone())?;
 
     // Before anybody is told that the program is ready: from here on a stepped clock waits.

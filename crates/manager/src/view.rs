@@ -37,6 +37,8 @@ pub(crate) struct LastReceipt {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LeaseView {
     pub(crate) lease: Lease,
+    /// The license's project, as the backend said when it granted the lease.
+    pub(crate) project: Option<Address>,
     /// Why it was refused, when it was.
     pub(crate) problem: Option<String>,
     /// What became of its line in the last receipt.
@@ -69,6 +71,16 @@ impl View {
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut Shown)) {
         change(&mut self.lock());
+    }
+
+    /// The project and the fence of a workload's license, while this node holds its lease.
+    pub(crate) fn held(&self, workload: usize) -> Option<(Address, Fence)> {
+        let shown = self.lock();
+        let lease = shown.leases.get(workload)?;
+        match lease.lease {
+            Lease::Held(fence) => Some((lease.project?, fence)),
+            Lease::None | Lease::Standby => None,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shown> {

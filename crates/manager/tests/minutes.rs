@@ -5,7 +5,9 @@ mod support;
 use std::collections::VecDeque;
 
 use axum::http::StatusCode;
-use support::{Fault, Node, START, domain, key};
+use nodesys_core::Address;
+use nodesys_core::ticket::TicketView;
+use support::{Fault, Node, START, TOKEN, domain, key, license};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_minute_has_one_heartbeat_and_a_kept_receipt_over_midnight() {
@@ -218,4 +220,42 @@ async fn a_health_post_without_the_token_or_out_of_shape_changes_nothing() {
     assert_eq!(status["workloads"][0]["heard_secs_ago"], serde_json::Value::Null);
     let healthz = node.http().get(node.url("/healthz")).send().await.unwrap();
     assert_eq!(healthz.status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_workload_gets_a_ticket_for_its_own_license_while_the_lease_is_held() {
+    let ask = async |node: &Node, token: &str, body: &str| {
+        let request = node.http().post(node.url("/v1/ticket")).bearer_auth(token);
+        let answer = request.body(body.to_owned()).send().await.unwrap();
+        let status = answer.status();
+        (status, answer.json::<serde_json::Value>().await.unwrap())
+    };
+    let mut node = Node::new().await;
+    node.backend.world().leased_elsewhere = true;
+    node.start().await;
+    node.start_workload().await;
+    node.run(1).await;
+    let body = r#"{"audience":"https://Tasks.example.org/"}"#;
+    let (status, refused) = ask(&node, TOKEN, body).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &"not_leased".into()));
+    node.backend.world().leased_elsewhere = false;
+    node.run(1).await;
+
+    let (status, answer) = ask(&node, TOKEN, body).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let view: TicketView = serde_json::from_value(answer).unwrap();
+    let (now, audience) = (node.clock.now().await, "https://tasks.example.org".parse().unwrap());
+    assert_eq!(view.not_after, now.secs() + 540);
+    let project = Address::repeat_byte(1);
+    let signer = view.ticket.check(&domain(), project, &audience, now).unwrap();
+    let ticket = &view.ticket.0.message;
+    assert_eq!(signer, key(1).address());
+    assert_eq!((ticket.license, ticket.fence.get()), (license().hash(), 1));
+
+    let (status, refused) = ask(&node, "alpha-0123456789abcdeX", body).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::UNAUTHORIZED, &"unauthorized".into()));
+    for bad in ["", "{}", r#"{"audience":"tasks"}"#, r#"{"audience":"https://x","license":"0x"}"#] {
+        let (status, refused) = ask(&node, TOKEN, bad).await;
+        assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &"bad_request".into()));
+    }
 }

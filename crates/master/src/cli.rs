@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use nodesys_core::time::UtcDay;
 
 use crate::config::Settings;
+use crate::license::LicenseCommand;
+use crate::project::ProjectCommand;
+use crate::sale::SaleCommand;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -14,6 +17,7 @@ Examples:
   nodesys-master commit --day 2026-01-31 --dry-run
   nodesys-master commit --day 2026-01-31
   nodesys-master post --day 2026-01-31
+  nodesys-master task add tasks.ndjson
   nodesys-master serve --listen 127.0.0.1:8090
 
 Settings come from flags, else from the environment, else from the JSON file of --config.";
@@ -86,7 +90,31 @@ pub enum Command {
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
-    /// Commit each day as it closes, and serve the bundles.
+    /// The queue of tasks that workloads work on.
+    Task {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: crate::task::show::TaskCommand,
+    },
+    /// A project on chain.
+    Project {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: ProjectCommand,
+    },
+    /// A license collection.
+    License {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: LicenseCommand,
+    },
+    /// The sale of a collection's licenses.
+    Sale {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: SaleCommand,
+    },
+    /// Commit each day as it closes, serve the bundles, hand out tasks.
     Serve(ServeOptions),
     /// A completion script, for your shell to read.
     Completion {
@@ -147,6 +175,10 @@ pub struct ServeOptions {
     /// Minutes to wait after a day's end before it is committed, for an owner who looks first.
     #[arg(long, value_name = "MINUTES", env = "NODESYS_REVIEW_MINUTES", default_value_t = 0)]
     pub review_minutes: u64,
+    /// The URL that workloads reach this service by, for which their tickets are signed; the
+    /// address it listens on where absent.
+    #[arg(long, value_name = "URL", env = "NODESYS_PUBLIC_URL")]
+    pub public_url: Option<nodesys_core::ticket::Origin>,
 }
 
 #[cfg(test)]
@@ -163,9 +195,14 @@ mod tests {
     fn help_is_as_committed() {
         let mut command = Cli::command().term_width(100);
         insta::assert_snapshot!("help", command.render_long_help());
-        for name in ["commit", "post", "serve"] {
+        for name in ["commit", "post", "serve", "task"] {
             let help = command.find_subcommand_mut(name).unwrap().render_long_help();
             insta::assert_snapshot!(format!("help-{name}"), help);
+        }
+        let task = command.find_subcommand_mut("task").unwrap();
+        for name in ["add", "list", "show", "stats"] {
+            let help = task.find_subcommand_mut(name).unwrap().render_long_help();
+            insta::assert_snapshot!(format!("help-task-{name}"), help);
         }
     }
 }

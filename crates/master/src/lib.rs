@@ -1,5 +1,5 @@
 //! The workload master: the project owner's program. It computes points, checks them against the
-//! backend, signs commits and keeps their bundles.
+//! backend, signs commits and keeps their bundles; it hands out tasks and takes their results.
 //!
 //! One-shot commands and the service ([`serve`]) do the same work through [`owner::Owner`]. What
 //! stays true: for one epoch and revision at most one commit is ever signed ([`signed`]); nothing
@@ -8,11 +8,17 @@
 
 pub mod cli;
 pub mod config;
+pub mod deployments;
+mod error;
+pub mod license;
 mod lifecycle;
 pub mod owner;
+pub mod project;
+pub mod sale;
 pub mod serve;
 mod show;
 pub mod signed;
+pub mod task;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -22,7 +28,11 @@ use clap::CommandFactory as _;
 use nodesys_sdk::commit::{Post, post};
 
 use crate::cli::{Cli, Command, DayCommand, Format, PointsCommand};
+use crate::config::Settings;
+use crate::license::LicenseCommand;
 use crate::owner::Owner;
+use crate::project::ProjectCommand;
+use crate::sale::SaleCommand;
 
 /// Runs a command to its end.
 pub fn main(cli: Cli) -> ExitCode {
@@ -86,8 +96,43 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             let posted = post(&provider, project, &signed, owner.builder.logs_from).await?;
             print(output, &show::Posted::of(day, &signed, posted))
         }
+        Command::Task { command } => task::show::run(&settings, command).await,
+        Command::Project { command } => match command {
+            ProjectCommand::Create(create) => {
+                print(create.output, &project::create(&settings, &create).await?)
+            }
+            ProjectCommand::Show { output } => print(output, &project::show(&settings).await?),
+            ProjectCommand::Fund { up_to, sender, output } => {
+                print(output, &project::fund(&settings, up_to, &sender).await?)
+            }
+        },
+        Command::License { command } => license(&settings, command).await,
+        Command::Sale { command } => match command {
+            SaleCommand::Create(create) => {
+                print(create.output, &sale::create(&settings, &create).await?)
+            }
+            SaleCommand::Show { sale, output } => {
+                print(output, &sale::show(&settings.provider().await?, sale).await?)
+            }
+        },
         Command::Serve(options) => serve::serve(&settings, &options).await,
         Command::Completion { .. } => Ok(()),
+    }
+}
+
+async fn license(settings: &Settings, command: LicenseCommand) -> anyhow::Result<()> {
+    match command {
+        LicenseCommand::Create(create) => {
+            print(create.output, &license::create(settings, &create).await?)
+        }
+        LicenseCommand::Mint { collection, to, count, first, sender, output } => {
+            let key = settings.sender_key(&sender)?;
+            let provider = settings.provider_with_key(&key).await?;
+            print(output, &license::mint(&provider, collection, to, first, count).await?)
+        }
+        LicenseCommand::Show { collection, output } => {
+            print(output, &license::show(&settings.provider().await?, collection).await?)
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use nodesys_clock::Clock;
 use nodesys_core::B256;
 use nodesys_core::api::CommitState;
 use nodesys_core::bundle::{DayBundle, ProjectInfo};
-use nodesys_core::files::{RewardRow, Row as _, parse_file};
+use nodesys_core::files::{PointsRow, RewardRow, Row as _, parse_file};
 use nodesys_core::ids::Amount;
 use nodesys_core::message::{Message as _, SignedCommit};
 use nodesys_core::signature::SigningKey;
@@ -23,10 +23,10 @@ use nodesys_sdk::commit::{compare, domain_of, submit, upload_points, with_reward
 use nodesys_sdk::day::{DayBuilder, find_project};
 use serde::Serialize;
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 
 use crate::config::Settings;
 use crate::signed::sign_once;
+use crate::task::{Queue, day_points, queue};
 
 /// A project owner at work.
 pub struct Owner {
@@ -38,6 +38,8 @@ pub struct Owner {
     pub store: BundleStore,
     /// What signs, where this command signs.
     signer: Option<Signer>,
+    /// The tasks, where the project's rule counts them.
+    tasks: Option<Queue>,
 }
 
 struct Signer {
@@ -83,6 +85,15 @@ pub fn read_rewards(path: &Path) -> anyhow::Result<Vec<RewardRow>> {
         .with_context(|| format!("{} is no {}", path.display(), RewardRow::FILE))
 }
 
+/// The project's task queue.
+pub(crate) async fn open_queue(
+    settings: &Settings,
+    project: &ProjectInfo,
+) -> anyhow::Result<Queue> {
+    let pool = queue::connect(Settings::need(&settings.database_url, "--database-url")?).await?;
+    Queue::open(pool, project.chain_id, project.distributor).await
+}
+
 impl Owner {
     /// For commands that sign nothing.
     pub async fn reader(settings: &Settings) -> anyhow::Result<Self> {
@@ -105,7 +116,11 @@ impl Owner {
             finality_depth: settings.final_depth.unwrap_or(64),
             logs_from: settings.first_block.unwrap_or(0),
         };
-        Ok(Self { builder, project, store, signer: None })
+        let tasks = match builder.terms.rule.counts_tasks() {
+            false => None,
+            true => Some(open_queue(settings, &project).await?),
+        };
+        Ok(Self { builder, project, store, signer: None, tasks })
     }
 
     /// For a command that signs and ends.
@@ -122,15 +137,7 @@ impl Owner {
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let url = Settings::need(&settings.database_url, "--database-url")?;
-        let record = PgPoolOptions::new()
-            .max_connections(4)
-            .connect(url.expose())
-            .await
-            .context("the master's database does not answer: check --database-url")?;
-        sqlx::migrate!("../../migrations/master")
-            .run(&record)
-            .await
-            .context("the master's database cannot be migrated")?;
+        let record = queue::connect(url).await?;
         let key = settings.signer_key()?;
         let expected = self.builder.state().await?.signer;
         if expected != key.address() {
@@ -144,13 +151,21 @@ impl Owner {
         Ok(self)
     }
 
+    /// The points of a closed day, where uptime alone does not decide them.
+    pub(crate) async fn task_points(&self, day: UtcDay) -> anyhow::Result<Option<Vec<PointsRow>>> {
+        match &self.tasks {
+            None => Ok(None),
+            Some(queue) => Ok(Some(day_points(queue, &self.builder, day).await?)),
+        }
+    }
+
     /// Builds a day; with `rewards`, the day that those amounts would give.
     pub async fn build(
         &self,
         day: UtcDay,
         rewards: Option<Vec<RewardRow>>,
     ) -> anyhow::Result<DayBundle> {
-        let built = self.builder.build(day).await?;
+        let built = self.builder.build_with_points(day, self.task_points(day).await?).await?;
         match rewards {
             None => Ok(built),
             Some(rewards) => Ok(with_rewards(&built, rewards)?),
@@ -177,9 +192,14 @@ impl Owner {
         compare(backend, project, &built.commit, csv, &checked).await?;
         let domain = domain_of(&built);
         let now = signer.clock.now();
+        nodesys_failpoint::reach("sign:before");
         let signed = sign_once(&signer.record, &domain, &built.commit, &signer.key, now).await?;
+        nodesys_failpoint::reach("sign:after");
         self.store.write(&built, &signed)?;
-        self.hand_in(day, &signed, false).await
+        nodesys_failpoint::reach("publish:after");
+        let done = self.hand_in(day, &signed, false).await?;
+        nodesys_failpoint::reach("commit:after");
+        Ok(done)
     }
 
     /// A stored commit of the day that still stands: posted, or of the present revision.

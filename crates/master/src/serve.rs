@@ -1,31 +1,34 @@
-//! The service: commits each day as it closes, and serves the bundles.
+//! The service: commits each day as it closes, serves the bundles, hands out tasks.
 //!
 //! Once a minute [`Commits::tick`] looks at the chain, the bundle folder and the backend, and does
 //! what there is to do; it keeps nothing in memory that it needs. A day that is not closed or not
 //! final yet is waited for. A failed tick is logged once, however long it goes on failing.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use nodesys_clock::{Clock, Sleeper};
 use nodesys_core::Address;
-use nodesys_core::api::Problem;
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_sdk::bundles::BundleStore;
 use nodesys_sdk::day::DayError;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ServeOptions;
 use crate::config::Settings;
+use crate::error::ApiError;
 use crate::lifecycle;
 use crate::owner::{Committed, Owner};
+use crate::task::{self, Gate, Queue, Tasks, queue};
 
 /// Runs until a signal.
 pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Result<()> {
@@ -42,24 +45,56 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
     let addr = listener.local_addr().context("the listener has no address")?;
     // Before the ready file: from here on a stepped clock waits for us.
     let sleeper = clock.sleeper();
-    let router = router(owner.store.clone());
+    let tasks = Arc::new(tasks(settings, options, addr, &owner, &clock).await?);
+    let expiry = (tasks.clone(), clock.sleeper());
+    let router = router(owner.store.clone()).merge(task::routes(tasks));
     tracing::info!(%addr, project = %owner.project.name, distributor = %owner.project.distributor, "ready");
     if let Some(path) = &options.ready_file {
         lifecycle::write_ready_file(path, addr)?;
     }
     let commits = Commits::new(owner, clock, options.review_minutes);
     let work = tokio::spawn(run(commits, sleeper, stop.clone()));
-    let panicked = stop.clone();
-    let watched = async move {
-        let ended = work.await;
-        // Half a master is worse than one that restarts.
-        panicked.cancel();
+    let expiry = tokio::spawn(task::expire(expiry.0, expiry.1, stop.clone()));
+    // Half a master is worse than one that restarts: one that ends takes the others with it.
+    let watched = async |task: JoinHandle<()>| {
+        let ended = task.await;
+        stop.cancel();
         ended
     };
-    let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    let (served, ended) = tokio::join!(async { server.await }, watched);
+    let server =
+        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let server = async { server.await };
+    let (served, committed, expired) = tokio::join!(server, watched(work), watched(expiry));
     served.context("the HTTP server ended")?;
-    ended.context("the committing task panicked")
+    committed.context("the committing loop panicked")?;
+    expired.context("the loop that ends leases of tasks panicked")
+}
+
+/// What the task routes need.
+async fn tasks(
+    settings: &Settings,
+    options: &ServeOptions,
+    addr: SocketAddr,
+    owner: &Owner,
+    clock: &Clock,
+) -> anyhow::Result<Tasks> {
+    let audience = match &options.public_url {
+        Some(origin) => origin.clone(),
+        None => format!("http://{addr}").parse().context("the listener's address")?,
+    };
+    let url = Settings::need(&settings.database_url, "--database-url")?;
+    let project = &owner.project;
+    let pool = queue::connect(url).await?;
+    let queue = Queue::open(pool, project.chain_id, project.distributor).await?;
+    let (backend, provider) = (&owner.builder.backend, owner.builder.provider.clone());
+    tracing::info!(audience = audience.as_str(), "tickets are taken for this audience");
+    Ok(Tasks {
+        queue,
+        gate: Gate::new(project, audience, backend, provider, clock.clone()),
+        clock: clock.clone(),
+        idle: Arc::default(),
+        slots: tokio::sync::Semaphore::new(task::SLOTS),
+    })
 }
 
 async fn run(mut commits: Commits, mut sleeper: Sleeper, stop: CancellationToken) {
@@ -187,7 +222,7 @@ async fn bundle_file(
 ) -> Response {
     let (Ok(project), Ok(day)) = (project.parse::<Address>(), day.parse::<UtcDay>()) else {
         let detail = "expected /v1/bundles/{distributor}/{YYYY-MM-DD}/{file}";
-        return problem(StatusCode::BAD_REQUEST, "bad_request", "Bad request", detail.to_owned());
+        return ApiError::bad_request(detail).into_response();
     };
     let content_type = if file.ends_with(".csv") { "text/csv" } else { "application/json" };
     let wanted = file.clone();
@@ -195,28 +230,11 @@ async fn bundle_file(
     match read {
         Ok(Ok(Some(bytes))) => ([(header::CONTENT_TYPE, content_type)], bytes).into_response(),
         Ok(Ok(None)) => {
-            let detail = format!("there is no {file} of {day} here");
-            problem(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
+            ApiError::not_found(format!("there is no {file} of {day} here")).into_response()
         }
-        failed => {
-            tracing::error!(?failed, "a bundle cannot be read");
-            let detail = "the bundle cannot be read; the log says why".to_owned();
-            problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
-        }
+        Ok(Err(error)) => ApiError::from(anyhow::Error::from(error)).into_response(),
+        Err(error) => ApiError::from(anyhow::Error::from(error)).into_response(),
     }
-}
-
-fn problem(status: StatusCode, code: &str, title: &str, detail: String) -> Response {
-    let body = Problem {
-        kind: format!("urn:nodesys:problem:{code}"),
-        title: title.to_owned(),
-        status: status.as_u16(),
-        detail,
-        code: code.to_owned(),
-        difference: None,
-    };
-    let headers = [(header::CONTENT_TYPE, "application/problem+json")];
-    (status, headers, axum::Json(body)).into_response()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use nodesys_contracts::project::posted_at;
@@ -18,7 +19,7 @@ use serde::Serialize;
 
 use crate::owner::Owner;
 
-fn table(header: &[&str]) -> Table {
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
     table
@@ -39,6 +40,7 @@ struct PreviewRow {
     minutes: u16,
     expected: u16,
     uptime_ppm: u32,
+    tasks: u32,
     points: Points,
 }
 
@@ -46,17 +48,27 @@ pub(crate) async fn preview(owner: &Owner, day: UtcDay) -> anyhow::Result<Previe
     let uptime = owner.builder.uptime(day).await?;
     let excused = uptime.closed.excused;
     let rule = &owner.builder.terms.rule;
+    let points = match owner.task_points(day).await? {
+        Some(points) => points,
+        None => rule.points(&uptime.rows, excused).context("uptime does not decide the points")?,
+    };
     let rows = uptime
         .rows
         .iter()
-        .map(|row| PreviewRow {
+        .zip(&points)
+        .map(|(row, points)| PreviewRow {
             license: row.license,
             collection: row.collection,
             token_id: U256::to_string(&row.token_id),
             minutes: row.minutes,
             expected: row.expected,
             uptime_ppm: ratio_ppm(row, excused),
-            points: rule.points_of(row, excused).unwrap_or_default(),
+            // At most the rule's `max_tasks`, which is a u32.
+            tasks: rule
+                .tasks_in(row, excused, points.points)
+                .and_then(|tasks| tasks.try_into().ok())
+                .unwrap_or(0),
+            points: points.points,
         })
         .collect();
     Ok(Preview { day, rows })
@@ -64,8 +76,16 @@ pub(crate) async fn preview(owner: &Owner, day: UtcDay) -> anyhow::Result<Previe
 
 impl fmt::Display for Preview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table =
-            table(&["license", "collection", "token", "minutes", "expected", "uptime", "points"]);
+        let mut table = table(&[
+            "license",
+            "collection",
+            "token",
+            "minutes",
+            "expected",
+            "uptime",
+            "tasks",
+            "points",
+        ]);
         for row in &self.rows {
             let percent =
                 format!("{}.{:02} %", row.uptime_ppm / 10_000, row.uptime_ppm / 100 % 100);
@@ -76,6 +96,7 @@ impl fmt::Display for Preview {
                 row.minutes.to_string(),
                 row.expected.to_string(),
                 percent,
+                row.tasks.to_string(),
                 row.points.to_string(),
             ]);
         }

@@ -240,12 +240,15 @@ impl History {
     fn quotas(&self, snapshot: u64, posted: u64) -> Vec<Amount> {
         let mut in_force: Vec<Amount> = self.first_quota.into_iter().collect();
         for logged in self.events.iter().filter(|logged| logged.block_number <= posted) {
-            if let DistributorEvent::QuotaLowered(lowered) = &logged.event {
-                if logged.block_number <= snapshot {
-                    in_force.clear();
-                }
-                in_force.push(Amount::new(lowered.newQuota));
+            let quota = match &logged.event {
+                DistributorEvent::QuotaLowered(lowered) => lowered.newQuota,
+                DistributorEvent::QuotaRaised(raised) => raised.newQuota,
+                _ => continue,
+            };
+            if logged.block_number <= snapshot {
+                in_force.clear();
             }
+            in_force.push(Amount::new(quota));
         }
         in_force
     }

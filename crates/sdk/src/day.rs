@@ -121,6 +121,12 @@ pub enum DayError {
         /// What is wrong.
         problem: String,
     },
+    /// The rule counts tasks, which only the owner's queue knows.
+    #[error(
+        "the project's rule counts tasks, so uptime alone does not give the points: build the day \
+         with the points of the task queue"
+    )]
+    PointsNeeded,
     /// The distributor cannot pay it all.
     #[error(
         "{day} would owe {owed} wei in all, but the distributor {distributor} holds {balance} wei: \
@@ -223,7 +229,7 @@ impl DayBuilder {
         let snapshot = self.snapshot(day).await?;
         let CheckedUptime { closed, rows } = self.uptime(day).await?;
         let holders = self.holders(&rows, snapshot).await?;
-        let by_rule = || self.terms.rule.points(&rows, closed.excused).unwrap_or_default();
+        let points = points.or_else(|| self.terms.rule.points(&rows, closed.excused));
         let input = DayInput {
             project: self.project.clone(),
             day,
@@ -231,7 +237,7 @@ impl DayBuilder {
             daily_quota: state.daily_quota,
             terms: self.terms.clone(),
             snapshot: snapshot.into(),
-            points: points.unwrap_or_else(by_rule),
+            points: points.ok_or(DayError::PointsNeeded)?,
             closed,
             uptime: rows,
             holders,

@@ -7,3 +7,4 @@ pub mod bundles;
 pub mod client;
 pub mod commit;
 pub mod day;
+pub mod watch;

@@ -7,7 +7,7 @@ use nodesys_core::files::{UptimeRow, parse_file};
 use nodesys_core::license::LicenseId;
 use nodesys_core::message::Domain;
 use nodesys_core::time::{Minute, Timestamp, UtcDay};
-use nodesys_devnet::deploy::{TOKEN, mint};
+use nodesys_devnet::deploy::{TOKEN, mint, mint_batch};
 use nodesys_devnet::{Devnet, LicenseRef, MasterOptions, Options, Plan};
 
 use crate::RawNode;
@@ -87,6 +87,19 @@ impl ShortDay {
         }
         assert_eq!(node.leases.len(), 2);
         node
+    }
+
+    /// Mints licenses of a workload for Alice, and waits until the backend knows them.
+    pub async fn mint_for_alice(&self, workload: usize, count: u64) -> Vec<LicenseRef> {
+        let net = &self.net;
+        let (deployed, alice) = (&net.network.deployed, net.people.alice.address());
+        let first = mint_batch(&net.chain, &net.people, deployed, workload, alice, count).await;
+        net.chain.make_final().await.unwrap();
+        self.pass_minutes(1).await;
+        (first.unwrap()..)
+            .take(usize::try_from(count).unwrap())
+            .map(|token| LicenseRef { workload, token })
+            .collect()
     }
 
     /// The minute by the clock.

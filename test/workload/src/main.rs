@@ -1,8 +1,11 @@
-//! The sample workload: counts hashes, and posts its health to the node's manager.
+//! The sample workload: counts hashes, posts its health to the node's manager, and works on the
+//! tasks of its project's master, where it is told of one.
 //!
 //! It stands for a real workload in the demo and the tests. At each multiple of the interval it
 //! lengthens a hash chain and says how long it is. A manager that cannot be reached is told to the
 //! log, and the next post goes out at the next interval.
+
+mod tasks;
 
 use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,12 +19,14 @@ use anyhow::{Context as _, ensure};
 use clap::Parser;
 use nodesys_clock::Clock;
 use nodesys_core::time::Timestamp;
+use tasks::Master;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 const EXAMPLES: &str = "\
 Example:
-  nodesys-sample-workload --manager http://127.0.0.1:7070 --token-file alpha.token";
+  nodesys-sample-workload --manager http://127.0.0.1:7070 --token-file alpha.token \\
+    --master https://tasks.example.org";
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -35,6 +40,9 @@ struct Args {
     /// File with the token that the manager knows this workload by.
     #[arg(long, env = "NODESYS_TOKEN_FILE")]
     token_file: PathBuf,
+    /// URL of the project's master, to fetch tasks from: hash chains as {"seed":"0x...","length":9}.
+    #[arg(long, env = "NODESYS_MASTER")]
+    master: Option<String>,
     /// Seconds between two posts.
     #[arg(long, env = "NODESYS_INTERVAL_SECS", default_value = "10")]
     interval_secs: NonZeroU64,
@@ -89,25 +97,44 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     let routes = axum::Router::new().route("/healthz", axum::routing::get(|| async { "ok\n" }));
     tokio::spawn(async move { axum::serve(listener, routes).await });
 
+    let mut master = match &args.master {
+        Some(url) => Some(Master::new(url, &args.manager, &manager.token)?),
+        None => None,
+    };
     let mut sleeper = clock.sleeper();
     if let Some(path) = &args.ready_file {
         write_ready_file(path, addr)?;
     }
     tracing::info!(manager = args.manager, %addr, "sample workload runs");
     let mut chain = Chain::default();
-    loop {
+    'run: loop {
         // At once, too: whoever starts it hears from it before the next interval.
         chain.lengthen(args.hashes);
         manager.post(&chain).await;
         let wake = next_post(clock.now(), args.interval_secs);
-        tokio::select! {
-            () = sleeper.sleep_until(wake) => {}
-            _ = term.recv() => break,
-            _ = int.recv() => break,
+        loop {
+            if let Some(master) = &mut master {
+                master.step(clock.now()).await;
+            }
+            tokio::select! {
+                () = sleeper.sleep_until(wake) => break,
+                // A long task is reported when it is worked out, while time goes on.
+                () = worked(&mut master) => {}
+                _ = term.recv() => break 'run,
+                _ = int.recv() => break 'run,
+            }
         }
     }
-    tracing::info!(hashes = chain.length, "sample workload stops");
+    let tasks = master.as_ref().map_or(0, Master::done);
+    tracing::info!(hashes = chain.length, tasks, "sample workload stops");
     Ok(())
+}
+
+async fn worked(master: &mut Option<Master>) {
+    match master {
+        Some(master) => master.worked().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The next multiple of the interval after `now`.

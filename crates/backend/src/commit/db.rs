@@ -276,7 +276,9 @@ pub(crate) async fn store(
     {
         set_posted(&mut tx, posted).await?;
     }
+    nodesys_failpoint::reach("outbox:before");
     tx.commit().await?;
+    nodesys_failpoint::reach("outbox:after");
     Ok(())
 }
 
@@ -285,6 +287,7 @@ pub(crate) async fn set_posted(
     conn: &mut PgConnection,
     posted: &Logged<Posted>,
 ) -> anyhow::Result<()> {
+    nodesys_failpoint::reach("confirm:before");
     let (event, block) = (&posted.event, sql::signed(posted.block_number)?);
     sqlx::query!(
         "update reward_commit set posted_tx = $2, posted_block = $3, activates_at_secs = $4
@@ -303,6 +306,7 @@ pub(crate) async fn set_posted(
     )
     .execute(conn)
     .await?;
+    nodesys_failpoint::reach("confirm:after");
     Ok(())
 }
 

@@ -97,7 +97,9 @@ impl Writer {
         let sealed = Sealed::new(&self.app, minute, &batch, self.app.clock.now());
         // A number is never used twice, even when it is not known whether its batch was stored.
         self.wseq += 1;
+        nodesys_failpoint::reach("batch:before");
         let stored = self.insert(&sealed, &evidence::encode(&batch)).await;
+        nodesys_failpoint::reach("batch:after");
         let refusal: fn() -> ApiError = match stored {
             Ok(true) => {
                 self.app.ingest.with_fold_mut(|fold| fold.add(&sealed.added()));

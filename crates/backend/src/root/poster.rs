@@ -203,7 +203,9 @@ impl Poster {
         row: &OutboxRow,
         signed: &SignedTx,
     ) -> anyhow::Result<()> {
+        nodesys_failpoint::reach("send:before");
         let sent = self.app.chain.rpc().send_raw_transaction(&signed.raw).await;
+        nodesys_failpoint::reach("send:after");
         let problem = match sent {
             Ok(_) => None,
             // A node that has it already says so in words of its own; the receipt tells the truth.

@@ -13,7 +13,7 @@ use sqlx::PgPool;
 
 use super::support::chain::{DAY, alice, bob, key};
 use super::support::node::{check_receipt, healthy, line};
-use super::support::{Node, World, problem};
+use super::support::{Node, World, problem, soon};
 use crate::periodic::Periodic as _;
 
 /// alice's node with the lease of A1.
@@ -27,6 +27,13 @@ async fn leased(world: &World) -> (Node, LeaseView) {
 async fn minutes(world: &World) -> DayBitmap {
     let license = world.chain.a1();
     world.client().license_day(license.collection, license.token_id, DAY).await.unwrap().bitmap
+}
+
+/// Until somebody waits for a row that another transaction holds.
+async fn waits_for_a_lock(pool: &PgPool) {
+    let waiting = "select exists (select from pg_stat_activity
+         where datname = current_database() and wait_event_type = 'Lock')";
+    while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(pool).await.unwrap() {}
 }
 
 async fn batches(world: &World) -> i64 {
@@ -313,13 +320,14 @@ async fn a_full_queue_sends_away_and_keeps_what_it_took(pool: PgPool) {
         tokio::spawn(async move { world.client().heartbeat(&signed).await })
     };
     let first = send(signed[0].clone());
-    let waiting = "select exists (select from pg_stat_activity
-         where datname = current_database() and wait_event_type = 'Lock')";
-    while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(&world.pool).await.unwrap() {}
+    soon("the insert", waits_for_a_lock(&world.pool)).await;
     let second = send(signed[1].clone());
-    while world.replica.app.ingest.queue.capacity() > 0 {
-        tokio::task::yield_now().await;
-    }
+    soon("the second in the queue", async {
+        while world.replica.app.ingest.queue.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let answer = world.post_raw("/v1/heartbeats", serde_json::to_string(&signed[2]).unwrap()).await;
     assert_eq!((answer.status, answer.problem().code.as_str()), (503, "busy"));
     assert_eq!(answer.retry_after.as_deref(), Some("1"));
@@ -418,7 +426,10 @@ async fn what_is_acknowledged_is_on_disk_however_the_connection_dies(pool: PgPoo
             tokio::task::yield_now().await;
         }
     };
-    let sent = tokio::select! { sent = sending => sent, () = killing => unreachable!() };
+    let sent = async {
+        tokio::select! { sent = sending => sent, () = killing => unreachable!() }
+    };
+    let sent = soon("all receipts", sent).await;
     let refused: usize = sent.iter().map(|(_, refused)| refused).sum();
     assert!(refused > 0, "nothing was ever cut off, so nothing was tested");
 
@@ -452,9 +463,7 @@ async fn a_stopping_backend_answers_what_it_has_taken(pool: PgPool) {
         let signed = signed.clone();
         tokio::spawn(async move { client.heartbeat(&signed).await })
     };
-    let waiting = "select exists (select from pg_stat_activity
-         where datname = current_database() and wait_event_type = 'Lock')";
-    while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(&world.pool).await.unwrap() {}
+    soon("the insert", waits_for_a_lock(&world.pool)).await;
     let stopping = tokio::spawn(other.stop());
     for _ in 0..1000 {
         tokio::task::yield_now().await;

@@ -211,9 +211,12 @@ impl World {
     pub(crate) async fn go_without_chain(&self, to: Timestamp) {
         let nothing = async |_| Ok::<_, String>(());
         self.clock.run_until(to, nothing).await.unwrap();
-        while self.observer.now() < to {
-            tokio::task::yield_now().await;
-        }
+        soon("the clock's step", async {
+            while self.observer.now() < to {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     /// Moves the clock on minute by minute; the replica records that it lives through each.
@@ -306,6 +309,12 @@ impl World {
     pub(crate) async fn get_raw(&self, route: &str) -> Answer {
         Answer::of(reqwest::get(format!("{}{route}", self.replica.base)).await.unwrap()).await
     }
+}
+
+/// What must come, and soon.
+pub(crate) async fn soon<T>(what: &str, waiting: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+    waited.unwrap_or_else(|_| panic!("waited for 30 s: {what}"))
 }
 
 /// An answer as it came.

@@ -50,7 +50,9 @@ impl Periodic for Close {
             let day = UtcDay(u32::try_from(number)?);
             let mut tx = self.app.pool.begin().await?;
             if due(&mut tx, day, now).await? && close(&self.app, &mut tx, day, now).await? {
+                nodesys_failpoint::reach("close:before");
                 tx.commit().await?;
+                nodesys_failpoint::reach("close:after");
                 tracing::info!(%day, "closed");
                 metrics::gauge!("days_closed").set(f64::from(day.0));
             }

@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use super::name::{Listed, collections, listed};
 use super::show::{Block, RentalView, right_word};
-use crate::config::Setup;
 use crate::output::{clean, table};
+use crate::setup::Setup;
 
 /// `license list`.
 #[derive(Debug, Serialize)]
@@ -104,11 +104,7 @@ fn short_name(listed: &Listed, license: &LicenseId) -> String {
 impl fmt::Display for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.licenses.is_empty() {
-            return write!(
-                f,
-                "project {} has no licenses at block {}",
-                self.project, self.block
-            );
+            return write!(f, "project {} has no licenses at block {}", self.project, self.block);
         }
         let mut header = vec!["license", "workload", "holder", "renter"];
         if self.operator.is_some() {

@@ -13,9 +13,9 @@ use nodesys_core::ids::{Name, ParseError};
 use nodesys_core::license::LicenseId;
 use nodesys_core::{Address, U256};
 
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output::clean;
+use crate::setup::Setup;
 
 /// A license as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +143,7 @@ pub(crate) async fn resolve(
             let project = setup.project(provider).await?;
             let collections = collections(setup, provider, &project).await?;
             let listed = listed(provider, &collections).await?;
-            let (listed, token) = of_symbol(text, &project.name, listed)?;
+            let (listed, token) = of_symbol(text, &project.name, &listed)?;
             (listed, token, Some(project.name))
         }
     };
@@ -197,7 +197,7 @@ async fn of_workload(
 }
 
 /// The one collection whose symbol the text begins with.
-fn of_symbol(text: &str, project: &Name, all: Vec<Listed>) -> anyhow::Result<(Listed, U256)> {
+fn of_symbol(text: &str, project: &Name, all: &[Listed]) -> anyhow::Result<(Listed, U256)> {
     let choice = |listed: &Listed| {
         let workload = listed.workload.as_ref().map_or("?", Name::as_str);
         let symbol = listed.symbol.as_deref().map(clean).unwrap_or_else(|| "none".to_owned());
@@ -216,7 +216,9 @@ fn of_symbol(text: &str, project: &Name, all: Vec<Listed>) -> anyhow::Result<(Li
             found.push(last);
             let choices: Vec<String> = found
                 .iter()
-                .map(|(listed, token)| format!("  {}/{token}  {}", listed.collection, choice(listed)))
+                .map(|(listed, token)| {
+                    format!("  {}/{token}  {}", listed.collection, choice(listed))
+                })
                 .collect();
             Err(Exit::Usage.because(format!(
                 "{text} may mean more than one license of project {project}; name one of\n{}",
@@ -269,7 +271,7 @@ mod tests {
     #[test]
     fn a_symbol_names_one_collection_or_none() {
         let project = "acme".parse().unwrap();
-        let of = |text: &str, all: &[Listed]| of_symbol(text, &project, all.to_vec());
+        let of = |text: &str, all: &[Listed]| of_symbol(text, &project, all);
         let all = [listed("A", 1), listed("B", 2)];
         assert_eq!(of("A1", &all).unwrap(), (all[0].clone(), U256::from(1)));
         assert_eq!(of("B#12", &all).unwrap(), (all[1].clone(), U256::from(12)));

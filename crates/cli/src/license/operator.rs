@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use nodesys_core::Address;
 
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output::say;
+use crate::setup::Setup;
 use crate::{node_key, pair};
 
 /// A convenience is not waited for.

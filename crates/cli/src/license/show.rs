@@ -15,9 +15,9 @@ use super::LicenseArgs;
 use super::name::resolve;
 use super::operator;
 use super::words::why;
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output::{clean, moment};
+use crate::setup::Setup;
 
 /// The block at which something was read.
 #[derive(Debug, Serialize)]
@@ -108,8 +108,7 @@ pub(super) async fn show(setup: &Setup, args: &LicenseArgs) -> anyhow::Result<Sh
     let found = resolve(setup, &provider, &args.license).await?;
     let operator = operator::or_own(setup, args.operator, "--operator").await?;
     let asks = [(found.license, operator)];
-    let AtBlock { block, facts } =
-        rights_of(&provider, &asks, BlockNumberOrTag::Latest).await?;
+    let AtBlock { block, facts } = rights_of(&provider, &asks, BlockNumberOrTag::Latest).await?;
     let [(ownership, right)] = facts[..] else {
         anyhow::bail!("one question was answered by {} facts", facts.len());
     };

@@ -47,7 +47,10 @@ impl fmt::Display for Explained {
         let (facts, operator) = (&shown.facts, shown.operator());
         let license = shown.license();
         writeln!(f, "{shown}\n")?;
-        writeln!(f, "The rule, as the backend and this program each apply it to their own chain:\n")?;
+        writeln!(
+            f,
+            "The rule, as the backend and this program each apply it to their own chain:\n"
+        )?;
         match facts.rental {
             Some(rental) => writeln!(
                 f,
@@ -56,10 +59,9 @@ impl fmt::Display for Explained {
                 rental.renter,
                 moment(rental.until_secs)
             )?,
-            None => writeln!(
-                f,
-                "1. Does an ERC-4907 rental run? No, so the holder's word counts."
-            )?,
+            None => {
+                writeln!(f, "1. Does an ERC-4907 rental run? No, so the holder's word counts.")?;
+            }
         }
         let Some(principal) = facts.principal() else { return write!(f, "2. No such token.") };
         let role = if facts.rental.is_some() { "renter" } else { "holder" };

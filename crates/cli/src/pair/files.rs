@@ -11,8 +11,8 @@ use nodesys_sdk::client::Client;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Setup;
 use crate::exit::Exit;
+use crate::setup::Setup;
 
 /// What a node asks a wallet for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,9 +77,8 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, format: &str) -> anyhow::Re
         file.take(MAX_BYTES).read_to_end(&mut bytes).with_context(cannot)?;
         path.display().to_string()
     };
-    parse(&bytes, format).map_err(|problem| {
-        Exit::Failure.because(format!("{shown} is no {format} file: {problem}"))
-    })
+    parse(&bytes, format)
+        .map_err(|problem| Exit::Failure.because(format!("{shown} is no {format} file: {problem}")))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8], format: &str) -> Result<T, String> {
@@ -90,8 +89,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], format: &str) -> Result<T, String> {
     let tagged: Tagged = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     if tagged.format != format {
         let found: String = tagged.format.chars().take(40).collect();
-        return Err(format!("its format is {found:?}; pair request, sign and finish follow on \
-                            each other, each reading what the one before printed"));
+        return Err(format!(
+            "its format is {found:?}; pair request, sign and finish follow on \
+                            each other, each reading what the one before printed"
+        ));
     }
     serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }

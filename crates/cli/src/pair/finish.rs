@@ -9,10 +9,11 @@ use nodesys_core::message::{Domain, Message as _, SignedAuthorization};
 use nodesys_core::signature::{SignatureError, SigningKey};
 
 use super::files::{self, PairSigned};
-use crate::config::{Setup, replace};
+use crate::config::replace;
 use crate::exit::Exit;
 use crate::node_key;
 use crate::output::say;
+use crate::setup::Setup;
 
 /// The last authorisation that this node finished, in the home folder.
 const AUTHORIZATION_JSON: &str = "authorization.json";
@@ -67,7 +68,9 @@ pub(super) async fn cosign(
         WalletSignatureError::Chain(error) => error.into(),
         WalletSignatureError::Signature(problem) => {
             let contract = match provider {
-                None => "; if the operator is a contract wallet, give --rpc so that it can be asked",
+                None => {
+                    "; if the operator is a contract wallet, give --rpc so that it can be asked"
+                }
                 Some(_) => "",
             };
             Exit::Failure.because(format!(

@@ -48,8 +48,12 @@ impl fmt::Display for Node {
         }
         match last_heartbeat_millis {
             Some(millis) => writeln!(f, "last heartbeat  {}", Timestamp::from_millis(*millis))?,
-            None => writeln!(f, "last heartbeat  none yet")?,
+            None => writeln!(f, "last heartbeat  none")?,
         }
-        if held.is_empty() { write!(f, "leases          none") } else { write!(f, "{}", leases(held)) }
+        if held.is_empty() {
+            write!(f, "leases          none")
+        } else {
+            write!(f, "{}", leases(held))
+        }
     }
 }

@@ -23,9 +23,9 @@ use super::ClaimArgs;
 use super::proof::token;
 use super::source::{ProofSource, Proven};
 use crate::ask;
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output::{amount, decimal, moment, say};
+use crate::setup::Setup;
 
 /// What became of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -96,9 +96,8 @@ async fn claimant(
             ));
         }
         (None, None) => {
-            return Err(Exit::Usage.because(
-                "--keystore is missing (or --account with --dry-run or --calldata)",
-            ));
+            return Err(Exit::Usage
+                .because("--keystore is missing (or --account with --dry-run or --calldata)"));
         }
     };
     let provider = match &key {

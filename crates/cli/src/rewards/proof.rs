@@ -3,9 +3,9 @@
 use std::fmt;
 
 use alloy::eips::BlockId;
-use nodesys_contracts::Provider;
 use nodesys_contracts::bindings::RewardDistributor;
 use nodesys_contracts::metadata::{Token, token_of};
+use nodesys_contracts::{ChainError, Provider};
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::ids::{Amount, Name};
 use nodesys_core::time::UtcDay;
@@ -14,10 +14,10 @@ use serde::Serialize;
 
 use super::ProofArgs;
 use super::source::ProofSource;
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::license::operator;
 use crate::output::{amount, moment};
+use crate::setup::Setup;
 
 /// Where a root stands, by the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -51,9 +51,16 @@ pub(super) struct ProofShown {
 
 /// The token that a project pays in.
 pub(crate) async fn token(provider: &Provider, project: &ProjectInfo) -> anyhow::Result<Token> {
-    let call = RewardDistributor::tokenCall {};
-    let token = provider.call(project.distributor, &call, BlockId::latest()).await?;
+    let token = token_address(provider, project.distributor).await?;
     Ok(token_of(provider, token).await?)
+}
+
+/// Its address.
+pub(super) async fn token_address(
+    provider: &Provider,
+    distributor: Address,
+) -> Result<Address, ChainError> {
+    provider.call(distributor, &RewardDistributor::tokenCall {}, BlockId::latest()).await
 }
 
 pub(super) async fn proof(setup: &Setup, args: &ProofArgs) -> anyhow::Result<ProofShown> {
@@ -81,12 +88,12 @@ pub(super) async fn proof(setup: &Setup, args: &ProofArgs) -> anyhow::Result<Pro
     let call = RewardDistributor::commitOfCall { root: found.root };
     let entry = provider.call(project.distributor, &call, latest).await?;
     let call = RewardDistributor::isActiveCall { root: found.root };
-    let on_chain = match (entry.activatesAt, provider.call(project.distributor, &call, latest).await?)
-    {
-        (0, _) => OnChain::Unknown,
-        (_, true) => OnChain::Active,
-        (_, false) => OnChain::Pending,
-    };
+    let on_chain =
+        match (entry.activatesAt, provider.call(project.distributor, &call, latest).await?) {
+            (0, _) => OnChain::Unknown,
+            (_, true) => OnChain::Active,
+            (_, false) => OnChain::Pending,
+        };
     let known = on_chain != OnChain::Unknown;
     Ok(ProofShown {
         token: token(&provider, &project).await?,

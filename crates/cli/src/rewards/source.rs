@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use nodesys_contracts::Provider;
 use nodesys_contracts::project::{DistributorEvent, distributor_events};
 use nodesys_core::bundle::ProjectInfo;
+use nodesys_core::ids::Amount;
 use nodesys_core::time::UtcDay;
 use nodesys_core::tree::{Leaf, Proof, RewardTree};
 use nodesys_core::{Address, B256};
@@ -12,9 +13,9 @@ use nodesys_sdk::bundles::{BundleSource, StoreError};
 use nodesys_sdk::client::{self, Client};
 
 use super::From;
-use crate::config::Setup;
 use crate::exit::Exit;
 use crate::output::say;
+use crate::setup::Setup;
 
 /// A proof that leads to its root. Whether the root is anybody's is for the chain to say.
 #[derive(Debug, Clone)]
@@ -86,10 +87,10 @@ impl ProofSource {
         account: Address,
         day: UtcDay,
     ) -> anyhow::Result<Option<Proven>> {
-        if let Some(found) = self.from_backend(project, account, Some(day)).await? {
+        if let Some(found) = self.backends_proof(project, account, Some(day)).await? {
             return Ok(Some(found));
         }
-        let tree = self.tree(project, day).await?;
+        let (tree, _) = self.tree(project, day).await?;
         Ok(in_tree(&tree, account, day))
     }
 
@@ -103,7 +104,7 @@ impl ProofSource {
         account: Address,
         active_until: u64,
     ) -> anyhow::Result<Option<Proven>> {
-        if let Some(found) = self.from_backend(project, account, None).await? {
+        if let Some(found) = self.backends_proof(project, account, None).await? {
             return Ok(Some(found));
         }
         // "Nothing" is not believed either: the chain names the root, the files must lead to it.
@@ -116,16 +117,7 @@ impl ProofSource {
             if one.root.is_zero() {
                 return Ok(None);
             }
-            match self.tree(project, one.day).await {
-                Ok((_, commit)) if commit != one.commit_hash => {
-                    return Err(Exit::Failure.because(format!(
-                        "the files of {} in {} lead to commit {commit}, the chain has {}: they \
-                         are not the project's; take them from somewhere else with --from",
-                        one.day,
-                        self.bundles.place(),
-                        one.commit_hash
-                    )));
-                }
+            match self.posted_tree(project, one).await {
                 Ok(tree) => {
                     if one.day != newest {
                         say(format!(
@@ -143,7 +135,49 @@ impl ProofSource {
         missing.map_or(Ok(None), Err)
     }
 
-    async fn from_backend(
+    /// What the account has earned by a posted commit, proven.
+    pub(super) async fn by_posted(
+        &self,
+        project: &ProjectInfo,
+        account: Address,
+        posted: &Posted,
+    ) -> anyhow::Result<Amount> {
+        if posted.root.is_zero() {
+            return Ok(Amount::ZERO);
+        }
+        let found = self.backends_proof(project, account, Some(posted.day)).await?;
+        if let Some(found) = found.filter(|found| found.root == posted.root) {
+            return Ok(found.proof.cumulative);
+        }
+        let tree = self.posted_tree(project, posted).await?;
+        Ok(tree.proof(&account).map_or(Amount::ZERO, |proof| proof.cumulative))
+    }
+
+    /// The bundles.
+    pub(super) const fn bundles(&self) -> &BundleSource {
+        &self.bundles
+    }
+
+    /// The tree of a posted commit: the files must lead to the very commit that the chain has.
+    async fn posted_tree(
+        &self,
+        project: &ProjectInfo,
+        posted: &Posted,
+    ) -> anyhow::Result<RewardTree> {
+        let (tree, commit) = self.tree(project, posted.day).await?;
+        if commit == posted.commit_hash {
+            return Ok(tree);
+        }
+        Err(Exit::Failure.because(format!(
+            "the files of {} in {} lead to commit {commit}, the chain has {}: they are not the \
+             project's; take them from somewhere else with --from",
+            posted.day,
+            self.bundles.place(),
+            posted.commit_hash
+        )))
+    }
+
+    async fn backends_proof(
         &self,
         project: &ProjectInfo,
         account: Address,
@@ -190,7 +224,7 @@ impl ProofSource {
     }
 }
 
-fn in_tree((tree, _): &(RewardTree, B256), account: Address, day: UtcDay) -> Option<Proven> {
+fn in_tree(tree: &RewardTree, account: Address, day: UtcDay) -> Option<Proven> {
     Some(Proven { day, root: tree.root(), proof: tree.proof(&account)? })
 }
 

@@ -142,6 +142,30 @@ fn points_must_be_the_rules_and_the_days() {
 }
 
 #[test]
+fn points_for_tasks_are_the_owners_word_within_the_rule() {
+    let mut day = input(&[10, 20, 30]);
+    day.terms.rule = Rule::UptimeTasks {
+        rate: Points::checked_new(1440).unwrap(),
+        per_task: Points::checked_new(5).unwrap(),
+        max_tasks: 4,
+        minimum_uptime_ppm: 0,
+    };
+    for (row, points) in day.points.iter_mut().zip([10, 40, 35]) {
+        row.points = Points::checked_new(points).unwrap();
+    }
+    let built = build_day(&day).unwrap();
+    assert_eq!(built.bundle.totals.points, 85);
+    assert_eq!(build_day(&day).unwrap().files, built.files);
+    for (points, most) in [(19, 20), (22, 20), (45, 20)] {
+        day.points[1].points = Points::checked_new(points).unwrap();
+        let error = build_day(&day).unwrap_err().to_string();
+        let words =
+            format!("points of license 2: given {points}, the rule gives {most} for uptime");
+        assert!(error.contains(&words), "{error}");
+    }
+}
+
+#[test]
 fn bundle_json_is_read_strictly() {
     let day = build_day(&input(&[1, 2, 3])).unwrap();
     let json = &day.files[BUNDLE_JSON];

@@ -47,6 +47,8 @@ impl Minutes {
             "the license is for workload {}, the configuration says {name}",
             answer.workload
         );
+        let project = answer.project;
+        self.shared.view.update(|shown| shown.leases[workload].project = Some(project));
         match answer.state {
             LeaseState::Active if answer.node_key == node_key => Ok(Lease::Held(answer.fence)),
             LeaseState::Active | LeaseState::Standby => Ok(Lease::Standby),

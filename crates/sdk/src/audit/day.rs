@@ -125,7 +125,11 @@ impl Audit<'_> {
         // Nothing else says what the minutes were, so a changed byte has to be found and undone.
         let uptime_file = uptime_file.map(|file| self.restored::<UptimeRow>(file));
         let holders_file = self.checked::<HolderRow>(&bundle);
-        let points_file = self.checked::<PointsRow>(&bundle);
+        let mut points_file = self.checked::<PointsRow>(&bundle);
+        if bundle.terms.rule.counts_tasks() {
+            // How many tasks were counted stands nowhere else.
+            points_file = points_file.map(|file| self.restored::<PointsRow>(file));
+        }
         let mut rewards_file = self.checked::<RewardRow>(&bundle);
         self.check_closed(&bundle);
 

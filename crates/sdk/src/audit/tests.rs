@@ -332,3 +332,32 @@ fn the_facts_of_the_chain_decide() {
     let outcome = audit_with(&first, &start, |facts| facts.snapshot = None);
     assert!(outcome.findings[0].problem.contains("no final block"));
 }
+
+#[test]
+fn points_for_tasks_are_held_to_the_rule_and_a_changed_byte_is_undone() {
+    let day = |points: [u64; 4]| {
+        let mut input = input(D0, &[1440, 720, 1440, 0], Before::default());
+        input.terms.rule = Rule::UptimeTasks {
+            rate: Points::checked_new(1440).unwrap(),
+            per_task: Points::checked_new(10).unwrap(),
+            max_tasks: 5,
+            minimum_uptime_ppm: 0,
+        };
+        for (row, points) in input.points.iter_mut().zip(points) {
+            row.points = Points::checked_new(points).unwrap();
+        }
+        build_day(&input)
+    };
+    let good = day([1450, 720, 1490, 30]).unwrap();
+    let mut published = publish(&good);
+    assert_eq!(audit(&published, &Before::default()).findings, []);
+    // The count of tasks stands nowhere else, so the changed byte itself is found.
+    let text = String::from_utf8(published.files[PointsRow::FILE].clone()).unwrap();
+    let changed = text.replacen(",1490", ",1480", 1).into_bytes();
+    published.files.insert(PointsRow::FILE, changed);
+    let (line, _) = only(&audit(&published, &Before::default()), PointsRow::FILE);
+    assert_eq!(line, 4);
+
+    assert!(day([1455, 720, 1490, 30]).is_err());
+    assert!(day([1450, 720, 1500, 30]).is_err());
+}

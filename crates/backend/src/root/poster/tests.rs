@@ -9,8 +9,8 @@ use sqlx::PgPool;
 
 use super::*;
 use crate::tests::commit::closed_day;
-use crate::tests::support::World;
 use crate::tests::support::chain::{DAY, owner, poster_key};
+use crate::tests::support::{World, soon};
 
 /// Transactions that the poster has in blocks.
 async fn sent(world: &World) -> u64 {
@@ -38,19 +38,25 @@ async fn posted(world: &World, request: &CommitRequest) -> bool {
 
 /// Waits until it is in a block: anvil answers a send a moment before it mines.
 async fn comes_in(world: &World, request: &CommitRequest) {
-    while !posted(world, request).await {
-        tokio::task::yield_now().await;
-    }
+    soon("the post", async {
+        while !posted(world, request).await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 /// Waits for a transaction's block; whether it succeeded there.
 async fn succeeded(world: &World, transaction: B256) -> bool {
-    loop {
-        let receipt = world.chain.provider.rpc().get_transaction_receipt(transaction).await;
-        if let Some(receipt) = receipt.unwrap() {
-            return receipt.status();
+    let mined = async {
+        loop {
+            let receipt = world.chain.provider.rpc().get_transaction_receipt(transaction).await;
+            if let Some(receipt) = receipt.unwrap() {
+                return receipt.status();
+            }
         }
-    }
+    };
+    soon("the transaction's block", mined).await
 }
 
 #[sqlx::test(migrations = "../../migrations/backend")]
@@ -253,9 +259,12 @@ async fn a_revoked_day_is_committed_again_and_what_built_on_it_is_void(pool: PgP
     let third_again = world.commit(third_day).await;
     assert_ne!(third_again.signed.commit, third.signed.commit);
     // The third is refused until the second is in a block.
-    while !posted(&world, &third_again).await {
-        let _ = world.replica.poster().tick().await;
-    }
+    soon("the third day's post", async {
+        while !posted(&world, &third_again).await {
+            let _ = world.replica.poster().tick().await;
+        }
+    })
+    .await;
     assert!(posted(&world, &again).await && posted(&world, &third_again).await);
 }
 

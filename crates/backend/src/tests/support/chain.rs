@@ -188,8 +188,8 @@ impl Chain {
         workload: &str,
     ) -> Address {
         let (rpc, owner) = (self.provider.rpc(), owner().address());
-        let (name, uri) = (workload.to_owned(), String::new());
-        let builder = NodeLicense::deploy_builder(rpc, name.clone(), name, uri, owner, owner);
+        let params = NodeLicense::LicenseParams::plain(workload, workload, owner);
+        let builder = NodeLicense::deploy_builder(rpc, params);
         let address = self.create(builder.into_transaction_request()).await;
         let call = registry.listCollection(self.distributor, workload.to_owned(), address);
         self.send(owner, call.into_transaction_request()).await;

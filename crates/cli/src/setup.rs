@@ -1,0 +1,133 @@
+//! The settings of one run, and what commands make of them: a chain, a backend, a project, a clock.
+//!
+//! Each command asks for what it needs, and is told which flag is missing.
+
+use std::path::{Path, PathBuf};
+
+use nodesys_clock::{Clock, ClockError, DEVELOPMENT_CHAIN_ID};
+use nodesys_contracts::Provider;
+use nodesys_core::Address;
+use nodesys_core::bundle::ProjectInfo;
+use nodesys_core::message::Domain;
+use nodesys_core::signature::SigningKey;
+use nodesys_sdk::client::Client;
+use nodesys_sdk::day::find_project;
+
+use crate::config::{Settings, home_of, read_file};
+use crate::exit::Exit;
+use crate::node_key;
+use crate::output::Format;
+
+const DEFAULT_FINAL_DEPTH: u64 = 64;
+
+/// The settings of this run, and what commands make of them.
+pub struct Setup {
+    /// Flags, environment and file, merged.
+    pub settings: Settings,
+    /// `None` where the system names no home and no flag does.
+    home: Option<PathBuf>,
+}
+
+impl Setup {
+    /// Reads the file behind the flags.
+    pub fn read(settings: Settings) -> anyhow::Result<Self> {
+        let Ok(home) = home_of(settings.home.as_deref()) else {
+            return Ok(Self { settings, home: None });
+        };
+        let file = Settings::of_file(&read_file(&home)?, &home)?;
+        Ok(Self { settings: settings.or(file), home: Some(home) })
+    }
+
+    /// The home folder.
+    pub fn home(&self) -> anyhow::Result<&Path> {
+        let missing = || Exit::Usage.because("no home folder: give --home or set NODESYS_HOME");
+        self.home.as_deref().ok_or_else(missing)
+    }
+
+    /// How data is printed.
+    pub fn format(&self) -> Format {
+        self.settings.output.unwrap_or_default()
+    }
+
+    /// First block that may hold a log of ours.
+    pub fn first_block(&self) -> u64 {
+        self.settings.first_block.unwrap_or(0)
+    }
+
+    /// Depth of final blocks on a chain without such a tag.
+    pub fn final_depth(&self) -> u64 {
+        self.settings.final_depth.unwrap_or(DEFAULT_FINAL_DEPTH)
+    }
+
+    /// A setting that a command cannot do without.
+    pub fn need<'a, T>(value: &'a Option<T>, flag: &str) -> anyhow::Result<&'a T> {
+        value.as_ref().ok_or_else(|| {
+            let key = flag.trim_start_matches('-').replace('-', "_");
+            let variable = key.to_uppercase();
+            Exit::Usage.because(format!(
+                "{flag} is missing: give the flag, set NODESYS_{variable}, or run \
+                 `nodesys config set {key} VALUE`"
+            ))
+        })
+    }
+
+    /// The registry.
+    pub fn registry(&self) -> anyhow::Result<Address> {
+        Self::need(&self.settings.registry, "--registry").copied()
+    }
+
+    /// The domain of off-chain messages, from settings alone.
+    pub fn domain(&self) -> anyhow::Result<Domain> {
+        let chain_id = *Self::need(&self.settings.chain_id, "--chain-id")?;
+        Ok(Domain::new(chain_id, self.registry()?))
+    }
+
+    /// A connection to the chain for reading.
+    pub async fn provider(&self) -> anyhow::Result<Provider> {
+        let rpc = Self::need(&self.settings.rpc, "--rpc")?;
+        Ok(Provider::connect(rpc, self.settings.chain_id).await?)
+    }
+
+    /// A connection to the chain that sends transactions.
+    pub async fn provider_with_key(&self, key: &SigningKey) -> anyhow::Result<Provider> {
+        let rpc = Self::need(&self.settings.rpc, "--rpc")?;
+        Ok(Provider::connect_with_key(rpc, self.settings.chain_id, key).await?)
+    }
+
+    /// The project, as the chain knows it.
+    pub async fn project(&self, provider: &Provider) -> anyhow::Result<ProjectInfo> {
+        let name = Self::need(&self.settings.project, "--project")?;
+        Ok(find_project(provider, self.registry()?, name).await?)
+    }
+
+    /// The backend.
+    pub fn backend(&self) -> anyhow::Result<Client> {
+        Ok(Client::new(Self::need(&self.settings.backend, "--backend")?)?)
+    }
+
+    /// The node key's file.
+    pub fn node_key_file(&self) -> anyhow::Result<PathBuf> {
+        match &self.settings.node_key_file {
+            Some(path) => Ok(path.clone()),
+            None => Ok(self.home()?.join(node_key::NODE_KEY)),
+        }
+    }
+
+    /// The clock of a command that goes on until it is stopped: a stepped one waits for it.
+    pub async fn following_clock(&self, chain_id: u64, name: &str) -> anyhow::Result<Clock> {
+        Ok(Clock::from_flag(self.settings.clock, chain_id, name).await?)
+    }
+
+    /// The clock. A stepped one is refused outside the development chain.
+    pub async fn clock(&self) -> anyhow::Result<Clock> {
+        let Some(addr) = self.settings.clock else { return Ok(Clock::system()) };
+        match *Self::need(&self.settings.chain_id, "--chain-id")? {
+            chain_id if chain_id != DEVELOPMENT_CHAIN_ID => {
+                Err(Exit::Usage.because(ClockError::NotDevelopment(chain_id)))
+            }
+            _ => {
+                Clock::observer(addr, "nodesys").await.map_err(|error| Exit::Network.because(error))
+            }
+        }
+    }
+}

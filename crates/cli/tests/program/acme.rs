@@ -1,0 +1,274 @@
+//! A project on a real anvil: contracts, licenses, and days of rewards, built, signed and posted as
+//! an owner does, with no backend anywhere.
+
+use alloy::primitives::{Address, B256, U256, keccak256};
+use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
+use nodesys_contracts::Provider;
+use nodesys_contracts::bindings::{
+    DelegateRegistry, DevToken, NodeLicense, ProjectRegistry, RewardDistributor,
+};
+use nodesys_contracts::logs::license_events;
+use nodesys_contracts::ownership::DELEGATE_REGISTRY;
+use nodesys_core::bitmap::DayBitmap;
+use nodesys_core::bundle::{Before, Beneficiary, DayInput, ProjectInfo, Terms, build_day};
+use nodesys_core::files::{UptimeRow, write_file};
+use nodesys_core::holders::Holders;
+use nodesys_core::ids::{Amount, LicenseIndex};
+use nodesys_core::license::OPERATE_RIGHTS;
+use nodesys_core::message::{DayClosed, Domain, Signed};
+use nodesys_core::points::Rule;
+use nodesys_core::signature::SigningKey;
+use nodesys_core::time::UtcDay;
+use nodesys_core::uptime::{ClosedUptime, uptime_leaf};
+use nodesys_sdk::bundles::BundleStore;
+use nodesys_sdk::commit::{post, sign};
+use nodesys_sdk::day::holder_rows;
+
+use crate::anvil::Anvil;
+use crate::home::Home;
+
+pub const FIRST_DAY: UtcDay = UtcDay(20_454);
+pub const BOB: Address = Address::repeat_byte(0xb0);
+pub const CAROL: Address = Address::repeat_byte(0xca);
+pub const DAVE: Address = Address::repeat_byte(0xda);
+/// One token.
+pub const TOKEN: u128 = 1_000_000_000_000_000_000;
+const DELAY_SECS: u64 = 3600;
+
+pub fn alice() -> SigningKey {
+    SigningKey::from_bytes(&[1; 32]).unwrap()
+}
+
+fn receipt_key() -> SigningKey {
+    SigningKey::from_bytes(&[3; 32]).unwrap()
+}
+
+fn signer() -> SigningKey {
+    SigningKey::from_bytes(&[5; 32]).unwrap()
+}
+
+/// Alice holds A1 and B1, bob holds A2, which carol rents, and the owner holds B2, which dave runs
+/// as delegate.
+pub struct Acme {
+    pub anvil: Anvil,
+    pub owner: Provider,
+    pub registry: Address,
+    pub token: Address,
+    pub distributor: Address,
+    pub collections: Vec<Address>,
+    pub rented_until: u64,
+}
+
+impl Acme {
+    pub async fn start() -> Self {
+        let start = FIRST_DAY.start().secs().to_string();
+        let anvil = Anvil::start_with(&["--timestamp", &start]);
+        let owner = anvil.provider().await;
+        let address = owner.sender().unwrap();
+        let code = (DELEGATE_REGISTRY, DelegateRegistry::DEPLOYED_BYTECODE.clone());
+        request(&owner, "anvil_setCode", code).await;
+        let registry = deploy(&owner, |rpc| ProjectRegistry::deploy_builder(rpc, address)).await;
+        let bound = ProjectRegistry::new(registry, owner.rpc());
+        let key = bound.setReceiptKey(receipt_key().address(), 0, u64::MAX);
+        sent(&owner, key.into_transaction_request()).await;
+        let token = deploy(&owner, |rpc| {
+            DevToken::deploy_builder(rpc, "Acme".into(), "ACME".into(), address)
+        })
+        .await;
+        let params = ProjectRegistry::ProjectParams {
+            name: "acme".into(),
+            token,
+            signer: signer().address(),
+            guardian: Address::ZERO,
+            dailyQuota: 1000 * TOKEN,
+            delay: DELAY_SECS,
+            metadataURI: String::new(),
+            userSalt: B256::ZERO,
+        };
+        let distributor = bound.projectAddress(address, params.clone()).call().await.unwrap();
+        sent(&owner, bound.createProject(params).into_transaction_request()).await;
+        let tokens = DevToken::new(token, owner.rpc());
+        let mint = tokens.mint(distributor, U256::from(9000 * TOKEN));
+        sent(&owner, mint.into_transaction_request()).await;
+        let mut acme = Self {
+            anvil,
+            owner,
+            registry,
+            token,
+            distributor,
+            collections: Vec::new(),
+            rented_until: FIRST_DAY.end().secs() + 400 * 86_400,
+        };
+        acme.collection("alpha", "A", &[alice().address(), address]).await;
+        acme.collection("beta", "B", &[alice().address(), address]).await;
+        acme.rent_and_delegate().await;
+        acme
+    }
+
+    /// Deploys, lists and mints to these holders, from token 1 on.
+    pub async fn collection(&mut self, workload: &str, symbol: &str, holders: &[Address]) {
+        let owner = self.owner.sender().unwrap();
+        let collection = deploy(&self.owner, |rpc| {
+            NodeLicense::deploy_builder(
+                rpc,
+                NodeLicense::LicenseParams::plain(workload, symbol, owner),
+            )
+        })
+        .await;
+        let registry = ProjectRegistry::new(self.registry, self.owner.rpc());
+        let list = registry.listCollection(self.distributor, workload.to_owned(), collection);
+        sent(&self.owner, list.into_transaction_request()).await;
+        let bound = NodeLicense::new(collection, self.owner.rpc());
+        for holder in holders {
+            sent(&self.owner, bound.mint(*holder).into_transaction_request()).await;
+        }
+        self.collections.push(collection);
+    }
+
+    async fn rent_and_delegate(&self) {
+        let two = U256::from(2);
+        let (rpc, owner) = (self.owner.rpc(), self.owner.sender().unwrap());
+        let alpha = NodeLicense::new(self.collections[0], rpc);
+        let rent = alpha.setUser(two, CAROL, self.rented_until);
+        sent(&self.owner, rent.into_transaction_request()).await;
+        sent(&self.owner, alpha.transferFrom(owner, BOB, two).into_transaction_request()).await;
+        let delegates = DelegateRegistry::new(DELEGATE_REGISTRY, rpc);
+        let beta = self.collections[1];
+        let call = delegates.delegateERC721(DAVE, beta, two, OPERATE_RIGHTS, true);
+        sent(&self.owner, call.into_transaction_request()).await;
+    }
+
+    /// Settings of somebody who has an RPC and no backend.
+    pub fn configure(&self, home: &Home) {
+        let config = serde_json::json!({
+            "rpc": self.anvil.url.expose().as_str(),
+            "chain_id": 31_337,
+            "registry": self.registry,
+            "project": "acme",
+        });
+        home.write("config.json", &config.to_string());
+    }
+
+    pub fn project(&self) -> ProjectInfo {
+        ProjectInfo {
+            chain_id: 31_337,
+            registry: self.registry,
+            distributor: self.distributor,
+            name: "acme".parse().unwrap(),
+        }
+    }
+
+    /// The day ends, is built from these minutes of A1, A2 and B1, signed, stored and posted.
+    pub async fn publish(
+        &self,
+        store: &BundleStore,
+        day: UtcDay,
+        minutes: [DayBitmap; 3],
+        before: Before,
+    ) -> Before {
+        for after in [60, 120, 180, 240] {
+            self.anvil.mine_at(&self.owner, day.end().secs() + after).await;
+        }
+        let snapshot =
+            self.owner.first_block_at_or_after(day.end().secs(), 0).await.unwrap().unwrap();
+        let events =
+            license_events(&self.owner, &self.collections, 0, snapshot.number).await.unwrap();
+        let holders: Holders = events.into_iter().map(|logged| logged.event).collect();
+        let of = [(0, 1u64), (0, 2), (1, 1)];
+        let uptime: Vec<UptimeRow> = (0u32..)
+            .zip(of)
+            .zip(minutes)
+            .map(|((index, (collection, token)), bitmap)| UptimeRow {
+                license: LicenseIndex(index),
+                collection: self.collections[collection],
+                token_id: U256::from(token),
+                minutes: bitmap.count(),
+                expected: 1440,
+                bitmap,
+            })
+            .collect();
+        let uptime_csv = keccak256(write_file(&uptime));
+        let closed = DayClosed {
+            day: day.epoch(),
+            uptime_hash: uptime_leaf(self.distributor, uptime_csv, DayBitmap::EMPTY),
+            evidence_root: B256::ZERO,
+        };
+        let terms = Terms {
+            day_reward: Amount::new(1000 * TOKEN),
+            rule: Rule::default(),
+            beneficiary: Beneficiary::Renter,
+            excluded: vec![],
+        };
+        let at = nodesys_contracts::BlockRef::into(snapshot);
+        let built = build_day(&DayInput {
+            project: self.project(),
+            day,
+            revision: 0,
+            daily_quota: Amount::new(1000 * TOKEN),
+            points: terms.rule.points(&uptime, DayBitmap::EMPTY).unwrap(),
+            terms,
+            snapshot: at,
+            closed: ClosedUptime {
+                closed: Signed::new(closed, &Domain::new(31_337, self.registry), &receipt_key()),
+                receipt_key: receipt_key().address(),
+                uptime_csv,
+                excused: DayBitmap::EMPTY,
+                path: vec![],
+            },
+            holders: holder_rows(&uptime, &holders, snapshot.secs),
+            uptime,
+            before,
+        })
+        .unwrap();
+        let signed = sign(&built.commit, &Domain::new(31_337, self.distributor), &signer());
+        store.write(&built, &signed).unwrap();
+        post(&self.owner, self.distributor, &signed, 0).await.unwrap();
+        built.after()
+    }
+
+    /// The delay of everything posted passes.
+    pub async fn activate(&self) {
+        let now = self.owner.latest_block().await.unwrap().secs;
+        self.anvil.mine_at(&self.owner, now + DELAY_SECS + 60).await;
+    }
+
+    /// Coins for gas.
+    pub async fn fund(&self, account: Address) {
+        request(&self.owner, "anvil_setBalance", (account, U256::from(TOKEN))).await;
+    }
+
+    pub async fn balance(&self, account: Address) -> U256 {
+        DevToken::new(self.token, self.owner.rpc()).balanceOf(account).call().await.unwrap()
+    }
+
+    pub async fn claimed(&self, account: Address) -> U256 {
+        let distributor = RewardDistributor::new(self.distributor, self.owner.rpc());
+        distributor.claimed(account).call().await.unwrap()
+    }
+}
+
+async fn request<P: serde::Serialize + Clone + std::fmt::Debug + Send + Sync + Unpin>(
+    provider: &Provider,
+    method: &'static str,
+    params: P,
+) {
+    use alloy::providers::Provider as _;
+    let _: serde_json::Value = provider.rpc().raw_request(method.into(), params).await.unwrap();
+}
+
+async fn deploy<'a, D>(
+    provider: &'a Provider,
+    builder: impl FnOnce(
+        &'a alloy::providers::DynProvider,
+    ) -> alloy::contract::CallBuilder<&'a alloy::providers::DynProvider, D>,
+) -> Address
+where
+    D: alloy::contract::CallDecoder,
+{
+    let request = builder(provider.rpc()).into_transaction_request();
+    sent(provider, request).await.contract_address.unwrap()
+}
+
+async fn sent(provider: &Provider, request: TransactionRequest) -> TransactionReceipt {
+    provider.send("setting up", request).await.unwrap()
+}

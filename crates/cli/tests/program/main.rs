@@ -1,0 +1,14 @@
+//! The program as it is run: by its arguments, its files and its exit codes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod acme;
+#[path = "../../../contracts/src/tests/anvil.rs"]
+#[expect(dead_code, reason = "the test support of nodesys-contracts has more than is needed here")]
+mod anvil;
+mod chain;
+mod home;
+mod offline;
+
+// What that support expects at the root of its crate.
+use nodesys_contracts::{Provider, RpcUrl};

@@ -1,0 +1,203 @@
+//! The program as it is run, where no chain and no backend is: settings, files, questions, and the
+//! code that each bad input ends with.
+
+use crate::home::Home;
+use nodesys_contracts::keystore;
+use nodesys_core::signature::SigningKey;
+
+const REGISTRY: &str = "0x00000000000000000000000000000000000000aa";
+const NOBODY: &str = "http://127.0.0.1:1";
+
+/// A home whose settings name a network that nobody serves.
+fn configured() -> Home {
+    let home = Home::new();
+    home.write(
+        "config.json",
+        &format!(
+            r#"{{"chain_id": 31337, "registry": "{REGISTRY}", "project": "acme",
+                "rpc": "{NOBODY}/SECRET", "backend": "{NOBODY}"}}"#
+        ),
+    );
+    home
+}
+
+fn with_wallet(home: &Home) -> String {
+    let key = SigningKey::from_bytes(&[7; 32]).unwrap();
+    keystore::create(&home.path("wallet.json"), &key, "secret").unwrap();
+    home.write("password", "secret\n");
+    home.path("wallet.json").display().to_string()
+}
+
+#[test]
+fn a_flag_goes_before_the_environment_before_the_file() {
+    let home = configured();
+    let get = |environment: &[(&str, &str)], line: &str| {
+        home.run_with(environment, line).expect(0).trim().to_owned()
+    };
+    assert_eq!(get(&[], "config get chain_id"), "31337");
+    let environment = [("NODESYS_CHAIN_ID", "5")];
+    assert_eq!(get(&environment, "config get chain_id"), "5");
+    assert_eq!(get(&environment, "config get chain_id --chain-id 7"), "7");
+    assert_eq!(get(&[("NODESYS_OUTPUT", "json")], "config show")[..1], *"{");
+}
+
+#[test]
+fn settings_are_written_checked_and_never_shown_whole() {
+    let home = Home::new();
+    let path = home.run("config path").expect(0);
+    assert!(path.trim().ends_with("config.json"), "{path}");
+    home.run("config set rpc https://rpc.example.org/v2/SECRET").expect(0);
+    home.run("config set chain_id 8453").expect(0);
+    assert_eq!(home.run("config get rpc").expect(0), "https://rpc.example.org\n");
+    let shown = home.run("config show -o json").expect(0);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["chain_id"], "8453");
+    assert_eq!(shown["backend"], serde_json::Value::Null);
+    assert!(!shown.to_string().contains("SECRET"));
+    assert!(home.read("config.json").contains("SECRET"));
+
+    home.run("config set chain_id x").fails(2, "chain_id: invalid digit");
+    assert!(home.read("config.json").contains("8453"));
+    home.run("config unset chain_id").expect(0);
+    home.run("config unset chain_id").fails(3, "is not set");
+    home.run("config get chain_id").fails(3, "config set chain_id");
+
+    // A file that is not in order stops every command but those that mend it.
+    home.write("config.json", r#"{"backnd": "x"}"#);
+    home.run("config show").fails(2, "unknown variant `backnd`");
+    home.run("status").fails(2, "config.json is no settings file");
+    home.run("config path").expect(0);
+}
+
+#[test]
+fn pairing_walks_by_files_from_node_to_wallet_and_back() {
+    let home = configured();
+    let wallet = with_wallet(&home);
+    let request = home.run("pair request").expect(0);
+    home.write("request.json", &request);
+    let path = |name: &str| home.path(name).display().to_string();
+    let (file, password) = (path("request.json"), path("password"));
+    let sign = format!("pair sign {file} --keystore {wallet} --password-file {password}");
+    let signed = home.run(&sign);
+    assert!(signed.stderr.contains("for its licenses and nothing else"), "{}", signed.stderr);
+    home.write("signed.json", &signed.expect(0));
+
+    // By standard input as well, the same bytes.
+    let piped = format!("pair sign - --keystore {wallet} --password-file {password}");
+    assert_eq!(home.run_on(&request, &piped).expect(0), home.read("signed.json"));
+
+    let finish = format!("pair finish {}", path("signed.json"));
+    // All checks are passed, then nobody is there to take it.
+    home.run(&finish).fails(7, "does not answer");
+    let other = Home::new();
+    other.write("config.json", &home.read("config.json"));
+    other.run(&finish).fails(1, "node.key cannot be read");
+    other.run("pair request").expect(0);
+    other.run(&format!("{finish} --rpc {NOBODY}")).fails(7, "does not answer");
+    home.run(&format!("{finish} --chain-id 1")).fails(2, "for chain 31337, but --chain-id is 1");
+    home.run(&format!("pair finish {file}")).fails(1, "its format is \"nodesys-pair-request-1\"");
+
+    home.write("request.json", "{");
+    home.run(&sign).fails(1, "is no nodesys-pair-request-1 file");
+}
+
+#[test]
+fn without_a_terminal_a_question_names_its_flag() {
+    let home = configured();
+    let wallet = with_wallet(&home);
+    home.write("request.json", &home.run("pair request").expect(0));
+    let request = home.path("request.json").display().to_string();
+    home.run(&format!("pair sign {request} --keystore {wallet}")).fails(2, "--password-file");
+    home.write("password", "wrong\n");
+    let password = home.path("password").display().to_string();
+    home.run(&format!("pair sign {request} --keystore {wallet} --password-file {password}"))
+        .fails(1, "check the password");
+    home.run(&format!("pair sign {request} --keystore {request} --password-file {password}"))
+        .fails(1, "does not open");
+    home.run(&format!("pair sign {request} --keystore none.json")).fails(1, "none.json");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_node_key_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = configured();
+    home.run("pair request").expect(0);
+    let key = home.path("node.key");
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
+    home.run("pair request").fails(1, "chmod 600");
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::write(&key, "zz").unwrap();
+    home.run("pair request").fails(1, "64 hex digits");
+}
+
+#[test]
+fn what_is_missing_is_usage_and_what_is_down_is_network() {
+    let empty = Home::new();
+    for line in [
+        "pair request",
+        "license list",
+        "license show A1",
+        "uptime A1",
+        "rewards list",
+        "rewards show",
+        "rewards claim --dry-run --account 0x00000000000000000000000000000000000000a1",
+        "audit",
+    ] {
+        empty.run(line).fails(2, "is missing");
+    }
+    empty.run("status").fails(2, "--manager, --backend or --rpc");
+    empty.run("rewards claim --backend http://127.0.0.1:1").fails(2, "--keystore");
+    empty.run("audit --bundles /nowhere/at/all").fails(7, "cannot be read");
+    empty.run("audit --from 2026-01-02 --to 2026-01-01").fails(2, "before");
+    empty.run("status --backend nonsense").fails(5, "CANNOT BE READ");
+    empty.run("license show A1 --clock 127.0.0.1:1").fails(2, "--rpc is missing");
+
+    let down = configured();
+    for line in [
+        "license list",
+        "license show A1 --operator 0x00000000000000000000000000000000000000a1",
+        "uptime A1",
+        "rewards show --account 0x00000000000000000000000000000000000000a1",
+        "rewards list --account 0x00000000000000000000000000000000000000a1",
+        "audit",
+    ] {
+        let run = down.run(line);
+        assert!(!run.stderr.contains("SECRET") && !run.stdout.contains("SECRET"), "{line}");
+        run.fails(7, "127.0.0.1:1");
+    }
+    // Not even a log tells the RPC's secret.
+    for level in ["debug", "trace", "alloy_transport_http=trace"] {
+        let logged = down.run_with(&[("NODESYS_LOG", level)], "license list");
+        assert!(!logged.stderr.contains("SECRET"), "{}", logged.stderr);
+        logged.fails(7, "127.0.0.1:1");
+    }
+    down.run("pair request --clock 127.0.0.1:1").fails(7, "stepped clock");
+    down.run("pair request --clock 127.0.0.1:1 --chain-id 1").fails(2, "development chain");
+    // Each section fails by itself.
+    let status = down.run("status --manager http://127.0.0.1:1 -o json");
+    assert_eq!(status.code, Some(3), "{}", status.stderr);
+    let body: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    for section in ["manager", "node", "chain"] {
+        assert_eq!(body[section]["state"], "failed", "{body}");
+    }
+    down.run("status").fails(5, "");
+}
+
+#[test]
+fn version_is_the_programs_own_hash_and_completion_needs_no_settings() {
+    let home = Home::new();
+    let version = home.run("version -o json").expect(0);
+    let version: serde_json::Value = serde_json::from_str(&version).unwrap();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    let sum = std::process::Command::new("sha256sum")
+        .arg(env!("CARGO_BIN_EXE_nodesys"))
+        .output()
+        .unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap();
+    assert_eq!(sum.split(' ').next(), version["build"].as_str());
+    home.write("config.json", "broken");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(home.run(&format!("completion {shell}")).expect(0).contains("nodesys"), "{shell}");
+    }
+}

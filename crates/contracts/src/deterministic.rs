@@ -1,0 +1,65 @@
+//! Deployment at an address that is known beforehand: by CREATE2, through the deployment proxy that
+//! has one address on every chain.
+//!
+//! An address commits to the whole init code, constructor arguments included, and does not depend on
+//! who sends the transaction. So a second run finds what the first one made, and code at the address
+//! is that contract and no other.
+
+use alloy::network::TransactionBuilder as _;
+use alloy::primitives::{Address, B256, Bytes, address, keccak256};
+use alloy::providers::Provider as _;
+use alloy::rpc::types::TransactionRequest;
+
+use crate::error::ChainError;
+use crate::provider::Provider;
+
+/// The deterministic deployment proxy: takes a salt and init code, and does CREATE2.
+pub const DEPLOYMENT_PROXY: Address = address!("4e59b44847b379578588920cA78FbF26c0B4956C");
+
+/// A contract to be deployed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// What it is, in words, for errors.
+    pub what: String,
+    /// Chosen by the owner; another salt gives another address.
+    pub salt: B256,
+    /// Creation code and constructor arguments.
+    pub init_code: Bytes,
+}
+
+impl Deployment {
+    /// Hash of the init code.
+    pub fn init_code_hash(&self) -> B256 {
+        keccak256(&self.init_code)
+    }
+
+    /// Where it will be, or is.
+    pub fn address(&self) -> Address {
+        DEPLOYMENT_PROXY.create2(self.salt, self.init_code_hash())
+    }
+
+    /// Deploys it, unless it is there. Returns the transaction, `None` where there was none to send.
+    pub async fn ensure(&self, provider: &Provider) -> Result<Option<B256>, ChainError> {
+        let address = self.address();
+        if !provider.code(address).await?.is_empty() {
+            return Ok(None);
+        }
+        provider.require_code(DEPLOYMENT_PROXY, "the deterministic deployment proxy").await?;
+        self.try_constructor(provider).await?;
+        let data: Bytes = [self.salt.as_slice(), &self.init_code].concat().into();
+        let request = TransactionRequest::default().with_to(DEPLOYMENT_PROXY).with_input(data);
+        let what = format!("deploying {}", self.what);
+        let receipt = provider.send(&what, request).await?;
+        provider.require_code(address, &self.what).await?;
+        Ok(Some(receipt.transaction_hash))
+    }
+
+    /// Runs the constructor without a transaction: the proxy does not pass on why one refuses.
+    async fn try_constructor(&self, provider: &Provider) -> Result<(), ChainError> {
+        let request = TransactionRequest::default().with_deploy_code(self.init_code.clone());
+        match provider.rpc().call(request).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(provider.error(&format!("deploying {}", self.what), error)),
+        }
+    }
+}

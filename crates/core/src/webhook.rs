@@ -1,0 +1,100 @@
+//! Webhooks: messages to a URL of somebody's choosing, signed so that the receiver knows the sender.
+//!
+//! The signature is that of the Standard Webhooks specification (1.0.0): HMAC-SHA256 with the
+//! receiver's secret over `id.timestamp.body`, in three headers. A receiver refuses old timestamps
+//! and takes an id once.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::ids::ParseError;
+
+/// Header with the message's id, the same for every try.
+pub const ID_HEADER: &str = "webhook-id";
+/// Header with the time of the try, seconds since 1970.
+pub const TIMESTAMP_HEADER: &str = "webhook-timestamp";
+/// Header with the signature.
+pub const SIGNATURE_HEADER: &str = "webhook-signature";
+
+const PREFIX: &str = "whsec_";
+/// Lengths of a secret that the specification recommends, in bytes.
+const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
+
+/// A receiver's secret, `whsec_` and base64. Its `Debug` shows nothing; it is wiped when dropped.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// From fresh random bytes.
+    pub fn from_random(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes.to_vec()))
+    }
+
+    /// The secret as the receiver writes it down.
+    pub fn expose(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{PREFIX}{}", STANDARD.encode(&*self.0)))
+    }
+
+    /// The signature header's value for one try of a message.
+    pub fn sign(&self, id: &str, timestamp_secs: u64, body: &[u8]) -> String {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a secret of any length");
+        mac.update(format!("{id}.{timestamp_secs}.").as_bytes());
+        mac.update(body);
+        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    }
+}
+
+impl FromStr for Secret {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        // The text stays out of the error: it is a secret.
+        let bad = |problem| ParseError::new("webhook secret", problem, "(not shown)");
+        let digits = text.strip_prefix(PREFIX).ok_or_else(|| bad("expected whsec_ and base64"))?;
+        let bytes = STANDARD.decode(digits).map_err(|_| bad("what follows whsec_ is no base64"))?;
+        if LENGTHS.contains(&bytes.len()) {
+            Ok(Self(Zeroizing::new(bytes)))
+        } else {
+            Err(bad("it must have 24 to 64 bytes"))
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the specification's reference implementations.
+    #[test]
+    fn signs_as_the_specification_has_it() {
+        let secret: Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().unwrap();
+        let signature =
+            secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
+        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        assert_eq!(secret.expose().as_str(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    }
+
+    #[test]
+    fn a_bad_secret_is_refused_and_never_shown() {
+        let fresh = Secret::from_random([7; 32]).expose();
+        assert!(fresh.parse::<Secret>().is_ok());
+        for bad in ["", "SECRET", "whsec_SECRET!", "whsec_U0VDUkVU"] {
+            let error = bad.parse::<Secret>().unwrap_err().to_string();
+            assert!(!error.contains("SECRET") && !error.contains("U0VD"), "{error}");
+        }
+        assert_eq!(format!("{:?}", Secret::from_random([7; 32])), "Secret(hidden)");
+    }
+}

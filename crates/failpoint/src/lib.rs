@@ -1,0 +1,42 @@
+//! Failpoints: named moments at which a development build ends at once, as by `kill -9`.
+//!
+//! `NODESYS_FAILPOINT=<name>` names the one that fires, the first time it is reached. The crash
+//! tests (`test/e2e/tests/crashes.rs`) go through all of [`BACKEND`] and [`MASTER`]. A release build
+//! has none of it.
+
+/// The backend's moments, in the order of the data path: before and after each step that is on disk.
+pub const BACKEND: [&str; 12] = [
+    "batch:before",
+    "batch:after",
+    "close:before",
+    "close:after",
+    "tree:before",
+    "tree:after",
+    "outbox:before",
+    "outbox:after",
+    "send:before",
+    "send:after",
+    "confirm:before",
+    "confirm:after",
+];
+
+/// The master's moments: around the signature, and around the bundle's publication.
+pub const MASTER: [&str; 4] = ["sign:before", "sign:after", "publish:after", "commit:after"];
+
+/// Ends the process here, if it was started to fail here.
+#[cfg(debug_assertions)]
+pub fn reach(name: &str) {
+    use std::sync::OnceLock;
+    static CHOSEN: OnceLock<Option<String>> = OnceLock::new();
+    debug_assert!(BACKEND.contains(&name) || MASTER.contains(&name), "{name} is no failpoint");
+    let chosen = CHOSEN.get_or_init(|| std::env::var("NODESYS_FAILPOINT").ok());
+    if chosen.as_deref() == Some(name) {
+        tracing::warn!(name, "failpoint reached: the process ends");
+        // Nothing is unwound, flushed or told: for everybody else this is a SIGKILL.
+        std::process::abort();
+    }
+}
+
+/// Nothing, in a release build.
+#[cfg(not(debug_assertions))]
+pub const fn reach(_name: &str) {}

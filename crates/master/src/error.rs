@@ -1,0 +1,136 @@
+//! One error at the master's HTTP: an RFC 9457 problem document with a stable `code`.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use nodesys_core::api::Problem;
+
+/// A refused request.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    retry_after_secs: Option<u32>,
+}
+
+pub(crate) type ApiResult<T> = Result<T, ApiError>;
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident => $status:ident, $title:literal;)*) => {
+        impl ApiError {
+            $($(#[$doc])*
+            pub(crate) fn $name(detail: impl std::fmt::Display) -> Self {
+                Self::new(StatusCode::$status, stringify!($name), $title, detail.to_string())
+            })*
+        }
+    };
+}
+
+problems! {
+    bad_request => BAD_REQUEST, "The request cannot be read";
+    not_found => NOT_FOUND, "Nothing there";
+    missing_ticket => UNAUTHORIZED, "A ticket is needed";
+    bad_ticket => UNAUTHORIZED, "The ticket does not hold";
+    ticket_expired => UNAUTHORIZED, "The ticket's time is over";
+    /// The ticket's node does not hold the license's lease with this fence.
+    lease_lost => FORBIDDEN, "The node does not hold the license's lease";
+    /// The task is not leased to this license.
+    not_leased => FORBIDDEN, "The task is not leased to this license";
+    task_expired => CONFLICT, "The lease of the task has ended";
+    already_done => CONFLICT, "Another result was taken before";
+    late => CONFLICT, "The task has ended without this result";
+    too_large => PAYLOAD_TOO_LARGE, "The request is too large";
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: String) -> Self {
+        Self { status, code, title, detail, retry_after_secs: None }
+    }
+
+    fn try_later(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: String,
+    ) -> Self {
+        Self { retry_after_secs: Some(1), ..Self::new(status, code, title, detail) }
+    }
+
+    /// Too much at once; nothing was stored.
+    pub(crate) fn busy(detail: impl std::fmt::Display) -> Self {
+        let title = "Try again in a moment";
+        Self::try_later(StatusCode::SERVICE_UNAVAILABLE, "busy", title, detail.to_string())
+    }
+
+    /// One license asks too often; nothing was stored.
+    pub(crate) fn rate_limited(detail: impl std::fmt::Display) -> Self {
+        let title = "Too many requests";
+        Self::try_later(StatusCode::TOO_MANY_REQUESTS, "rate_limited", title, detail.to_string())
+    }
+
+    /// Who holds the lease cannot be found out now, so nothing was decided.
+    pub(crate) fn lease_unknown(detail: impl std::fmt::Display) -> Self {
+        let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "The lease cannot be checked now");
+        Self::try_later(status, "lease_unknown", title, detail.to_string())
+    }
+
+    /// The stable code.
+    pub(crate) const fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = Problem {
+            kind: format!("urn:nodesys:problem:{}", self.code),
+            title: self.title.to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            code: self.code.to_owned(),
+            difference: None,
+        };
+        let mut response = (self.status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        let json = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, json);
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(secs) = self.retry_after_secs {
+            headers.insert(header::RETRY_AFTER, secs.into());
+        }
+        response
+    }
+}
+
+/// A fault of ours: logged in full here, told in general.
+impl From<anyhow::Error> for ApiError {
+    fn from(error: anyhow::Error) -> Self {
+        tracing::error!(error = format!("{error:#}"), "a request failed");
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        let detail = "the master's log says more; nothing was stored".to_owned();
+        Self::new(status, "internal", "The master failed", detail)
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        /// A deadlock resolved, a statement cancelled, a lock not had in time.
+        const PASSING: [&str; 4] = ["40001", "40P01", "57014", "55P03"];
+        let passing = |error: &dyn sqlx::error::DatabaseError| {
+            error.code().is_some_and(|code| PASSING.contains(&&*code) || code.starts_with("57P"))
+        };
+        match &error {
+            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => {
+                Self::busy("the database does not answer; nothing was stored")
+            }
+            sqlx::Error::Database(database) if passing(&**database) => {
+                Self::busy("the database gave the request up; nothing was stored")
+            }
+            _ => anyhow::Error::from(error).context("database").into(),
+        }
+    }
+}

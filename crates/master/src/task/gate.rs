@@ -1,0 +1,385 @@
+//! Who may lease and report: the ticket, then the license's lease, cheapest check first.
+//!
+//! A ticket says which license and fence; that its signer holds that lease is the backend's word,
+//! asked at most every [`FRESH_MILLIS`]; that the license's collection is the project's, and which
+//! workload it is, is read on chain over the master's own RPC. While either does not answer, a
+//! ticket that was admitted before goes on until it ends, and no other is let in.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use alloy::eips::BlockId;
+use axum::http::{HeaderMap, header};
+use nodesys_clock::Clock;
+use nodesys_contracts::Provider;
+use nodesys_contracts::bindings::ProjectRegistry;
+use nodesys_contracts::project::project_of_collection;
+use nodesys_core::api::{LeaseState, LeaseView};
+use nodesys_core::bundle::ProjectInfo;
+use nodesys_core::ids::{Fence, Name};
+use nodesys_core::message::{Domain, WorkloadTicket};
+use nodesys_core::ticket::{Origin, TicketError, TicketText};
+use nodesys_core::{Address, B256};
+use nodesys_sdk::client::{Client, Error};
+use tokio::sync::Semaphore;
+
+use super::queue::Holder;
+use crate::error::{ApiError, ApiResult};
+
+/// How long the backend's word for a lease is taken without asking again.
+const FRESH_MILLIS: u64 = 30_000;
+/// How long a collection that the project lists stays known as such.
+const LISTED_MILLIS: u64 = 600_000;
+/// How soon the backend is asked again when a ticket contradicts it, or when it did not answer.
+const AGAIN_MILLIS: u64 = 2_000;
+/// How long one question may take, and how long a request waits for its turn to ask.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Questions under way at once, whoever causes them.
+const ASKING: usize = 8;
+/// Licenses remembered before those nobody asks for are forgotten.
+const REMEMBERED: usize = 100_000;
+/// What a license may spend at once, and gets back each second.
+const BURST: u32 = 600;
+const PER_SECOND: u32 = 100;
+
+/// What a request costs of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cost {
+    /// Leasing reads and writes many rows.
+    Lease = 10,
+    /// A result.
+    Result = 1,
+}
+
+/// Checks tickets and leases.
+pub(crate) struct Gate {
+    domain: Domain,
+    project: ProjectInfo,
+    audience: Origin,
+    backend: Client,
+    provider: Provider,
+    clock: Clock,
+    asking: Semaphore,
+    licenses: Mutex<HashMap<B256, License>>,
+    /// Collections of this project with their workloads, and when the chain said so.
+    listed: Mutex<HashMap<Address, (Name, u64)>>,
+}
+
+/// A good ticket, of whose lease nothing is known yet.
+pub(crate) struct Shown {
+    ticket: WorkloadTicket,
+    node_key: Address,
+}
+
+/// What is remembered of a license.
+struct License {
+    /// `None` where no node holds its lease.
+    lease: Option<Lease>,
+    /// When the backend and the chain last answered for it.
+    asked_millis: Option<u64>,
+    /// When the backend or the chain last failed to answer for it.
+    failed_millis: Option<u64>,
+    allowance: Allowance,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Lease {
+    node_key: Address,
+    fence: Fence,
+    workload: Name,
+    /// The latest end of a ticket admitted on a fresh answer.
+    until_secs: u64,
+}
+
+impl Gate {
+    pub(crate) fn new(
+        project: &ProjectInfo,
+        audience: Origin,
+        backend: &Client,
+        provider: Provider,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            domain: Domain::new(project.chain_id, project.registry),
+            project: project.clone(),
+            audience,
+            backend: backend.clone().with_timeout(ASK_TIMEOUT),
+            provider,
+            clock,
+            asking: Semaphore::new(ASKING),
+            licenses: Mutex::default(),
+            listed: Mutex::default(),
+        }
+    }
+
+    /// The ticket of a request, checked as far as it goes by itself.
+    pub(crate) fn ticket(&self, headers: &HeaderMap) -> ApiResult<Shown> {
+        let how = "send Authorization: Bearer <ticket>, with a ticket of POST /v1/ticket at the \
+                   node's manager";
+        let value = headers.get(header::AUTHORIZATION).ok_or(how);
+        let value = value.map_err(ApiError::missing_ticket)?;
+        let text = value.to_str().ok().and_then(|text| text.split_once(' '));
+        let text = text.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let (_, text) = text.ok_or_else(|| ApiError::missing_ticket(how))?;
+        let refuse = |error: TicketError| match error {
+            TicketError::Expired(_) => ApiError::ticket_expired(error),
+            error => ApiError::bad_ticket(error),
+        };
+        let ticket: TicketText = text.trim().parse().map_err(refuse)?;
+        let now = self.clock.now();
+        let node_key = ticket
+            .check(&self.domain, self.project.distributor, &self.audience, now)
+            .map_err(refuse)?;
+        Ok(Shown { ticket: ticket.0.message, node_key })
+    }
+
+    /// Succeeds when the ticket's node holds the license's lease with its fence, and the license
+    /// has not asked too often.
+    pub(crate) async fn admit(&self, shown: &Shown, cost: Cost) -> ApiResult<Holder> {
+        let known = match self.remembered(shown) {
+            Some(answer) => answer,
+            None => {
+                let asked = self.ask(shown).await;
+                self.remember(shown, asked)
+            }
+        };
+        let workload = known?;
+        self.spend(shown.ticket.license, cost)?;
+        let WorkloadTicket { license, fence, .. } = shown.ticket;
+        Ok(Holder { license, node_key: shown.node_key, fence, workload })
+    }
+
+    /// What is remembered decides, unless it is old or contradicted by the ticket.
+    fn remembered(&self, shown: &Shown) -> Option<ApiResult<Name>> {
+        let now = self.clock.monotonic_millis();
+        let mut licenses = self.lock();
+        let license = licenses.get_mut(&shown.ticket.license)?;
+        let age = license.asked_millis.map_or(u64::MAX, |at| now.saturating_sub(at));
+        let failed_lately =
+            license.failed_millis.is_some_and(|at| now.saturating_sub(at) < AGAIN_MILLIS);
+        let matching = license.lease.as_mut().filter(|lease| lease.is_of(shown));
+        match matching {
+            Some(lease) if age < FRESH_MILLIS => {
+                lease.until_secs = lease.until_secs.max(shown.ticket.not_after);
+                Some(Ok(lease.workload.clone()))
+            }
+            Some(lease) if failed_lately => Some(lease.until_its_end(shown)),
+            Some(_) => None,
+            None if age < AGAIN_MILLIS => Some(Err(lost(license.lease.as_ref(), shown))),
+            None if failed_lately => Some(Err(unknown("it did not answer a moment ago"))),
+            None => None,
+        }
+    }
+
+    /// Asks the backend who holds the lease, and the chain whose the collection is. `Ok(None)` when
+    /// nobody holds it.
+    async fn ask(&self, shown: &Shown) -> Result<Option<Lease>, ApiError> {
+        let turn = tokio::time::timeout(ASK_TIMEOUT, self.asking.acquire()).await;
+        let _turn = turn
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| ApiError::busy("too many new licenses at once; nothing was stored"))?;
+        let license = shown.ticket.license;
+        let view = match self.backend.lease(license).await {
+            Ok(view) => view,
+            Err(error) if matches!(error.code(), Some("not_leased" | "unknown_license")) => {
+                return Ok(None);
+            }
+            Err(error @ Error::Problem(_)) if !error.is_passing() => {
+                return Err(unknown(&error.to_string()));
+            }
+            Err(error) => return Err(unknown(&error.to_string())),
+        };
+        if view.state != LeaseState::Active || !self.is_of(&view, license) {
+            return Ok(None);
+        }
+        let Some(workload) = self.workload_of(view.license.collection).await? else {
+            return Ok(None);
+        };
+        let LeaseView { node_key, fence, .. } = view;
+        Ok(Some(Lease { node_key, fence, workload, until_secs: 0 }))
+    }
+
+    /// Whether the backend's answer is for the license asked for, and for this project.
+    fn is_of(&self, view: &LeaseView, license: B256) -> bool {
+        view.license.chain_id == self.project.chain_id
+            && view.license.hash() == license
+            && view.project == self.project.distributor
+    }
+
+    /// The workload of a collection that this project lists, or `None` where it does not.
+    async fn workload_of(&self, collection: Address) -> ApiResult<Option<Name>> {
+        let now = self.clock.monotonic_millis();
+        if let Some((workload, at)) = locked(&self.listed).get(&collection)
+            && now.saturating_sub(*at) < LISTED_MILLIS
+        {
+            return Ok(Some(workload.clone()));
+        }
+        let registry = self.project.registry;
+        let chain = |error: &dyn std::fmt::Display| unknown(&format!("the chain: {error}"));
+        let project = project_of_collection(&self.provider, registry, collection)
+            .await
+            .map_err(|error| chain(&error))?;
+        if project != Some(self.project.distributor) {
+            return Ok(None);
+        }
+        let call = ProjectRegistry::workloadOfCollectionCall { collection };
+        let name = self.provider.call(registry, &call, BlockId::latest()).await;
+        let name = name.map_err(|error| chain(&error))?;
+        let name: Name = name.parse().map_err(|error| chain(&error))?;
+        locked(&self.listed).insert(collection, (name.clone(), now));
+        Ok(Some(name))
+    }
+
+    fn remember(&self, shown: &Shown, asked: Result<Option<Lease>, ApiError>) -> ApiResult<Name> {
+        let now = self.clock.monotonic_millis();
+        let mut licenses = self.lock();
+        if licenses.len() >= REMEMBERED {
+            let fresh = |at: u64| now.saturating_sub(at) < FRESH_MILLIS;
+            licenses.retain(|_, known| known.asked_millis.is_some_and(fresh));
+        }
+        let license = licenses.entry(shown.ticket.license).or_insert_with(|| License {
+            lease: None,
+            asked_millis: None,
+            failed_millis: None,
+            allowance: Allowance::full(now),
+        });
+        match asked {
+            Ok(lease) => {
+                (license.asked_millis, license.failed_millis) = (Some(now), None);
+                // Tickets admitted on an earlier answer for the same lease stay admitted.
+                let until = license
+                    .lease
+                    .take()
+                    .filter(|old| lease.as_ref().is_some_and(|new| old.same(new)));
+                license.lease = lease;
+                let Some(lease) = license.lease.as_mut().filter(|lease| lease.is_of(shown)) else {
+                    return Err(lost(license.lease.as_ref(), shown));
+                };
+                let until = until.map_or(0, |old| old.until_secs);
+                lease.until_secs = until.max(shown.ticket.not_after);
+                Ok(lease.workload.clone())
+            }
+            Err(error) => {
+                if error.code() == "lease_unknown" {
+                    license.failed_millis = Some(now);
+                }
+                match license.lease.as_ref().filter(|lease| lease.is_of(shown)) {
+                    Some(lease) if shown.ticket.not_after <= lease.until_secs => {
+                        Ok(lease.workload.clone())
+                    }
+                    _ => Err(error),
+                }
+            }
+        }
+    }
+
+    fn spend(&self, license: B256, cost: Cost) -> ApiResult<()> {
+        let now = self.clock.monotonic_millis();
+        let mut licenses = self.lock();
+        let enough = licenses
+            .get_mut(&license)
+            .is_none_or(|license| license.allowance.spend(cost as u32, now));
+        if enough {
+            return Ok(());
+        }
+        Err(ApiError::rate_limited(format!(
+            "a license may send {PER_SECOND} results a second, a lease counting as {}; lease more \
+             tasks at once",
+            Cost::Lease as u32
+        )))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<B256, License>> {
+        locked(&self.licenses)
+    }
+}
+
+fn locked<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each change is an assignment or two, so a poisoned map is still whole.
+    map.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lease {
+    fn is_of(&self, shown: &Shown) -> bool {
+        self.node_key == shown.node_key && self.fence == shown.ticket.fence
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        (self.node_key, self.fence) == (other.node_key, other.fence)
+    }
+
+    fn until_its_end(&self, shown: &Shown) -> ApiResult<Name> {
+        if shown.ticket.not_after <= self.until_secs {
+            Ok(self.workload.clone())
+        } else {
+            Err(unknown("it did not answer a moment ago"))
+        }
+    }
+}
+
+fn lost(lease: Option<&Lease>, shown: &Shown) -> ApiError {
+    let WorkloadTicket { license, fence, .. } = &shown.ticket;
+    let (node, who) = (shown.node_key, "the ticket is signed by");
+    match lease {
+        None => ApiError::lease_lost(format!(
+            "no node holds the lease of license {license} in this project; {who} {node}"
+        )),
+        Some(lease) if lease.node_key != node => {
+            ApiError::lease_lost(format!("another node holds license {license}; {who} {node}"))
+        }
+        Some(lease) => ApiError::lease_lost(format!(
+            "the lease of license {license} has fence {}, the ticket says {fence}",
+            lease.fence
+        )),
+    }
+}
+
+fn unknown(why: &str) -> ApiError {
+    ApiError::lease_unknown(format!("who holds the license cannot be found out now: {why}"))
+}
+
+/// A token bucket.
+struct Allowance {
+    left: u32,
+    at_millis: u64,
+}
+
+impl Allowance {
+    const fn full(now_millis: u64) -> Self {
+        Self { left: BURST, at_millis: now_millis }
+    }
+
+    fn spend(&mut self, cost: u32, now_millis: u64) -> bool {
+        let millis = now_millis.saturating_sub(self.at_millis);
+        let back = (millis / 10).saturating_mul(u64::from(PER_SECOND)) / 100;
+        if back > 0 {
+            let back = u32::try_from(back).unwrap_or(BURST);
+            self.left = self.left.saturating_add(back).min(BURST);
+            self.at_millis = now_millis;
+        }
+        match self.left.checked_sub(cost) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowance_refills_and_ends() {
+        let mut allowance = Allowance::full(0);
+        assert!((0..60).all(|_| allowance.spend(Cost::Lease as u32, 5)));
+        assert!(!allowance.spend(1, 9));
+        assert!(allowance.spend(1, 10) && !allowance.spend(1, 19));
+        assert!(allowance.spend(100, 1_020) && !allowance.spend(2, 1_020));
+        assert!(allowance.spend(600, u64::MAX) && !allowance.spend(1, u64::MAX));
+    }
+}

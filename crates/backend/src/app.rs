@@ -144,7 +144,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let minute = Duration::from_secs(60);
     let never = || Arc::new(Notify::new());
     periodic::spawn(&lifecycle, &clock, minute, never(), license::Mirror::new(app.clone()));
-    periodic::spawn(&lifecycle, &clock, minute, never(), lease::Expiry::new(app.clone()));
+    let expiry = lease::Expiry::new(app.clone());
+    periodic::spawn(&lifecycle, &clock, lease::PERIOD, never(), expiry);
     periodic::spawn(&lifecycle, &clock, minute, never(), uptime::Close::new(app.clone()));
     if let Some(key) = poster_key {
         let poster = root::Poster::new(app.clone(), key);

@@ -8,3 +8,4 @@ mod lease;
 mod node;
 mod rpc;
 pub(crate) mod support;
+mod takeover;

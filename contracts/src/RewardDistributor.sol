@@ -18,6 +18,10 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
 
+    struct Claimant {
+        uint256 claimed;
+    }
+
     /*//////////////////////////////////////////////////////////////////////////
                                       CONSTANTS
     //////////////////////////////////////////////////////////////////////////*/
@@ -34,14 +38,14 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
                                        STORAGE
     //////////////////////////////////////////////////////////////////////////*/
 
-    mapping(bytes32 root => Entry) private _commits;
+    mapping(bytes32 root => Entry) internal _commits;
 
     /// @dev Activation of commits that repeat a known root and so have no entry of their own. Claims
     /// never read it; `revoke` needs it to know what is pending and to restore the head.
     mapping(bytes32 commitHash => uint64 activatesAt) private _repeats;
 
-    /// @inheritdoc IRewardDistributor
-    mapping(address account => uint256 cumulative) public claimed;
+    /// @dev What each account was paid in all. A struct, so that a claim looks for its place once.
+    mapping(address account => Claimant) internal _claimants;
 
     /*//////////////////////////////////////////////////////////////////////////
                                      CONSTRUCTOR
@@ -93,10 +97,11 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
         // Check
         _requireRecipient(recipient);
         Ledger memory ledger = _ledger;
-        amount = _checkClaim(ledger, msg.sender, root, cumulative, proof);
+        Claimant storage claimant = _claimants[msg.sender];
+        amount = _checkClaim(ledger, claimant, msg.sender, root, cumulative, proof);
 
         // Effect
-        claimed[msg.sender] = cumulative;
+        claimant.claimed = cumulative;
         _ledger = ledger;
         emit Claimed(msg.sender, root, recipient, amount, cumulative);
 
@@ -119,13 +124,16 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
         }
         _requireRecipient(signedClaim.recipient);
         Ledger memory ledger = _ledger;
-        amount = _checkClaim(ledger, signedClaim.account, signedClaim.root, signedClaim.cumulative, proof);
+        Claimant storage claimant = _claimants[signedClaim.account];
+        amount = _checkClaim(
+            ledger, claimant, signedClaim.account, signedClaim.root, signedClaim.cumulative, proof
+        );
         uint256 fee = signedClaim.relayerFee;
         if (fee > amount) revert RelayerFeeTooHigh(fee, amount);
         _requireSignature(signedClaim.account, hashClaim(signedClaim), signature);
 
         // Effect
-        claimed[signedClaim.account] = signedClaim.cumulative;
+        claimant.claimed = signedClaim.cumulative;
         _ledger = ledger;
         emit Claimed(
             signedClaim.account, signedClaim.root, signedClaim.recipient, amount, signedClaim.cumulative
@@ -211,7 +219,12 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
         uint256 cumulative,
         bytes32[] calldata proof
     ) external view returns (uint256 amount) {
-        return _checkClaim(_ledger, account, root, cumulative, proof);
+        return _checkClaim(_ledger, _claimants[account], account, root, cumulative, proof);
+    }
+
+    /// @inheritdoc IRewardDistributor
+    function claimed(address account) external view returns (uint256) {
+        return _claimants[account].claimed;
     }
 
     /// @inheritdoc IRewardDistributor
@@ -304,6 +317,7 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
     /// what it is to be after it.
     function _checkClaim(
         Ledger memory ledger,
+        Claimant storage claimant,
         address account,
         bytes32 root,
         uint256 cumulative,
@@ -320,7 +334,7 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
         }
         if (_rootOf(account, cumulative, proof) != root) revert InvalidProof(root, account, cumulative);
 
-        uint256 before = claimed[account];
+        uint256 before = claimant.claimed;
         if (cumulative <= before) revert NothingToClaim(account, cumulative, before);
         if (total < ledger.activeTotal) total = ledger.activeTotal;
         unchecked {
@@ -342,11 +356,12 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
     /// @dev The root that the proof leads to from the leaf (account, cumulative): OpenZeppelin's
     /// standard tree, whose leaves are hashed twice and whose pairs are sorted. In assembly because
     /// the loop is the dearest computation of a claim; with MerkleProof one costs 2,500 gas more.
+    /// No address depends on a hash, which is what lets it be proven (test/symbolic).
     function _rootOf(
         address account,
         uint256 cumulative,
         bytes32[] calldata proof
-    ) private pure returns (bytes32 node) {
+    ) internal pure returns (bytes32 node) {
         assembly ("memory-safe") {
             // Only the scratch space, two words from zero, is written.
             mstore(0x00, shr(96, shl(96, account)))
@@ -354,12 +369,15 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
             mstore(0x00, keccak256(0x00, 0x40))
             node := keccak256(0x00, 0x20)
             let end := add(proof.offset, shl(5, proof.length))
-            for { let next := proof.offset } lt(next, end) { next := add(next, 0x20) } {
-                let sibling := calldataload(next)
+            for { let next := proof.offset } iszero(eq(next, end)) { next := add(next, 0x20) } {
                 // The smaller of the two goes to the first word, the other to the second.
-                let place := shl(5, lt(sibling, node))
-                mstore(place, node)
-                mstore(xor(place, 0x20), sibling)
+                mstore(0x00, node)
+                let larger := calldataload(next)
+                if lt(larger, node) {
+                    mstore(0x00, larger)
+                    larger := node
+                }
+                mstore(0x20, larger)
                 node := keccak256(0x00, 0x40)
             }
         }

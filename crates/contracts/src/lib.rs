@@ -25,7 +25,7 @@ pub mod wallet_signature;
 pub use blocks::BlockRef;
 pub use error::ChainError;
 pub use many::MULTICALL3;
-pub use provider::{Provider, RpcUrl};
+pub use provider::{Provider, RpcUrl, logs_secrets};
 
 #[cfg(test)]
 mod tests;

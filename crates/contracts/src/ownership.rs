@@ -2,8 +2,9 @@
 //!
 //! The backend and the CLI each call this over their own RPC; the decision itself is
 //! `nodesys_core::license::Ownership::right_of`. All answers of one call are of one block. A token
-//! that does not exist has no holder; a collection without ERC-4907 has no rentals; a chain
-//! without the delegate registry has no delegates; only a collection without code is an error.
+//! that does not exist has no holder; a collection without ERC-4907 has no rentals, one without
+//! ERC-5643 no expiry; a chain without the delegate registry has no delegates; only a collection
+//! without code is an error.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ use crate::blocks::BlockRef;
 use crate::error::ChainError;
 use crate::many::{Call, returned};
 use crate::provider::Provider;
-use crate::standards::{IDelegateRegistry, IERC721, IERC4907};
+use crate::standards::{IDelegateRegistry, IERC721, IERC4907, IERC5643};
 
 /// delegate.xyz's registry, version 2, at the same address on every chain that has it.
 pub const DELEGATE_REGISTRY: Address = address!("00000000000000447e69651d841bD8D104Bed493");
@@ -88,13 +89,36 @@ pub async fn rights_of(
         delegated[i] = returned::<IDelegateRegistry::checkDelegateForERC721Call>(answer.as_ref())
             .unwrap_or(false);
     }
+    let expired = expired(provider, &licenses, block).await?;
     let facts = asks
         .iter()
         .zip(facts)
-        .zip(delegated)
-        .map(|(((_, operator), facts), delegated)| (facts, facts.right_of(*operator, delegated)))
+        .zip(delegated.into_iter().zip(expired))
+        .map(|(((_, operator), facts), (delegated, expired))| {
+            let right = facts.right_of(*operator, delegated);
+            (facts, expired.map_or(right, |at_secs| Right::Expired { at_secs }))
+        })
         .collect();
     Ok(AtBlock { block, facts })
+}
+
+/// When each license expired (ERC-5643), for those that have by the block's time.
+async fn expired(
+    provider: &Provider,
+    licenses: &[LicenseId],
+    block: BlockRef,
+) -> Result<Vec<Option<u64>>, ChainError> {
+    let calls: Vec<Call> = licenses
+        .iter()
+        .map(|license| {
+            Call::new(license.collection, &IERC5643::expiresAtCall { tokenId: license.token_id })
+        })
+        .collect();
+    let id = BlockId::hash(block.hash);
+    let answers = provider.call_many("reading when licenses expire", &calls, id).await?;
+    let at = |answer: &Option<Bytes>| returned::<IERC5643::expiresAtCall>(answer.as_ref());
+    // Zero is never.
+    Ok(answers.iter().map(|answer| at(answer).filter(|at| (1..=block.secs).contains(at))).collect())
 }
 
 /// Each collection is on the provider's chain and has code.

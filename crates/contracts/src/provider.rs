@@ -69,6 +69,12 @@ impl fmt::Debug for RpcUrl {
     }
 }
 
+/// Whether the log lines of a target may hold an RPC's whole URL, and a secret with it: a program
+/// that logs leaves them out, whatever level it is told to log at.
+pub fn logs_secrets(target: &str) -> bool {
+    target.starts_with("alloy_transport")
+}
+
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a connection may take to be made.

@@ -20,6 +20,11 @@ alloy::sol! {
         function userExpires(uint256 tokenId) external view returns (uint256);
     }
 
+    /// ERC-5643.
+    interface IERC5643 {
+        function expiresAt(uint256 tokenId) external view returns (uint64);
+    }
+
     /// ERC-1271.
     interface IERC1271 {
         function isValidSignature(bytes32 hash, bytes calldata signature) external view returns (bytes4);

@@ -198,6 +198,31 @@ async fn rights_are_those_of_holder_renter_and_delegate() {
 }
 
 #[tokio::test]
+async fn an_expired_license_is_nobodys_to_run() {
+    let anvil = Anvil::start();
+    let provider = anvil.provider().await;
+    let alice = provider.sender().unwrap();
+    let plain = NodeLicense::LicenseParams::plain("Alpha", "ALPHA", alice);
+    let params = NodeLicense::LicenseParams { term: 30 * 86_400, ..plain };
+    let builder = NodeLicense::deploy_builder(provider.rpc(), params);
+    let address = deploy(&provider, builder.into_transaction_request()).await;
+    let bound = NodeLicense::new(address, provider.rpc());
+    sent(&provider, bound.mint(alice).into_transaction_request()).await;
+    let expires = bound.expiresAt(U256::from(1)).call().await.unwrap();
+    let right = async || {
+        let asks = [(license(address, 1), alice)];
+        rights_of(&provider, &asks, BlockNumberOrTag::Latest).await.unwrap().facts[0].1
+    };
+    anvil.mine_at(&provider, expires - 1).await;
+    assert_eq!(right().await, Right::Holder);
+    anvil.mine_at(&provider, expires).await;
+    assert_eq!(right().await, Right::Expired { at_secs: expires });
+    let renew = bound.renewSubscription(U256::from(1), 86_400);
+    sent(&provider, renew.into_transaction_request()).await;
+    assert_eq!(right().await, Right::Holder);
+}
+
+#[tokio::test]
 async fn logs_fold_into_what_the_calls_say() {
     let anvil = Anvil::start();
     let provider = anvil.provider().await;

@@ -91,6 +91,11 @@ pub enum Right {
         /// Who delegated.
         from: Address,
     },
+    /// Whoever it would be: the license has expired (ERC-5643), and nobody may run it.
+    Expired {
+        /// The first second in which it was not valid.
+        at_secs: u64,
+    },
     /// None of these.
     None,
 }
@@ -98,7 +103,7 @@ pub enum Right {
 impl Right {
     /// Whether the license may be run.
     pub const fn allows(self) -> bool {
-        !matches!(self, Self::None)
+        !matches!(self, Self::None | Self::Expired { .. })
     }
 }
 
@@ -110,6 +115,9 @@ impl fmt::Display for Right {
                 write!(f, "renter until {}", Timestamp::from_secs(*until_secs))
             }
             Self::Delegate { from } => write!(f, "delegate of {from}"),
+            Self::Expired { at_secs } => {
+                write!(f, "none: expired at {}", Timestamp::from_secs(*at_secs))
+            }
             Self::None => f.write_str("none"),
         }
     }
@@ -159,6 +167,7 @@ mod tests {
         assert_eq!(rented.right_of(ALICE, false), Right::None);
         assert_eq!(rented.right_of(BOB, false), Right::Renter { until_secs: 9 });
         assert_eq!(rented.right_of(ALICE, true), Right::Delegate { from: BOB });
+        assert!(!Right::Expired { at_secs: 9 }.allows() && !Right::None.allows());
         let burnt = Ownership { holder: None, rental: None };
         assert_eq!(burnt.right_of(ALICE, true), Right::None);
     }

@@ -14,6 +14,8 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use nodesys_core::ids::Points;
+use nodesys_core::points::Rule;
 use nodesys_core::time::UtcDay;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -34,6 +36,10 @@ pub struct Options {
 const FIRST_DAY: UtcDay = UtcDay(20_459);
 /// What the project pays for a day.
 const DAY_REWARD: u128 = 1_000 * TOKEN;
+/// Tasks put into the queue on the first day.
+const TASKS: usize = 80;
+/// Points of a task; a minute is worth one.
+const PER_TASK: u64 = 10;
 /// How long a post is pending.
 const DELAY_SECS: u64 = 3_600;
 
@@ -75,6 +81,16 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
 async fn tell(net: &mut Devnet, serving: bool) -> anyhow::Result<()> {
     story::tell(net).await?;
     if serving { serve::serve(net).await } else { Ok(()) }
+}
+
+/// A point for each minute, ten for each task.
+fn rule() -> Rule {
+    Rule::UptimeTasks {
+        rate: Points::checked_new(1440).expect("1440 is below 2^63"),
+        per_task: Points::checked_new(PER_TASK).expect("10 is below 2^63"),
+        max_tasks: 1000,
+        minimum_uptime_ppm: 0,
+    }
 }
 
 fn plan() -> Plan {

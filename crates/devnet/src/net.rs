@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use nodesys_clock::{ClockServer, DEVELOPMENT_CHAIN_ID};
 use nodesys_core::Address;
+use nodesys_core::points::Rule;
 use nodesys_core::time::Timestamp;
 use nodesys_sdk::client::Client;
 use rustix::process::Signal;
@@ -43,6 +44,8 @@ pub struct Options {
 pub struct MasterOptions {
     /// What the project pays for a day, in wei.
     pub day_reward: u128,
+    /// How points come about.
+    pub rule: Rule,
     /// Minutes that the service waits after a day's end before it commits by itself.
     pub review_minutes: u64,
 }
@@ -112,6 +115,7 @@ impl Devnet {
             deployed,
             receipt_key,
             backend: String::new(),
+            master: None,
             rpc: chain.url.expose().to_string(),
             clock: clock.addr(),
         };
@@ -238,7 +242,7 @@ impl Devnet {
         std::fs::create_dir_all(&dir)?;
         let terms = json!({
             "day_reward": options.day_reward.to_string(),
-            "rule": { "name": "uptime", "rate": "1440", "minimum_uptime_ppm": 0 },
+            "rule": options.rule,
             "beneficiary": "renter",
             "excluded": [],
         });
@@ -272,6 +276,7 @@ impl Devnet {
         let mut process = Process::spawn("master", command, &dir.join("log"))?;
         let addr = process.ready(&ready).await?.addr;
         self.master = Some((process, addr));
+        self.network.master = self.master_url();
         Ok(())
     }
 

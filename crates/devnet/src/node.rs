@@ -41,6 +41,8 @@ pub struct Network {
     pub receipt_key: Address,
     /// The backend's URL.
     pub backend: String,
+    /// The master's URL, once it has run: workloads fetch tasks from it.
+    pub master: Option<String>,
     /// The chain's RPC.
     pub rpc: String,
     /// The stepped clock.
@@ -156,6 +158,10 @@ impl Node {
         let mut command = network.programs.command("nodesys-sample-workload");
         command.args(["--manager", &format!("http://{manager}"), "--token-file"]);
         command.arg(self.home.join(format!("{name}.token")));
+        if let Some(master) = &network.master {
+            // Asked seldom: an idle queue should cost a run of a whole day next to nothing.
+            command.args(["--master", master, "--idle-secs", "600"]);
+        }
         command.args(["--clock", &network.clock.to_string(), "--ready-file"]).arg(&ready);
         let title = format!("workload {name} of {}", self.name);
         let log = self.home.join(format!("{name}.log"));

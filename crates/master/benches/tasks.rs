@@ -15,6 +15,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use support::World;
 
+/// Unless NODESYS_BENCH_TASKS says otherwise.
 const TASKS: usize = 20_000;
 const WORKERS: u64 = 16;
 /// Each worker goes round its licenses, so that the allowance of none is used up.
@@ -37,8 +38,10 @@ async fn main() {
     let postmaster: u32 =
         postmaster.lines().next().and_then(|pid| pid.parse().ok()).expect("a pid");
 
+    let tasks = std::env::var("NODESYS_BENCH_TASKS").ok().and_then(|text| text.parse().ok());
+    let tasks: usize = tasks.unwrap_or(TASKS);
     let world = World::start(url).await;
-    let lines: String = (0..TASKS)
+    let lines: String = (0..tasks)
         .map(|i| format!("{{\"key\":\"bench-{i}\",\"input\":{{\"seed\":{i},\"length\":100}}}}\n"))
         .collect();
     world.add(&lines);
@@ -77,7 +80,7 @@ async fn main() {
         done += one;
     }
     let (server, postgres) = (cpu(master.pid()) - before.0, cpu_of_postgres(postmaster) - before.1);
-    assert_eq!(done, TASKS);
+    assert_eq!(done, tasks);
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let tasks = done as f64;
     println!("tasks.per_cpu_second {:.0} tasks", tasks / (server + postgres));

@@ -192,6 +192,20 @@ mod tests {
     }
 
     #[test]
+    fn the_documents_commands_are_commands() {
+        let guide = include_str!("../../../docs/owner.md");
+        let lines = guide.lines().filter(|line| line.starts_with("nodesys-master "));
+        let mut count = 0;
+        for line in lines {
+            if let Err(error) = Cli::try_parse_from(line.split_whitespace()) {
+                panic!("{line}: {error}");
+            }
+            count += 1;
+        }
+        assert!(count > 8, "{count} commands in docs/owner.md");
+    }
+
+    #[test]
     fn help_is_as_committed() {
         let mut command = Cli::command().term_width(100);
         insta::assert_snapshot!("help", command.render_long_help());

@@ -7,17 +7,18 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Logs go to stderr; `NODESYS_LOG` takes tracing's filter syntax.
 pub(crate) fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("NODESYS_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,alloy=warn,sqlx=warn"));
     // Fails only when a test has set it up already, which is as good.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .try_init();
+    let secret_free = filter_fn(|metadata| !nodesys_contracts::logs_secrets(metadata.target()));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let _ = tracing_subscriber::registry().with(filter).with(secret_free).with(lines).try_init();
 }
 
 /// Cancels the token at SIGTERM or SIGINT; a second signal ends the program at once.

@@ -388,22 +388,18 @@ async fn killed_round(
         workers.push(tokio::spawn(async move {
             let part = TASKS as u64 / WORKERS;
             let post = async |path: String, body: Value| {
-                let url = format!("{url}{path}");
-                support::post(&http, &url, Some(&ticket), body.to_string().into()).await
+                support::post_patiently(&http, &format!("{url}{path}"), &ticket, &body).await
             };
             let Ok(answer) = post(LEASE.to_owned(), json!({ "max": part })).await else { return };
-            let tasks = answer.body["tasks"].as_array().unwrap().clone();
+            let tasks = answer["tasks"].as_array().unwrap().clone();
             leased.fetch_add(tasks.len(), Ordering::Relaxed);
             for task in tasks {
                 let id = task["id"].as_str().unwrap().to_owned();
                 let output = json!({ "output": task["input"] });
-                match post(format!("/v1/tasks/{id}/result"), output).await {
-                    Ok(answer) => {
-                        assert_eq!(answer.status, 200, "{}", answer.body);
-                        acknowledged.lock().unwrap().push(id);
-                    }
-                    Err(_) => return,
+                if post(format!("/v1/tasks/{id}/result"), output).await.is_err() {
+                    return;
                 }
+                acknowledged.lock().unwrap().push(id);
             }
         }));
     }
@@ -443,11 +439,17 @@ async fn finish(test: &Test, holders: &[Arc<Holder>]) {
     for turn in 0.. {
         let mut idle = true;
         for holder in holders.iter().step_by(if turn == 0 { 2 } else { 1 }) {
-            let ticket = test.ticket(holder).await;
-            for task in master.lease(&ticket, 50).await {
+            let (ticket, http) = (test.ticket(holder).await, &test.world.http);
+            let post = async |path: String, body: Value| {
+                let url = format!("{}{path}", master.url);
+                support::post_patiently(http, &url, &ticket, &body).await.unwrap()
+            };
+            let leased = post(LEASE.to_owned(), json!({ "max": 50 })).await;
+            for task in leased["tasks"].as_array().unwrap() {
                 idle = false;
-                let answer = master.report(&ticket, &task, &task["input"]).await;
-                assert_eq!(answer.status, 200, "{}", answer.body);
+                let id = task["id"].as_str().unwrap();
+                let output = json!({ "output": task["input"] });
+                post(format!("/v1/tasks/{id}/result"), output).await;
             }
         }
         if turn > 2 && idle {

@@ -6,6 +6,7 @@ use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::files::{UptimeRow, parse_file};
 use nodesys_core::license::LicenseId;
 use nodesys_core::message::Domain;
+use nodesys_core::points::Rule;
 use nodesys_core::time::{Minute, Timestamp, UtcDay};
 use nodesys_devnet::deploy::{TOKEN, mint, mint_batch};
 use nodesys_devnet::{Devnet, LicenseRef, MasterOptions, Options, Plan};
@@ -149,7 +150,8 @@ impl ShortDay {
 
     /// The master, which commits days by itself as they close.
     pub async fn start_master(&mut self) {
-        let options = MasterOptions { day_reward: 1_000 * TOKEN, review_minutes: 0 };
+        let (day_reward, rule) = (1_000 * TOKEN, Rule::default());
+        let options = MasterOptions { day_reward, rule, review_minutes: 0 };
         self.net.start_master(&options).await.unwrap();
     }
 

@@ -43,6 +43,9 @@ struct Args {
     /// URL of the project's master, to fetch tasks from: hash chains as {"seed":"0x...","length":9}.
     #[arg(long, env = "NODESYS_MASTER")]
     master: Option<String>,
+    /// Seconds for which an empty queue is left alone.
+    #[arg(long, env = "NODESYS_IDLE_SECS", default_value_t = 10)]
+    idle_secs: u64,
     /// Seconds between two posts.
     #[arg(long, env = "NODESYS_INTERVAL_SECS", default_value = "10")]
     interval_secs: NonZeroU64,
@@ -98,7 +101,10 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     tokio::spawn(async move { axum::serve(listener, routes).await });
 
     let mut master = match &args.master {
-        Some(url) => Some(Master::new(url, &args.manager, &manager.token)?),
+        Some(url) => {
+            let idle = Duration::from_secs(args.idle_secs);
+            Some(Master::new(url, &args.manager, &manager.token, idle)?)
+        }
         None => None,
     };
     let mut sleeper = clock.sleeper();

@@ -34,6 +34,10 @@ pub(crate) struct Master {
     url: String,
     audience: Origin,
     ticket: Option<TicketView>,
+    /// How long an empty queue is left alone.
+    idle: Duration,
+    /// When the queue is asked again.
+    idle_until: Timestamp,
     working: Option<JoinHandle<Finished>>,
     unreported: Option<Finished>,
     done: u64,
@@ -68,7 +72,12 @@ enum Failed {
 }
 
 impl Master {
-    pub(crate) fn new(url: &str, manager: &str, token: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        url: &str,
+        manager: &str,
+        token: &str,
+        idle: Duration,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             http: reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build()?,
             manager: manager.trim_end_matches('/').to_owned(),
@@ -76,6 +85,8 @@ impl Master {
             audience: url.parse()?,
             url: url.trim_end_matches('/').to_owned(),
             ticket: None,
+            idle,
+            idle_until: Timestamp::default(),
             working: None,
             unreported: None,
             done: 0,
@@ -133,10 +144,14 @@ impl Master {
                     }
                 }
             }
-            if self.working.is_some() {
+            if self.working.is_some() || now < self.idle_until {
                 return Ok(());
             }
-            let Some(task) = self.lease(now).await? else { return Ok(()) };
+            let Some(task) = self.lease(now).await? else {
+                let idle = u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX);
+                self.idle_until = now.plus_millis(idle);
+                return Ok(());
+            };
             let chain: Chain = serde_json::from_value(task.input)
                 .map_err(|error| Failed::Later(format!("task {}: {error}", task.id)))?;
             let id = task.id;

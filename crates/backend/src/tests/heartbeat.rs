@@ -399,7 +399,8 @@ async fn what_is_acknowledged_is_on_disk_however_the_connection_dies(pool: PgPoo
         heartbeats.push(of_node);
     }
     let killer = world.another().await;
-    let kill = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+    // The argument is how long to wait for the end of each, in ms.
+    let kill = "select count(pg_terminate_backend(pid, $1)) from pg_stat_activity
          where datname = current_database() and pid <> pg_backend_pid() and query like '%heartbeat_batch%'";
     let here = &world;
     let sending = join_all(heartbeats.iter().map(|of_node| async move {
@@ -420,16 +421,21 @@ async fn what_is_acknowledged_is_on_disk_however_the_connection_dies(pool: PgPoo
         }
         (receipts, refused)
     }));
+    // The last of the killing is over before anything else asks this database.
+    let all_sent = std::cell::Cell::new(false);
     let killing = async {
-        loop {
-            sqlx::query(kill).execute(&killer.app.pool).await.unwrap();
+        while !all_sent.get() {
+            sqlx::query(kill).bind(0_i64).execute(&killer.app.pool).await.unwrap();
             tokio::task::yield_now().await;
         }
+        sqlx::query(kill).bind(5_000_i64).execute(&killer.app.pool).await.unwrap();
     };
-    let sent = async {
-        tokio::select! { sent = sending => sent, () = killing => unreachable!() }
+    let sending = async {
+        let sent = sending.await;
+        all_sent.set(true);
+        sent
     };
-    let sent = soon("all receipts", sent).await;
+    let (sent, ()) = soon("all receipts", async { tokio::join!(sending, killing) }).await;
     let refused: usize = sent.iter().map(|(_, refused)| refused).sum();
     assert!(refused > 0, "nothing was ever cut off, so nothing was tested");
 

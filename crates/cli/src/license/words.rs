@@ -23,6 +23,12 @@ pub(super) fn why(facts: &Ownership, right: Right, operator: Address) -> String 
         (Right::Delegate { from }, _, None) => {
             format!("{from} owns the token and has delegated it to {operator}")
         }
+        (Right::Expired { at_secs }, ..) => {
+            format!(
+                "the license expired at {}, and until it is renewed nobody may run it",
+                moment(at_secs)
+            )
+        }
         (Right::None, None, _) => "the token does not exist".to_owned(),
         (Right::None, Some(holder), Some(rental)) => format!(
             "it is rented to {} until {}, so only the renter or its delegate may run it{}",

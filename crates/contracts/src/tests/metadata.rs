@@ -18,7 +18,7 @@ async fn contracts_say_their_symbols_and_tokens_their_decimals() {
     let alpha = collection(&provider, &[]).await;
     let builder = DevToken::deploy_builder(provider.rpc(), "Acme".into(), "ACME".into(), owner);
     let token = deploy(&provider, builder.into_transaction_request()).await;
-    let expected = [Some("Alpha".to_owned()), None, Some("ACME".to_owned())];
+    let expected = [Some("ALPHA".to_owned()), None, Some("ACME".to_owned())];
     let asked = [alpha, BOB, token];
     assert_eq!(symbols_of(&provider, &asked).await.unwrap(), expected);
     assert!(symbols_of(&provider, &[]).await.unwrap().is_empty());
@@ -26,7 +26,7 @@ async fn contracts_say_their_symbols_and_tokens_their_decimals() {
     assert_eq!(token_of(&provider, token).await.unwrap(), acme);
     // A collection has a symbol and no decimals; an address without code has neither.
     let found = token_of(&provider, alpha).await.unwrap();
-    assert_eq!((found.symbol.as_deref(), found.decimals), (Some("Alpha"), None));
+    assert_eq!((found.symbol.as_deref(), found.decimals), (Some("ALPHA"), None));
     let none = Token { address: BOB, symbol: None, decimals: None };
     assert_eq!(token_of(&provider, BOB).await.unwrap(), none);
     set_code(&provider, MULTICALL3, &Multicall3::DEPLOYED_BYTECODE).await;

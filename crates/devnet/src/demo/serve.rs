@@ -5,8 +5,8 @@ use std::time::Duration;
 use nodesys_core::time::Timestamp;
 use serde_json::json;
 
-use super::DAY_REWARD;
 use super::story::{note, say};
+use super::{DAY_REWARD, rule};
 use crate::net::{Devnet, MasterOptions};
 
 /// Between two moves of the clock.
@@ -15,7 +15,8 @@ const STEP: Duration = Duration::from_secs(1);
 /// Starts backend and master again, writes `endpoints.json`, and lets time pass as it does.
 pub(super) async fn serve(net: &mut Devnet) -> anyhow::Result<()> {
     net.start_backend(0).await?;
-    net.start_master(&MasterOptions { day_reward: DAY_REWARD, review_minutes: 0 }).await?;
+    let options = MasterOptions { day_reward: DAY_REWARD, rule: rule(), review_minutes: 0 };
+    net.start_master(&options).await?;
     let path = net.path("endpoints.json");
     std::fs::write(&path, serde_json::to_vec_pretty(&endpoints(net))?)?;
     say("everything runs on, a second a second; Ctrl-C stops it");

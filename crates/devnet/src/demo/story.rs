@@ -7,12 +7,13 @@ use nodesys_core::api::CommitState;
 use nodesys_core::files::{RewardRow, sort_rows, write_file};
 use nodesys_core::ids::Amount;
 use nodesys_core::time::{Timestamp, UtcDay};
-use nodesys_core::{Address, B256};
+use nodesys_core::{Address, B256, keccak256};
 use serde::Deserialize;
+use serde_json::json;
 use tokio::process::Command;
 
 use super::ledger::{Ledger, Outage};
-use super::{A1, A2, B1, B2, DAY_REWARD, FIRST_DAY, summary, table};
+use super::{A1, A2, B1, B2, DAY_REWARD, FIRST_DAY, TASKS, rule, summary, table};
 use crate::net::{Devnet, MasterOptions};
 use crate::people::Person;
 use crate::programs::{Output, run, words};
@@ -37,7 +38,8 @@ pub(super) async fn tell(net: &mut Devnet) -> anyhow::Result<()> {
     let mut ledger = Ledger::default();
     introduce(net);
     show_rights(net).await?;
-    let options = MasterOptions { day_reward: DAY_REWARD, review_minutes: REVIEW_MINUTES };
+    let review_minutes = REVIEW_MINUTES;
+    let options = MasterOptions { day_reward: DAY_REWARD, rule: rule(), review_minutes };
     net.start_master(&options).await?;
     say("pairing two nodes with their operators' wallets (request, sign, finish), starting them");
     net.add_node(|people| &people.alice, &[A1, B1]).await?;
@@ -96,6 +98,8 @@ async fn first_day(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::Result<()> 
     say(format!("{FIRST_DAY}: 1,440 minutes, a signed heartbeat from each node in each"));
     let at =
         |hours: u64, minutes: u64| FIRST_DAY.start().plus_millis((hours * 60 + minutes) * 60_000);
+    run_to(net, at(2, 0)).await?;
+    hand_out_tasks(net).await?;
     run_to(net, at(10, 0)).await?;
     say("10:00 the workload of A1 is killed; B1 beside it goes on");
     net.nodes[0].kill_workload(0).await?;
@@ -122,6 +126,32 @@ async fn first_day(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::Result<()> 
     let closed = closed.context("the day should be closed 5 minutes after its end")?;
     say(format!("{FIRST_DAY} is closed and signed: uptime hash {}", closed.message.uptime_hash));
     Ok(())
+}
+
+/// The owner puts tasks into the queue; the workloads find them.
+async fn hand_out_tasks(net: &Devnet) -> anyhow::Result<()> {
+    say(format!("the owner puts {TASKS} tasks into the queue, one in ten a canary"));
+    let file = net.path("tasks.ndjson");
+    let lines: Vec<String> = (0..TASKS).map(task).collect();
+    std::fs::write(&file, lines.join("\n") + "\n")?;
+    let mut add = net.master_command(&["task", "add"]);
+    add.arg(&file);
+    show(net, add).await?.ok()?;
+    net.run_until(net.now().await.plus_millis(20 * 60_000)).await?;
+    show(net, net.master_command(&["task", "stats"])).await?.ok()?;
+    Ok(())
+}
+
+/// A hash chain; every tenth one has no link, so that its answer is known beforehand.
+fn task(number: usize) -> String {
+    let seed = keccak256(number.to_be_bytes());
+    let mut task =
+        json!({ "key": format!("chain-{number}"), "input": { "seed": seed, "length": 1000 } });
+    if number % 10 == 9 {
+        task["input"]["length"] = json!(0);
+        task["expected"] = json!({ "last": seed });
+    }
+    task.to_string()
 }
 
 /// The owner looks, is refused with an altered amount, then commits.

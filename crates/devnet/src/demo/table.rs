@@ -29,6 +29,7 @@ pub(super) struct LicenseLine {
     pub(super) why: String,
     pub(super) minutes: u16,
     pub(super) missing: Vec<String>,
+    pub(super) tasks: u64,
     pub(super) points: Points,
     pub(super) amount: Amount,
     pub(super) paid_to: String,
@@ -80,6 +81,7 @@ pub(super) async fn rows(
                 why,
                 minutes: uptime[place].minutes,
                 missing: missing(ledger, day, license, &uptime[place]),
+                tasks: tasks(&bundle, &uptime[place], shares[place].points),
                 points: shares[place].points,
                 amount: amounts[place],
                 paid_to: net.people.name_of(shares[place].beneficiary),
@@ -111,6 +113,11 @@ async fn runs(net: &Devnet, license: LicenseRef) -> anyhow::Result<(String, Stri
     Ok((format!("{} on {}", operator.name, node.name), why))
 }
 
+/// How many tasks the points count.
+fn tasks(bundle: &Bundle, row: &UptimeRow, points: Points) -> u64 {
+    bundle.terms.rule.tasks_in(row, bundle.uptime.excused, points).unwrap_or_default()
+}
+
 /// Missing minutes as runs of time, each with its length and its reason.
 fn missing(ledger: &Ledger, day: UtcDay, license: LicenseRef, row: &UptimeRow) -> Vec<String> {
     let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
@@ -136,10 +143,14 @@ pub(super) async fn render(
     let table = |header: &[&str]| {
         let mut table = Table::new();
         table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+        // A line between rows is one line too many.
+        table.remove_style(comfy_table::TableComponent::HorizontalLines);
+        table.remove_style(comfy_table::TableComponent::MiddleIntersections);
         table
     };
     let mut licenses = table(&[
-        "day", "license", "run by", "why", "minutes", "missing", "points", "ACME", "paid to",
+        "day", "license", "run by", "why", "minutes", "missing", "tasks", "points", "ACME",
+        "paid to",
     ]);
     for line in lines {
         licenses.add_row([
@@ -149,6 +160,7 @@ pub(super) async fn render(
             line.why.clone(),
             line.minutes.to_string(),
             if line.missing.is_empty() { "-".to_owned() } else { line.missing.join("\n") },
+            line.tasks.to_string(),
             line.points.to_string(),
             tokens(line.amount.get()),
             line.paid_to.clone(),

@@ -359,6 +359,23 @@ pub async fn post(
     Ok(Answer { status, code, body })
 }
 
+/// One request, sent again while the answer is to try later: on a machine that has too much to do.
+pub async fn post_patiently(
+    http: &reqwest::Client,
+    url: &str,
+    ticket: &str,
+    body: &Value,
+) -> reqwest::Result<Value> {
+    for _ in 0..100 {
+        let answer = post(http, url, Some(ticket), body.to_string().into()).await?;
+        if answer.status != 503 {
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            return Ok(answer.body);
+        }
+    }
+    panic!("{url}: a hundred times 503");
+}
+
 impl Drop for Master {
     fn drop(&mut self) {
         let _ = self.child.kill();

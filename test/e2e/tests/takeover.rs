@@ -77,8 +77,11 @@ async fn a_node_dies_and_another_takes_over() {
     }
     // Told at its next request, it runs the license by itself.
     day.pass_minutes(4).await;
-    let before = day.net.client(0).unwrap().license_day(license.collection, license.token_id, DAY);
-    let before = before.await.unwrap().minutes;
+    let credited = async || {
+        let (collection, token) = (license.collection, license.token_id);
+        client.license_day(collection, token, DAY).await.unwrap()
+    };
+    let before = credited().await.minutes;
 
     // The old node comes back, is told, and stands by.
     let network = day.net.network.clone();
@@ -87,7 +90,7 @@ async fn a_node_dies_and_another_takes_over() {
     assert_eq!(holder(&client, &license).await, (LeaseState::Active, new, 2));
     let waits = client.node(old).await.unwrap().leases;
     assert_eq!(waits[0].state, LeaseState::Standby);
-    let after = client.license_day(license.collection, license.token_id, DAY).await.unwrap();
+    let after = credited().await;
     assert_eq!(after.minutes, before + 5);
     // Six or seven minutes, about twelve dark, then all.
     let dark = after.bitmap.runs();

@@ -10,7 +10,7 @@ use alloy::eips::BlockNumberOrTag;
 use nodesys_contracts::ownership;
 use nodesys_core::Address;
 use nodesys_core::ids::Fence;
-use nodesys_core::license::LicenseId;
+use nodesys_core::license::{LicenseId, Right};
 use nodesys_core::time::Timestamp;
 use sqlx::PgConnection;
 
@@ -58,7 +58,7 @@ async fn rights(
     app: &App,
     license: &LicenseRow,
     ask: Option<&Ask>,
-) -> ApiResult<HashMap<Address, bool>> {
+) -> ApiResult<HashMap<Address, Right>> {
     let mut operators = BTreeSet::new();
     {
         let mut conn = app.pool.acquire().await?;
@@ -79,22 +79,17 @@ async fn rights(
     let read = ownership::rights_of(&app.chain, &asks, BlockNumberOrTag::Latest).await?;
     // Another chain's word is no answer, and may look like one.
     app.chain.recheck_chain().await?;
-    Ok(operators.into_iter().zip(read.facts.iter().map(|(_, right)| right.allows())).collect())
+    Ok(operators.into_iter().zip(read.facts.iter().map(|(_, right)| *right)).collect())
 }
 
 async fn settle_with(
     app: &App,
     license: &LicenseRow,
     ask: Option<&Ask>,
-    rights: &HashMap<Address, bool>,
+    rights: &HashMap<Address, Right>,
 ) -> ApiResult<Option<LeaseRow>> {
-    if let Some(ask) = ask
-        && rights.get(&ask.node.operator) != Some(&true)
-    {
-        return Err(ApiError::not_entitled(format!(
-            "operator {} is neither holder, renter nor delegate of license {}",
-            ask.node.operator, license.id
-        )));
+    if let Some(ask) = ask {
+        check_right(license, ask.node.operator, rights.get(&ask.node.operator))?;
     }
     let now = app.clock.now();
     let mut tx = app.pool.begin().await?;
@@ -127,7 +122,7 @@ async fn settle_with(
     let moment = Moment::new(now, &alive::intervals(&mut tx, now).await?);
     let renewed = app.ingest.with_fold(|fold| fold.renewed(license.idx));
     let facts = newest.as_ref().map(|lease| lease.facts(renewed));
-    let right = |operator: Address| rights.get(&operator).copied();
+    let right = |operator: Address| rights.get(&operator).map(|right| right.allows());
     let decision = decide(facts.as_ref(), &standbys, right, &moment);
     let changed = apply(&mut tx, license, newest.as_ref(), &decision, now).await?;
     let settled = if changed.is_some() { db::newest(&mut tx, license.idx).await? } else { newest };
@@ -139,6 +134,21 @@ async fn settle_with(
         app.ingest.lease_granted(license.hash, lease.entry(license.idx));
     }
     Ok(settled)
+}
+
+fn check_right(license: &LicenseRow, operator: Address, right: Option<&Right>) -> ApiResult<()> {
+    match right {
+        Some(right) if right.allows() => Ok(()),
+        Some(Right::Expired { at_secs }) => Err(ApiError::not_entitled(format!(
+            "license {} has expired at {}: renew it, then ask again",
+            license.id,
+            Timestamp::from_secs(*at_secs)
+        ))),
+        _ => Err(ApiError::not_entitled(format!(
+            "operator {operator} is neither holder, renter nor delegate of license {}",
+            license.id
+        ))),
+    }
 }
 
 /// What was written: the fence that ended with it.
@@ -217,6 +227,6 @@ pub(crate) async fn end_denied(
     operator: Address,
 ) -> ApiResult<()> {
     let mut rights = rights(app, license, None).await.unwrap_or_default();
-    rights.insert(operator, false);
+    rights.insert(operator, Right::None);
     settle_with(app, license, None, &rights).await.map(drop)
 }

@@ -1,7 +1,5 @@
 //! Webhook signatures against vectors made by Node's crypto.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nodesys_core::webhook::Secret;
 use serde::Deserialize;
 

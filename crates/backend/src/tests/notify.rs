@@ -69,7 +69,7 @@ async fn only_the_node_key_says_where_messages_go(pool: PgPool) {
     assert!(other.target.target != added.target.target && other.secret != added.secret);
 
     let list = signed(&world, &node, NotifyAction::List, "", 0);
-    assert_eq!(client.targets(&list).await.unwrap(), [added.target.clone()]);
+    assert_eq!(client.targets(&list).await.unwrap(), std::slice::from_ref(&added.target));
     let theirs = signed(&world, &node, NotifyAction::Remove, "", other.target.target);
     world.refused("unknown_target", client.remove_target(&theirs)).await;
     let theirs = signed(&world, &node, NotifyAction::Test, "", other.target.target);

@@ -171,7 +171,10 @@ fn the_former_node_comes_first_for_two_minutes() {
     let at_once = Standby { since: at(98), ..other.clone() };
     assert_eq!(go(Some(&just), &[at_once]), Outcome::Stay);
     assert_eq!(go(Some(&just), &[Standby { since: at(90), ..other.clone() }]), granted(2));
-    assert_eq!(go(Some(&ended(97, EndReason::Expired)), &[newcomer.clone()]), granted(2));
+    assert_eq!(
+        go(Some(&ended(97, EndReason::Expired)), std::slice::from_ref(&newcomer)),
+        granted(2)
+    );
     // Not where it lost its right, or the operator took it from the node.
     for reason in [EndReason::NotEntitled, EndReason::Revoked, EndReason::Moved] {
         assert_eq!(go(Some(&ended(99, reason)), &asking), granted(2), "{reason:?}");

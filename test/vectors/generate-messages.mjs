@@ -33,6 +33,9 @@ const types = {
     'address account', 'bytes32 root', 'uint256 cumulative', 'address recipient',
     'address relayer', 'uint256 relayerFee', 'uint64 deadline',
   ],
+  NotifyRequest: [
+    'address nodeKey', 'uint8 action', 'string url', 'uint64 target', 'uint64 nonce',
+  ],
   WorkloadTicket: [
     'address project', 'bytes32 license', 'uint64 fence', 'bytes32 audience', 'uint64 notAfter',
   ],
@@ -99,6 +102,13 @@ const messages = [
   ['workload ticket', 'WorkloadTicket', {
     project: address('project'), license: derived('license 0'), fence: '1',
     audience: derived('audience'), notAfter: '1767053400',
+  }],
+  ['notify request, a new target', 'NotifyRequest', {
+    nodeKey: node, action: '0', url: 'https://hooks.example.org/tür?a=1', target: '0',
+    nonce: '1767052812345',
+  }],
+  ['notify request, a target removed', 'NotifyRequest', {
+    nodeKey: node, action: '2', url: '', target: MAX_UINT64, nonce: '1767052812346',
   }],
 ];
 

@@ -25,8 +25,8 @@ use crate::error::{ApiError, ApiResult};
 use crate::heartbeat::Ingest;
 use crate::lifecycle::Lifecycle;
 use crate::{
-    claim, commit, heartbeat, lease, license, node, openapi, periodic, points, project, root,
-    telemetry, tree, uptime,
+    claim, commit, heartbeat, lease, license, node, notify, openapi, periodic, points, project,
+    root, telemetry, tree, uptime,
 };
 
 /// What handlers and tasks share.
@@ -45,6 +45,8 @@ pub(crate) struct App {
     pub(crate) ingest: Ingest,
     /// Wakes the poster when a commit was accepted.
     pub(crate) commit_accepted: Arc<Notify>,
+    /// Whether webhooks may lead to private addresses and to http.
+    pub(crate) allow_private_webhooks: bool,
     metrics: PrometheusHandle,
 }
 
@@ -61,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) receipt_key: SigningKey,
     /// Heartbeats that may wait for the disk before new ones are sent away.
     pub(crate) queue: usize,
+    pub(crate) allow_private_webhooks: bool,
     pub(crate) metrics: PrometheusHandle,
 }
 
@@ -80,6 +83,7 @@ impl App {
             receipt_key: parts.receipt_key,
             ingest,
             commit_accepted: Arc::new(Notify::new()),
+            allow_private_webhooks: parts.allow_private_webhooks,
             metrics: parts.metrics,
         }))
     }
@@ -137,6 +141,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         first_block: config.first_block,
         receipt_key,
         queue: QUEUE,
+        allow_private_webhooks: config.allow_private_webhooks,
         metrics,
     })
     .await?;
@@ -144,8 +149,11 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let minute = Duration::from_secs(60);
     let never = || Arc::new(Notify::new());
     periodic::spawn(&lifecycle, &clock, minute, never(), license::Mirror::new(app.clone()));
-    periodic::spawn(&lifecycle, &clock, minute, never(), lease::Expiry::new(app.clone()));
+    let expiry = lease::Expiry::new(app.clone());
+    periodic::spawn(&lifecycle, &clock, lease::PERIOD, never(), expiry);
     periodic::spawn(&lifecycle, &clock, minute, never(), uptime::Close::new(app.clone()));
+    let notices = notify::Notify::new(app.clone());
+    periodic::spawn(&lifecycle, &clock, notify::PERIOD, never(), notices);
     if let Some(key) = poster_key {
         let poster = root::Poster::new(app.clone(), key);
         periodic::spawn(&lifecycle, &clock, minute, app.commit_accepted.clone(), poster);
@@ -181,6 +189,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .merge(lease::routes())
         .merge(license::routes())
         .merge(heartbeat::routes())
+        .merge(notify::routes())
         .merge(uptime::routes())
         .merge(points::routes())
         .merge(commit::routes())

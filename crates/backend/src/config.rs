@@ -54,6 +54,9 @@ pub struct Config {
     /// Accept a Postgres with fsync off, which loses acknowledged heartbeats in a crash: tests only.
     #[arg(long)]
     pub allow_unsafe_postgres: bool,
+    /// Let webhooks lead to private addresses and to http://: tests and closed networks only.
+    #[arg(long)]
+    pub allow_private_webhooks: bool,
 }
 
 #[cfg(test)]

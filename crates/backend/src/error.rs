@@ -59,6 +59,10 @@ problems! {
     root_differs => UNPROCESSABLE_ENTITY, "The commit is not what the published data gives";
     quota_exceeded => UNPROCESSABLE_ENTITY, "The day's rise is above the daily quota";
     underfunded => UNPROCESSABLE_ENTITY, "The distributor cannot pay the total";
+    unknown_target => NOT_FOUND, "No such target";
+    too_many_targets => CONFLICT, "The node has as many targets as it may have";
+    target_refused => UNPROCESSABLE_ENTITY, "The URL cannot be a target";
+    target_failed => BAD_GATEWAY, "The target did not take the message";
     method_not_allowed => METHOD_NOT_ALLOWED, "The route takes another method";
 }
 

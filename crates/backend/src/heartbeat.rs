@@ -7,6 +7,7 @@
 mod evidence;
 mod fold;
 mod ingest;
+mod leases;
 mod writer;
 
 use axum::Router;
@@ -23,7 +24,8 @@ use crate::error::{ApiError, ApiResult};
 
 pub(crate) use fold::bitmap;
 use ingest::Remembered;
-pub(crate) use ingest::{Ingest, LeaseEntry, NodeEntry};
+pub(crate) use ingest::{Ingest, NodeEntry};
+pub(crate) use leases::LeaseEntry;
 pub(crate) use writer::spawn_writer;
 #[cfg(test)]
 pub(crate) use writer::{Alive, spawn_group_commit};
@@ -155,12 +157,19 @@ fn check_minute(minute: Minute, now: Timestamp) -> ApiResult<()> {
     )))
 }
 
-/// What a held lease's status earns, before the bound on `updating` is applied.
-const fn earned(status: Status) -> LineResult {
-    match status {
-        Status::Healthy | Status::Updating => LineResult::Credited,
-        Status::Starting | Status::Degraded | Status::Down => LineResult::NotHealthy,
+/// What a held lease's status earns in a minute that may be its own, before the bound on `updating`
+/// is applied.
+const fn earned(status: Status, own_minute: bool) -> LineResult {
+    match (status, own_minute) {
+        (Status::Healthy | Status::Updating, true) => LineResult::Credited,
+        (Status::Healthy | Status::Updating, false) => LineResult::NewLease,
+        (Status::Starting | Status::Degraded | Status::Down, _) => LineResult::NotHealthy,
     }
+}
+
+/// Whether a status renews the lease while another node stands by for it.
+const fn fit(status: Status) -> bool {
+    !matches!(status, Status::Degraded | Status::Down)
 }
 
 #[cfg(test)]

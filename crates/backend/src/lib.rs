@@ -2,7 +2,7 @@
 //! roots and serves proofs.
 //!
 //! Modules are the stages of the data path (`license`, `heartbeat`, `uptime`, `points`, `commit`,
-//! `tree`, `root`, `claim`), and beside them `node`, `lease`, `project` and the program around:
+//! `tree`, `root`, `claim`), and beside them `node`, `lease`, `project`, `notify` and the program around:
 //! `config`, `app`, `error`, `lifecycle`, `periodic`, `telemetry`, `openapi`.
 
 mod app;
@@ -15,6 +15,7 @@ mod lease;
 mod license;
 mod lifecycle;
 mod node;
+mod notify;
 mod openapi;
 mod periodic;
 mod points;

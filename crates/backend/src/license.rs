@@ -4,15 +4,13 @@ mod mirror;
 
 use std::str::FromStr;
 
-use alloy::eips::BlockNumberOrTag;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Json, Path, State};
 use axum::routing::get;
-use nodesys_contracts::ownership;
 use nodesys_core::holders::{Holders, LicenseEvent};
 use nodesys_core::ids::{LicenseIndex, Name, ParseError};
-use nodesys_core::license::{LicenseId, Rental, Right};
+use nodesys_core::license::{LicenseId, Rental};
 use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, B256, U256};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -107,15 +105,49 @@ async fn view(app: &App, id: &LicenseId) -> ApiResult<LicenseView> {
     })
 }
 
+/// The raw columns of a [`LicenseRow`]; sqlx fills it by name.
+struct LicenseColumns {
+    idx: i32,
+    collection: Vec<u8>,
+    token_id: Vec<u8>,
+    hash: Vec<u8>,
+    project: Vec<u8>,
+    workload: String,
+    first_leased: Option<i64>,
+    chain_id: i64,
+}
+
+impl TryFrom<LicenseColumns> for LicenseRow {
+    type Error = anyhow::Error;
+
+    fn try_from(row: LicenseColumns) -> anyhow::Result<Self> {
+        let first_leased = row.first_leased.map(sql::unsigned).transpose()?;
+        Ok(Self {
+            idx: LicenseIndex(u32::try_from(row.idx)?),
+            id: LicenseId {
+                chain_id: sql::unsigned(row.chain_id)?,
+                collection: sql::address(&row.collection)?,
+                token_id: sql::uint256(&row.token_id)?,
+            },
+            hash: sql::hash(&row.hash)?,
+            project: sql::address(&row.project)?,
+            workload: row.workload.parse()?,
+            first_leased: first_leased.map(Timestamp::from_millis),
+        })
+    }
+}
+
 /// The license of a hash.
 pub(crate) async fn by_hash(
     conn: &mut PgConnection,
     hash: B256,
 ) -> anyhow::Result<Option<LicenseRow>> {
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        LicenseColumns,
         r#"select l.idx as "idx!", l.collection::bytea as "collection!", l.token_id::bytea as "token_id!",
-                  c.project::bytea as "project!", c.workload as "workload!",
-                  l.first_leased::bigint as first_leased, k.chain_id as "chain_id!"
+                  l.license_hash::bytea as "hash!", c.project::bytea as "project!",
+                  c.workload as "workload!", l.first_leased::bigint as first_leased,
+                  k.chain_id as "chain_id!"
            from license l
            join collection c on c.collection = l.collection
            cross join chain_cursor k
@@ -124,22 +156,29 @@ pub(crate) async fn by_hash(
     )
     .fetch_optional(conn)
     .await?;
-    row.map(|row| {
-        let first_leased = row.first_leased.map(sql::unsigned).transpose()?;
-        Ok(LicenseRow {
-            idx: LicenseIndex(u32::try_from(row.idx)?),
-            id: LicenseId {
-                chain_id: sql::unsigned(row.chain_id)?,
-                collection: sql::address(&row.collection)?,
-                token_id: sql::uint256(&row.token_id)?,
-            },
-            hash,
-            project: sql::address(&row.project)?,
-            workload: row.workload.parse()?,
-            first_leased: first_leased.map(Timestamp::from_millis),
-        })
-    })
-    .transpose()
+    row.map(LicenseRow::try_from).transpose()
+}
+
+/// The license of an index, which exists.
+pub(crate) async fn by_index(
+    conn: &mut PgConnection,
+    idx: LicenseIndex,
+) -> anyhow::Result<LicenseRow> {
+    let row = sqlx::query_as!(
+        LicenseColumns,
+        r#"select l.idx as "idx!", l.collection::bytea as "collection!", l.token_id::bytea as "token_id!",
+                  l.license_hash::bytea as "hash!", c.project::bytea as "project!",
+                  c.workload as "workload!", l.first_leased::bigint as first_leased,
+                  k.chain_id as "chain_id!"
+           from license l
+           join collection c on c.collection = l.collection
+           cross join chain_cursor k
+           where l.idx = $1"#,
+        i32::try_from(idx.0)?
+    )
+    .fetch_one(conn)
+    .await?;
+    LicenseRow::try_from(row)
 }
 
 /// Holders and rentals of some licenses, folded from the mirrored events up to a block.
@@ -177,16 +216,4 @@ pub(crate) async fn holders(
             })
         })
         .collect()
-}
-
-/// Whether an operator may run a license, by the chain's newest block.
-pub(crate) async fn right(app: &App, id: &LicenseId, operator: Address) -> ApiResult<Right> {
-    let asked =
-        ownership::rights_of(&app.chain, &[(*id, operator)], BlockNumberOrTag::Latest).await?;
-    // Another chain's word is no answer, and may look like one.
-    app.chain.recheck_chain().await?;
-    match asked.facts.as_slice() {
-        [(_, right)] => Ok(*right),
-        other => Err(anyhow::anyhow!("asked for one right, got {}", other.len()).into()),
-    }
 }

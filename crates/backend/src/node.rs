@@ -301,6 +301,28 @@ pub(crate) async fn locked_entry(
     row.map(NodeEntry::try_from).transpose()
 }
 
+/// Whether a node is authorised for this operator, and its row nobody's just now; then it stays as
+/// it is until the transaction ends.
+pub(crate) async fn steady(
+    conn: &mut PgConnection,
+    node: i32,
+    operator: Address,
+    now: Timestamp,
+) -> anyhow::Result<bool> {
+    // Waiting for the row could be waiting in a circle: two nodes that stand by for each other.
+    let found = sqlx::query_scalar!(
+        r#"select idx as "idx!" from node
+           where idx = $1 and operator = $2 and revoked_at is null and not_after_secs >= $3
+           for share skip locked"#,
+        node,
+        operator.as_slice() as _,
+        sql::signed(now.secs())?
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.is_some())
+}
+
 /// Node keys authorised or revoked since a moment, by any replica.
 pub(crate) async fn changed_since(
     conn: &mut PgConnection,

@@ -6,7 +6,9 @@ use axum::routing::get;
 use utoipa::OpenApi;
 
 use crate::app::AppState;
-use crate::{claim, commit, heartbeat, lease, license, node, points, project, root, tree, uptime};
+use crate::{
+    claim, commit, heartbeat, lease, license, node, notify, points, project, root, tree, uptime,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +30,10 @@ use crate::{claim, commit, heartbeat, lease, license, node, points, project, roo
         license::show,
         heartbeat::open_session,
         heartbeat::take,
+        notify::add,
+        notify::list,
+        notify::remove,
+        notify::test,
         uptime::show_day,
         uptime::file,
         uptime::attestation,

@@ -6,5 +6,7 @@ mod day;
 mod heartbeat;
 mod lease;
 mod node;
+mod notify;
 mod rpc;
 pub(crate) mod support;
+mod takeover;

@@ -6,6 +6,7 @@ use crate::audit::AuditArgs;
 use crate::config::Settings;
 use crate::config_cmd::ConfigCommand;
 use crate::license::LicenseCommand;
+use crate::notify::NotifyCommand;
 use crate::pair::PairCommand;
 use crate::rewards::RewardsCommand;
 use crate::status::StatusArgs;
@@ -58,6 +59,9 @@ pub enum Command {
     /// What an account has earned, and the claim of it.
     #[command(subcommand)]
     Rewards(RewardsCommand),
+    /// Who is told when this node or one of its workloads is down.
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Recompute every posted day from its published files and the chain.
     Audit(AuditArgs),
     /// The settings file.

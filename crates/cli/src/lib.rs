@@ -12,6 +12,7 @@ pub mod config_cmd;
 pub mod exit;
 pub mod license;
 pub mod node_key;
+pub mod notify;
 pub mod output;
 pub mod pair;
 pub mod rewards;
@@ -73,6 +74,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(&setup, args).await,
         Command::Uptime(args) => uptime::run(&setup, args).await,
         Command::Rewards(command) => rewards::run(&setup, command).await,
+        Command::Notify(command) => notify::run(&setup, command).await,
         Command::Audit(args) => audit::run(&setup, args).await,
         Command::Config(command) => config_cmd::run(&setup, command),
         Command::Version => version::run(&setup),

@@ -12,8 +12,9 @@ use alloy::sol_types::{SolEvent, SolEventInterface};
 use nodesys_core::holders::LicenseEvent;
 
 use crate::error::ChainError;
+use crate::ownership::DELEGATE_REGISTRY;
 use crate::provider::Provider;
-use crate::standards::{IERC721, IERC4907};
+use crate::standards::{IDelegateRegistry, IERC721, IERC4907};
 
 /// Blocks asked for at first, and at most.
 const WIDEST_PAGE: u64 = 50_000;
@@ -47,6 +48,41 @@ pub async fn license_events(
     let filter = Filter::new().address(collections.to_vec()).event_signature(topics);
     let logs = pages(provider, "reading license events", &filter, from, to).await?;
     Ok(logs.iter().filter_map(|log| logged(log, license_event(log)?)).collect())
+}
+
+/// Whose right to run licenses of a collection may have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Delegated {
+    /// The delegate.
+    pub to: Address,
+    /// The collection.
+    pub collection: Address,
+}
+
+/// Delegations of a token or of all tokens of the collections, made or taken back in `from..=to`.
+/// One of everything an account has names no collection, and is not among them.
+pub async fn delegations(
+    provider: &Provider,
+    collections: &[Address],
+    from: u64,
+    to: u64,
+) -> Result<Vec<Delegated>, ChainError> {
+    if collections.is_empty() {
+        return Ok(Vec::new());
+    }
+    let topics = vec![
+        IDelegateRegistry::DelegateContract::SIGNATURE_HASH,
+        IDelegateRegistry::DelegateERC721::SIGNATURE_HASH,
+    ];
+    let named: Vec<B256> = collections.iter().map(|collection| collection.into_word()).collect();
+    let filter = Filter::new().address(DELEGATE_REGISTRY).event_signature(topics).topic3(named);
+    let logs = pages(provider, "reading delegations", &filter, from, to).await?;
+    let delegated = |log: &Log| {
+        // Both events index from, to and the contract.
+        let [_, _, to, collection] = log.topics() else { return None };
+        Some(Delegated { to: Address::from_word(*to), collection: Address::from_word(*collection) })
+    };
+    Ok(logs.iter().filter(|log| !log.removed).filter_map(delegated).collect())
 }
 
 /// All events of one contract in `from..=to`, in chain order. `E` is the bindings' event enum;

@@ -32,6 +32,8 @@ alloy::sol! {
 
     /// delegate.xyz, version 2.
     interface IDelegateRegistry {
+        event DelegateContract(address indexed from, address indexed to, address indexed contract_, bytes32 rights, bool enable);
+        event DelegateERC721(address indexed from, address indexed to, address indexed contract_, uint256 tokenId, bytes32 rights, bool enable);
         function checkDelegateForERC721(address to, address from, address contract_, uint256 tokenId, bytes32 rights) external view returns (bool);
     }
 

@@ -14,7 +14,7 @@ use nodesys_core::signature::{SignatureError, SigningKey, WalletSignature};
 
 use crate::bindings::{DelegateRegistry, DevToken, Multicall3, NodeLicense};
 use crate::error::ChainError;
-use crate::logs::license_events;
+use crate::logs::{Delegated, delegations, license_events};
 use crate::ownership::{DELEGATE_REGISTRY, ownership_of, rights_of};
 use crate::wallet_signature::{self, WalletSignatureError};
 use crate::{MULTICALL3, Provider, RpcUrl};
@@ -246,6 +246,33 @@ async fn logs_fold_into_what_the_calls_say() {
     let rental = Some(Rental { renter: CAROL, until_secs: until });
     assert_eq!(read.facts[1], Ownership { holder: Some(alice), rental });
     assert!(license_events(&provider, &[], 0, latest.number).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn delegations_of_collections_are_followed() {
+    let anvil = Anvil::start();
+    let provider = anvil.provider().await;
+    set_code(&provider, DELEGATE_REGISTRY, &DelegateRegistry::DEPLOYED_BYTECODE).await;
+    let registry = DelegateRegistry::new(DELEGATE_REGISTRY, provider.rpc());
+    let (ours, other) = (Address::repeat_byte(0x0a), Address::repeat_byte(0x0b));
+    let token = |to, collection, enable| {
+        registry.delegateERC721(to, collection, U256::from(7), OPERATE_RIGHTS, enable)
+    };
+    sent(&provider, token(BOB, ours, true).into_transaction_request()).await;
+    sent(&provider, token(CAROL, other, true).into_transaction_request()).await;
+    let whole = registry.delegateContract(CAROL, ours, OPERATE_RIGHTS, true);
+    sent(&provider, whole.into_transaction_request()).await;
+    let before = provider.latest_block().await.unwrap().number;
+    sent(&provider, token(BOB, ours, false).into_transaction_request()).await;
+    let everything = registry.delegateAll(CAROL, OPERATE_RIGHTS, true);
+    sent(&provider, everything.into_transaction_request()).await;
+
+    let after = provider.latest_block().await.unwrap().number;
+    let read = async |from, to| delegations(&provider, &[ours], from, to).await.unwrap();
+    let of = |to| Delegated { to, collection: ours };
+    assert_eq!(read(0, before).await, [of(BOB), of(CAROL)]);
+    assert_eq!(read(before + 1, after).await, [of(BOB)]);
+    assert!(delegations(&provider, &[], 0, after).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -139,6 +139,9 @@ pub enum LineResult {
     NotHealthy,
     /// `updating` beyond 5 minutes of a release or 10 of a day.
     UpdatingTooLong,
+    /// The lease came from another node in this minute, which may have been that node's: it earns
+    /// from the next.
+    NewLease,
     /// The node does not hold the lease with this fence: stand by and ask again.
     LeaseLost,
 }

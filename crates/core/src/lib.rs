@@ -16,6 +16,7 @@ pub mod keccak;
 pub mod license;
 pub mod merkle;
 pub mod message;
+pub mod notify;
 pub mod points;
 pub mod release;
 pub mod signature;

@@ -23,6 +23,7 @@ pub const TIMESTAMP_HEADER: &str = "webhook-timestamp";
 pub const SIGNATURE_HEADER: &str = "webhook-signature";
 
 const PREFIX: &str = "whsec_";
+const VERSION: &str = "v1,";
 /// Lengths of a secret that the specification recommends, in bytes.
 const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 
@@ -43,11 +44,25 @@ impl Secret {
 
     /// The signature header's value for one try of a message.
     pub fn sign(&self, id: &str, timestamp_secs: u64, body: &[u8]) -> String {
+        let mac = self.mac(id, timestamp_secs, body).finalize();
+        format!("{VERSION}{}", STANDARD.encode(mac.into_bytes()))
+    }
+
+    /// Whether one of the signatures in a received header holds, compared in constant time. The
+    /// receiver also refuses a time that is far from its own.
+    pub fn verify(&self, id: &str, timestamp_secs: u64, body: &[u8], header: &str) -> bool {
+        header.split(' ').filter_map(|signature| signature.strip_prefix(VERSION)).any(|digits| {
+            let claimed = STANDARD.decode(digits).unwrap_or_default();
+            self.mac(id, timestamp_secs, body).verify_slice(&claimed).is_ok()
+        })
+    }
+
+    fn mac(&self, id: &str, timestamp_secs: u64, body: &[u8]) -> Hmac<Sha256> {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a secret of any length");
         mac.update(format!("{id}.{timestamp_secs}.").as_bytes());
         mac.update(body);
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+        mac
     }
 }
 
@@ -85,6 +100,20 @@ mod tests {
             secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert_eq!(secret.expose().as_str(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    }
+
+    #[test]
+    fn one_of_several_signatures_must_hold() {
+        let (ours, other) = (Secret::from_random([7; 32]), Secret::from_random([8; 32]));
+        let (right, wrong) = (ours.sign("msg_1", 9, b"{}"), other.sign("msg_1", 9, b"{}"));
+        assert!(ours.verify("msg_1", 9, b"{}", &right));
+        assert!(ours.verify("msg_1", 9, b"{}", &format!("v1a,AAAA {wrong} {right}")));
+        for header in [wrong.as_str(), "", "v1,", "v1,!", &right[3..]] {
+            assert!(!ours.verify("msg_1", 9, b"{}", header), "{header}");
+        }
+        assert!(!ours.verify("msg_2", 9, b"{}", &right));
+        assert!(!ours.verify("msg_1", 10, b"{}", &right));
+        assert!(!ours.verify("msg_1", 9, b"{ }", &right));
     }
 
     #[test]

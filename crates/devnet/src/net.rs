@@ -164,7 +164,7 @@ impl Devnet {
         command.args(["--clock", &self.network.clock.to_string()]);
         command.arg("--receipt-key-file").arg(dir.join("receipt.key"));
         command.arg("--poster-key-file").arg(dir.join("poster.key"));
-        command.arg("--ready-file").arg(&ready);
+        command.arg("--allow-private-webhooks").arg("--ready-file").arg(&ready);
         let log = dir.join(format!("{replica}.log"));
         let mut process = Process::spawn(&format!("backend {replica}"), command, &log)?;
         self.backends[replica].addr = process.ready(&ready).await?.addr;

@@ -13,7 +13,7 @@ use super::{Line, Pending};
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// `node.idx`.
-    node: u32,
+    pub(super) node: u32,
     seq: u64,
     /// Minutes since 1970 that the challenge was made for.
     challenge_minute: u64,

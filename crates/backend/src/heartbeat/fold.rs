@@ -15,6 +15,7 @@ use roaring::RoaringBitmap;
 use sqlx::PgConnection;
 
 use super::evidence;
+use crate::lease::Renewed;
 
 /// Most minutes credited while `updating`: for one release, and on one day.
 const UPDATING_PER_RELEASE: u16 = 5;
@@ -24,7 +25,9 @@ const UPDATING_PER_DAY: u16 = 10;
 #[derive(Default)]
 pub(crate) struct DayFold {
     days: BTreeMap<UtcDay, HashMap<u32, DayBitmap>>,
-    renewed: HashMap<u32, Timestamp>,
+    renewed: HashMap<u32, Renewed>,
+    /// When each node was last heard, by `node.idx`.
+    heard: HashMap<u32, Timestamp>,
     watermarks: HashMap<(UtcDay, i32), i64>,
     /// Minutes credited while updating, by (license, day) and by (license, release).
     updating_on_day: HashMap<(u32, UtcDay), u16>,
@@ -37,6 +40,10 @@ pub(super) struct Added<'a> {
     pub(super) minute_of_day: u16,
     pub(super) licenses: &'a RoaringBitmap,
     pub(super) carried: &'a RoaringBitmap,
+    /// Carried as degraded or down.
+    pub(super) unfit: &'a RoaringBitmap,
+    /// Whose heartbeats they are.
+    pub(super) nodes: &'a [u32],
     pub(super) server_time: Timestamp,
     /// (license, release) of credited `updating` lines.
     pub(super) updating: &'a [(u32, u64)],
@@ -55,9 +62,18 @@ impl DayFold {
         for index in added.licenses {
             day.entry(index).or_default().set(added.minute_of_day);
         }
+        let at = Some(added.server_time);
         for index in added.licenses | added.carried {
-            let at = self.renewed.entry(index).or_default();
-            *at = (*at).max(added.server_time);
+            let renewed = self.renewed.entry(index).or_default();
+            (renewed.carried, renewed.fit) = (renewed.carried.max(at), renewed.fit.max(at));
+        }
+        for index in added.unfit {
+            let renewed = self.renewed.entry(index).or_default();
+            renewed.carried = renewed.carried.max(at);
+        }
+        for node in added.nodes {
+            let heard = self.heard.entry(*node).or_default();
+            *heard = (*heard).max(added.server_time);
         }
     }
 
@@ -73,9 +89,19 @@ impl DayFold {
         self.days.get(&day).and_then(|day| day.get(&index.0)).copied().unwrap_or_default()
     }
 
-    /// When a heartbeat last renewed a license's lease.
+    /// When a heartbeat last carried a license's lease.
     pub(crate) fn renewed_at(&self, index: LicenseIndex) -> Option<Timestamp> {
-        self.renewed.get(&index.0).copied()
+        self.renewed(index).carried
+    }
+
+    /// When a license's lease was last renewed.
+    pub(crate) fn renewed(&self, index: LicenseIndex) -> Renewed {
+        self.renewed.get(&index.0).copied().unwrap_or_default()
+    }
+
+    /// When a heartbeat of a node (`node.idx`) was last accepted.
+    pub(crate) fn heard_at(&self, node: u32) -> Option<Timestamp> {
+        self.heard.get(&node).copied()
     }
 
     fn drop_before(&mut self, first: UtcDay) {
@@ -106,7 +132,7 @@ pub(super) async fn follow(
             let number = i32::try_from(day.0).context("a day beyond the calendar")?;
             let rows = sqlx::query!(
                 r#"select wseq as "wseq!", minute as "minute!", licenses as "licenses!", carried,
-                          body as "body!", server_time::bigint as "server_time!"
+                          unfit, body as "body!", server_time::bigint as "server_time!"
                    from heartbeat_batch where day = $1 and writer = $2 and wseq > $3 order by wseq"#,
                 number,
                 writer,
@@ -117,7 +143,10 @@ pub(super) async fn follow(
             for row in rows {
                 let licenses = bitmap(&row.licenses)?;
                 let carried = row.carried.as_deref().map(bitmap).transpose()?.unwrap_or_default();
-                let updating: Vec<(u32, u64)> = evidence::decode(&row.body)?
+                let unfit = row.unfit.as_deref().map(bitmap).transpose()?.unwrap_or_default();
+                let entries = evidence::decode(&row.body)?;
+                let nodes: Vec<u32> = entries.iter().map(|entry| entry.node).collect();
+                let updating: Vec<(u32, u64)> = entries
                     .iter()
                     .flat_map(evidence::Entry::held)
                     .filter(|(index, status, _)| {
@@ -130,6 +159,8 @@ pub(super) async fn follow(
                     minute_of_day: u16::try_from(row.minute)?,
                     licenses: &licenses,
                     carried: &carried,
+                    unfit: &unfit,
+                    nodes: &nodes,
                     server_time: Timestamp::from_millis(crate::sql::unsigned(row.server_time)?),
                     updating: &updating,
                 };
@@ -164,6 +195,8 @@ mod tests {
             minute_of_day: minute,
             licenses: &licenses,
             carried: &RoaringBitmap::from_iter([9]),
+            unfit: &RoaringBitmap::from_iter([11]),
+            nodes: &[2],
             server_time: UtcDay(1).start().plus_millis(u64::from(minute) * 60_000),
             updating,
         });
@@ -180,6 +213,9 @@ mod tests {
         let at = UtcDay(1).start().plus_millis(300_000);
         assert_eq!(fold.renewed_at(LicenseIndex(9)), Some(at));
         assert_eq!(fold.renewed_at(LicenseIndex(8)), None);
+        assert_eq!(fold.renewed(LicenseIndex(9)).fit, Some(at));
+        assert_eq!(fold.renewed(LicenseIndex(11)), Renewed { carried: Some(at), fit: None });
+        assert_eq!((fold.heard_at(2), fold.heard_at(3)), (Some(at), None));
     }
 
     #[test]

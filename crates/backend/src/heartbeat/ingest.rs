@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::fold::{self, DayFold};
+use super::leases::{LeaseCache, LeaseEntry};
 use super::{CHALLENGE_MINUTES, Line, Pending, earned};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
@@ -57,14 +58,6 @@ impl NodeEntry {
     }
 }
 
-/// An active lease as the request path knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LeaseEntry {
-    pub(crate) license: LicenseIndex,
-    pub(crate) node_key: Address,
-    pub(crate) fence: Fence,
-}
-
 /// Whether a heartbeat was seen before.
 pub(super) enum Remembered {
     New,
@@ -82,7 +75,7 @@ struct Recent {
 pub(crate) struct Ingest {
     challenge_secret: Zeroizing<[u8; 32]>,
     nodes: RwLock<HashMap<Address, NodeEntry>>,
-    leases: RwLock<HashMap<B256, LeaseEntry>>,
+    leases: RwLock<LeaseCache>,
     recent: Mutex<HashMap<Address, Vec<Recent>>>,
     fold: Mutex<DayFold>,
     pub(crate) queue: mpsc::Sender<Pending>,
@@ -108,8 +101,10 @@ impl Ingest {
             receiver: Mutex::new(Some(receiver)),
         };
         let mut conn = pool.acquire().await?;
+        // The number first: what ends from here on is learned later, if it was read as active.
+        let seq = lease::newest_end(&mut conn).await?;
         let leases = lease::all_active(&mut conn).await?;
-        *write(&ingest.leases) = leases.into_iter().collect();
+        *write(&ingest.leases) = LeaseCache::new(seq, leases);
         fold::follow(&ingest.fold, &mut conn, None, clock.now().day()).await?;
         Ok(ingest)
     }
@@ -175,12 +170,25 @@ impl Ingest {
 
     /// Puts a granted lease into memory.
     pub(crate) fn lease_granted(&self, license_hash: B256, entry: LeaseEntry) {
-        write(&self.leases).insert(license_hash, entry);
+        write(&self.leases).granted(license_hash, entry);
     }
 
-    /// Takes an ended lease out, unless a newer one stands in its place.
+    /// Takes an ended lease out, and every older one of the license.
     pub(crate) fn lease_ended(&self, license: LicenseIndex, fence: Fence) {
-        write(&self.leases).retain(|_, entry| entry.license != license || entry.fence > fence);
+        write(&self.leases).ended(license, fence);
+    }
+
+    /// Takes in every end of a lease that another replica has numbered.
+    pub(crate) async fn learn_ends(&self, conn: &mut PgConnection) -> anyhow::Result<()> {
+        let known = read(&self.leases).seq();
+        let ends = lease::after(conn, known).await?;
+        write(&self.leases).learn(&ends);
+        Ok(())
+    }
+
+    /// Judges lines again by the ends known now; gives back the number they are judged by.
+    pub(super) fn judge_again(&self, batch: &mut [Pending]) -> i64 {
+        read(&self.leases).judge_again(batch)
     }
 
     /// What the fold says; quick reads only.
@@ -209,13 +217,16 @@ impl Ingest {
             let fits = |entry: &LeaseEntry| {
                 entry.node_key == heartbeat.node_key && entry.fence == status.fence
             };
-            let known = read(&self.leases).get(&status.license).copied().filter(fits);
+            let known = read(&self.leases).get(status.license).filter(fits);
             let held = match known {
                 Some(entry) => Some(entry),
                 None => self.read_lease(app, status.license).await?.filter(fits),
             };
             lines.push(match held {
-                Some(entry) => Line { held: Some(entry.license), result: earned(status.status) },
+                Some(entry) => {
+                    let earns = heartbeat.minute >= entry.earns_from;
+                    Line { held: Some(entry.license), result: earned(status.status, earns) }
+                }
                 None => Line { held: None, result: LineResult::LeaseLost },
             });
         }

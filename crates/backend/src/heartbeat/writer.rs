@@ -18,7 +18,7 @@ use sqlx::PgConnection;
 use tokio::sync::{Notify, mpsc};
 
 use super::fold::Added;
-use super::{Pending, evidence};
+use super::{Pending, evidence, fit};
 use crate::app::{App, AppState};
 use crate::error::ApiError;
 use crate::lifecycle::Lifecycle;
@@ -93,15 +93,11 @@ impl Writer {
     }
 
     async fn store(&mut self, minute: Minute, mut batch: Vec<Pending>) {
-        self.bound_updating(minute, &mut batch);
-        let sealed = Sealed::new(&self.app, minute, &batch, self.app.clock.now());
-        // A number is never used twice, even when it is not known whether its batch was stored.
-        self.wseq += 1;
         nodesys_failpoint::reach("batch:before");
-        let stored = self.insert(&sealed, &evidence::encode(&batch)).await;
+        let stored = self.commit(minute, &mut batch).await;
         nodesys_failpoint::reach("batch:after");
         let refusal: fn() -> ApiError = match stored {
-            Ok(true) => {
+            Ok(Some(sealed)) => {
                 self.app.ingest.with_fold_mut(|fold| fold.add(&sealed.added()));
                 metrics::counter!("heartbeat_batches_total").increment(1);
                 metrics::counter!("heartbeats_accepted_total").increment(batch.len() as u64);
@@ -111,7 +107,7 @@ impl Writer {
                 }
                 return;
             }
-            Ok(false) => || ApiError::day_closed("the heartbeat's day takes no more minutes"),
+            Ok(None) => || ApiError::day_closed("the heartbeat's day takes no more minutes"),
             Err(error) => {
                 tracing::error!(
                     error = format!("{error:#}"),
@@ -124,6 +120,41 @@ impl Writer {
         for pending in batch {
             let _ = pending.reply.send(Err(refusal()));
         }
+    }
+
+    /// Stores a batch as it is judged now; `None` when the day is closed.
+    ///
+    /// When a lease has ended that the judgement does not know of, the database refuses the batch;
+    /// then it is judged again while no further end can come.
+    async fn commit(
+        &mut self,
+        minute: Minute,
+        batch: &mut [Pending],
+    ) -> anyhow::Result<Option<Sealed>> {
+        let sealed = self.seal(minute, batch);
+        let body = evidence::encode(batch);
+        match self.insert(&mut *self.app.pool.acquire().await?, &sealed, &body).await {
+            Ok(stored) => return Ok(stored.then_some(sealed)),
+            Err(error) if lease::is_unknown_end(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        metrics::counter!("heartbeat_batches_judged_again_total").increment(1);
+        let app = self.app.clone();
+        let mut tx = app.pool.begin().await?;
+        lease::hold(&mut tx).await?;
+        app.ingest.learn_ends(&mut tx).await?;
+        let sealed = self.seal(minute, batch);
+        let stored = self.insert(&mut tx, &sealed, &evidence::encode(batch)).await?;
+        tx.commit().await?;
+        Ok(stored.then_some(sealed))
+    }
+
+    fn seal(&mut self, minute: Minute, batch: &mut [Pending]) -> Sealed {
+        let lease_seq = self.app.ingest.judge_again(batch);
+        self.bound_updating(minute, batch);
+        // A number is never used twice, even when it is not known whether its batch was stored.
+        self.wseq += 1;
+        Sealed::new(&self.app, minute, batch, lease_seq, self.app.clock.now())
     }
 
     /// Applies the bound on minutes credited while updating.
@@ -142,31 +173,38 @@ impl Writer {
         }
     }
 
-    /// One statement, committed when it returns; false when the day is closed.
-    async fn insert(&self, sealed: &Sealed, body: &[u8]) -> anyhow::Result<bool> {
-        let day = i32::try_from(sealed.minute.day().0)?;
-        let minute = i16::try_from(sealed.minute.of_day())?;
+    /// One statement; false when the day is closed.
+    async fn insert(
+        &self,
+        conn: &mut PgConnection,
+        sealed: &Sealed,
+        body: &[u8],
+    ) -> Result<bool, sqlx::Error> {
+        let number = |error: std::num::TryFromIntError| sqlx::Error::Encode(error.into());
         let batch = &sealed.batch;
         let done = sqlx::query!(
             r#"with open_day as (
                    select day from day where day = $1 and closed_at is null for key share
                )
                insert into heartbeat_batch
-                   (day, writer, wseq, minute, n, licenses, carried, body, server_time, root, signature)
-               select day, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 from open_day"#,
-            day,
+                   (day, writer, wseq, minute, n, licenses, carried, unfit, body, server_time, root,
+                    signature, lease_seq)
+               select day, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 from open_day"#,
+            i32::try_from(sealed.minute.day().0).map_err(number)?,
             self.writer,
             self.wseq,
-            minute,
-            i32::try_from(sealed.receipts.len())?,
+            i16::try_from(sealed.minute.of_day()).map_err(number)?,
+            i32::try_from(sealed.receipts.len()).map_err(number)?,
             stored_bitmap(&sealed.licenses),
             (!sealed.carried.is_empty()).then(|| stored_bitmap(&sealed.carried)),
+            (!sealed.unfit.is_empty()).then(|| stored_bitmap(&sealed.unfit)),
             body,
-            sql::signed(batch.message.server_time_millis)? as _,
+            i64::try_from(batch.message.server_time_millis).map_err(number)? as _,
             batch.message.root.as_slice() as _,
             batch.signature.as_bytes().as_slice(),
+            sealed.lease_seq
         )
-        .execute(&self.app.pool)
+        .execute(conn)
         .await?;
         Ok(done.rows_affected() == 1)
     }
@@ -179,13 +217,17 @@ struct Sealed {
     receipts: Vec<Receipt>,
     licenses: RoaringBitmap,
     carried: RoaringBitmap,
+    unfit: RoaringBitmap,
+    nodes: Vec<u32>,
     updating: Vec<(u32, u64)>,
+    /// Number of the newest end of a lease that the lines are judged by.
+    lease_seq: i64,
 }
 
 impl Sealed {
-    fn new(app: &App, minute: Minute, batch: &[Pending], now: Timestamp) -> Self {
+    fn new(app: &App, minute: Minute, batch: &[Pending], lease_seq: i64, now: Timestamp) -> Self {
         let mut licenses = RoaringBitmap::new();
-        let mut carried = RoaringBitmap::new();
+        let (mut carried, mut unfit) = (RoaringBitmap::new(), RoaringBitmap::new());
         let mut updating = Vec::new();
         for pending in batch {
             for (line, status) in pending.lines.iter().zip(&pending.signed.message.leases) {
@@ -197,13 +239,16 @@ impl Sealed {
                         }
                     }
                     (Some(license), _) => {
-                        carried.insert(license.0);
+                        let set = if fit(status.status) { &mut carried } else { &mut unfit };
+                        set.insert(license.0);
                     }
                     (None, _) => {}
                 }
             }
         }
         carried -= &licenses;
+        unfit -= &licenses;
+        unfit -= &carried;
 
         let accepted: Vec<Accepted> = batch.iter().map(|p| accepted(app, p, now)).collect();
         let tree = MerkleTree::from_leaf_hashes(accepted.iter().map(Message::struct_hash));
@@ -220,7 +265,9 @@ impl Sealed {
                 results: pending.lines.iter().map(|line| line.result).collect(),
             })
             .collect();
-        Self { minute, batch: batch_signed, receipts, licenses, carried, updating }
+        let nodes = batch.iter().map(|pending| pending.node_idx).collect();
+        let batch = batch_signed;
+        Self { minute, batch, receipts, licenses, carried, unfit, nodes, updating, lease_seq }
     }
 
     fn added(&self) -> Added<'_> {
@@ -229,6 +276,8 @@ impl Sealed {
             minute_of_day: self.minute.of_day(),
             licenses: &self.licenses,
             carried: &self.carried,
+            unfit: &self.unfit,
+            nodes: &self.nodes,
             server_time: Timestamp::from_millis(self.batch.message.server_time_millis),
             updating: &self.updating,
         }
@@ -291,9 +340,7 @@ impl Periodic for Alive {
         self.app.ingest.follow(&mut conn, Some(self.writer), now).await?;
         // A minute's overlap, since other replicas' clocks differ from ours.
         let since = Timestamp::from_millis(self.since.millis().saturating_sub(60_000));
-        for (license, fence) in lease::ended_since(&mut conn, since).await? {
-            self.app.ingest.lease_ended(license, fence);
-        }
+        self.app.ingest.learn_ends(&mut conn).await?;
         for node_key in node::changed_since(&mut conn, since).await? {
             self.app.ingest.forget_node(node_key);
         }

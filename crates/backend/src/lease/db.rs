@@ -1,12 +1,15 @@
-//! Rows of `lease` and `standby`.
+//! Rows of `lease`.
+
+use std::collections::BTreeSet;
 
 use nodesys_core::api::{LeaseState, LeaseView};
 use nodesys_core::ids::{Fence, LicenseIndex, Name};
 use nodesys_core::license::LicenseId;
-use nodesys_core::time::Timestamp;
+use nodesys_core::time::{Minute, Timestamp};
 use nodesys_core::{Address, B256};
 use sqlx::PgConnection;
 
+use super::decide::{Lease, Renewed};
 use super::fence;
 use crate::heartbeat::LeaseEntry;
 use crate::license::LicenseRow;
@@ -16,20 +19,29 @@ use crate::sql;
 const EXPIRY_LOCK: i64 = 0x6e73_0001;
 
 /// Why a lease ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndReason {
     Expired,
     NotEntitled,
     Revoked,
+    Moved,
 }
 
 impl EndReason {
-    const fn as_str(self) -> &'static str {
+    const ALL: [Self; 4] = [Self::Expired, Self::NotEntitled, Self::Revoked, Self::Moved];
+
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Expired => "expired",
             Self::NotEntitled => "not_entitled",
             Self::Revoked => "revoked",
+            Self::Moved => "moved",
         }
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let found = Self::ALL.into_iter().find(|reason| reason.as_str() == text);
+        found.ok_or_else(|| anyhow::anyhow!("no reason for which leases end: {text:?}"))
     }
 }
 
@@ -37,15 +49,41 @@ impl EndReason {
 #[derive(Debug, Clone)]
 pub(crate) struct LeaseRow {
     pub(crate) fence: Fence,
+    pub(crate) node: i32,
     pub(crate) node_key: Address,
     pub(crate) operator: Address,
+    pub(crate) earns_from: Minute,
     granted: Timestamp,
-    ended: bool,
+    ended: Option<(Timestamp, EndReason)>,
+}
+
+/// A lease to be granted.
+pub(super) struct NewLease {
+    pub(super) node: i32,
+    pub(super) operator: Address,
+    pub(super) fence: Fence,
+    pub(super) earns_from: Minute,
 }
 
 impl LeaseRow {
     pub(crate) const fn active(&self) -> bool {
-        !self.ended
+        self.ended.is_none()
+    }
+
+    pub(super) const fn granted_millis(&self) -> u64 {
+        self.granted.millis()
+    }
+
+    /// As the decision takes it.
+    pub(super) const fn facts(&self, renewed: Renewed) -> Lease {
+        let Self { node, operator, granted, ended, .. } = *self;
+        Lease { node, operator, granted, renewed, ended }
+    }
+
+    /// As the request path knows it.
+    pub(super) const fn entry(&self, license: LicenseIndex) -> LeaseEntry {
+        let Self { node_key, fence, earns_from, .. } = *self;
+        LeaseEntry { license, node_key, fence, earns_from }
     }
 
     pub(crate) fn view(&self, license: &LicenseRow) -> LeaseView {
@@ -56,18 +94,18 @@ impl LeaseRow {
             project: license.project,
             workload: license.workload.clone(),
             node_key: self.node_key,
-            state: if self.ended { LeaseState::Ended } else { LeaseState::Active },
+            state: if self.active() { LeaseState::Active } else { LeaseState::Ended },
             fence: self.fence,
             granted_millis: self.granted.millis(),
         }
     }
 }
 
-fn index(idx: i32) -> anyhow::Result<LicenseIndex> {
+pub(super) fn index(idx: i32) -> anyhow::Result<LicenseIndex> {
     Ok(LicenseIndex(u32::try_from(idx)?))
 }
 
-fn column(index: LicenseIndex) -> anyhow::Result<i32> {
+pub(super) fn column(index: LicenseIndex) -> anyhow::Result<i32> {
     Ok(i32::try_from(index.0)?)
 }
 
@@ -105,9 +143,9 @@ pub(super) async fn newest(
     license: LicenseIndex,
 ) -> anyhow::Result<Option<LeaseRow>> {
     let row = sqlx::query!(
-        r#"select l.fence as "fence!", n.node_key::bytea as "node_key!",
+        r#"select l.fence as "fence!", l.node_idx as "node!", n.node_key::bytea as "node_key!",
                   l.operator::bytea as "operator!", l.granted_at::bigint as "granted_at!",
-                  l.ended_at is not null as "ended!"
+                  l.earns_from as "earns_from!", l.ended_at::bigint as ended_at, l.end_reason
            from lease l join node n on n.idx = l.node_idx
            where l.license_idx = $1 order by l.fence desc limit 1"#,
         column(license)?
@@ -115,12 +153,21 @@ pub(super) async fn newest(
     .fetch_optional(conn)
     .await?;
     row.map(|row| {
+        let ended = match (row.ended_at, row.end_reason) {
+            (Some(at), Some(reason)) => {
+                let at = Timestamp::from_millis(sql::unsigned(at)?);
+                Some((at, EndReason::parse(&reason)?))
+            }
+            _ => None,
+        };
         Ok(LeaseRow {
             fence: fence(row.fence)?,
+            node: row.node,
             node_key: sql::address(&row.node_key)?,
             operator: sql::address(&row.operator)?,
+            earns_from: Minute(sql::unsigned(row.earns_from)?),
             granted: Timestamp::from_millis(sql::unsigned(row.granted_at)?),
-            ended: row.ended,
+            ended,
         })
     })
     .transpose()
@@ -147,20 +194,19 @@ pub(super) async fn same_workload(
 pub(super) async fn insert(
     conn: &mut PgConnection,
     license: &LicenseRow,
-    node: i32,
-    operator: Address,
-    fence: Fence,
+    lease: &NewLease,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let (idx, now) = (column(license.idx)?, sql::signed(now.millis())?);
     sqlx::query!(
-        "insert into lease (license_idx, fence, node_idx, operator, granted_at)
-         values ($1, $2, $3, $4, $5)",
+        "insert into lease (license_idx, fence, node_idx, operator, granted_at, earns_from)
+         values ($1, $2, $3, $4, $5, $6)",
         idx,
-        sql::signed(fence.get())?,
-        node,
-        operator.as_slice() as _,
-        now as _
+        sql::signed(lease.fence.get())?,
+        lease.node,
+        lease.operator.as_slice() as _,
+        now as _,
+        sql::signed(lease.earns_from.0)?
     )
     .execute(&mut *conn)
     .await?;
@@ -168,27 +214,6 @@ pub(super) async fn insert(
         "update license set first_leased = $2 where idx = $1 and first_leased is null",
         idx,
         now as _
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!("delete from standby where license_idx = $1 and node_idx = $2", idx, node)
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-pub(super) async fn stand_by(
-    conn: &mut PgConnection,
-    license: LicenseIndex,
-    node: i32,
-    now: Timestamp,
-) -> anyhow::Result<()> {
-    sqlx::query!(
-        "insert into standby (license_idx, node_idx, requested_at) values ($1, $2, $3)
-         on conflict do nothing",
-        column(license)?,
-        node,
-        sql::signed(now.millis())? as _
     )
     .execute(conn)
     .await?;
@@ -216,16 +241,21 @@ pub(crate) async fn end(
     Ok(())
 }
 
-/// Ends all leases of a node whose authorisation is over. Commit, then tell
-/// `Ingest::lease_ended`.
+/// Ends all leases of a node whose authorisation is over, and takes it out of every standby row.
+/// Commit, then tell `Ingest::lease_ended`.
 pub(crate) async fn end_all_of_node(
     conn: &mut PgConnection,
     node: i32,
     now: Timestamp,
 ) -> anyhow::Result<Vec<(LicenseIndex, Fence)>> {
+    sqlx::query!("delete from standby where node_idx = $1", node).execute(&mut *conn).await?;
     let rows = sqlx::query!(
-        r#"update lease set ended_at = $2, end_reason = $3 where node_idx = $1 and ended_at is null
-           returning license_idx as "license_idx!", fence as "fence!""#,
+        r#"with held as (
+               select license_idx, fence from lease where node_idx = $1 and ended_at is null
+               order by license_idx for update)
+           update lease l set ended_at = $2, end_reason = $3 from held
+           where l.license_idx = held.license_idx and l.fence = held.fence
+           returning l.license_idx as "license_idx!", l.fence as "fence!""#,
         node,
         sql::signed(now.millis())? as _,
         EndReason::Revoked.as_str()
@@ -239,7 +269,7 @@ pub(crate) async fn end_all_of_node(
 pub(crate) async fn all_active(conn: &mut PgConnection) -> anyhow::Result<Vec<(B256, LeaseEntry)>> {
     let rows = sqlx::query!(
         r#"select o.license_hash::bytea as "hash!", o.idx as "idx!", l.fence as "fence!",
-                  n.node_key::bytea as "node_key!"
+                  n.node_key::bytea as "node_key!", l.earns_from as "earns_from!"
            from lease l join license o on o.idx = l.license_idx join node n on n.idx = l.node_idx
            where l.ended_at is null"#
     )
@@ -251,6 +281,7 @@ pub(crate) async fn all_active(conn: &mut PgConnection) -> anyhow::Result<Vec<(B
                 license: index(row.idx)?,
                 node_key: sql::address(&row.node_key)?,
                 fence: fence(row.fence)?,
+                earns_from: Minute(sql::unsigned(row.earns_from)?),
             };
             Ok((sql::hash(&row.hash)?, entry))
         })
@@ -263,7 +294,8 @@ pub(crate) async fn active_by_hash(
     hash: B256,
 ) -> anyhow::Result<Option<LeaseEntry>> {
     let row = sqlx::query!(
-        r#"select o.idx as "idx!", l.fence as "fence!", n.node_key::bytea as "node_key!"
+        r#"select o.idx as "idx!", l.fence as "fence!", n.node_key::bytea as "node_key!",
+                  l.earns_from as "earns_from!"
            from lease l join license o on o.idx = l.license_idx join node n on n.idx = l.node_idx
            where o.license_hash = $1 and l.ended_at is null"#,
         hash.as_slice() as _
@@ -275,39 +307,52 @@ pub(crate) async fn active_by_hash(
             license: index(row.idx)?,
             node_key: sql::address(&row.node_key)?,
             fence: fence(row.fence)?,
+            earns_from: Minute(sql::unsigned(row.earns_from)?),
         })
     })
     .transpose()
 }
 
-/// Leases that ended since a moment, by any replica.
-pub(crate) async fn ended_since(
-    conn: &mut PgConnection,
-    since: Timestamp,
-) -> anyhow::Result<Vec<(LicenseIndex, Fence)>> {
-    let rows = sqlx::query!(
-        r#"select license_idx as "license_idx!", fence as "fence!" from lease
-           where ended_at is not null and ended_at >= $1"#,
-        sql::signed(since.millis())? as _
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.iter().map(|row| Ok((index(row.license_idx)?, fence(row.fence)?))).collect()
+/// An active lease and since when it is.
+pub(super) struct ActiveSince {
+    pub(super) license: LicenseIndex,
+    pub(super) granted: Timestamp,
 }
 
 /// Active leases granted before a moment.
 pub(super) async fn active_before(
     conn: &mut PgConnection,
     before: Timestamp,
-) -> anyhow::Result<Vec<(LicenseIndex, Fence)>> {
+) -> anyhow::Result<Vec<ActiveSince>> {
     let rows = sqlx::query!(
-        r#"select license_idx as "license_idx!", fence as "fence!" from lease
+        r#"select license_idx as "license_idx!", granted_at::bigint as "granted_at!" from lease
            where ended_at is null and granted_at < $1"#,
         sql::signed(before.millis())? as _
     )
     .fetch_all(conn)
     .await?;
-    rows.iter().map(|row| Ok((index(row.license_idx)?, fence(row.fence)?))).collect()
+    rows.iter()
+        .map(|row| {
+            let granted = Timestamp::from_millis(sql::unsigned(row.granted_at)?);
+            Ok(ActiveSince { license: index(row.license_idx)?, granted })
+        })
+        .collect()
+}
+
+/// Those of some licenses that no node runs.
+pub(super) async fn unleased(
+    conn: &mut PgConnection,
+    licenses: impl Iterator<Item = LicenseIndex>,
+) -> anyhow::Result<BTreeSet<LicenseIndex>> {
+    let licenses: Vec<i32> = licenses.map(column).collect::<anyhow::Result<_>>()?;
+    let rows = sqlx::query_scalar!(
+        r#"select idx as "idx!" from license o where idx = any($1) and not exists (
+               select from lease l where l.license_idx = o.idx and l.ended_at is null)"#,
+        &licenses
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(index).collect()
 }
 
 /// One replica expires leases at a time.
@@ -317,27 +362,6 @@ pub(super) async fn lock_expiry(conn: &mut PgConnection) -> anyhow::Result<bool>
             .fetch_one(conn)
             .await?;
     Ok(locked)
-}
-
-/// When writers were alive, of those that lived at or after a moment.
-pub(super) async fn alive_intervals(
-    conn: &mut PgConnection,
-    since: Timestamp,
-) -> anyhow::Result<Vec<(Timestamp, Timestamp)>> {
-    let since = sql::signed(since.millis().saturating_sub(super::ALIVE_GAP_MILLIS))?;
-    let rows = sqlx::query!(
-        r#"select started_at::bigint as "started_at!", alive_at::bigint as "alive_at!" from writer
-           where alive_at::bigint >= $1"#,
-        since
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let at = |millis| sql::unsigned(millis).map(Timestamp::from_millis);
-            Ok((at(row.started_at)?, at(row.alive_at)?))
-        })
-        .collect()
 }
 
 /// Leases a node holds, and those it waits for.

@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use alloy::eips::BlockNumberOrTag;
 use anyhow::{Context, bail};
 use nodesys_contracts::BlockRef;
-use nodesys_contracts::logs::{self, Logged};
+use nodesys_contracts::logs::{self, Delegated, Logged};
 use nodesys_contracts::ownership;
 use nodesys_contracts::project::{self, DistributorEvent, RegistryEvent};
 use nodesys_core::holders::LicenseEvent;
-use nodesys_core::ids::{Amount, Fence, LicenseIndex};
+use nodesys_core::ids::{Amount, LicenseIndex};
 use nodesys_core::license::LicenseId;
 use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, U256};
@@ -22,7 +22,7 @@ use sqlx::PgConnection;
 
 use crate::app::AppState;
 use crate::commit;
-use crate::lease::{self, EndReason};
+use crate::lease;
 use crate::periodic::Periodic;
 use crate::sql;
 
@@ -37,11 +37,13 @@ const RECHECK_MILLIS: u64 = 15 * 60_000;
 pub(crate) struct Mirror {
     app: AppState,
     rechecked: Option<Timestamp>,
+    /// What the last, failed tick saw and did not check.
+    touched: Touched,
 }
 
 impl Mirror {
-    pub(crate) const fn new(app: AppState) -> Self {
-        Self { app, rechecked: None }
+    pub(crate) fn new(app: AppState) -> Self {
+        Self { app, rechecked: None, touched: Touched::default() }
     }
 }
 
@@ -49,29 +51,38 @@ impl Periodic for Mirror {
     const NAME: &'static str = "mirror";
 
     async fn tick(&mut self) -> anyhow::Result<()> {
+        let mut touched = std::mem::take(&mut self.touched);
+        let done = self.follow(&mut touched).await;
+        if done.is_err() {
+            // Not checked yet: the pages they come from are not read again.
+            self.touched = touched;
+        }
+        done
+    }
+}
+
+impl Mirror {
+    async fn follow(&mut self, touched: &mut Touched) -> anyhow::Result<()> {
         let final_block = self.app.chain.finalized_block(self.app.final_depth).await?;
-        let mut touched = BTreeSet::new();
-        while let Some(more) = self.page(final_block, &mut touched).await? {
+        while let Some(more) = self.page(final_block, touched).await? {
             if !more {
                 break;
             }
         }
         let now = self.app.clock.now();
         let all_due = self.rechecked.is_none_or(|at| now.millis_since(at) >= RECHECK_MILLIS);
-        self.recheck(if all_due { None } else { Some(&touched) }).await?;
+        self.recheck(if all_due { None } else { Some(touched) }).await?;
         if all_due {
             self.rechecked = Some(now);
         }
         Ok(())
     }
-}
 
-impl Mirror {
     /// Applies one page; says whether there is more, or `None` when another replica is at it.
     async fn page(
         &self,
         final_block: BlockRef,
-        touched: &mut BTreeSet<LicenseIndex>,
+        touched: &mut Touched,
     ) -> anyhow::Result<Option<bool>> {
         let app = &self.app;
         let mut tx = app.pool.begin().await?;
@@ -106,8 +117,10 @@ impl Mirror {
         events.extend(logs::license_events(&app.chain, &old, from, to).await?);
         events.sort_by_key(|logged| (logged.block_number, logged.log_index));
         for logged in &events {
-            touched.insert(license_event(&mut tx, app.domain.chain_id(), logged).await?);
+            let license = license_event(&mut tx, app.domain.chain_id(), logged).await?;
+            touched.licenses.insert(license);
         }
+        touched.delegates.extend(logs::delegations(&app.chain, &old, from, to).await?);
         for project in crate::project::all(&mut tx).await? {
             let events = project::distributor_events(&app.chain, project.project, from, to);
             for logged in events.await? {
@@ -192,17 +205,17 @@ impl Mirror {
         Ok(())
     }
 
-    /// Ends active leases that the newest block does not allow: of the given licenses, or of all.
-    async fn recheck(&self, only: Option<&BTreeSet<LicenseIndex>>) -> anyhow::Result<()> {
+    /// Ends active leases that the newest block does not allow: of what was touched, or of all.
+    async fn recheck(&self, only: Option<&Touched>) -> anyhow::Result<()> {
         let app = &self.app;
-        if only.is_some_and(BTreeSet::is_empty) {
+        if only.is_some_and(Touched::is_empty) {
             return Ok(());
         }
         let mut active = {
             let mut conn = app.pool.acquire().await?;
             active_leases(&mut conn, app.domain.chain_id()).await?
         };
-        active.retain(|lease| only.is_none_or(|only| only.contains(&lease.license)));
+        active.retain(|lease| only.is_none_or(|only| only.concerns(lease)));
         let asks: Vec<(LicenseId, Address)> =
             active.iter().map(|lease| (lease.id, lease.operator)).collect();
         if asks.is_empty() {
@@ -215,27 +228,46 @@ impl Mirror {
             if right.allows() {
                 continue;
             }
-            let mut conn = app.pool.acquire().await?;
-            let now = app.clock.now();
-            lease::end(&mut conn, held.license, held.fence, EndReason::NotEntitled, now).await?;
-            app.ingest.lease_ended(held.license, held.fence);
-            tracing::info!(license = %held.id, operator = %held.operator, "a lease ended: the chain no longer allows it");
+            let license = {
+                let mut conn = app.pool.acquire().await?;
+                super::by_index(&mut conn, held.license).await?
+            };
+            lease::end_denied(app, &license, held.operator)
+                .await
+                .map_err(|error| anyhow::anyhow!("license {}: {error:?}", held.id))?;
         }
         Ok(())
+    }
+}
+
+/// Whose right to run what may have changed.
+#[derive(Default)]
+struct Touched {
+    licenses: BTreeSet<LicenseIndex>,
+    delegates: BTreeSet<Delegated>,
+}
+
+impl Touched {
+    fn is_empty(&self) -> bool {
+        self.licenses.is_empty() && self.delegates.is_empty()
+    }
+
+    fn concerns(&self, lease: &ActiveLease) -> bool {
+        let delegate = Delegated { to: lease.operator, collection: lease.id.collection };
+        self.licenses.contains(&lease.license) || self.delegates.contains(&delegate)
     }
 }
 
 struct ActiveLease {
     license: LicenseIndex,
     id: LicenseId,
-    fence: Fence,
     operator: Address,
 }
 
 async fn active_leases(conn: &mut PgConnection, chain_id: u64) -> anyhow::Result<Vec<ActiveLease>> {
     let rows = sqlx::query!(
         r#"select o.idx as "idx!", o.collection::bytea as "collection!", o.token_id::bytea as "token_id!",
-                  l.fence as "fence!", l.operator::bytea as "operator!"
+                  l.operator::bytea as "operator!"
            from lease l join license o on o.idx = l.license_idx where l.ended_at is null"#
     )
     .fetch_all(conn)
@@ -249,7 +281,6 @@ async fn active_leases(conn: &mut PgConnection, chain_id: u64) -> anyhow::Result
                     collection: sql::address(&row.collection)?,
                     token_id: sql::uint256(&row.token_id)?,
                 },
-                fence: Fence::checked_new(sql::unsigned(row.fence)?).context("fence")?,
                 operator: sql::address(&row.operator)?,
             })
         })

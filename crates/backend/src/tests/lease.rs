@@ -92,6 +92,10 @@ async fn a_license_sold_in_mid_day_changes_hands(pool: PgPool) {
 
     let now = world.lease(&bobs, &license).await;
     assert_eq!((now.state, now.fence.get()), (LeaseState::Active, lease.fence.get() + 1));
+    // The minute is credited to Alice's node.
+    let receipt = bobs.beat(&world, &[healthy(&now)]).await.unwrap();
+    assert_eq!(receipt.results, [LineResult::NewLease]);
+    world.live(1).await;
     let receipt = bobs.beat(&world, &[healthy(&now)]).await.unwrap();
     assert_eq!(receipt.results, [LineResult::Credited]);
     let holder = world.client().license(license.collection, license.token_id).await.unwrap().holder;

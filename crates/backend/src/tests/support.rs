@@ -4,6 +4,7 @@
 pub(crate) mod books;
 pub(crate) mod chain;
 pub(crate) mod node;
+pub(crate) mod receiver;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ use crate::heartbeat::{Alive, spawn_group_commit};
 use crate::lease::Expiry;
 use crate::license::Mirror;
 use crate::lifecycle::Lifecycle;
+use crate::notify::Notify;
 use crate::periodic::Periodic as _;
 use crate::root::Poster;
 use crate::uptime::Close;
@@ -88,6 +90,10 @@ impl Replica {
 
     pub(crate) async fn close(&self) {
         Close::new(self.app.clone()).tick().await.unwrap();
+    }
+
+    pub(crate) async fn notify(&self) {
+        Notify::new(self.app.clone()).tick().await.unwrap();
     }
 
     pub(crate) async fn expire(&self) {
@@ -151,6 +157,7 @@ impl World {
             first_block: 0,
             receipt_key: receipt_key(),
             queue,
+            allow_private_webhooks: true,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
         let mut replica = Replica::start(parts).await;
@@ -171,8 +178,18 @@ impl World {
             .connect_with(options)
             .await
             .unwrap();
+        Replica::start(self.parts(pool)).await
+    }
+
+    /// A replica that lets webhooks lead to the public internet only, as one does by default.
+    pub(crate) async fn guarded(&self) -> Replica {
+        let parts = self.parts(self.pool.clone());
+        Replica::start(Parts { allow_private_webhooks: false, ..parts }).await
+    }
+
+    fn parts(&self, pool: PgPool) -> Parts {
         let app = &self.replica.app;
-        Replica::start(Parts {
+        Parts {
             pool,
             clock: app.clock.clone(),
             chain: app.chain.clone(),
@@ -181,9 +198,9 @@ impl World {
             first_block: app.first_block,
             receipt_key: receipt_key(),
             queue: 64,
+            allow_private_webhooks: true,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
-        })
-        .await
+        }
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -16,6 +16,7 @@ use nodesys_core::license::{LicenseId, Rental};
 use nodesys_core::message::{
     Heartbeat, LeaseRequest, Signed, SignedAuthorization, SignedRevocation,
 };
+use nodesys_core::notify::{NotifyAdded, NotifyRequest, NotifyTarget};
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::ClosedUptime;
@@ -112,6 +113,32 @@ impl Client {
     /// `POST /v1/heartbeats`: the minute's heartbeat, answered by an (unverified) receipt.
     pub async fn heartbeat(&self, signed: &Signed<Heartbeat>) -> Result<Receipt, Error> {
         self.post(self.url(&["v1", "heartbeats"]), signed).await
+    }
+
+    /// `POST /v1/notify`: adds a webhook for the node; the same URL again gives the same answer.
+    pub async fn add_target(&self, signed: &Signed<NotifyRequest>) -> Result<NotifyAdded, Error> {
+        self.post(self.url(&["v1", "notify"]), signed).await
+    }
+
+    /// `POST /v1/notify/list`: the node's webhooks.
+    pub async fn targets(
+        &self,
+        signed: &Signed<NotifyRequest>,
+    ) -> Result<Vec<NotifyTarget>, Error> {
+        self.post(self.url(&["v1", "notify", "list"]), signed).await
+    }
+
+    /// `POST /v1/notify/remove`: removes a webhook; answered by those that are left.
+    pub async fn remove_target(
+        &self,
+        signed: &Signed<NotifyRequest>,
+    ) -> Result<Vec<NotifyTarget>, Error> {
+        self.post(self.url(&["v1", "notify", "remove"]), signed).await
+    }
+
+    /// `POST /v1/notify/test`: sends a test now; code `target_failed` when it was not taken.
+    pub async fn test_target(&self, signed: &Signed<NotifyRequest>) -> Result<NotifyTarget, Error> {
+        self.post(self.url(&["v1", "notify", "test"]), signed).await
     }
 
     /// `GET /v1/days/{day}`.

@@ -1,0 +1,153 @@
+//! What becomes of a license's lease: decided from facts alone, the same by every replica.
+//!
+//! The facts are the license's newest lease, who stands by for it, and what the chain says of
+//! their operators. What stays true: an active lease ends only because the chain denies its
+//! operator or because it was silent for its time; a lease goes to nobody of whom the chain has
+//! not said yes; who waited longest comes first.
+
+use nodesys_core::Address;
+use nodesys_core::time::Timestamp;
+
+use super::EndReason;
+
+/// How long a lease lives after the last heartbeat that renewed it.
+const TTL_MILLIS: u64 = 600_000;
+/// How much later its end is acted on.
+const GRACE_MILLIS: u64 = 30_000;
+/// How long the node whose lease expired comes before newcomers.
+const PREFERENCE_MILLIS: u64 = 120_000;
+/// How long a standby that does not ask is remembered.
+const STANDBY_MILLIS: u64 = 300_000;
+
+/// When a lease was last renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Renewed {
+    /// By a heartbeat that carried it, whatever it said.
+    pub(crate) carried: Option<Timestamp>,
+    /// By one that said neither `degraded` nor `down`.
+    pub(crate) fit: Option<Timestamp>,
+}
+
+impl Renewed {
+    /// From when a lease's time is counted. While somebody stands by, `degraded` and `down` renew
+    /// nothing: such heartbeats count up to the first standby's request.
+    pub(crate) fn counted_from(
+        self,
+        granted: Timestamp,
+        waiting_since: Option<Timestamp>,
+    ) -> Timestamp {
+        let carried = match (self.carried, waiting_since) {
+            (Some(carried), Some(since)) => Some(carried.min(since)),
+            (carried, _) => carried,
+        };
+        carried.max(self.fit).map_or(granted, |renewed| renewed.max(granted))
+    }
+}
+
+/// A license's newest lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) node: i32,
+    pub(crate) operator: Address,
+    pub(crate) granted: Timestamp,
+    pub(crate) renewed: Renewed,
+    pub(crate) ended: Option<(Timestamp, EndReason)>,
+}
+
+/// A node that stands by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standby {
+    pub(crate) node: i32,
+    pub(crate) operator: Address,
+    /// When it first asked: the order.
+    pub(crate) since: Timestamp,
+    /// When it last asked.
+    pub(crate) asked: Timestamp,
+    /// Its authorisation holds, and it runs no other license of the workload.
+    pub(crate) able: bool,
+}
+
+/// A moment, and the moments from which time is counted: each so much earlier, not counting
+/// minutes in which the backend was down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) now: Timestamp,
+    /// A lease counted from before this is over.
+    pub(crate) overdue: Timestamp,
+    /// Of a lease that expired before this, the former node is no longer preferred.
+    pub(crate) preferred: Timestamp,
+    /// A standby that last asked before this is forgotten.
+    pub(crate) forgotten: Timestamp,
+}
+
+impl Moment {
+    /// `alive` holds when writers were alive, as [`super::alive::earlier`] takes it.
+    pub(crate) fn new(now: Timestamp, alive: &[(Timestamp, Timestamp)]) -> Self {
+        let earlier = |millis| super::alive::earlier(now, millis, alive);
+        Self {
+            now,
+            overdue: earlier(TTL_MILLIS + GRACE_MILLIS),
+            preferred: earlier(PREFERENCE_MILLIS),
+            forgotten: earlier(STANDBY_MILLIS),
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Nothing changes.
+    Stay,
+    /// The lease ends, and nobody takes it yet.
+    End(EndReason),
+    /// A standby takes the lease; the active one, if there is one, ends.
+    Grant { node: i32, operator: Address, ends: Option<EndReason> },
+}
+
+/// Decides. `right` says whether the chain lets an operator run the license, or that it was not
+/// asked or did not answer; `standbys` come in the order of asking.
+pub(crate) fn decide(
+    lease: Option<&Lease>,
+    standbys: &[Standby],
+    right: impl Fn(Address) -> Option<bool>,
+    at: &Moment,
+) -> Decision {
+    let waiting = || standbys.iter().filter(|standby| standby.asked >= at.forgotten);
+    let candidates: Vec<&Standby> =
+        waiting().filter(|standby| standby.able && right(standby.operator) == Some(true)).collect();
+    let first = candidates.first().copied();
+    let Some(lease) = lease else { return grant(first, None) };
+    match lease.ended {
+        None => {
+            let waiting_since = waiting().map(|standby| standby.since).min();
+            let reason = if right(lease.operator) == Some(false) {
+                EndReason::NotEntitled
+            } else if lease.renewed.counted_from(lease.granted, waiting_since) < at.overdue {
+                EndReason::Expired
+            } else {
+                return Decision::Stay;
+            };
+            grant(first, Some(reason))
+        }
+        // Of a node that the chain denies nothing is to be waited for.
+        Some((ended, EndReason::Expired))
+            if ended >= at.preferred && right(lease.operator) != Some(false) =>
+        {
+            let former = candidates.iter().copied().find(|standby| standby.node == lease.node);
+            let waited = candidates.iter().copied().find(|standby| standby.since < ended);
+            grant(former.or(waited), None)
+        }
+        Some(_) => grant(first, None),
+    }
+}
+
+const fn grant(to: Option<&Standby>, ends: Option<EndReason>) -> Decision {
+    match (to, ends) {
+        (Some(to), ends) => Decision::Grant { node: to.node, operator: to.operator, ends },
+        (None, Some(reason)) => Decision::End(reason),
+        (None, None) => Decision::Stay,
+    }
+}
+
+#[cfg(test)]
+mod tests;

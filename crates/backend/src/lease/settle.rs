@@ -1,0 +1,232 @@
+//! Settling one license: read the chain, lock the license, decide, write.
+//!
+//! Every change of who runs a license but a revocation goes through here, whether a node asks or
+//! time has passed, so that the order of standbys and the fence hold whoever comes first. The
+//! chain is read before anything is locked; what it did not say is not acted on.
+
+use std::collections::{BTreeSet, HashMap};
+
+use alloy::eips::BlockNumberOrTag;
+use nodesys_contracts::ownership;
+use nodesys_core::Address;
+use nodesys_core::ids::Fence;
+use nodesys_core::license::{LicenseId, Right};
+use nodesys_core::time::Timestamp;
+use sqlx::PgConnection;
+
+use super::db::{self, LeaseRow, NewLease};
+use super::decide::{Decision, Moment, decide};
+use super::{alive, standby};
+use crate::app::App;
+use crate::error::{ApiError, ApiResult};
+use crate::heartbeat::NodeEntry;
+use crate::license::LicenseRow;
+use crate::node;
+
+/// How far replicas' clocks may be apart when a lease changes hands.
+const SKEW_MILLIS: u64 = 5_000;
+
+/// A node's request, its signature verified.
+pub(super) struct Ask {
+    pub(super) node_key: Address,
+    pub(super) node: NodeEntry,
+    pub(super) nonce: u64,
+}
+
+/// Settles a license; gives back its newest lease.
+pub(super) async fn settle(
+    app: &App,
+    license: &LicenseRow,
+    ask: Option<&Ask>,
+) -> ApiResult<Option<LeaseRow>> {
+    let rights = rights(app, license, ask).await?;
+    settle_with(app, license, ask, &rights).await
+}
+
+/// As [`settle`], when time has passed: where the chain cannot be read, nobody is promoted.
+pub(super) async fn settle_by_time(app: &App, license: &LicenseRow) -> ApiResult<()> {
+    let rights = rights(app, license, None).await.unwrap_or_else(|error| {
+        tracing::warn!(license = %license.id, ?error, "standbys must wait until the chain is read");
+        HashMap::new()
+    });
+    settle_with(app, license, None, &rights).await.map(drop)
+}
+
+/// What the chain says now of everybody concerned. Where nobody asks and nobody waits it is not
+/// read: the lease's own operator is checked by the mirror.
+async fn rights(
+    app: &App,
+    license: &LicenseRow,
+    ask: Option<&Ask>,
+) -> ApiResult<HashMap<Address, Right>> {
+    let mut operators = BTreeSet::new();
+    {
+        let mut conn = app.pool.acquire().await?;
+        let now = app.clock.now();
+        let standbys = standby::of_license(&mut conn, license, now).await?;
+        operators.extend(standbys.iter().map(|standby| standby.operator));
+        operators.extend(ask.map(|ask| ask.node.operator));
+        if !operators.is_empty() {
+            let newest = db::newest(&mut conn, license.idx).await?;
+            operators.extend(newest.map(|lease| lease.operator));
+        }
+    }
+    if operators.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let asks: Vec<(LicenseId, Address)> =
+        operators.iter().map(|operator| (license.id, *operator)).collect();
+    let read = ownership::rights_of(&app.chain, &asks, BlockNumberOrTag::Latest).await?;
+    // Another chain's word is no answer, and may look like one.
+    app.chain.recheck_chain().await?;
+    Ok(operators.into_iter().zip(read.facts.iter().map(|(_, right)| *right)).collect())
+}
+
+async fn settle_with(
+    app: &App,
+    license: &LicenseRow,
+    ask: Option<&Ask>,
+    rights: &HashMap<Address, Right>,
+) -> ApiResult<Option<LeaseRow>> {
+    if let Some(ask) = ask {
+        check_right(license, ask.node.operator, rights.get(&ask.node.operator))?;
+    }
+    let now = app.clock.now();
+    let mut tx = app.pool.begin().await?;
+    db::lock_license(&mut tx, license.idx).await?;
+    if let Some(ask) = ask {
+        still_authorised(app, &mut tx, ask, now).await?;
+    }
+    let newest = db::newest(&mut tx, license.idx).await?;
+    if let Some(ask) = ask {
+        let idx = i32::try_from(ask.node.idx).map_err(anyhow::Error::from)?;
+        if !db::take_nonce(&mut tx, idx, ask.nonce).await? {
+            return Err(ApiError::nonce_stale(
+                "a lease request with a higher nonce was taken: use the time in milliseconds",
+            ));
+        }
+        if newest.as_ref().is_some_and(|lease| lease.active() && lease.node_key == ask.node_key) {
+            tx.commit().await?;
+            return Ok(newest);
+        }
+        if let Some(other) = db::same_workload(&mut tx, idx, license).await? {
+            return Err(ApiError::workload_taken(format!(
+                "the node already runs license {other} of workload {}: one license per node and \
+                 workload",
+                license.workload
+            )));
+        }
+        standby::ask(&mut tx, license.idx, idx, now).await?;
+    }
+    let standbys = standby::of_license(&mut tx, license, now).await?;
+    let moment = Moment::new(now, &alive::intervals(&mut tx, now).await?);
+    let renewed = app.ingest.with_fold(|fold| fold.renewed(license.idx));
+    let facts = newest.as_ref().map(|lease| lease.facts(renewed));
+    let right = |operator: Address| rights.get(&operator).map(|right| right.allows());
+    let decision = decide(facts.as_ref(), &standbys, right, &moment);
+    let changed = apply(&mut tx, license, newest.as_ref(), &decision, now).await?;
+    let settled = if changed.is_some() { db::newest(&mut tx, license.idx).await? } else { newest };
+    tx.commit().await?;
+    if let Some(ended) = changed.and_then(|changed| changed.ended) {
+        app.ingest.lease_ended(license.idx, ended);
+    }
+    if let Some(lease) = settled.as_ref().filter(|lease| changed.is_some() && lease.active()) {
+        app.ingest.lease_granted(license.hash, lease.entry(license.idx));
+    }
+    Ok(settled)
+}
+
+fn check_right(license: &LicenseRow, operator: Address, right: Option<&Right>) -> ApiResult<()> {
+    match right {
+        Some(right) if right.allows() => Ok(()),
+        Some(Right::Expired { at_secs }) => Err(ApiError::not_entitled(format!(
+            "license {} has expired at {}: renew it, then ask again",
+            license.id,
+            Timestamp::from_secs(*at_secs)
+        ))),
+        _ => Err(ApiError::not_entitled(format!(
+            "operator {operator} is neither holder, renter nor delegate of license {}",
+            license.id
+        ))),
+    }
+}
+
+/// What was written: the fence that ended with it.
+#[derive(Clone, Copy)]
+struct Changed {
+    ended: Option<Fence>,
+}
+
+/// Writes a decision; `None` when nothing changed.
+async fn apply(
+    conn: &mut PgConnection,
+    license: &LicenseRow,
+    newest: Option<&LeaseRow>,
+    decision: &Decision,
+    now: Timestamp,
+) -> anyhow::Result<Option<Changed>> {
+    let (to, reason) = match *decision {
+        Decision::Stay => return Ok(None),
+        Decision::End(reason) => (None, Some(reason)),
+        // Whose row is being changed is not promoted now: the next who looks sees the change.
+        Decision::Grant { node, operator, ends } => {
+            let steady = node::steady(conn, node, operator, now).await?;
+            (steady.then_some((node, operator)), ends)
+        }
+    };
+    let mut changed = Changed { ended: None };
+    if let (Some(reason), Some(lease)) = (reason, newest) {
+        db::end(conn, license.idx, lease.fence, reason, now).await?;
+        tracing::info!(license = %license.id, fence = %lease.fence, node = %lease.node_key,
+            reason = reason.as_str(), "a lease ended");
+        metrics::counter!("leases_ended_total", "reason" => reason.as_str()).increment(1);
+        changed.ended = Some(lease.fence);
+    }
+    let Some((node, operator)) = to else { return Ok(changed.ended.is_some().then_some(changed)) };
+    let above = newest.map_or(Fence::ZERO, |lease| lease.fence);
+    let fence = Fence::checked_new(above.get() + 1)
+        .ok_or_else(|| anyhow::anyhow!("license {} is out of fencing numbers", license.id))?;
+    // After another node's lease: not this minute, nor one that a replica whose clock is ahead
+    // may have credited already.
+    let earns_from = match newest {
+        None => now.minute(),
+        Some(lease) if lease.node == node => lease.earns_from,
+        Some(_) => now.plus_millis(SKEW_MILLIS).minute().next(),
+    };
+    let lease = NewLease { node, operator, fence, earns_from };
+    db::insert(conn, license, &lease, now).await?;
+    standby::leave(conn, license.idx, node).await?;
+    tracing::info!(license = %license.id, %fence, %operator, "a lease was granted");
+    metrics::counter!("leases_granted_total").increment(1);
+    Ok(Some(changed))
+}
+
+/// What was known of the node when its operator's right was read still holds; its row stays as it
+/// is until the transaction ends. Another replica may have revoked it a moment ago.
+async fn still_authorised(
+    app: &App,
+    conn: &mut PgConnection,
+    ask: &Ask,
+    now: Timestamp,
+) -> ApiResult<()> {
+    let found = node::locked_entry(conn, ask.node_key).await?;
+    if found == Some(ask.node) {
+        return Ok(());
+    }
+    app.ingest.forget_node(ask.node_key);
+    if let Some(found) = found {
+        found.check_authorised(now)?;
+    }
+    Err(ApiError::busy("the node's authorisation changed meanwhile: ask again"))
+}
+
+/// Ends the lease of an operator whom the chain denies, and lets the next who is entitled take it.
+pub(crate) async fn end_denied(
+    app: &App,
+    license: &LicenseRow,
+    operator: Address,
+) -> ApiResult<()> {
+    let mut rights = rights(app, license, None).await.unwrap_or_default();
+    rights.insert(operator, Right::None);
+    settle_with(app, license, None, &rights).await.map(drop)
+}

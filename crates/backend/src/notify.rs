@@ -1,0 +1,185 @@
+//! Notices: who is told by webhook when a node or one of its workloads is down, and is told.
+//!
+//! Targets belong to a node and are managed by requests its key signs. The task finds outages and
+//! sends; a message is a row first, written once, and sent until it is taken.
+
+mod address;
+mod db;
+mod facts;
+mod send;
+mod task;
+mod watch;
+
+use axum::Router;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Json, State};
+use axum::routing::post;
+use nodesys_core::message::Signed;
+use nodesys_core::notify::{
+    EventKind, MAX_TARGETS, NotifyAction, NotifyAdded, NotifyRequest, NotifyTarget,
+};
+use sqlx::PgTransaction;
+
+use crate::app::{App, AppState};
+use crate::error::{ApiError, ApiResult};
+
+pub(crate) use task::{Notify, PERIOD};
+
+type Body = Result<Json<Signed<NotifyRequest>>, JsonRejection>;
+
+/// The routes, below `/v1`.
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/notify", post(add))
+        .route("/notify/list", post(list))
+        .route("/notify/remove", post(remove))
+        .route("/notify/test", post(test))
+}
+
+/// Adds a webhook for a node; the same URL again answers the same target and secret.
+#[utoipa::path(post, path = "/v1/notify", tag = "notify", request_body = Signed<NotifyRequest>,
+    responses((status = 200, body = NotifyAdded)))]
+pub(crate) async fn add(State(app): State<AppState>, body: Body) -> ApiResult<Json<NotifyAdded>> {
+    let Json(signed) = body?;
+    add_target(&app, &signed).await.map(Json)
+}
+
+/// A node's webhooks, and what became of their messages.
+#[utoipa::path(post, path = "/v1/notify/list", tag = "notify", request_body = Signed<NotifyRequest>,
+    responses((status = 200, body = Vec<NotifyTarget>)))]
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    body: Body,
+) -> ApiResult<Json<Vec<NotifyTarget>>> {
+    let Json(signed) = body?;
+    let mut taken = take(&app, &signed, NotifyAction::List).await?;
+    let targets = db::targets(&mut taken.tx, taken.node).await?;
+    taken.tx.commit().await?;
+    Ok(Json(targets))
+}
+
+/// Removes a webhook; what it has not been told yet is dropped.
+#[utoipa::path(post, path = "/v1/notify/remove", tag = "notify", request_body = Signed<NotifyRequest>,
+    responses((status = 200, body = Vec<NotifyTarget>)))]
+pub(crate) async fn remove(
+    State(app): State<AppState>,
+    body: Body,
+) -> ApiResult<Json<Vec<NotifyTarget>>> {
+    let Json(signed) = body?;
+    let mut taken = take(&app, &signed, NotifyAction::Remove).await?;
+    let number = number(&signed.message)?;
+    if !db::remove(&mut taken.tx, taken.node, number, app.clock.now()).await? {
+        return Err(unknown(signed.message.target));
+    }
+    let targets = db::targets(&mut taken.tx, taken.node).await?;
+    taken.tx.commit().await?;
+    Ok(Json(targets))
+}
+
+/// Sends a test to a webhook now, and says whether it was taken.
+#[utoipa::path(post, path = "/v1/notify/test", tag = "notify", request_body = Signed<NotifyRequest>,
+    responses((status = 200, body = NotifyTarget)))]
+pub(crate) async fn test(State(app): State<AppState>, body: Body) -> ApiResult<Json<NotifyTarget>> {
+    let Json(signed) = body?;
+    send_test(&app, &signed).await.map(Json)
+}
+
+/// A request that was verified and its nonce taken, in a transaction that is not committed yet.
+struct Taken<'a> {
+    tx: PgTransaction<'a>,
+    node: i32,
+}
+
+async fn take<'a>(
+    app: &'a App,
+    signed: &Signed<NotifyRequest>,
+    action: NotifyAction,
+) -> ApiResult<Taken<'a>> {
+    let node = verify(app, signed, action).await?;
+    let mut tx = app.pool.begin().await?;
+    if !db::take_nonce(&mut tx, node, signed.message.nonce).await? {
+        return Err(ApiError::nonce_stale(
+            "a notify request with a higher nonce was taken: use the time in milliseconds",
+        ));
+    }
+    Ok(Taken { tx, node })
+}
+
+/// The node, once the request is its own and for this route.
+async fn verify(app: &App, signed: &Signed<NotifyRequest>, action: NotifyAction) -> ApiResult<i32> {
+    let request = &signed.message;
+    if request.action != action {
+        return Err(ApiError::bad_request(format!(
+            "the request is for {:?}, the route for {action:?}",
+            request.action
+        )));
+    }
+    let node = app.ingest.authorised_node(app, request.node_key, app.clock.now()).await?;
+    signed.verify(&app.domain, request.node_key).map_err(ApiError::bad_signature)?;
+    if i64::try_from(request.nonce).is_err() {
+        return Err(ApiError::bad_request("the nonce must be below 2^63: use milliseconds"));
+    }
+    Ok(i32::try_from(node.idx).map_err(anyhow::Error::from)?)
+}
+
+async fn add_target(app: &App, signed: &Signed<NotifyRequest>) -> ApiResult<NotifyAdded> {
+    let request = &signed.message;
+    verify(app, signed, NotifyAction::Add).await?;
+    let url = address::parse(&request.url, app.allow_private_webhooks)
+        .map_err(ApiError::target_refused)?;
+    // As it stands the name leads somewhere public; it is checked again at each message.
+    address::resolve(&url, app.allow_private_webhooks).await.map_err(ApiError::target_refused)?;
+    let mut taken = take(app, signed, NotifyAction::Add).await?;
+    // The secret is made, not drawn: equal for a repeated request, unknown without the key.
+    let secret = app
+        .receipt_key
+        .derive(&format!("nodesys webhook {} {} {}", request.node_key, request.nonce, request.url));
+    let (id, secret) =
+        db::add(&mut taken.tx, taken.node, &request.url, &secret, app.clock.now()).await?;
+    let targets = db::targets(&mut taken.tx, taken.node).await?;
+    if targets.len() > MAX_TARGETS {
+        return Err(ApiError::too_many_targets(format!(
+            "a node has at most {MAX_TARGETS} targets: remove one first"
+        )));
+    }
+    taken.tx.commit().await?;
+    let secret = db::secret_of(&secret)?.expose().to_string();
+    Ok(NotifyAdded { target: find(targets, id)?, secret })
+}
+
+async fn send_test(app: &AppState, signed: &Signed<NotifyRequest>) -> ApiResult<NotifyTarget> {
+    let mut taken = take(app, signed, NotifyAction::Test).await?;
+    let (node, id, now) = (taken.node, number(&signed.message)?, app.clock.now());
+    find(db::targets(&mut taken.tx, node).await?, id)?;
+    let chain_id = app.domain.chain_id();
+    let body =
+        facts::event(&mut taken.tx, chain_id, EventKind::Test, node, None, None, now).await?;
+    let row = db::test(&mut taken.tx, id, signed.message.nonce, &body, now).await?;
+    taken.tx.commit().await?;
+    if !row.delivered {
+        let answer = send::send(&row.message, &app.clock, app.allow_private_webhooks).await;
+        let last_try = u32::MAX - 1;
+        task::record(app, &row.message, last_try, &answer).await?;
+        if let Err(refused) = answer {
+            return Err(ApiError::target_failed(format!(
+                "{} did not take the message: {}",
+                row.message.url, refused.why
+            )));
+        }
+    }
+    let mut conn = app.pool.acquire().await?;
+    find(db::targets(&mut conn, node).await?, id)
+}
+
+fn number(request: &NotifyRequest) -> ApiResult<i64> {
+    i64::try_from(request.target).map_err(|_| unknown(request.target))
+}
+
+fn find(targets: Vec<NotifyTarget>, id: i64) -> ApiResult<NotifyTarget> {
+    let id = u64::try_from(id).map_err(anyhow::Error::from)?;
+    targets.into_iter().find(|target| target.target == id).ok_or_else(|| unknown(id))
+}
+
+fn unknown(target: u64) -> ApiError {
+    ApiError::unknown_target(format!("the node has no target {target}: list them first"))
+}

@@ -1,0 +1,95 @@
+//! Sending one message, once: to addresses that were checked, without redirects, in short time,
+//! and without reading what is answered.
+
+use std::time::Duration;
+
+use nodesys_clock::Clock;
+use nodesys_core::webhook::{ID_HEADER, SIGNATURE_HEADER, Secret, TIMESTAMP_HEADER};
+use reqwest::header::CONTENT_TYPE;
+
+use super::address;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A message on its way.
+pub(super) struct Message {
+    pub(super) id: i64,
+    pub(super) url: String,
+    pub(super) secret: Secret,
+    pub(super) body: String,
+}
+
+/// Why a message was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) why: String,
+    /// The target says that it is gone for good.
+    pub(super) gone: bool,
+}
+
+impl Refused {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), gone: false }
+    }
+}
+
+impl Message {
+    /// The same at each try, so that a receiver knows a message it has taken.
+    pub(super) fn webhook_id(&self) -> String {
+        format!("msg_{}", self.id)
+    }
+}
+
+/// Sends; any answer from 200 to 299 means that it was taken.
+pub(super) async fn send(
+    message: &Message,
+    clock: &Clock,
+    allow_private: bool,
+) -> Result<(), Refused> {
+    let url = address::parse(&message.url, allow_private).map_err(Refused::new)?;
+    let addrs = address::resolve(&url, allow_private).await.map_err(Refused::new)?;
+    let host = url.host_str().unwrap_or_default();
+    // A client for this one connection: it resolves nothing itself, and knows no proxy.
+    let client = reqwest::Client::builder()
+        .user_agent(concat!("nodesys-backend/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT)
+        .pool_max_idle_per_host(0)
+        .resolve_to_addrs(host, &addrs)
+        .build()
+        .map_err(|error| Refused::new(format!("no client: {error}")))?;
+    let (id, secs) = (message.webhook_id(), clock.now().secs());
+    let signature = message.secret.sign(&id, secs, message.body.as_bytes());
+    let answer = client
+        .post(url)
+        .header(CONTENT_TYPE, "application/json")
+        .header(ID_HEADER, id)
+        .header(TIMESTAMP_HEADER, secs.to_string())
+        .header(SIGNATURE_HEADER, signature)
+        .body(message.body.clone())
+        .send()
+        .await
+        // Without the URL, whose path may be a secret of its receiver's.
+        .map_err(|error| Refused::new(root_cause(&error.without_url())))?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let gone = status == reqwest::StatusCode::GONE;
+    let redirect = if status.is_redirection() { "; redirects are not followed" } else { "" };
+    Err(Refused { why: format!("answered {status}{redirect}"), gone })
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

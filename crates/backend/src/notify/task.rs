@@ -1,0 +1,145 @@
+//! Twice a minute, at one replica: finds outages that began or ended, then sends what is due.
+//!
+//! An outage and its messages are written in one transaction, once. A message is tried until it is
+//! taken, at longer and longer intervals; when the process dies between the answer and our note
+//! of it, the same message is sent again under the same id.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream;
+use sqlx::Connection as _;
+
+use super::send::{Message, Refused, send};
+use super::watch::{DOWN_MILLIS, changes};
+use super::{db, facts};
+use crate::app::AppState;
+use crate::lease;
+use crate::periodic::Periodic;
+
+/// Advisory lock of the task.
+const LOCK: i64 = 0x6e73_0006;
+/// How often it looks.
+pub(crate) const PERIOD: Duration = Duration::from_secs(30);
+/// Most messages in one tick, and how many of them at once.
+const BATCH: i64 = 256;
+const AT_ONCE: usize = 16;
+/// Tries before a message is given up: about four hours.
+const MOST_ATTEMPTS: u32 = 12;
+const FIRST_RETRY_MILLIS: u64 = 30_000;
+const LONGEST_RETRY_MILLIS: u64 = 3_600_000;
+
+/// Watches and tells.
+pub(crate) struct Notify {
+    app: AppState,
+}
+
+impl Notify {
+    pub(crate) const fn new(app: AppState) -> Self {
+        Self { app }
+    }
+}
+
+impl Periodic for Notify {
+    const NAME: &'static str = "notify";
+
+    async fn tick(&mut self) -> anyhow::Result<()> {
+        let mut conn = self.app.pool.acquire().await?;
+        let mut lock = conn.begin().await?;
+        let locked =
+            sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "locked!""#, LOCK)
+                .fetch_one(&mut *lock)
+                .await?;
+        if !locked {
+            return Ok(());
+        }
+        self.watch().await?;
+        self.deliver().await?;
+        lock.commit().await?;
+        Ok(())
+    }
+}
+
+impl Notify {
+    async fn watch(&self) -> anyhow::Result<()> {
+        let app = &self.app;
+        let now = app.clock.now();
+        let mut tx = app.pool.begin().await?;
+        app.ingest.follow(&mut tx, None, now).await?;
+        let nodes = facts::nodes(app, &mut tx).await?;
+        let open = facts::open(&mut tx).await?;
+        if nodes.is_empty() && open.is_empty() {
+            return Ok(());
+        }
+        let down_before = lease::earlier(now, DOWN_MILLIS, &lease::intervals(&mut tx, now).await?);
+        let changes = changes(&nodes, &open, down_before);
+        for change in &changes {
+            facts::write(&mut tx, app.domain.chain_id(), change, now).await?;
+        }
+        tx.commit().await?;
+        for change in &changes {
+            tracing::info!(?change, "an outage");
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self) -> anyhow::Result<()> {
+        let app = &self.app;
+        let due = {
+            let mut conn = app.pool.acquire().await?;
+            db::due(&mut conn, app.clock.now(), BATCH).await?
+        };
+        let sent = stream::iter(due).map(|(message, attempts)| async move {
+            let answer = send(&message, &app.clock, app.allow_private_webhooks).await;
+            record(app, &message, attempts, &answer).await
+        });
+        let outcomes: Vec<anyhow::Result<()>> = sent.buffer_unordered(AT_ONCE).collect().await;
+        outcomes.into_iter().collect()
+    }
+}
+
+/// Writes down what became of a try.
+pub(super) async fn record(
+    app: &AppState,
+    message: &Message,
+    attempts: u32,
+    answer: &Result<(), Refused>,
+) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let mut conn = app.pool.acquire().await?;
+    match answer {
+        Ok(()) => {
+            metrics::counter!("notify_delivered_total").increment(1);
+            db::delivered(&mut conn, message.id, now).await
+        }
+        Err(refused) => {
+            metrics::counter!("notify_refused_total").increment(1);
+            let next = (!refused.gone && attempts + 1 < MOST_ATTEMPTS)
+                .then(|| now.plus_millis(retry_millis(attempts)));
+            tracing::info!(
+                id = message.webhook_id(),
+                why = refused.why,
+                given_up = next.is_none(),
+                "a message was not taken"
+            );
+            db::refused(&mut conn, message.id, &refused.why, next, now).await
+        }
+    }
+}
+
+/// How long to wait after this many failures before.
+fn retry_millis(attempts: u32) -> u64 {
+    FIRST_RETRY_MILLIS.saturating_mul(1 << attempts.min(20)).min(LONGEST_RETRY_MILLIS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_waits_double_up_to_an_hour() {
+        let waits: Vec<u64> = (0..9).map(|attempts| retry_millis(attempts) / 1000).collect();
+        assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        assert_eq!(retry_millis(u32::MAX), LONGEST_RETRY_MILLIS);
+    }
+}

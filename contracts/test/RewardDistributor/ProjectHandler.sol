@@ -8,6 +8,7 @@ import {RewardDistributor} from "../../src/RewardDistributor.sol";
 import {DevToken} from "../../src/dev/DevToken.sol";
 import {IDistributorControl} from "../../src/interfaces/IDistributorControl.sol";
 import {Claim, IRewardDistributor, RewardCommit} from "../../src/interfaces/IRewardDistributor.sol";
+import {Calldata} from "../Calldata.sol";
 import {MerkleTree} from "../MerkleTree.sol";
 
 /// @dev Does what everyone around one project can do: signer, accounts, relayer, owner, guardian, the
@@ -213,7 +214,7 @@ contract ProjectHandler is Test {
         bytes memory call = _takeQueued(which);
         (uint64 readyAt,) = DISTRIBUTOR.queuedCall(call);
         if (readyAt == 0) return;
-        bool replacement = bytes4(call) == IDistributorControl.setGuardian.selector;
+        bool replacement = Calldata.selectorOf(call) == IDistributorControl.setGuardian.selector;
         vm.prank(_ownerOrGuardian(byGuardian && !replacement));
         DISTRIBUTOR.cancel(call);
     }
@@ -390,11 +391,8 @@ contract ProjectHandler is Test {
         }
         // The dishonest signer promises twice what it commits to.
         total = HONEST ? _total(amounts) : before + most / 2;
-        if (_amounts.length == 0 ? _total(amounts) == 0 : _isLast(amounts)) total = before;
-    }
-
-    function _isLast(uint256[ACCOUNTS] memory amounts) private view returns (bool) {
-        return _total(amounts) == _total(_amounts[_amounts.length - 1]);
+        uint256 last = _amounts.length == 0 ? 0 : _total(_amounts[_amounts.length - 1]);
+        if (_total(amounts) == last) total = before;
     }
 
     function _total(uint256[ACCOUNTS] memory amounts) private pure returns (uint256 total) {
@@ -463,7 +461,7 @@ contract ProjectHandler is Test {
             return abi.encodeCall(IDistributorControl.setSigner, (_signers[value % SIGNERS]));
         }
         if (which == 1) {
-            address guardian = value % 4 == 0 ? address(0) : address(uint160(0x6a4d + value % 3));
+            address guardian = value % 4 == 0 ? address(0) : _signers[value % SIGNERS];
             return abi.encodeCall(IDistributorControl.setGuardian, (guardian));
         }
         if (which == 2) {
@@ -488,8 +486,9 @@ contract ProjectHandler is Test {
 
     /// @dev Whether the state still allows what the call does.
     function _stillValid(bytes memory call) private view returns (bool) {
-        bytes4 selector = bytes4(call);
-        (uint256 first, uint256 second) = (_word(call, 0), call.length > 36 ? _word(call, 1) : 0);
+        bytes4 selector = Calldata.selectorOf(call);
+        (uint256 first, uint256 second) =
+            (Calldata.wordOf(call, 0), call.length > 36 ? Calldata.wordOf(call, 1) : 0);
         if (selector == IDistributorControl.raiseQuota.selector) return first > DISTRIBUTOR.dailyQuota();
         if (selector == IDistributorControl.lowerDelay.selector) return first < DISTRIBUTOR.delay();
         if (selector == IDistributorControl.lowerTimelock.selector) return first < DISTRIBUTOR.timelock();
@@ -497,11 +496,5 @@ contract ProjectHandler is Test {
             return second <= DISTRIBUTOR.unallocated();
         }
         return true;
-    }
-
-    function _word(bytes memory data, uint256 index) private pure returns (uint256 word) {
-        assembly {
-            word := mload(add(add(data, 0x24), mul(index, 0x20)))
-        }
     }
 }

@@ -1,71 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {Test} from "forge-std/Test.sol";
-
-import {ProjectRegistry} from "../../src/ProjectRegistry.sol";
 import {RewardDistributor} from "../../src/RewardDistributor.sol";
 import {DevToken} from "../../src/dev/DevToken.sol";
 import {IDistributorControl} from "../../src/interfaces/IDistributorControl.sol";
 import {Claim, IRewardDistributor, RewardCommit} from "../../src/interfaces/IRewardDistributor.sol";
+import {Calldata} from "../Calldata.sol";
 import {MerkleTree} from "../MerkleTree.sol";
+import {ProjectBook} from "./ProjectBook.sol";
 
 /// @dev Does what everyone around one project can do: signer, accounts, relayer, owner, guardian, the
 /// registry's new owner, and time. What would be refused is not tried, except by `tryRefused`, which
-/// asserts that it is refused. A dishonest signer's trees promise more than
-/// their totals.
-contract ProjectHandler is Test {
-    uint256 public constant ACCOUNTS = 4;
-    uint256 private constant SIGNERS = 3;
-
-    address private immutable RELAYER = makeAddr("relayer");
-
-    RewardDistributor public immutable DISTRIBUTOR;
-    DevToken public immutable TOKEN;
-    ProjectRegistry private immutable REGISTRY;
-    bool public immutable HONEST;
-
-    address private _guardian;
-
-    /// @dev The chain as the handler knows it, lowest first, with each commit's cumulative amounts and
-    /// the time it becomes active.
-    RewardCommit[] private _chain;
-    uint256[ACCOUNTS][] private _amounts;
-    uint64[] private _activatesAt;
-
-    /// @dev What was revoked, with the signature that posted it.
-    RewardCommit[] private _revoked;
-    mapping(bytes32 commitHash => bytes) private _signatures;
-
-    bytes[] private _queued;
-
-    address[ACCOUNTS] private _accounts;
-    address[SIGNERS] private _signers;
-    mapping(address signer => uint256 key) private _signerKeys;
-
-    uint256 public funded;
-    uint256 public withdrawn;
-    uint256 public claimedInAll;
-    uint256 public highestActiveTotal;
-    uint256[ACCOUNTS] private _highestClaimed;
-
-    /// @dev How many commits of the chain, from its beginning, were ever seen active.
-    uint256 public activeSeen;
-
-    constructor(RewardDistributor distributor, DevToken token, bool honest) {
-        (DISTRIBUTOR, TOKEN, HONEST) = (distributor, token, honest);
-        REGISTRY = ProjectRegistry(distributor.registry());
-        _guardian = distributor.guardian();
-        funded = token.balanceOf(address(distributor));
-        for (uint256 i; i < ACCOUNTS; ++i) {
-            _accounts[i] = vm.addr(_keyOf(i));
-        }
-        _signerKeys[distributor.signer()] = uint256(keccak256("signer"));
-        for (uint256 i; i < SIGNERS; ++i) {
-            _signers[i] = vm.addr(0x5161 + i);
-            _signerKeys[_signers[i]] = 0x5161 + i;
-        }
-    }
+/// asserts that it is refused.
+contract ProjectHandler is ProjectBook {
+    constructor(
+        RewardDistributor distributor,
+        DevToken token,
+        bool honest
+    ) ProjectBook(distributor, token, honest) {}
 
     /*//////////////////////////////////////////////////////////////////////////
                                   SIGNER AND ACCOUNTS
@@ -104,25 +56,24 @@ contract ProjectHandler is Test {
     }
 
     function claim(uint256 which, uint256 day) external {
-        (bool due, uint256 cumulative, bytes32 root, bytes32[] memory proof) = _due(which, day);
-        if (!due) return;
+        Due memory due = _dueOf(which, day);
+        if (due.amount == 0 || due.tooMuch) return;
         address account = accountOf(which);
         vm.prank(account);
-        _count(which, cumulative, DISTRIBUTOR.claim(root, cumulative, proof, account));
+        _count(which, due, DISTRIBUTOR.claim(due.root, due.cumulative, due.proof, account));
     }
 
     function claimWithSignature(uint256 which, uint256 day, uint256 fee) external {
-        (bool due, uint256 cumulative, bytes32 root, bytes32[] memory proof) = _due(which, day);
-        if (!due) return;
+        Due memory due = _dueOf(which, day);
+        if (due.amount == 0 || due.tooMuch) return;
         address account = accountOf(which);
-        fee = bound(fee, 0, cumulative - DISTRIBUTOR.claimed(account));
+        fee = bound(fee, 0, due.amount);
         Claim memory signedClaim =
-            Claim(account, root, cumulative, account, address(0), fee, type(uint64).max);
+            Claim(account, due.root, due.cumulative, account, address(0), fee, type(uint64).max);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(_keyOf(which), DISTRIBUTOR.hashClaim(signedClaim));
+        bytes memory signature = abi.encodePacked(r, s, v);
         vm.prank(RELAYER);
-        _count(
-            which, cumulative, DISTRIBUTOR.claimWithSignature(signedClaim, proof, abi.encodePacked(r, s, v))
-        );
+        _count(which, due, DISTRIBUTOR.claimWithSignature(signedClaim, due.proof, signature));
     }
 
     /*//////////////////////////////////////////////////////////////////////////
@@ -192,9 +143,9 @@ contract ProjectHandler is Test {
 
     function _raiseDelays(uint256 time) private {
         vm.startPrank(owner());
-        uint64 more = DISTRIBUTOR.delay() + uint64(bound(time, 1, 1 days));
+        uint64 more = DISTRIBUTOR.delay() + uint64(bound(time, 1, 7 days));
         if (more <= 14 days) DISTRIBUTOR.raiseDelay(more);
-        more = DISTRIBUTOR.timelock() + uint64(bound(time, 1, 1 days));
+        more = DISTRIBUTOR.timelock() + uint64(bound(time, 1, 1 hours));
         if (more <= 30 days) DISTRIBUTOR.raiseTimelock(more);
         vm.stopPrank();
     }
@@ -213,7 +164,7 @@ contract ProjectHandler is Test {
         bytes memory call = _takeQueued(which);
         (uint64 readyAt,) = DISTRIBUTOR.queuedCall(call);
         if (readyAt == 0) return;
-        bool replacement = bytes4(call) == IDistributorControl.setGuardian.selector;
+        bool replacement = Calldata.selectorOf(call) == IDistributorControl.setGuardian.selector;
         vm.prank(_ownerOrGuardian(byGuardian && !replacement));
         DISTRIBUTOR.cancel(call);
     }
@@ -248,11 +199,12 @@ contract ProjectHandler is Test {
 
     /// @dev One of the things that nobody may do.
     function tryRefused(uint256 which, uint256 seed, bool byGuardian) external {
-        which %= 4;
+        which %= 5;
         if (which == 0) _tryPostRevoked(seed);
         else if (which == 1) _tryClaimPending(seed);
         else if (which == 2) _tryRevokeActive(byGuardian);
-        else _tryClaimAgain(seed, seed >> 8);
+        else if (which == 3) _tryClaimAgain(seed, seed >> 8);
+        else _tryClaimTooMuch();
     }
 
     /// @dev A revoked commit is not posted again, though its signature was good.
@@ -305,33 +257,20 @@ contract ProjectHandler is Test {
         DISTRIBUTOR.claim(root, cumulative, proof, RELAYER);
     }
 
+    /// @dev No more is paid than the active total, though the tree promises it.
+    function _tryClaimTooMuch() private {
+        for (uint256 i; i < ACCOUNTS * _chain.length; ++i) {
+            Due memory due = _dueOf(i, i / ACCOUNTS);
+            if (!due.tooMuch) continue;
+            vm.prank(accountOf(i));
+            vm.expectPartialRevert(IRewardDistributor.ActiveTotalExceeded.selector);
+            DISTRIBUTOR.claim(due.root, due.cumulative, due.proof, RELAYER);
+        }
+    }
+
     /*//////////////////////////////////////////////////////////////////////////
-                                        BOOKS
+                                     AT THE END
     //////////////////////////////////////////////////////////////////////////*/
-
-    function owner() public view returns (address) {
-        return DISTRIBUTOR.owner();
-    }
-
-    function accountOf(uint256 which) public view returns (address) {
-        return _accounts[which % ACCOUNTS];
-    }
-
-    function highestClaimed(uint256 which) external view returns (uint256) {
-        return _highestClaimed[which];
-    }
-
-    function chain() external view returns (RewardCommit[] memory) {
-        return _chain;
-    }
-
-    function activatesAt() external view returns (uint64[] memory) {
-        return _activatesAt;
-    }
-
-    function revoked() external view returns (RewardCommit[] memory) {
-        return _revoked;
-    }
 
     /// @dev Everyone whom an active root still owes claims, in an order that `seed` gives; the most that
     /// any active root promises each has to have been paid in the end.
@@ -358,112 +297,13 @@ contract ProjectHandler is Test {
                                       INTERNALS
     //////////////////////////////////////////////////////////////////////////*/
 
-    function _keyOf(uint256 which) private pure returns (uint256) {
-        return 0xacc0 + which % ACCOUNTS;
-    }
-
-    function _ownerOrGuardian(bool byGuardian) private view returns (address) {
-        return byGuardian && _guardian != address(0) ? _guardian : owner();
-    }
-
-    function _sign(RewardCommit memory commit) private view returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) =
-            vm.sign(_signerKeys[DISTRIBUTOR.signer()], DISTRIBUTOR.hashCommit(commit));
-        return abi.encodePacked(r, s, v);
-    }
-
-    function _nextAmounts(uint256 seed)
-        private
-        view
-        returns (uint256[ACCOUNTS] memory amounts, uint256 total)
-    {
-        if (_amounts.length != 0) {
-            amounts = _amounts[_amounts.length - 1];
-        }
-        uint256 before = DISTRIBUTOR.head().total;
-        uint256 most = DISTRIBUTOR.unallocated();
-        if (most > DISTRIBUTOR.dailyQuota()) most = DISTRIBUTOR.dailyQuota();
-        // One day in four nobody earns anything and the root is repeated.
-        if (seed % 4 == 0) return (amounts, before);
-        for (uint256 i; i < ACCOUNTS; ++i) {
-            amounts[i] += uint256(keccak256(abi.encode(seed, i))) % (most / ACCOUNTS + 1);
-        }
-        // The dishonest signer promises twice what it commits to.
-        total = HONEST ? _total(amounts) : before + most / 2;
-        if (_amounts.length == 0 ? _total(amounts) == 0 : _isLast(amounts)) total = before;
-    }
-
-    function _isLast(uint256[ACCOUNTS] memory amounts) private view returns (bool) {
-        return _total(amounts) == _total(_amounts[_amounts.length - 1]);
-    }
-
-    function _total(uint256[ACCOUNTS] memory amounts) private pure returns (uint256 total) {
-        for (uint256 i; i < ACCOUNTS; ++i) {
-            total += amounts[i];
-        }
-    }
-
-    function _leaves(uint256[ACCOUNTS] memory amounts) private view returns (bytes32[] memory leaves) {
-        leaves = new bytes32[](ACCOUNTS);
-        for (uint256 i; i < ACCOUNTS; ++i) {
-            leaves[i] = MerkleTree.leaf(accountOf(i), amounts[i]);
-        }
-    }
-
-    function _proof(uint256 day, uint256 which) private view returns (bytes32[] memory) {
-        bytes32[] memory leaves = _leaves(_amounts[day]);
-        if (_total(_amounts[day]) == 0) return new bytes32[](0);
-        return MerkleTree.proof(MerkleTree.build(leaves), leaves[which % ACCOUNTS]);
-    }
-
-    /// @dev Whether the account has something to claim against the day's root, and what it needs to.
-    function _due(
-        uint256 which,
-        uint256 day
-    ) private view returns (bool due, uint256 cumulative, bytes32 root, bytes32[] memory proof) {
-        if (_chain.length == 0) return (false, 0, 0, proof);
-        day = bound(day, 0, _chain.length - 1);
-        root = _chain[day].root;
-        cumulative = _amounts[day][which % ACCOUNTS];
-        uint256 before = DISTRIBUTOR.claimed(accountOf(which));
-        if (root == 0 || !DISTRIBUTOR.isActive(root) || cumulative <= before) {
-            return (false, 0, 0, proof);
-        }
-        uint256 most = DISTRIBUTOR.commitOf(root).total;
-        if (most < DISTRIBUTOR.activeTotal()) most = DISTRIBUTOR.activeTotal();
-        // An honest signer's trees never come to this.
-        if (!HONEST && cumulative - before > most - DISTRIBUTOR.paid()) return (false, 0, 0, proof);
-        return (true, cumulative, root, _proof(day, which));
-    }
-
-    function _count(uint256 which, uint256 cumulative, uint256 amount) private {
-        which %= ACCOUNTS;
-        assertEq(DISTRIBUTOR.claimed(accountOf(which)), cumulative);
-        assertGt(cumulative, _highestClaimed[which]);
-        assertGe(DISTRIBUTOR.activeTotal(), highestActiveTotal);
-        (_highestClaimed[which], highestActiveTotal) = (cumulative, DISTRIBUTOR.activeTotal());
-        claimedInAll += amount;
-    }
-
-    /// @dev How many commits at the chain's end are pending.
-    function _pending() private view returns (uint256 pending) {
-        uint64 until = DISTRIBUTOR.activeUntil();
-        while (pending < _chain.length && _activatesAt[_chain.length - 1 - pending] > until) ++pending;
-    }
-
-    /// @dev Remembers which commits were ever active.
-    function _look() private {
-        uint256 active = _chain.length - _pending();
-        if (active > activeSeen) activeSeen = active;
-    }
-
     function _callOf(uint256 which, uint256 value) private view returns (bytes memory) {
         which %= 6;
         if (which == 0) {
             return abi.encodeCall(IDistributorControl.setSigner, (_signers[value % SIGNERS]));
         }
         if (which == 1) {
-            address guardian = value % 4 == 0 ? address(0) : address(uint160(0x6a4d + value % 3));
+            address guardian = value % 4 == 0 ? address(0) : _signers[value % SIGNERS];
             return abi.encodeCall(IDistributorControl.setGuardian, (guardian));
         }
         if (which == 2) {
@@ -488,8 +328,9 @@ contract ProjectHandler is Test {
 
     /// @dev Whether the state still allows what the call does.
     function _stillValid(bytes memory call) private view returns (bool) {
-        bytes4 selector = bytes4(call);
-        (uint256 first, uint256 second) = (_word(call, 0), call.length > 36 ? _word(call, 1) : 0);
+        bytes4 selector = Calldata.selectorOf(call);
+        (uint256 first, uint256 second) =
+            (Calldata.wordOf(call, 0), call.length > 36 ? Calldata.wordOf(call, 1) : 0);
         if (selector == IDistributorControl.raiseQuota.selector) return first > DISTRIBUTOR.dailyQuota();
         if (selector == IDistributorControl.lowerDelay.selector) return first < DISTRIBUTOR.delay();
         if (selector == IDistributorControl.lowerTimelock.selector) return first < DISTRIBUTOR.timelock();
@@ -497,11 +338,5 @@ contract ProjectHandler is Test {
             return second <= DISTRIBUTOR.unallocated();
         }
         return true;
-    }
-
-    function _word(bytes memory data, uint256 index) private pure returns (uint256 word) {
-        assembly {
-            word := mload(add(add(data, 0x24), mul(index, 0x20)))
-        }
     }
 }

@@ -4,7 +4,7 @@
 dir=$CLUSTER_DIR
 mode=$CLUSTER_MODE
 pki="$dir/pki"
-programs="$KUBERNETES_BUILD/root"
+programs="$KUBERNETES_BUILD/unpacked"
 read -r etcd_port etcd_peer_port api_port <<<"$CLUSTER_PORTS"
 containerd_socket=/run/containerd/containerd.sock
 node_ip=10.77.0.1

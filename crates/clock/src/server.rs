@@ -1,4 +1,5 @@
-//! The stepped clock itself: stands still while a program is awake, then jumps.
+//! The stepped clock itself: stands still while a program is awake, then jumps. A jump is seen by
+//! every program before it wakes a loop of any.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Notify, mpsc};
 
 use crate::ClockError;
-use crate::stepped::{Hello, Now, Report, line};
+use crate::stepped::{Hello, Line, Report, line};
 
 /// A stepped clock, listening on a free loopback port.
 pub struct ClockServer {
@@ -39,6 +40,8 @@ struct Client {
     /// Stopped by whoever tests it: time goes on without it.
     frozen: bool,
     until: Option<Timestamp>,
+    /// The time it has last said to read.
+    seen: Timestamp,
     lines: mpsc::UnboundedSender<Vec<u8>>,
 }
 
@@ -47,6 +50,21 @@ impl State {
         let awake =
             |client: &&Client| !client.frozen && client.until.is_some_and(|at| at <= self.now);
         self.clients.values().filter(awake)
+    }
+
+    /// Programs with a loop that do not read the present time yet.
+    fn behind(&self) -> impl Iterator<Item = &Client> {
+        let behind =
+            |client: &&Client| !client.frozen && client.until.is_some() && client.seen < self.now;
+        self.clients.values().filter(behind)
+    }
+
+    fn tell(&self, message: Line) {
+        let message = line(&message);
+        for client in self.clients.values() {
+            // A client that has gone is taken out by its own task.
+            let _ = client.lines.send(message.clone());
+        }
     }
 }
 
@@ -73,20 +91,25 @@ impl ClockServer {
 
     /// Waits until every program sleeps past the clock's time.
     pub async fn settle(&self) -> Result<(), ClockError> {
-        let all_asleep = async {
+        self.wait_for_none(|state| state.awake().collect()).await
+    }
+
+    /// Waits until nobody is left to wait for.
+    async fn wait_for_none(&self, left: impl Fn(&State) -> Vec<&Client>) -> Result<(), ClockError> {
+        let none_left = async {
             loop {
                 let changed = self.shared.changed.notified();
-                if self.shared.state.lock().await.awake().next().is_none() {
+                if left(&*self.shared.state.lock().await).is_empty() {
                     return;
                 }
                 changed.await;
             }
         };
-        if tokio::time::timeout(self.patience, all_asleep).await.is_ok() {
+        if tokio::time::timeout(self.patience, none_left).await.is_ok() {
             return Ok(());
         }
         let state = self.shared.state.lock().await;
-        let who: Vec<&str> = state.awake().map(|client| client.name.as_str()).collect();
+        let who: Vec<&str> = left(&state).iter().map(|client| client.name.as_str()).collect();
         Err(ClockError::Held {
             now: state.now,
             waited_secs: self.patience.as_secs(),
@@ -137,11 +160,10 @@ impl ClockServer {
             }
             let mut state = self.shared.state.lock().await;
             state.now = next;
-            let message = line(&Now { now: next });
-            for client in state.clients.values() {
-                // A client that has gone is taken out by its own task.
-                let _ = client.lines.send(message.clone());
-            }
+            state.tell(Line::Now(next));
+            drop(state);
+            self.wait_for_none(|state| state.behind().collect()).await?;
+            self.shared.state.lock().await.tell(Line::Wake(next));
         }
     }
 }
@@ -174,10 +196,10 @@ async fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         let mut state = shared.state.lock().await;
         let id = state.next_id;
         state.next_id += 1;
-        let _ = lines.send(line(&Now { now: state.now }));
-        let until = holds.then_some(state.now);
-        let frozen = false;
-        state.clients.insert(id, Client { name, pid, frozen, until, lines });
+        let now = state.now;
+        let _ = lines.send(line(&Line::Now(now)));
+        let until = holds.then_some(now);
+        state.clients.insert(id, Client { name, pid, frozen: false, until, seen: now, lines });
         id
     };
     let writer = tokio::spawn(async move {
@@ -192,6 +214,7 @@ async fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         let mut state = shared.state.lock().await;
         let now = state.now;
         if let Some(client) = state.clients.get_mut(&id) {
+            client.seen = report.now;
             // A report made before the client saw the present step says nothing of this step,
             // unless it waits for something later.
             client.until = match report.until {

@@ -1,10 +1,15 @@
 //! A program's end of the stepped clock.
 //!
-//! Wire: lines of JSON over TCP. The client says `{"name": ..., "pid": ..., "holds": bool}` first; the server
-//! says `{"now": millis}` at once and at each step. A client that holds counts as awake from the
-//! start, so time cannot slip past a program that is still coming up; the client says `{"now": millis, "until": millis}`
-//! whenever the earliest moment it waits for changes, `until` being `now` while a loop is awake
-//! and null when it has no loop. Order on the connection makes the reports unambiguous.
+//! Wire: lines of JSON over TCP. The client says `{"name": ..., "pid": ..., "holds": bool}` first;
+//! the server says `{"now": millis}` at once. A client that holds counts as awake from the start, so
+//! time cannot slip past a program that is still coming up; the client says
+//! `{"now": millis, "until": millis}` whenever either changes, `until` being the earliest moment it
+//! waits for, not after `now` while a loop is awake and null when it has no loop. Order on the
+//! connection makes the reports unambiguous.
+//!
+//! A step is two lines: at `{"now": millis}` a client reads the new time and says so, but wakes
+//! nobody; at `{"wake": millis}`, sent once every client that has a loop has said so, the loops
+//! that are due wake. So whoever is asked by a loop that woke reads the same time as that loop.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,8 +32,10 @@ pub(crate) struct Hello {
 
 /// The server's lines.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Now {
-    pub(crate) now: Timestamp,
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Line {
+    Now(Timestamp),
+    Wake(Timestamp),
 }
 
 /// The client's further lines.
@@ -40,7 +47,8 @@ pub(crate) struct Report {
 
 pub(crate) struct Stepped {
     state: Mutex<State>,
-    now: watch::Sender<Timestamp>,
+    /// Up to when loops have been woken.
+    woken: watch::Sender<Timestamp>,
     reports: mpsc::UnboundedSender<Report>,
 }
 
@@ -72,13 +80,15 @@ impl Stepped {
         let mut lines = BufReader::new(read).lines();
         let hello = Hello { name: name.to_owned(), pid: std::process::id(), holds };
         write.write_all(&line(&hello)).await?;
-        let Now { now } = next_now(&mut lines).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let Some(Line::Now(now)) = next_line(&mut lines).await? else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
 
         let (reports, mut outgoing) = mpsc::unbounded_channel::<Report>();
         let reported = Some(Report { now, until: holds.then_some(now) });
         let state = State { now, next_id: 0, sleepers: BTreeMap::new(), reported };
         let stepped =
-            Arc::new(Self { state: Mutex::new(state), now: watch::Sender::new(now), reports });
+            Arc::new(Self { state: Mutex::new(state), woken: watch::Sender::new(now), reports });
         tokio::spawn(async move {
             while let Some(report) = outgoing.recv().await {
                 if write.write_all(&line(&report)).await.is_err() {
@@ -90,9 +100,12 @@ impl Stepped {
         // program too.
         let weak = Arc::downgrade(&stepped);
         tokio::spawn(async move {
-            while let Ok(Some(Now { now })) = next_now(&mut lines).await {
+            while let Ok(Some(line)) = next_line(&mut lines).await {
                 let Some(stepped) = weak.upgrade() else { break };
-                stepped.step(now);
+                match line {
+                    Line::Now(now) => stepped.set_now(now),
+                    Line::Wake(now) => stepped.wake(now),
+                }
             }
         });
         Ok(stepped)
@@ -112,9 +125,14 @@ impl Stepped {
         }
     }
 
-    fn step(&self, now: Timestamp) {
+    fn set_now(&self, now: Timestamp) {
         let mut state = self.lock();
         state.now = now;
+        self.tell(&mut state);
+    }
+
+    fn wake(&self, now: Timestamp) {
+        let mut state = self.lock();
         for wake in state.sleepers.values_mut() {
             if wake.is_some_and(|wake| wake <= now) {
                 *wake = None;
@@ -122,11 +140,11 @@ impl Stepped {
         }
         self.tell(&mut state);
         drop(state);
-        self.now.send_replace(now);
+        self.woken.send_replace(now);
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        *self.now.borrow()
+        self.lock().now
     }
 
     pub(crate) fn add_sleeper(&self) -> u64 {
@@ -158,11 +176,11 @@ impl Stepped {
                 self.0.set(self.1, None);
             }
         }
-        let mut now = self.now.subscribe();
+        let mut woken = self.woken.subscribe();
         let _awake = Awake(self, id);
         self.set(id, Some(wake));
         // The sender lives in `self`, so waiting cannot fail.
-        let _ = now.wait_for(|now| *now >= wake).await;
+        let _ = woken.wait_for(|woken| *woken >= wake).await;
     }
 }
 
@@ -172,9 +190,9 @@ pub(crate) fn line<T: Serialize>(message: &T) -> Vec<u8> {
     bytes
 }
 
-async fn next_now<R: tokio::io::AsyncBufRead + Unpin>(
+async fn next_line<R: tokio::io::AsyncBufRead + Unpin>(
     lines: &mut tokio::io::Lines<R>,
-) -> io::Result<Option<Now>> {
+) -> io::Result<Option<Line>> {
     match lines.next_line().await? {
         Some(line) => Ok(Some(serde_json::from_str(&line).map_err(io::Error::other)?)),
         None => Ok(None),

@@ -44,6 +44,27 @@ async fn every_loop_gets_every_turn() {
     assert_eq!(one.now(), target);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_wakes_finds_everybody_at_its_time() {
+    let server = server().await;
+    let (asks, asked) = (
+        Clock::stepped(server.addr(), "asks").await.unwrap(),
+        Clock::stepped(server.addr(), "asked").await.unwrap(),
+    );
+    // Not due for as long as the test runs.
+    let _hourly = ticking(&asked, 7200);
+    let mut sleeper = asks.sleeper();
+    let looking = tokio::spawn(async move {
+        for _ in 0..360 {
+            sleeper.sleep(Duration::from_secs(10)).await;
+            assert_eq!(asked.now(), asks.now());
+        }
+    });
+    let target = START.plus_millis(3_600_000);
+    server.run_until(target, async |_| Ok::<_, Infallible>(())).await.unwrap();
+    looking.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_program_that_ends_lets_go() {
     let short = ClockServer::start(START, Duration::from_secs(1)).await.unwrap();

@@ -4,6 +4,7 @@
 //! a failure or a signal stops every process that was started. Words go to standard error, the
 //! closing table to standard output.
 
+mod first_day;
 mod ledger;
 mod serve;
 mod story;
@@ -37,9 +38,9 @@ const FIRST_DAY: UtcDay = UtcDay(20_459);
 /// What the project pays for a day.
 const DAY_REWARD: u128 = 1_000 * TOKEN;
 /// Tasks put into the queue on the first day.
-const TASKS: usize = 80;
+const TASKS: usize = 240;
 /// Points of a task; a minute is worth one.
-const PER_TASK: u64 = 10;
+const PER_TASK: u64 = 5;
 /// How long a post is pending.
 const DELAY_SECS: u64 = 3_600;
 
@@ -83,11 +84,11 @@ async fn tell(net: &mut Devnet, serving: bool) -> anyhow::Result<()> {
     if serving { serve::serve(net).await } else { Ok(()) }
 }
 
-/// A point for each minute, ten for each task.
+/// A point for each minute, five for each task.
 fn rule() -> Rule {
     Rule::UptimeTasks {
         rate: Points::checked_new(1440).expect("1440 is below 2^63"),
-        per_task: Points::checked_new(PER_TASK).expect("10 is below 2^63"),
+        per_task: Points::checked_new(PER_TASK).expect("5 is below 2^63"),
         max_tasks: 1000,
         minimum_uptime_ppm: 0,
     }

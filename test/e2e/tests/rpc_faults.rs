@@ -2,29 +2,46 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use std::ops::Range;
+
+use nodesys_core::time::Timestamp;
 use nodesys_devnet::rpc_proxy::{Fault, RpcProxy};
 use nodesys_e2e::ShortDay;
-use nodesys_e2e::short_day::{A1, DAY, MINUTES};
+use nodesys_e2e::short_day::{A1, DAY};
 
-/// Goes through the day with the RPC failing from its third to its eighth minute.
-async fn day_with(fault: impl Fn(u64) -> Fault, ready_code: Option<&str>) {
-    let mut day = ShortDay::start(0).await;
+/// A day whose last minutes are gone through, the RPC failing in some of them.
+struct Case {
+    minutes: u64,
+    /// Counted from the first of `minutes`.
+    failing: Range<u64>,
+    /// What `/readyz` says meanwhile.
+    ready_code: Option<&'static str>,
+}
+
+const SHORT: Case = Case { minutes: 10, failing: 3..8, ready_code: Some("chain_unavailable") };
+
+async fn day_with(case: &Case, fault: impl Fn(u64) -> Fault) {
+    let mut day = ShortDay::start_with(0, |options| {
+        options.start = Timestamp::from_secs(DAY.end().secs() - case.minutes * 60);
+    })
+    .await;
     let proxy = RpcProxy::start(&day.net.network.rpc).await.unwrap();
     day.net.backend_rpc = proxy.url();
     day.net.add_backend().await.unwrap();
     day.start_master().await;
     let client = day.net.client(0).unwrap();
     let mut node = day.node().await;
-    for i in 0..MINUTES {
-        if i == 3 {
+    for i in 0..case.minutes {
+        if i == case.failing.start {
             let newest = day.net.chain.reader.latest_block().await.unwrap();
             proxy.set(fault(newest.number));
         }
-        if i == 8 {
+        if i == case.failing.end {
             proxy.set(Fault::None);
         }
-        if (4..8).contains(&i)
-            && let Some(code) = ready_code
+        if i > case.failing.start
+            && i < case.failing.end
+            && let Some(code) = case.ready_code
         {
             let error = client.ready().await.unwrap_err();
             assert_eq!(error.code(), Some(code), "{error}");
@@ -37,7 +54,7 @@ async fn day_with(fault: impl Fn(u64) -> Fault, ready_code: Option<&str>) {
     client.ready().await.unwrap();
     day.close(&mut node).await;
     let bitmap = day.closed_bitmap(&day.license(A1)).await;
-    assert_eq!(bitmap.runs(), [(1440 - u16::try_from(MINUTES).unwrap(), 1440)]);
+    assert_eq!(bitmap.runs(), [(1440 - u16::try_from(case.minutes).unwrap(), 1440)]);
     day.pass_minutes(8).await;
     let project = day.net.network.deployed.distributor;
     let view = client.commit_of(project, DAY).await.unwrap();
@@ -46,16 +63,23 @@ async fn day_with(fault: impl Fn(u64) -> Fault, ready_code: Option<&str>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_rpc_that_is_down() {
-    day_with(|_| Fault::Down, Some("chain_unavailable")).await;
+async fn an_rpc_that_is_down_for_the_whole_afternoon() {
+    let case = Case { minutes: 7 * 60, failing: 20..6 * 60 + 20, ..SHORT };
+    day_with(&case, |_| Fault::Down).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_rpc_that_stands_still() {
-    day_with(Fault::StandsAt, None).await;
+    day_with(&Case { ready_code: None, ..SHORT }, Fault::StandsAt).await;
+}
+
+/// Each request ends by its own timeout, in real time: two minutes of it are long enough.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_rpc_that_hangs() {
+    day_with(&Case { failing: 3..5, ..SHORT }, |_| Fault::Hangs).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_rpc_that_answers_for_another_chain() {
-    day_with(|_| Fault::OtherChain(1), Some("chain_unavailable")).await;
+    day_with(&SHORT, |_| Fault::OtherChain(1)).await;
 }

@@ -21,8 +21,8 @@ use tokio::task::JoinHandle;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 /// Chains up to this length are worked on at once.
 const SHORT_HASHES: u64 = 50_000;
-/// Short tasks worked on before the next health post.
-const AT_ONCE: usize = 20;
+/// Short tasks worked on before the next health post, so that every workload gets its share.
+const AT_ONCE: usize = 2;
 /// A ticket is replaced this long before it ends.
 const TICKET_MARGIN_SECS: u64 = 60;
 

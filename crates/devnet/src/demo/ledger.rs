@@ -1,4 +1,4 @@
-//! What the story remembers for its closing table: outages, posts and claims.
+//! What the story remembers for its closing table: outages, takeovers, posts and claims.
 
 use nodesys_core::api::CommitView;
 use nodesys_core::ids::Amount;
@@ -19,10 +19,23 @@ pub(super) struct Outage {
     pub(super) why: String,
 }
 
+/// A license changed its node.
+#[derive(Debug, Clone)]
+pub(super) struct Takeover {
+    pub(super) day: UtcDay,
+    pub(super) license: LicenseRef,
+    /// The minute of the day in which the backend gave the lease away.
+    pub(super) minute: u16,
+    /// The node that has it from then on.
+    pub(super) to: String,
+}
+
 /// What happened.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) outages: Vec<Outage>,
+    /// In the order of time.
+    pub(super) takeovers: Vec<Takeover>,
     /// Posted commits with the gas of the post.
     pub(super) posts: Vec<(CommitView, u64)>,
     /// After which day, who, how much, by which transaction, for how much gas.
@@ -40,5 +53,38 @@ impl Ledger {
         };
         let found = self.outages.iter().find(fits);
         found.map_or_else(|| "not known".to_owned(), |outage| outage.why.clone())
+    }
+
+    /// Which nodes ran a license on a day, in words, if `first` had it at the very beginning.
+    pub(super) fn ran_on(&self, day: UtcDay, license: LicenseRef, first: &str) -> String {
+        let of_license = || self.takeovers.iter().filter(|taken| taken.license == license);
+        let before = of_license().rfind(|taken| taken.day < day);
+        let mut words = before.map_or(first, |taken| &taken.to).to_owned();
+        for taken in of_license().filter(|taken| taken.day == day) {
+            words += &format!(", {} from {}", taken.to, clock(taken.minute));
+        }
+        words
+    }
+}
+
+/// A minute of a day, as a clock shows it.
+pub(super) fn clock(minute: u16) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_takeover_shows_on_its_day_and_after() {
+        let license = LicenseRef { workload: 1, token: 1 };
+        let taken = Takeover { day: UtcDay(5), license, minute: 721, to: "node 3".to_owned() };
+        let ledger = Ledger { takeovers: vec![taken], ..Ledger::default() };
+        let on = |day, license| ledger.ran_on(UtcDay(day), license, "node 1");
+        assert_eq!(on(4, license), "node 1");
+        assert_eq!(on(5, license), "node 1, node 3 from 12:01");
+        assert_eq!(on(6, license), "node 3");
+        assert_eq!(on(6, LicenseRef { workload: 0, token: 1 }), "node 1");
     }
 }

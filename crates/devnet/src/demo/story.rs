@@ -7,13 +7,13 @@ use nodesys_core::api::CommitState;
 use nodesys_core::files::{RewardRow, sort_rows, write_file};
 use nodesys_core::ids::Amount;
 use nodesys_core::time::{Timestamp, UtcDay};
-use nodesys_core::{Address, B256, keccak256};
+use nodesys_core::{Address, B256};
 use serde::Deserialize;
-use serde_json::json;
 use tokio::process::Command;
 
-use super::ledger::{Ledger, Outage};
-use super::{A1, A2, B1, B2, DAY_REWARD, FIRST_DAY, TASKS, rule, summary, table};
+use super::first_day::first_day;
+use super::ledger::Ledger;
+use super::{A1, A2, B1, B2, DAY_REWARD, FIRST_DAY, rule, summary, table};
 use crate::net::{Devnet, MasterOptions};
 use crate::people::Person;
 use crate::programs::{Output, run, words};
@@ -41,9 +41,12 @@ pub(super) async fn tell(net: &mut Devnet) -> anyhow::Result<()> {
     let review_minutes = REVIEW_MINUTES;
     let options = MasterOptions { day_reward: DAY_REWARD, rule: rule(), review_minutes };
     net.start_master(&options).await?;
-    say("pairing two nodes with their operators' wallets (request, sign, finish), starting them");
+    say("pairing three nodes with their operators' wallets (request, sign, finish), starting them");
     net.add_node(|people| &people.alice, &[A1, B1]).await?;
     net.add_node(|people| &people.carol, &[A2, B2]).await?;
+    // Asked for once node 1 has it.
+    net.run_until(FIRST_DAY.start().plus_millis(60_000)).await?;
+    net.add_node(|people| &people.alice, &[B1]).await?;
     for node in &net.nodes {
         note(format!("{}: {}, manager {}", node.name, node.node_key, or_none(node.manager_url())));
     }
@@ -92,66 +95,6 @@ async fn show_rights(net: &mut Devnet) -> anyhow::Result<()> {
         show(net, command).await?.ok()?;
     }
     net.start_backend(0).await
-}
-
-async fn first_day(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::Result<()> {
-    say(format!("{FIRST_DAY}: 1,440 minutes, a signed heartbeat from each node in each"));
-    let at =
-        |hours: u64, minutes: u64| FIRST_DAY.start().plus_millis((hours * 60 + minutes) * 60_000);
-    run_to(net, at(2, 0)).await?;
-    hand_out_tasks(net).await?;
-    run_to(net, at(10, 0)).await?;
-    say("10:00 the workload of A1 is killed; B1 beside it goes on");
-    net.nodes[0].kill_workload(0).await?;
-    run_to(net, at(11, 0)).await?;
-    say("11:00 node 2 is killed with everything on it");
-    net.nodes[1].kill().await?;
-    run_to(net, at(13, 20)).await?;
-    say("13:20 the workload of A1 is started again");
-    net.nodes[0].start_workload(&net.network, 0).await?;
-    run_to(net, at(16, 0)).await?;
-    say("16:00 node 2 is started again: it asks for its leases anew");
-    net.nodes[1].start(&net.network).await?;
-    let outage = |licenses: &[_], from, to, why: &str| Outage {
-        day: FIRST_DAY,
-        licenses: licenses.to_vec(),
-        from,
-        to,
-        why: why.to_owned(),
-    };
-    ledger.outages.push(outage(&[A1], 600, 800, "workload killed"));
-    ledger.outages.push(outage(&[A2, B2], 660, 960, "node 2 killed"));
-    run_to(net, FIRST_DAY.end().plus_millis(7 * 60_000)).await?;
-    let closed = net.client(0)?.day(FIRST_DAY).await?.closed;
-    let closed = closed.context("the day should be closed 5 minutes after its end")?;
-    say(format!("{FIRST_DAY} is closed and signed: uptime hash {}", closed.message.uptime_hash));
-    Ok(())
-}
-
-/// The owner puts tasks into the queue; the workloads find them.
-async fn hand_out_tasks(net: &Devnet) -> anyhow::Result<()> {
-    say(format!("the owner puts {TASKS} tasks into the queue, one in ten a canary"));
-    let file = net.path("tasks.ndjson");
-    let lines: Vec<String> = (0..TASKS).map(task).collect();
-    std::fs::write(&file, lines.join("\n") + "\n")?;
-    let mut add = net.master_command(&["task", "add"]);
-    add.arg(&file);
-    show(net, add).await?.ok()?;
-    net.run_until(net.now().await.plus_millis(20 * 60_000)).await?;
-    show(net, net.master_command(&["task", "stats"])).await?.ok()?;
-    Ok(())
-}
-
-/// A hash chain; every tenth one has no link, so that its answer is known beforehand.
-fn task(number: usize) -> String {
-    let seed = keccak256(number.to_be_bytes());
-    let mut task =
-        json!({ "key": format!("chain-{number}"), "input": { "seed": seed, "length": 1000 } });
-    if number % 10 == 9 {
-        task["input"]["length"] = json!(0);
-        task["expected"] = json!({ "last": seed });
-    }
-    task.to_string()
 }
 
 /// The owner looks, is refused with an altered amount, then commits.
@@ -293,7 +236,7 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// Runs to a moment, telling every four hours how many minutes are credited.
-async fn run_to(net: &Devnet, target: Timestamp) -> anyhow::Result<()> {
+pub(super) async fn run_to(net: &Devnet, target: Timestamp) -> anyhow::Result<()> {
     const STEP_MILLIS: u64 = 4 * 3_600_000;
     loop {
         let now = net.now().await;
@@ -322,7 +265,7 @@ async fn credited(net: &Devnet) -> anyhow::Result<String> {
 }
 
 /// Runs a command before the reader's eyes.
-async fn show(net: &Devnet, command: Command) -> anyhow::Result<Output> {
+pub(super) async fn show(net: &Devnet, command: Command) -> anyhow::Result<Output> {
     eprintln!("   $ {}", short(net, &command));
     let output = run(command).await?;
     note(&output.stdout);

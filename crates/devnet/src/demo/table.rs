@@ -15,7 +15,7 @@ use nodesys_core::{Address, U256};
 use nodesys_sdk::bundles::BundleStore;
 use serde::Serialize;
 
-use super::ledger::Ledger;
+use super::ledger::{Ledger, clock};
 use super::{A1, A2, B1, B2};
 use crate::deploy::{LicenseRef, TOKEN};
 use crate::net::Devnet;
@@ -73,7 +73,7 @@ pub(super) async fn rows(
                 .iter()
                 .position(|row| row.collection == id.collection && row.token_id == id.token_id)
                 .with_context(|| format!("{id} has no row on {day}"))?;
-            let (run_by, why) = runs(net, license).await?;
+            let (run_by, why) = runs(net, ledger, day, license).await?;
             lines.push(LicenseLine {
                 day,
                 license: net.network.deployed.label(license),
@@ -96,11 +96,17 @@ fn beneficiary(bundle: &Bundle, holder: &HolderRow) -> Address {
     if rented { holder.renter } else { holder.holder }
 }
 
-/// Which node runs a license, and by which right, as the chain has it.
-async fn runs(net: &Devnet, license: LicenseRef) -> anyhow::Result<(String, String)> {
+/// Who ran a license, on which nodes, and by which right, as the chain has it.
+async fn runs(
+    net: &Devnet,
+    ledger: &Ledger,
+    day: UtcDay,
+    license: LicenseRef,
+) -> anyhow::Result<(String, String)> {
     let node = net.nodes.iter().find(|node| node.licenses.contains(&license));
     let node = node.context("every license has a node")?;
-    let operator = if node.licenses.contains(&A1) { &net.people.alice } else { &net.people.carol };
+    let alices = [A1, B1].contains(&license);
+    let operator = if alices { &net.people.alice } else { &net.people.carol };
     let id = net.network.deployed.license(license);
     let asks = [(id, operator.address())];
     let latest = alloy::eips::BlockNumberOrTag::Latest;
@@ -110,7 +116,8 @@ async fn runs(net: &Devnet, license: LicenseRef) -> anyhow::Result<(String, Stri
         Right::Delegate { from } => format!("delegate of {}", net.people.name_of(*from)),
         other => other.to_string(),
     };
-    Ok((format!("{} on {}", operator.name, node.name), why))
+    let nodes = ledger.ran_on(day, license, &node.name);
+    Ok((format!("{} on {nodes}", operator.name), why))
 }
 
 /// How many tasks the points count.
@@ -120,7 +127,6 @@ fn tasks(bundle: &Bundle, row: &UptimeRow, points: Points) -> u64 {
 
 /// Missing minutes as runs of time, each with its length and its reason.
 fn missing(ledger: &Ledger, day: UtcDay, license: LicenseRef, row: &UptimeRow) -> Vec<String> {
-    let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
     let runs = (expected_minutes(row) & !row.bitmap).runs();
     let words = |&(from, to): &(u16, u16)| {
         let why = ledger.why(day, license, from, to);

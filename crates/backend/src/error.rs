@@ -153,6 +153,8 @@ impl From<sqlx::Error> for ApiError {
 fn database_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => true,
+        // A server that dies or comes up refuses a connection in the middle of its first words.
+        sqlx::Error::Protocol(_) => true,
         // Connection trouble, too few resources, an operator's stop.
         sqlx::Error::Database(error) => error
             .code()

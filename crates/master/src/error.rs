@@ -124,7 +124,8 @@ impl From<sqlx::Error> for ApiError {
             error.code().is_some_and(|code| PASSING.contains(&&*code) || code.starts_with("57P"))
         };
         match &error {
-            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => {
+            // A server that dies or comes up may answer with other than the protocol's words.
+            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => {
                 Self::busy("the database does not answer; nothing was stored")
             }
             sqlx::Error::Database(database) if passing(&**database) => {

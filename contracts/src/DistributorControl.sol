@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
+import {Ledger, Ledgers} from "./Ledger.sol";
 import {IDistributorControl} from "./interfaces/IDistributorControl.sol";
 import {IProjectRegistry, ProjectParams} from "./interfaces/IProjectRegistry.sol";
 
@@ -22,14 +23,6 @@ abstract contract DistributorControl is IDistributorControl {
         uint64 activatesAt;
         uint32 epoch;
         uint32 revision;
-    }
-
-    /// @dev All a claim needs besides the root's entry, in one slot. 112 bits count five thousand
-    /// million million tokens of 18 decimals, and the end of a pause fits 32 bits until 2106.
-    struct Ledger {
-        uint112 activeTotal;
-        uint112 paid;
-        uint32 pausedUntil;
     }
 
     /// @dev One slot, read by `post`.
@@ -175,7 +168,8 @@ abstract contract DistributorControl is IDistributorControl {
         // An extension keeps the beginning: what was held back stays held back.
         if (!isPaused()) guarding.pausedFrom = block.timestamp.toUint64();
         uint32 until = (block.timestamp + PAUSE_LENGTH).toUint32();
-        _ledger.pausedUntil = until;
+        Ledger ledger = _ledger;
+        _ledger = Ledgers.pack(ledger.activeTotal(), ledger.paid(), until);
         _guarding = guarding;
         emit Paused(msg.sender, guarding.pausedFrom, until);
     }
@@ -330,12 +324,12 @@ abstract contract DistributorControl is IDistributorControl {
 
     /// @inheritdoc IDistributorControl
     function isPaused() public view returns (bool) {
-        return block.timestamp < _ledger.pausedUntil;
+        return block.timestamp < _ledger.pausedUntil();
     }
 
     /// @inheritdoc IDistributorControl
     function pauseWindow() external view returns (uint64 from, uint64 until) {
-        return (_guarding.pausedFrom, _ledger.pausedUntil);
+        return (_guarding.pausedFrom, _ledger.pausedUntil().toUint64());
     }
 
     /// @inheritdoc IDistributorControl
@@ -361,7 +355,7 @@ abstract contract DistributorControl is IDistributorControl {
 
     /// @inheritdoc IDistributorControl
     function unallocated() public view returns (uint256) {
-        uint256 owed = _head.total - _ledger.paid;
+        uint256 owed = _head.total - _ledger.paid();
         uint256 balance = TOKEN.balanceOf(address(this));
         return balance > owed ? balance - owed : 0;
     }

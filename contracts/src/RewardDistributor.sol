@@ -9,6 +9,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {DistributorControl} from "./DistributorControl.sol";
+import {Ledger, Ledgers} from "./Ledger.sol";
 import {IProjectRegistry, ProjectParams} from "./interfaces/IProjectRegistry.sol";
 import {Claim, Entry, Head, IRewardDistributor, RewardCommit} from "./interfaces/IRewardDistributor.sol";
 
@@ -66,10 +67,10 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
         // Check
         StoredHead memory last = _head;
         Signing memory signing = _signing;
-        Ledger memory ledger = _ledger;
-        if (block.timestamp < ledger.pausedUntil) revert PostPaused(ledger.pausedUntil);
+        Ledger ledger = _ledger;
+        if (block.timestamp < ledger.pausedUntil()) revert PostPaused(ledger.pausedUntil().toUint64());
         _requireNext(commit, last);
-        bool repeated = _checkAmounts(commit, last.total, ledger.paid);
+        bool repeated = _checkAmounts(commit, last.total, ledger.paid());
         bytes32 commitHash = structHash(commit);
         if (signing.signer == address(0)) revert SignerIsDisabled();
         _requireSignature(signing.signer, _hashTypedDataV4(commitHash), signature);
@@ -96,9 +97,9 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
     ) external returns (uint256 amount) {
         // Check
         _requireRecipient(recipient);
-        Ledger memory ledger = _ledger;
         Claimant storage claimant = _claimants[msg.sender];
-        amount = _checkClaim(ledger, claimant, msg.sender, root, cumulative, proof);
+        Ledger ledger;
+        (amount, ledger) = _checkClaim(_ledger, claimant, msg.sender, root, cumulative, proof);
 
         // Effect
         claimant.claimed = cumulative;
@@ -123,10 +124,10 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
             revert WrongRelayer(msg.sender, signedClaim.relayer);
         }
         _requireRecipient(signedClaim.recipient);
-        Ledger memory ledger = _ledger;
         Claimant storage claimant = _claimants[signedClaim.account];
-        amount = _checkClaim(
-            ledger, claimant, signedClaim.account, signedClaim.root, signedClaim.cumulative, proof
+        Ledger ledger;
+        (amount, ledger) = _checkClaim(
+            _ledger, claimant, signedClaim.account, signedClaim.root, signedClaim.cumulative, proof
         );
         uint256 fee = signedClaim.relayerFee;
         if (fee > amount) revert RelayerFeeTooHigh(fee, amount);
@@ -209,7 +210,7 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
 
     /// @inheritdoc IRewardDistributor
     function activeUntil() public view returns (uint64) {
-        return _activeUntil(_ledger.pausedUntil).toUint64();
+        return _activeUntil(_ledger.pausedUntil()).toUint64();
     }
 
     /// @inheritdoc IRewardDistributor
@@ -219,7 +220,7 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
         uint256 cumulative,
         bytes32[] calldata proof
     ) external view returns (uint256 amount) {
-        return _checkClaim(_ledger, _claimants[account], account, root, cumulative, proof);
+        (amount,) = _checkClaim(_ledger, _claimants[account], account, root, cumulative, proof);
     }
 
     /// @inheritdoc IRewardDistributor
@@ -244,12 +245,12 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
 
     /// @inheritdoc IRewardDistributor
     function activeTotal() external view returns (uint256) {
-        return _ledger.activeTotal;
+        return _ledger.activeTotal();
     }
 
     /// @inheritdoc IRewardDistributor
     function paid() external view returns (uint256) {
-        return _ledger.paid;
+        return _ledger.paid();
     }
 
     /*//////////////////////////////////////////////////////////////////////////
@@ -313,43 +314,47 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
         );
     }
 
-    /// @dev All checks of a claim; returns what it pays and makes `ledger`, a copy of the stored one,
-    /// what it is to be after it.
+    /// @dev All checks of a claim; returns what it pays and what the ledger is after it.
     function _checkClaim(
-        Ledger memory ledger,
+        Ledger ledger,
         Claimant storage claimant,
         address account,
         bytes32 root,
         uint256 cumulative,
         bytes32[] calldata proof
-    ) private view returns (uint256 amount) {
+    ) private view returns (uint256 amount, Ledger paidLedger) {
         Entry storage entry = _commits[root];
         uint256 activatesAt = entry.activatesAt;
         uint256 total = entry.total;
         if (activatesAt == 0) revert UnknownRoot(root);
         // Looked at twice only where it matters, to save gas.
-        if (activatesAt > block.timestamp || block.timestamp < ledger.pausedUntil) {
-            uint256 until = _activeUntil(ledger.pausedUntil);
+        if (activatesAt > block.timestamp || block.timestamp < ledger.pausedUntil()) {
+            uint256 until = _activeUntil(ledger.pausedUntil());
             if (activatesAt > until) revert RootNotActive(root, activatesAt, until);
         }
         if (_rootOf(account, cumulative, proof) != root) revert InvalidProof(root, account, cumulative);
 
         uint256 before = claimant.claimed;
         if (cumulative <= before) revert NothingToClaim(account, cumulative, before);
-        if (total < ledger.activeTotal) total = ledger.activeTotal;
+        // More than `before`, as just seen.
         unchecked {
-            // More than `before`, as just seen.
             amount = cumulative - before;
+        }
+        paidLedger = _pay(ledger, amount, total);
+    }
+
+    /// @dev The ledger after a claim of `amount` against a commit of `total`.
+    function _pay(Ledger ledger, uint256 amount, uint256 total) private pure returns (Ledger) {
+        uint256 activeTotal_ = ledger.activeTotal();
+        if (total < activeTotal_) total = activeTotal_;
+        uint256 alreadyPaid = ledger.paid();
+        unchecked {
             // What is paid is never more than the active total. Compared before it is added, since
             // a tree may hold any amount.
-            uint256 alreadyPaid = ledger.paid;
             uint256 available = total - alreadyPaid;
             if (amount > available) revert ActiveTotalExceeded(amount, available);
             // `post` keeps every total within 112 bits, and what is paid is at most the total.
-            // forge-lint: disable-next-line(unsafe-typecast)
-            ledger.activeTotal = uint112(total);
-            // forge-lint: disable-next-line(unsafe-typecast)
-            ledger.paid = uint112(alreadyPaid + amount);
+            return Ledgers.pack(total, alreadyPaid + amount, ledger.pausedUntil());
         }
     }
 

@@ -69,6 +69,8 @@ contract DistributorProofs is Test {
         assert(distributor.paid() == c.paid + amount);
         assert(distributor.activeTotal() == most);
         assert(distributor.paid() <= distributor.activeTotal());
+        (, uint64 until) = distributor.pauseWindow();
+        assert(until == c.pausedUntil);
         assert(token.balanceOf(c.recipient) == amount);
         assert(token.balanceOf(address(distributor)) == c.balance - amount);
         assert(c.activatesAt != 0 && c.activatesAt <= block.timestamp);

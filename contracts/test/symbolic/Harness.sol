@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {Ledgers} from "../../src/Ledger.sol";
 import {RewardDistributor} from "../../src/RewardDistributor.sol";
 import {IProjectRegistry, ProjectParams} from "../../src/interfaces/IProjectRegistry.sol";
 import {Entry, Head} from "../../src/interfaces/IRewardDistributor.sol";
@@ -11,7 +12,7 @@ contract DistributorHarness is RewardDistributor {
     constructor(ProjectParams memory params) RewardDistributor(IProjectRegistry(address(1)), params) {}
 
     function setLedger(uint112 activeTotal_, uint112 paid_, uint32 pausedUntil) external {
-        _ledger = Ledger(activeTotal_, paid_, pausedUntil);
+        _ledger = Ledgers.pack(activeTotal_, paid_, pausedUntil);
     }
 
     function setEntry(bytes32 root, Entry calldata entry) external {

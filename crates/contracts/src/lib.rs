@@ -19,6 +19,7 @@ pub mod provider;
 pub mod release;
 pub mod revert;
 pub mod standards;
+pub mod timelock;
 pub mod verification;
 pub mod wallet_signature;
 

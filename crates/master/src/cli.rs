@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
 
 use crate::config::Settings;
@@ -57,6 +58,9 @@ pub enum Command {
     ///
     /// The same day again hands in the same commit again. A second, different commit for one epoch
     /// and revision is refused, whatever happens in between.
+    ///
+    /// Where the reward signer is a Safe or a cold key, --export writes what it has to sign, and
+    /// --import takes the signature: the points first, then the commit.
     Commit {
         /// The day, as YYYY-MM-DD.
         #[arg(long)]
@@ -68,6 +72,16 @@ pub enum Command {
         /// they are the same, that ends with the first differing row and without a signature.
         #[arg(long, value_name = "FILE")]
         rewards: Option<PathBuf>,
+        /// Write what the reward signer has to sign next to this file; with --import, once that is
+        /// taken.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "rewards"])]
+        export: Option<PathBuf>,
+        /// Take the signature over an exported file.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "rewards"])]
+        import: Option<PathBuf>,
+        /// The signature, unless the file holds it.
+        #[arg(long, value_name = "HEX", requires = "import", value_parser = signature)]
+        signature: Option<WalletSignature>,
         /// How to print it.
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
@@ -121,6 +135,11 @@ pub enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+}
+
+fn signature(text: &str) -> Result<WalletSignature, String> {
+    let bytes = text.parse().map_err(|error| format!("{error}"))?;
+    WalletSignature::new(bytes).ok_or_else(|| "longer than 8192 bytes".to_owned())
 }
 
 /// Points of a closed day.

@@ -6,10 +6,12 @@
 //! is signed that the backend does not compute alike; a signed commit's bundle is stored before
 //! anybody is told of it.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod deployments;
 mod error;
+mod export;
 pub mod license;
 mod lifecycle;
 pub mod owner;
@@ -70,7 +72,16 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             let preview = show::preview(&owner, day).await?;
             print(output, &preview)
         }
-        Command::Commit { day, dry_run, rewards, output } => {
+        Command::Commit { day, export: Some(path), import: None, output, .. } => {
+            let owner = Owner::reader(&settings).await?;
+            print(output, &export::export(&settings, &owner, day, &path).await?)
+        }
+        Command::Commit { day, export, import: Some(path), signature, output, .. } => {
+            let owner = Owner::reader(&settings).await?;
+            let next = export.as_deref();
+            print(output, &export::import(&settings, &owner, day, &path, signature, next).await?)
+        }
+        Command::Commit { day, dry_run, rewards, output, .. } => {
             let rewards = rewards.as_deref().map(owner::read_rewards).transpose()?;
             if dry_run {
                 let owner = Owner::reader(&settings).await?;
@@ -97,15 +108,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             print(output, &show::Posted::of(day, &signed, posted))
         }
         Command::Task { command } => task::show::run(&settings, command).await,
-        Command::Project { command } => match command {
-            ProjectCommand::Create(create) => {
-                print(create.output, &project::create(&settings, &create).await?)
-            }
-            ProjectCommand::Show { output } => print(output, &project::show(&settings).await?),
-            ProjectCommand::Fund { up_to, sender, output } => {
-                print(output, &project::fund(&settings, up_to, &sender).await?)
-            }
-        },
+        Command::Project { command } => project(&settings, command).await,
         Command::License { command } => license(&settings, command).await,
         Command::Sale { command } => match command {
             SaleCommand::Create(create) => {
@@ -117,6 +120,32 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         },
         Command::Serve(options) => serve::serve(&settings, &options).await,
         Command::Completion { .. } => Ok(()),
+    }
+}
+
+async fn project(settings: &Settings, command: ProjectCommand) -> anyhow::Result<()> {
+    match command {
+        ProjectCommand::Create(create) => {
+            print(create.output, &project::create(settings, &create).await?)
+        }
+        ProjectCommand::Show { output } => print(output, &project::show(settings).await?),
+        ProjectCommand::Fund { up_to, sender, output } => {
+            print(output, &project::fund(settings, up_to, &sender).await?)
+        }
+        ProjectCommand::Signer(signer) => {
+            print(signer.send.output, &admin::signer(settings, &signer).await?)
+        }
+        ProjectCommand::Queue(queue) => {
+            print(queue.send.output, &admin::queue(settings, &queue).await?)
+        }
+        ProjectCommand::Pending { output } => print(output, &admin::pending(settings).await?),
+        ProjectCommand::Execute(queued) => {
+            print(queued.send.output, &admin::execute(settings, &queued).await?)
+        }
+        ProjectCommand::Cancel(queued) => {
+            print(queued.send.output, &admin::cancel(settings, &queued).await?)
+        }
+        ProjectCommand::Now(now) => print(now.send.output, &admin::now(settings, &now).await?),
     }
 }
 

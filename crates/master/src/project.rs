@@ -1,4 +1,4 @@
-//! `project create|show|fund`: a project's rewards on chain.
+//! `project create|show|fund`: a project's rewards on chain. Its other verbs stand in [`crate::admin`].
 //!
 //! What stays true: the sender owns the project it creates, at an address that commits to all of its
 //! parameters, so a second run finds it; funding tops up to a level, so a second run sends nothing.
@@ -22,6 +22,7 @@ use nodesys_core::ids::{Amount, Name};
 use nodesys_core::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
+use crate::admin;
 use crate::cli::{Format, Sender};
 use crate::config::Settings;
 use crate::deployments::{Deployed, record, standard_input};
@@ -38,6 +39,22 @@ pub enum ProjectCommand {
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
+    /// Replace the reward signer of --project, or disable it at once.
+    Signer(admin::Signer),
+    /// Queue an action that waits for the timelock; finding it queued already is success.
+    Queue(admin::Queue),
+    /// Show what waits, and when it may be executed.
+    Pending {
+        /// How to print it.
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Make a queued call whose wait is over.
+    Execute(admin::Queued),
+    /// Cancel a queued call. Owner, or the guardian unless it would replace the guardian.
+    Cancel(admin::Queued),
+    /// Do at once what lowers risk.
+    Now(admin::Now),
     /// Send the project of --project reward tokens until it holds so many.
     Fund {
         /// What it should hold, in the token's smallest unit. It is sent what is missing.
@@ -151,8 +168,8 @@ impl fmt::Display for Shown {
     }
 }
 
-/// The project of the settings.
-async fn find(
+/// The project of the settings, with its name and owner.
+pub(crate) async fn find(
     settings: &Settings,
     provider: &Provider,
 ) -> anyhow::Result<(Address, Name, Address)> {

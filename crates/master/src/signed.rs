@@ -42,11 +42,23 @@ pub async fn sign_once(
     key: &SigningKey,
     now: Timestamp,
 ) -> anyhow::Result<SignedCommit> {
-    let mut transaction = pool.begin().await.context("the signing record cannot be opened")?;
-    note(&mut transaction, domain, commit, key.address(), now).await?;
     // The signature exists only after the row does, whatever happens to this machine in between.
-    transaction.commit().await.context("the signing record cannot be written")?;
+    note_once(pool, domain, commit, key.address(), now).await?;
     Ok(sign(commit, domain, key))
+}
+
+/// Writes down, durably, that `signer` signs this commit and no other for its epoch and revision,
+/// unless another is on record ([`AlreadySigned`]): for a signer whose key is elsewhere.
+pub async fn note_once(
+    pool: &PgPool,
+    domain: &Domain,
+    commit: &RewardCommit,
+    signer: Address,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let mut transaction = pool.begin().await.context("the signing record cannot be opened")?;
+    note(&mut transaction, domain, commit, signer, now).await?;
+    transaction.commit().await.context("the signing record cannot be written")
 }
 
 async fn note(

@@ -111,6 +111,32 @@ impl Stage {
         String::from_utf8(output.stderr).expect("words")
     }
 
+    /// Moves the chain's time on.
+    async fn pass(&self, secs: u64) {
+        let rpc = self.provider.rpc();
+        let _: Value = rpc.raw_request("evm_increaseTime".into(), (secs,)).await.expect("passed");
+        let _: Value = rpc.raw_request("evm_mine".into(), ()).await.expect("a block");
+    }
+
+    /// A registry with the project acme, whose owner and signer is the owner and whose guardian is
+    /// the other; the arguments that name it.
+    async fn project(&self) -> Named {
+        let rpc = self.provider.rpc();
+        let builder = ProjectRegistry::deploy_builder(rpc, self.owner);
+        let registry = self.deploy(builder.into_transaction_request()).await.to_string();
+        let (name, symbol) = ("Reward".to_owned(), "RWD".to_owned());
+        let builder = DevToken::deploy_builder(rpc, name, symbol, self.owner);
+        let token = self.deploy(builder.into_transaction_request()).await;
+        let guardian = SigningKey::from_hex(OTHER).expect("a key").address();
+        let params = json!({
+            "name": "acme", "token": token, "signer": self.owner, "guardian": guardian,
+            "daily_quota": "1000", "delay_secs": 3600,
+        });
+        let file = self.write("project.json", &params);
+        self.run(&["project", "create", "--params", text(&file), "--registry", &registry]);
+        Named(["--registry", &registry, "--project", "acme"].map(str::to_owned))
+    }
+
     async fn nonce(&self) -> u64 {
         self.provider.rpc().get_transaction_count(self.owner).await.expect("a nonce")
     }
@@ -305,6 +331,117 @@ async fn a_project_is_made_once_and_funded_to_a_level() {
     let shown = stage.run(&[&["project", "show"], &project[..]].concat());
     assert_eq!(shown["balance"], "3500");
     assert_eq!(shown["project"], first["address"]);
+}
+
+/// The flags that name a project.
+struct Named([String; 4]);
+
+impl Named {
+    /// A `project` command with these words.
+    fn project<'a>(&'a self, words: &[&'a str]) -> Vec<&'a str> {
+        [&["project"], words, &self.0.each_ref().map(String::as_str)].concat()
+    }
+}
+
+const WEEK: u64 = 7 * 86_400;
+
+#[tokio::test]
+async fn what_raises_risk_is_queued_waits_and_is_executed() {
+    let stage = Stage::start().await;
+    let named = stage.project().await;
+    let queue = named.project(&["queue", "--quota", "2000"]);
+    let first = stage.run(&queue);
+    assert_eq!(first["outcome"], "queued");
+    let hash = first["call_hash"].as_str().expect("a hash").to_owned();
+    let nonce = stage.nonce().await;
+    let again = stage.run(&queue);
+    assert_eq!((&again["outcome"], &again["ready_at"]), (&json!("already"), &first["ready_at"]));
+    assert_eq!(stage.nonce().await, nonce);
+
+    let pending = stage.run(&named.project(&["pending"]));
+    let [one] = pending["waiting"].as_array().expect("a list").as_slice() else {
+        panic!("{pending}")
+    };
+    assert_eq!((&one["hash"], &one["stage"]), (&json!(hash), &json!("waits")));
+    assert_eq!(one["what"], "raise the daily quota to 2000");
+    let words = stage.refused(&named.project(&["execute", &hash]));
+    assert!(words.contains("NotReady"), "{words}");
+    assert!(words.contains("the call's wait is not over; execute it after that time"), "{words}");
+
+    stage.pass(WEEK).await;
+    assert_eq!(stage.run(&named.project(&["pending"]))["waiting"][0]["stage"], "ready");
+    // For a Safe: what it prints is the queued call itself.
+    let printed = stage.run(&[&named.project(&["execute", &hash])[..], &["--calldata"]].concat());
+    assert_eq!(printed["outcome"], "calldata");
+    assert_eq!(printed["data"], one["call"]);
+    assert_eq!(stage.run(&named.project(&["execute", &hash]))["outcome"], "done");
+    assert_eq!(stage.run(&named.project(&["show"]))["daily_quota"], "2000");
+    assert_eq!(stage.run(&named.project(&["pending"]))["waiting"], json!([]));
+    let words = stage.refused(&named.project(&["execute", &hash]));
+    assert!(words.contains("nothing waits under"), "{words}");
+
+    // What is not done in two weeks lapses, and can be queued again.
+    let queue = named.project(&["queue", "--delay", "60"]);
+    let lapsed = stage.run(&queue)["call_hash"].as_str().expect("a hash").to_owned();
+    stage.pass(3 * WEEK).await;
+    assert_eq!(stage.run(&named.project(&["pending"]))["waiting"][0]["stage"], "lapsed");
+    let words = stage.refused(&named.project(&["execute", &lapsed]));
+    assert!(words.contains("queue it again"), "{words}");
+    assert_eq!(stage.run(&queue)["outcome"], "queued");
+
+    let lower = named.project(&["queue", "--withdraw", "1"]);
+    let output = stage.output("owner", &lower);
+    assert_eq!(output.status.code(), Some(2), "--to is missing");
+}
+
+#[tokio::test]
+async fn the_signer_is_replaced_in_two_runs_and_disabled_in_one() {
+    let stage = Stage::start().await;
+    let named = stage.project().await;
+    let wanted = Address::repeat_byte(7).to_string();
+    let set = named.project(&["signer", "--set", &wanted]);
+    assert_eq!(stage.run(&set)["outcome"], "queued");
+    assert_eq!(stage.run(&set)["outcome"], "already");
+    stage.pass(WEEK).await;
+    assert_eq!(stage.run(&set)["outcome"], "done");
+    assert_eq!(stage.run(&named.project(&["show"]))["signer"], json!(Address::repeat_byte(7)));
+    assert_eq!(stage.run(&set)["outcome"], "already");
+
+    // The guardian too, and twice is once.
+    let disable = named.project(&["signer", "--disable"]);
+    assert_eq!(stage.run_as("other", &disable)["outcome"], "done");
+    assert_eq!(stage.run(&disable)["outcome"], "already");
+    assert_eq!(stage.run(&named.project(&["show"]))["signer"], json!(Address::ZERO));
+}
+
+#[tokio::test]
+async fn the_guardian_cancels_all_but_its_replacement_and_pauses_once() {
+    let stage = Stage::start().await;
+    let named = stage.project().await;
+    let hash_of = |answer: Value| answer["call_hash"].as_str().expect("a hash").to_owned();
+    let signer =
+        hash_of(stage.run(&named.project(&["queue", "--signer", &stage.owner.to_string()])));
+    let none = Address::ZERO.to_string();
+    let guardian = hash_of(stage.run(&named.project(&["queue", "--guardian", &none])));
+    assert_eq!(stage.run_as("other", &named.project(&["cancel", &signer]))["outcome"], "cancelled");
+    let output = stage.output("other", &named.project(&["cancel", &guardian]));
+    let words = String::from_utf8(output.stderr).expect("words");
+    assert!(words.contains("the guardian cannot cancel its own replacement"), "{words}");
+    let pending = stage.run(&named.project(&["pending"]));
+    assert_eq!(pending["waiting"][0]["what"], "have no guardian");
+    assert_eq!(stage.run(&named.project(&["cancel", &guardian]))["outcome"], "cancelled");
+
+    let pause = named.project(&["now", "--pause"]);
+    assert_eq!(stage.run_as("other", &pause)["outcome"], "done");
+    assert_eq!(stage.run_as("other", &pause)["outcome"], "already");
+    assert_eq!(stage.run(&named.project(&["now", "--renew-guardian-pause"]))["outcome"], "done");
+    for (flag, value) in [("--quota", "500"), ("--delay", "7200"), ("--timelock", "700000")] {
+        let lower = named.project(&["now", flag, value]);
+        assert_eq!(stage.run(&lower)["outcome"], "done", "{flag}");
+        assert_eq!(stage.run(&lower)["outcome"], "already", "{flag}");
+    }
+    let words = stage.refused(&named.project(&["now", "--quota", "600"]));
+    assert!(words.contains("queue raiseQuota for a higher one"), "{words}");
 }
 
 #[tokio::test]

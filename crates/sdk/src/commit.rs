@@ -12,7 +12,7 @@ use nodesys_core::api::{CommitRequest, CommitView, PointsChecked, Problem};
 use nodesys_core::bundle::{BUNDLE_JSON, DayBundle, canonical_json};
 use nodesys_core::files::{Difference, PointsRow, RewardRow, Row, first_difference, write_file};
 use nodesys_core::message::{Domain, Message as _, PointsUpload, RewardCommit, SignedCommit};
-use nodesys_core::signature::SigningKey;
+use nodesys_core::signature::{SigningKey, WalletSignature};
 use nodesys_core::time::UtcDay;
 use nodesys_core::tree::{Leaf, RewardTree, TreeError};
 use nodesys_core::{Address, B256};
@@ -100,15 +100,28 @@ pub async fn upload_points(
     day: &DayBundle,
     signer: &SigningKey,
 ) -> Result<PointsChecked, CommitError> {
-    let points = Bytes::copy_from_slice(&day.files[PointsRow::FILE]);
-    let upload = PointsUpload {
+    let signature = signer.sign(points_upload(day).digest(&domain_of(day)));
+    put_signed_points(backend, day, &signature.into()).await
+}
+
+/// What the reward signer signs of a day's points.
+pub fn points_upload(day: &DayBundle) -> PointsUpload {
+    PointsUpload {
         epoch: day.commit.epoch,
-        points_hash: keccak256(&points),
+        points_hash: keccak256(&day.files[PointsRow::FILE]),
         terms_hash: day.bundle.terms.hash(),
-    };
-    let signature = signer.sign(upload.digest(&domain_of(day)));
+    }
+}
+
+/// Uploads the day's points under a signature that was made elsewhere, over [`points_upload`].
+pub async fn put_signed_points(
+    backend: &Client,
+    day: &DayBundle,
+    signature: &WalletSignature,
+) -> Result<PointsChecked, CommitError> {
+    let points = Bytes::copy_from_slice(&day.files[PointsRow::FILE]);
     let (project, terms) = (day.bundle.project.distributor, &day.bundle.terms);
-    Ok(backend.put_points(project, day_of(day), terms, &signature.into(), points).await?)
+    Ok(backend.put_points(project, day_of(day), terms, signature, points).await?)
 }
 
 /// Succeeds when the backend computes the very commit that we are about to sign. `rewards` is the

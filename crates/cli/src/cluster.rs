@@ -10,6 +10,8 @@ mod checks;
 mod connect;
 pub mod file;
 mod info;
+mod k3d;
+mod k3s;
 mod logs;
 mod manager;
 mod preflight;
@@ -18,6 +20,7 @@ mod running;
 mod start;
 mod steps;
 mod stop;
+mod undo;
 mod uninstall;
 
 use std::fs::{File, TryLockError};

@@ -13,6 +13,7 @@ use nodesys_core::release::Image;
 use nodesys_manager::render::Cidr;
 use serde::{Deserialize, Serialize};
 
+use super::k3s::pin::Pin;
 use crate::config::replace;
 use crate::exit::Exit;
 
@@ -25,6 +26,10 @@ const FORMAT: &str = "nodesys-cluster-1";
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Driver {
+    /// k3s, installed on this machine as a service: Linux with systemd, as root.
+    K3s,
+    /// k3s in a container of Docker: macOS, Windows (in WSL 2), Linux.
+    K3d,
     /// A cluster that is there already, by its kubeconfig.
     Existing,
 }
@@ -61,6 +66,41 @@ pub enum Made {
         #[serde(default)]
         adopted: bool,
     },
+    /// A file of the machine.
+    File {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A folder of the machine that was not there before: all that is in it.
+    Tree {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A folder of files had by their hash: a failed create keeps it, to go on from it.
+    Cache {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Driver k3d: the container and its volume.
+    Container,
+    /// A unit of systemd.
+    Unit {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Namespace { name, .. } => write!(f, "namespace {name}"),
+            Self::File { path } | Self::Tree { path } | Self::Cache { path } => {
+                write!(f, "{}", path.display())
+            }
+            Self::Container => f.write_str("container nodesys-k3s"),
+            Self::Unit { name } => write!(f, "service {name}"),
+        }
+    }
 }
 
 /// The file.
@@ -76,6 +116,12 @@ pub struct ClusterFile {
     pub context: Option<String>,
     /// The manager's image, by digest.
     pub manager_image: Image,
+    /// Driver k3s: which k3s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k3s: Option<Pin>,
+    /// Driver k3d: the image of k3s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k3s_image: Option<Image>,
     /// Public address ranges of the node's own networks: pods must not reach them.
     #[serde(with = "ranges")]
     pub local_ranges: Vec<Cidr>,
@@ -94,6 +140,8 @@ impl ClusterFile {
             kubeconfig,
             context: None,
             manager_image,
+            k3s: None,
+            k3s_image: None,
             local_ranges: Vec::new(),
             phase: Phase::Starting,
             made: Vec::new(),

@@ -5,16 +5,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use nodesys_core::release::Image;
+use nodesys_failpoint::reach;
 use nodesys_manager::render::{Cidr, MANAGER_NAMESPACE, Object};
 use serde::Serialize;
 
 use super::apply::{Applied, Change, apply};
 use super::connect::client_of;
-use super::file::{ClusterFile, Driver, Made, Phase};
+use super::file::{CLUSTER_JSON, ClusterFile, Driver, Made, Phase};
+use super::k3s::pin::{Arch, Pin};
 use super::manager::{Before, Inputs};
+use super::preflight::Seen;
 use super::running::wait_ready;
 use super::steps::Steps;
-use super::{checks, lock, preflight, remove};
+use super::undo::{Scope, undo};
+use super::{checks, k3d, k3s, lock, preflight, remove};
 use crate::exit::Exit;
 use crate::output::{self, say};
 use crate::setup::Setup;
@@ -23,6 +27,8 @@ use crate::setup::Setup;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  sudo nodesys start --driver k3s --k3s-pin k3s.json \\
+      --manager-image registry.example.org/nodesys-manager@sha256:<64 hex digits>
   nodesys start --driver existing --kubeconfig admin.yaml \\
       --manager-image registry.example.org/nodesys-manager@sha256:<64 hex digits>
   nodesys start                               # again: goes on, mends, or changes nothing
@@ -34,6 +40,16 @@ pub struct StartArgs {
     /// How this node has its cluster; needed the first time.
     #[arg(long, value_enum)]
     pub driver: Option<Driver>,
+    /// Driver k3s: which k3s, by hash (see docs/platforms.md); needed the first time, and to change it.
+    #[arg(long, value_name = "FILE")]
+    pub k3s_pin: Option<PathBuf>,
+    /// Driver k3d: the image of k3s by digest; needed the first time.
+    #[arg(long, value_name = "IMAGE")]
+    pub k3s_image: Option<Image>,
+    /// Drivers k3s and k3d: a tarball of images to load into the node, such as the manager's; may be given more
+    /// than once.
+    #[arg(long, value_name = "FILE")]
+    pub image_archive: Vec<PathBuf>,
     /// Driver existing: how the cluster is reached.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
@@ -154,11 +170,13 @@ fn wanted(home: &Path, args: &StartArgs) -> anyhow::Result<ClusterFile> {
             file
         }
         None => {
-            let driver = args.driver.ok_or_else(|| given("--driver", "existing"))?;
+            let driver = args.driver.ok_or_else(|| given("--driver", "k3s, k3d or existing"))?;
             let kubeconfig = match driver {
                 Driver::Existing => kubeconfig.ok_or_else(|| {
                     given("--kubeconfig", "the driver existing needs the cluster's kubeconfig")
                 })?,
+                Driver::K3s => k3s::KUBECONFIG.into(),
+                Driver::K3d => home.join(k3d::KUBECONFIG),
             };
             let image = args.manager_image.clone().ok_or_else(|| {
                 given("--manager-image", "give the manager's image, by its digest")
@@ -168,6 +186,18 @@ fn wanted(home: &Path, args: &StartArgs) -> anyhow::Result<ClusterFile> {
             file
         }
     };
+    belongs(&file, args)?;
+    if let Some(path) = &args.k3s_pin {
+        file.k3s = Some(Pin::read(path, Arch::here()?)?);
+    }
+    if let Some(image) = &args.k3s_image {
+        if file.k3s_image.as_ref().is_some_and(|there| there != image) {
+            return Err(Exit::Usage.because(
+                "the container has another image of k3s: nodesys uninstall --keep-keys, then start",
+            ));
+        }
+        file.k3s_image = Some(image.clone());
+    }
     if let Some(image) = &args.manager_image {
         file.manager_image.clone_from(image);
     }
@@ -175,6 +205,28 @@ fn wanted(home: &Path, args: &StartArgs) -> anyhow::Result<ClusterFile> {
         file.local_ranges.clone_from(&args.local_range);
     }
     Ok(file)
+}
+
+/// A flag of another driver is a mistake, not something to pass over.
+fn belongs(file: &ClusterFile, args: &StartArgs) -> anyhow::Result<()> {
+    use Driver::{Existing, K3d, K3s};
+    for (of, given, flag) in [
+        (&[K3s][..], args.k3s_pin.is_some(), "--k3s-pin"),
+        (&[K3d], args.k3s_image.is_some(), "--k3s-image"),
+        (&[K3s, K3d], !args.image_archive.is_empty(), "--image-archive"),
+        (&[Existing], args.kubeconfig.is_some(), "--kubeconfig"),
+        (&[Existing], args.context.is_some(), "--context"),
+    ] {
+        if given && !of.contains(&file.driver) {
+            let of: Vec<String> = of.iter().map(ToString::to_string).collect();
+            return Err(Exit::Usage.because(format!(
+                "{flag} is for the driver {}, and this node's is {}: leave it out",
+                of.join(" or "),
+                file.driver
+            )));
+        }
+    }
+    Ok(())
 }
 
 async fn run(
@@ -187,9 +239,94 @@ async fn run(
     steps.doing("reading settings and keys");
     let inputs = Inputs::read(setup).await?;
     steps.done("node", format!("{} of {}", inputs.node_key, inputs.operator));
-    steps.doing("connecting");
-    let client = client_of(&file.kubeconfig, file.context.as_deref()).await?;
+    // What stands in the way here has changed nothing yet.
+    let seen = match file.driver {
+        Driver::Existing => Some(look(file, &inputs, steps).await?),
+        Driver::K3s => {
+            steps.doing("looking at this machine");
+            checks::settle(steps, &k3s::look(setup, file, pin_of(file)?).await?)?;
+            None
+        }
+        Driver::K3d => {
+            steps.doing("looking at Docker");
+            k3s_image_of(file)?;
+            checks::settle(steps, &k3d::look(file))?;
+            None
+        }
+    };
+    let creating = !matches!(file.phase, Phase::Running | Phase::Stopped);
+    let mut before = None;
+    let made = async {
+        let (archives, wait_secs) = (&args.image_archive, args.wait_secs);
+        match file.driver {
+            Driver::Existing => {}
+            Driver::K3s => {
+                let pin = &pin_of(file)?.clone();
+                let wanted = k3s::Wanted { pin, archives, wait_secs };
+                k3s::install(home, file, &wanted, steps).await?;
+            }
+            Driver::K3d => {
+                let image = &k3s_image_of(file)?.clone();
+                let wanted = k3d::Wanted { image, archives, wait_secs };
+                k3d::install(home, file, &wanted, steps).await?;
+            }
+        }
+        let (client, seen) = match seen {
+            Some(seen) => seen,
+            None => look(file, &inputs, steps).await?,
+        };
+        let known =
+            |it: &Made| matches!(it, Made::Namespace { name, .. } if name == MANAGER_NAMESPACE);
+        if !file.made.iter().any(known) {
+            let name = MANAGER_NAMESPACE.to_owned();
+            file.will_make(home, Made::Namespace { name, adopted: seen.namespace })?;
+        }
+        if !creating {
+            before = Before::read(&client).await?.map(|before| (client.clone(), before));
+        }
+        let changes = deploy(&client, &inputs.objects(file)?, args.wait_secs, steps).await?;
+        anyhow::Ok((seen.version, changes))
+    };
+    let (kubernetes, changes) = match made.await {
+        Ok(made) => made,
+        Err(error) if creating && !args.keep => {
+            return Err(roll_back(home, file, error, steps).await);
+        }
+        Err(error) if creating => {
+            return Err(error.context("kept as it is; nodesys uninstall takes it back"));
+        }
+        Err(error) => return Err(restore(before, error, args, steps).await),
+    };
+    file.phase = Phase::Running;
+    file.write(home)?;
+    Ok(Started {
+        driver: file.driver,
+        kubernetes,
+        manager_image: file.manager_image.clone(),
+        node_key: inputs.node_key,
+        operator: inputs.operator,
+        changes,
+    })
+}
+
+fn pin_of(file: &ClusterFile) -> anyhow::Result<&Pin> {
+    let missing = || Exit::Usage.because("--k3s-pin is missing: say which k3s, by its hash");
+    file.k3s.as_ref().ok_or_else(missing)
+}
+
+fn k3s_image_of(file: &ClusterFile) -> anyhow::Result<&Image> {
+    let missing = || Exit::Usage.because("--k3s-image is missing: give k3s' image, by its digest");
+    file.k3s_image.as_ref().ok_or_else(missing)
+}
+
+/// Looks at the cluster itself.
+async fn look(
+    file: &mut ClusterFile,
+    inputs: &Inputs,
+    steps: &Steps,
+) -> anyhow::Result<(kube::Client, Seen)> {
     steps.doing("looking at the cluster");
+    let client = client_of(&file.kubeconfig, file.context.as_deref()).await?;
     // What an uninstall or a rollback is still taking away is not ours any more.
     remove::gone(&client, MANAGER_NAMESPACE).await?;
     let seen = preflight::look(&client, inputs.node_key).await?;
@@ -199,39 +336,7 @@ async fn run(
             file.local_ranges.push(*range);
         }
     }
-
-    let creating = !matches!(file.phase, Phase::Running | Phase::Stopped);
-    if !file
-        .made
-        .iter()
-        .any(|it| matches!(it, Made::Namespace { name, .. } if name == MANAGER_NAMESPACE))
-    {
-        let name = MANAGER_NAMESPACE.to_owned();
-        file.will_make(home, Made::Namespace { name, adopted: seen.namespace })?;
-    }
-    let objects = inputs.objects(file)?;
-    let before = if creating { None } else { Before::read(&client).await? };
-    let ended = deploy(&client, &objects, args.wait_secs, steps).await;
-    let changes = match ended {
-        Ok(changes) => changes,
-        Err(error) if creating && !args.keep => {
-            return Err(roll_back(&client, home, file, error).await);
-        }
-        Err(error) if creating => {
-            return Err(error.context("kept as it is; nodesys uninstall takes it back"));
-        }
-        Err(error) => return Err(restore(&client, before, error, args, steps).await),
-    };
-    file.phase = Phase::Running;
-    file.write(home)?;
-    Ok(Started {
-        driver: file.driver,
-        kubernetes: seen.version,
-        manager_image: file.manager_image.clone(),
-        node_key: inputs.node_key,
-        operator: inputs.operator,
-        changes,
-    })
+    Ok((client, seen))
 }
 
 /// Applies the objects and waits until the manager is ready; what was changed.
@@ -253,49 +358,52 @@ async fn deploy(
     if changes.is_empty() {
         steps.done("objects", "all are as they should be");
     }
+    reach("manager:applied");
     steps.doing("waiting for the manager");
     wait_ready(client, steps, wait_secs).await?;
+    reach("manager:ready");
     Ok(changes)
 }
 
-/// Takes back what a failed create made.
+/// Takes back what a failed create made; what was fetched stays, so that the next one goes on.
 async fn roll_back(
-    client: &kube::Client,
     home: &Path,
     file: &mut ClusterFile,
     error: anyhow::Error,
+    steps: &Steps,
 ) -> anyhow::Error {
-    for made in file.made.iter().rev() {
-        match made {
-            Made::Namespace { adopted: true, .. } => {}
-            Made::Namespace { name, adopted: false } => {
-                if let Err(problem) = remove::namespace(client, name).await {
-                    return error.context(format!(
-                        "it could not be taken back either ({problem:#}): run nodesys uninstall"
-                    ));
-                }
-            }
-        }
+    if let Err(problem) = undo(home, file, Scope::FailedCreate, steps).await {
+        return error.context(format!(
+            "it could not be taken back either ({problem:#}): run nodesys uninstall"
+        ));
     }
-    match std::fs::remove_file(home.join(super::file::CLUSTER_JSON)) {
+    file.made.retain(|made| matches!(made, Made::Cache { .. }));
+    let kept = if file.made.is_empty() {
+        std::fs::remove_file(home.join(CLUSTER_JSON)).or_else(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error.into()),
+        })
+    } else {
+        file.write(home)
+    };
+    match kept {
         Ok(()) => error.context("all of it is taken back (--keep leaves it)"),
-        Err(problem) => error.context(format!("cluster.json cannot be removed: {problem}")),
+        Err(problem) => error.context(format!("cluster.json cannot be changed: {problem:#}")),
     }
 }
 
 /// Puts the manager that ran before an update back.
 async fn restore(
-    client: &kube::Client,
-    before: Option<Before>,
+    before: Option<(kube::Client, Before)>,
     error: anyhow::Error,
     args: &StartArgs,
     steps: &Steps,
 ) -> anyhow::Error {
-    let Some(before) = before.filter(|_| !args.keep) else {
+    let Some((client, before)) = before.filter(|_| !args.keep) else {
         return error.context("the manager is left as it is now");
     };
     steps.doing("putting the manager back that ran before");
-    let back = deploy(client, &before.objects(), args.wait_secs, steps).await;
+    let back = deploy(&client, &before.objects(), args.wait_secs, steps).await;
     match back {
         Ok(_) => error.context("the manager that ran before is put back, and is ready"),
         Err(again) => {

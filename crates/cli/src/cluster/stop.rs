@@ -10,9 +10,10 @@ use nodesys_manager::render::{MANAGER, MANAGER_NAMESPACE, WORKLOAD};
 use serde::Serialize;
 use serde_json::json;
 
-use super::file::Phase;
+use super::file::{Driver, Phase};
 use super::running::{manager_pods, pause};
-use super::{FIELD_MANAGER, connect, lock, words_of};
+use super::steps::Steps;
+use super::{FIELD_MANAGER, connect, k3d, k3s, lock, words_of};
 use crate::exit::Exit;
 use crate::output;
 use crate::setup::Setup;
@@ -52,6 +53,15 @@ pub async fn stop(setup: &Setup, StopArgs {}: &StopArgs) -> anyhow::Result<Exit>
     let home = setup.home()?.to_owned();
     let _lock = lock(&home)?;
     let mut cluster = connect(setup).await?;
+    let down = match cluster.file.driver {
+        Driver::K3s => !k3s::is_active(),
+        Driver::K3d => !k3d::is_running(),
+        Driver::Existing => false,
+    };
+    if down {
+        output::print(setup.format(), &Stopped { stopped: Vec::new() })?;
+        return Ok(Exit::Done);
+    }
     let mut stopped = Vec::new();
     if scale_to_none(&cluster.client, MANAGER_NAMESPACE, MANAGER).await? {
         stopped.push("the manager".to_owned());
@@ -69,6 +79,14 @@ pub async fn stop(setup: &Setup, StopArgs {}: &StopArgs) -> anyhow::Result<Exit>
         if scale_to_none(&cluster.client, &workload.namespace(), WORKLOAD).await? {
             stopped.push(workload.name.to_string());
         }
+    }
+    let own = match cluster.file.driver {
+        Driver::K3s => k3s::stop(&Steps::new())?,
+        Driver::K3d => k3d::stop()?,
+        Driver::Existing => false,
+    };
+    if own {
+        stopped.push("k3s".to_owned());
     }
     if cluster.file.phase == Phase::Running {
         cluster.file.phase = Phase::Stopped;

@@ -1,21 +1,20 @@
 //! `uninstall`: takes back what `cluster.json` says was made, newest first, and nothing else.
 
 use std::fmt;
-use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::connect::client_of;
-use super::file::{CLUSTER_JSON, ClusterFile, Made, Phase};
+use super::file::{CLUSTER_JSON, ClusterFile, Phase};
+use super::lock;
 use super::steps::Steps;
-use super::{lock, remove};
+use super::undo::{Scope, undo};
 use crate::ask::confirm;
 use crate::exit::Exit;
 use crate::output::{self, say};
 use crate::pair;
 use crate::setup::Setup;
-use crate::workload::{WORKLOADS_JSON, WorkloadsFile};
+use crate::workload::WORKLOADS_JSON;
 
 /// Options of `uninstall`.
 #[derive(Debug, clap::Args)]
@@ -73,7 +72,7 @@ pub async fn uninstall(setup: &Setup, args: &UninstallArgs) -> anyhow::Result<Ex
         let steps = Steps::new();
         file.phase = Phase::Leaving;
         file.write(&home)?;
-        take_back(&home, &file, &steps, &mut removed).await?;
+        removed = undo(&home, &file, Scope::Everything, &steps).await?;
         std::fs::remove_file(home.join(CLUSTER_JSON)).context("cluster.json cannot be removed")?;
     }
     let node = pair::kept(setup).map(|kept| kept.authorization.node_key);
@@ -89,30 +88,4 @@ pub async fn uninstall(setup: &Setup, args: &UninstallArgs) -> anyhow::Result<Ex
         ));
     }
     Ok(Exit::Done)
-}
-
-/// Takes back what was made, newest first.
-async fn take_back(
-    home: &Path,
-    file: &ClusterFile,
-    steps: &Steps,
-    removed: &mut Vec<String>,
-) -> anyhow::Result<()> {
-    let mut namespaces: Vec<String> =
-        WorkloadsFile::read(home)?.workloads.iter().map(|it| it.namespace()).collect();
-    for made in file.made.iter().rev() {
-        match made {
-            Made::Namespace { name, .. } => namespaces.push(name.clone()),
-        }
-    }
-    namespaces.dedup();
-    let client = client_of(&file.kubeconfig, file.context.as_deref()).await?;
-    for name in namespaces {
-        steps.doing(format!("removing the namespace {name}"));
-        if remove::namespace(&client, &name).await? {
-            steps.done("namespace", format!("{name} is gone"));
-            removed.push(format!("namespace {name}"));
-        }
-    }
-    Ok(())
 }

@@ -5,10 +5,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod home;
 mod world;
 
+use home::{Home, Run, key, wait_for};
 use serde_json::Value;
-use world::{Cluster, Home, Run, key, wait_for};
+use world::Cluster;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()

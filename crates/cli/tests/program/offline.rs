@@ -194,6 +194,17 @@ fn a_cluster_is_asked_for_and_a_broken_one_is_named() {
     let image = format!("localhost/nodesys-manager@sha256:{}", "a".repeat(64));
     home.run("start").fails(2, "--driver is missing");
     home.run("start --driver existing").fails(2, "--kubeconfig is missing");
+    home.run("start --driver k3s").fails(2, "--manager-image is missing");
+    for (line, part) in [
+        ("--driver k3s --kubeconfig x", "--kubeconfig is for the driver existing"),
+        ("--driver k3s --k3s-pin none.json", "the pin none.json cannot be read"),
+        ("--driver k3d --k3s-pin none.json", "--k3s-pin is for the driver k3s"),
+        ("--driver k3d --context x", "--context is for the driver existing"),
+        ("--driver existing --kubeconfig x --image-archive y", "for the driver k3s or k3d"),
+        ("--driver kind", "possible values: k3s, k3d, existing"),
+    ] {
+        home.run(&format!("start --manager-image {image} {line}")).fails(2, part);
+    }
     let start = "start --driver existing --kubeconfig none.yaml";
     home.run(start).fails(2, "--manager-image is missing");
     home.run(&format!("{start} --manager-image nodesys-manager:1")).fails(2, "by its digest");

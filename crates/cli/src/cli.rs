@@ -3,9 +3,12 @@
 use clap::{Parser, Subcommand};
 
 use crate::audit::AuditArgs;
+use crate::backup::{BackupArgs, RestoreArgs};
+use crate::bundle::BundleCommand;
 use crate::cluster::{InfoArgs, LogsArgs, StartArgs, StopArgs, UninstallArgs};
 use crate::config::Settings;
 use crate::config_cmd::ConfigCommand;
+use crate::doctor::DoctorArgs;
 use crate::license::LicenseCommand;
 use crate::notify::NotifyCommand;
 use crate::pair::PairCommand;
@@ -73,6 +76,15 @@ pub enum Command {
     Notify(NotifyCommand),
     /// Recompute every posted day from its published files and the chain.
     Audit(AuditArgs),
+    /// Look at everything a node needs, and say what to do about what is not right.
+    Doctor(DoctorArgs),
+    /// Write down what makes this node this node, without its key.
+    Backup(BackupArgs),
+    /// Put a node on this machine from a backup, and end the old node's key.
+    Restore(RestoreArgs),
+    /// All that a node is installed from, in one signed file.
+    #[command(subcommand)]
+    Bundle(BundleCommand),
     /// Take back all that start made.
     Uninstall(UninstallArgs),
     /// The settings file.

@@ -20,6 +20,7 @@ mod running;
 mod start;
 mod steps;
 mod stop;
+mod survey;
 mod undo;
 mod uninstall;
 
@@ -28,13 +29,16 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+pub use checks::{Finding, Verdict};
 pub use connect::{Cluster, connect, words_of};
 pub use info::{InfoArgs, info};
+pub use k3s::{fetch, hash_of, pin};
 pub use logs::{LogsArgs, logs};
 pub use manager::apply_manager;
 pub(crate) use running::{is_ready, manager_pods, trouble_of};
 pub use start::{StartArgs, start};
 pub use stop::{StopArgs, stop};
+pub use survey::{Fix, run_fix, survey};
 pub use uninstall::{UninstallArgs, uninstall};
 
 use crate::exit::Exit;

@@ -6,10 +6,13 @@
 
 pub mod ask;
 pub mod audit;
+pub mod backup;
+pub mod bundle;
 pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod config_cmd;
+pub mod doctor;
 pub mod exit;
 pub mod license;
 pub mod node_key;
@@ -83,6 +86,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Rewards(command) => rewards::run(&setup, command).await,
         Command::Notify(command) => notify::run(&setup, command).await,
         Command::Audit(args) => audit::run(&setup, args).await,
+        Command::Doctor(args) => doctor::run(&setup, args).await,
+        Command::Backup(args) => backup::backup(&setup, args),
+        Command::Restore(args) => backup::restore(&setup, args).await,
+        Command::Bundle(command) => bundle::run(&setup, command).await,
         Command::Config(command) => config_cmd::run(&setup, command),
         Command::Version => version::run(&setup),
         // Done above, before settings are read.

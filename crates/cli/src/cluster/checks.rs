@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::steps::Steps;
+use super::survey::Fix;
 use crate::exit::Exit;
 
 /// How a check ended.
@@ -29,11 +30,14 @@ pub struct Finding {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
+    /// What `doctor --fix` does about it by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Fix>,
 }
 
 impl Finding {
     pub(super) fn good(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, verdict: Verdict::Good, found: found.into(), fix: None }
+        Self { check, verdict: Verdict::Good, found: found.into(), fix: None, command: None }
     }
 
     pub(super) fn warning(
@@ -41,7 +45,13 @@ impl Finding {
         found: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { check, verdict: Verdict::Warning, found: found.into(), fix: Some(fix.into()) }
+        Self {
+            check,
+            verdict: Verdict::Warning,
+            found: found.into(),
+            fix: Some(fix.into()),
+            command: None,
+        }
     }
 
     pub(super) fn bad(
@@ -49,14 +59,25 @@ impl Finding {
         found: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { check, verdict: Verdict::Bad, found: found.into(), fix: Some(fix.into()) }
+        Self {
+            check,
+            verdict: Verdict::Bad,
+            found: found.into(),
+            fix: Some(fix.into()),
+            command: None,
+        }
+    }
+
+    /// With what can be done about it by itself.
+    pub(super) fn with(self, command: Fix) -> Self {
+        Self { command: Some(command), ..self }
     }
 }
 
 /// Shows the findings as steps; an error that names every bad one with its fix.
 pub(super) fn settle(steps: &Steps, findings: &[Finding]) -> anyhow::Result<()> {
     let mut bad = Vec::new();
-    for Finding { check, verdict, found, fix } in findings {
+    for Finding { check, verdict, found, fix, .. } in findings {
         let fix = fix.as_deref().unwrap_or_default();
         match verdict {
             Verdict::Good => steps.done(check, found),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use nodesys_core::Address;
 use nodesys_core::release::Image;
 use nodesys_manager::render::Cidr;
 use serde::{Deserialize, Serialize};
@@ -122,6 +123,9 @@ pub struct ClusterFile {
     /// Driver k3d: the image of k3s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k3s_image: Option<Image>,
+    /// Who must have signed a bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle_signer: Option<Address>,
     /// Public address ranges of the node's own networks: pods must not reach them.
     #[serde(with = "ranges")]
     pub local_ranges: Vec<Cidr>,
@@ -142,6 +146,7 @@ impl ClusterFile {
             manager_image,
             k3s: None,
             k3s_image: None,
+            bundle_signer: None,
             local_ranges: Vec::new(),
             phase: Phase::Starting,
             made: Vec::new(),

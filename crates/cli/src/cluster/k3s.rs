@@ -5,13 +5,12 @@
 //! run the program in a mount namespace where these places are their own.
 
 mod download;
+mod files;
 mod host;
 pub mod pin;
 mod places;
 mod teardown;
 
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,9 +26,14 @@ use super::connect::client_of;
 use super::file::{ClusterFile, Made};
 use super::running::pause;
 use super::steps::Steps;
+use super::survey::Fix;
 use crate::exit::Exit;
 use crate::setup::Setup;
-use pin::{Arch, Pin, PinnedFile};
+pub use download::hash_of;
+pub use files::fetch;
+pub(super) use files::unpack;
+use files::{cached, have, place, place_archive, read};
+use pin::{Arch, Pin};
 pub(super) use places::KUBECONFIG;
 use places::{
     CACHE, CONFIG, FIREWALL_UNIT, IMAGES, PROGRAM, RULES, UNIT, UNITS, config, firewall_unit,
@@ -61,9 +65,11 @@ pub(super) async fn look(
     let mut urls = Vec::new();
     urls.extend(setup.settings.backend.as_deref().and_then(url).map(|url| ("backend", url)));
     urls.extend(setup.settings.rpc.as_ref().map(|rpc| ("rpc", rpc.expose().clone())));
-    let program_there = Path::new(PROGRAM).exists() || cached(pin, &pin.k3s).exists();
+    let program_there =
+        Path::new(PROGRAM).exists() || cached(pin, &pin.k3s, Path::new(CACHE)).exists();
     if !program_there {
-        urls.extend(pin.k3s.urls.first().map(|url| (host::DOWNLOAD, url.clone())));
+        let fetched = pin.k3s.urls.first().filter(|url| url.scheme().starts_with("http"));
+        urls.extend(fetched.map(|url| (host::DOWNLOAD, url.clone())));
     }
     findings.extend(host::network(&urls).await);
     Ok(findings)
@@ -144,6 +150,37 @@ pub(super) async fn install(
     Ok(())
 }
 
+/// Whether the services run, and from the program that was pinned.
+pub(super) fn services(pin: &Pin) -> Vec<Finding> {
+    let again = "run nodesys start";
+    let mut findings = Vec::new();
+    findings.push(match hash_of(Path::new(PROGRAM)) {
+        Ok(hash) if hash == pin.k3s.sha256 => Finding::good("k3s", pin.version.clone()),
+        Ok(hash) => Finding::bad("k3s", format!("{PROGRAM} is not the pinned one ({hash})"), again),
+        Err(error) => Finding::bad("k3s", format!("{error:#}"), again),
+    });
+    for unit in [FIREWALL_UNIT, UNIT] {
+        let active = command("systemctl", &["is-active", "--quiet", unit]).is_ok();
+        findings.push(if active {
+            Finding::good("service", format!("{unit} runs"))
+        } else {
+            let fix = format!("systemctl start {unit}");
+            Finding::bad("service", format!("{unit} does not run"), fix.clone())
+                .with(Fix::run(&fix))
+        });
+    }
+    let loaded = nft().map(|nft| command(&nft, &["list", "table", "inet", "nodesys"]));
+    findings.push(match loaded {
+        Some(Ok(_)) => Finding::good("firewall", "its rules are loaded"),
+        _ => {
+            let fix = format!("systemctl restart {FIREWALL_UNIT}");
+            let found = "pods may reach this machine: the rules are not loaded";
+            Finding::bad("firewall", found, fix.clone()).with(Fix::run(&fix))
+        }
+    });
+    findings
+}
+
 /// Ends the service; pods end with it by [`teardown`].
 pub(super) fn stop(steps: &Steps) -> anyhow::Result<bool> {
     let was = is_active();
@@ -152,72 +189,6 @@ pub(super) fn stop(steps: &Steps) -> anyhow::Result<bool> {
         teardown::end_pods(steps)?;
     }
     Ok(was)
-}
-
-/// Where a pinned file lies once it is had.
-fn cached(pin: &Pin, file: &PinnedFile) -> PathBuf {
-    let name =
-        file.urls.first().and_then(|url| url.path_segments()?.next_back().map(str::to_owned));
-    let name = name.unwrap_or_default();
-    let plain: String =
-        name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
-    Path::new(CACHE).join(format!("{}-{}-{plain}", pin.version, &file.sha256.to_string()[..16]))
-}
-
-async fn have(pin: &Pin, file: &PinnedFile, shown: &str, steps: &Steps) -> anyhow::Result<PathBuf> {
-    let goal = cached(pin, file);
-    let there = goal.exists();
-    steps.doing(format!("having {shown} {}", pin.version));
-    let bar = steps.bar(file.size, shown);
-    let had = download::have(file, &goal, shown, &bar).await;
-    bar.finish_and_clear();
-    had?;
-    let how =
-        if there { "it is here, and is the pinned one" } else { "had, and is the pinned one" };
-    steps.done(shown, format!("{} {how}", pin.version));
-    Ok(goal)
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-/// Makes a file be there with this content; whether it was otherwise.
-fn place(
-    home: &Path,
-    file: &mut ClusterFile,
-    path: &str,
-    content: &[u8],
-    mode: u32,
-) -> anyhow::Result<bool> {
-    file.will_make(home, Made::File { path: path.into() })?;
-    let path = Path::new(path);
-    if std::fs::read(path).is_ok_and(|there| there == content) {
-        return Ok(false);
-    }
-    let cannot = || format!("cannot write {}", path.display());
-    let folder = path.parent().with_context(cannot)?;
-    std::fs::create_dir_all(folder).with_context(cannot)?;
-    let mut new = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
-    new.write_all(content).with_context(cannot)?;
-    new.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).with_context(cannot)?;
-    new.as_file().sync_all().with_context(cannot)?;
-    new.persist(path).with_context(cannot)?;
-    Ok(true)
-}
-
-/// Copies an archive of images into its folder; whether it was not there.
-fn place_archive(archive: &Path, goal: &Path) -> anyhow::Result<bool> {
-    let cannot = || format!("cannot copy {} to {}", archive.display(), goal.display());
-    if goal.exists() && download::hash_of(goal)? == download::hash_of(archive)? {
-        return Ok(false);
-    }
-    let folder = goal.parent().with_context(cannot)?;
-    let mut new = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
-    let mut from = std::fs::File::open(archive).with_context(cannot)?;
-    std::io::copy(&mut from, &mut new).with_context(cannot)?;
-    new.persist(goal).with_context(cannot)?;
-    Ok(true)
 }
 
 /// Makes a unit be enabled and run, anew where its files changed.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use nodesys_core::Address;
 use nodesys_core::release::Image;
 use nodesys_failpoint::reach;
 use nodesys_manager::render::{Cidr, MANAGER_NAMESPACE, Object};
@@ -19,6 +20,7 @@ use super::running::wait_ready;
 use super::steps::Steps;
 use super::undo::{Scope, undo};
 use super::{checks, k3d, k3s, lock, preflight, remove};
+use crate::bundle::Bundle;
 use crate::exit::Exit;
 use crate::output::{self, say};
 use crate::setup::Setup;
@@ -31,6 +33,7 @@ Examples:
       --manager-image registry.example.org/nodesys-manager@sha256:<64 hex digits>
   nodesys start --driver existing --kubeconfig admin.yaml \\
       --manager-image registry.example.org/nodesys-manager@sha256:<64 hex digits>
+  sudo nodesys start --bundle node.bundle --bundle-signer 0x00000000000000000000000000000000000000a1
   nodesys start                               # again: goes on, mends, or changes nothing
   nodesys start --manager-image registry.example.org/nodesys-manager@sha256:<another>
 
@@ -43,6 +46,12 @@ pub struct StartArgs {
     /// Driver k3s: which k3s, by hash (see docs/platforms.md); needed the first time, and to change it.
     #[arg(long, value_name = "FILE")]
     pub k3s_pin: Option<PathBuf>,
+    /// Driver k3s: a bundle to install from, without a network (see nodesys bundle).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["k3s_pin", "k3s_image", "manager_image"])]
+    pub bundle: Option<PathBuf>,
+    /// The address that must have signed the bundle; kept after the first time.
+    #[arg(long, value_name = "ADDRESS", requires = "bundle")]
+    pub bundle_signer: Option<Address>,
     /// Driver k3d: the image of k3s by digest; needed the first time.
     #[arg(long, value_name = "IMAGE")]
     pub k3s_image: Option<Image>,
@@ -64,12 +73,35 @@ pub struct StartArgs {
     #[arg(long, value_name = "RANGE")]
     pub local_range: Vec<Cidr>,
     /// How long the manager may take to become ready.
-    #[arg(long, value_name = "SECS", default_value_t = 300)]
+    #[arg(long, value_name = "SECS", default_value_t = WAIT_SECS)]
     #[arg(value_parser = clap::value_parser!(u64).range(10..=3600))]
     pub wait_secs: u64,
     /// Leave a failed create as it is, to look at it.
     #[arg(long)]
     pub keep: bool,
+}
+
+/// How long the manager may take where nobody says it.
+const WAIT_SECS: u64 = 300;
+
+impl StartArgs {
+    /// Of a bundle, and else as nobody says anything.
+    pub fn of_bundle(bundle: PathBuf, bundle_signer: Option<Address>) -> Self {
+        Self {
+            driver: None,
+            k3s_pin: None,
+            bundle: Some(bundle),
+            bundle_signer,
+            k3s_image: None,
+            image_archive: Vec::new(),
+            kubeconfig: None,
+            context: None,
+            manager_image: None,
+            local_range: Vec::new(),
+            wait_secs: WAIT_SECS,
+            keep: false,
+        }
+    }
 }
 
 /// What `start` tells.
@@ -78,8 +110,8 @@ struct Started {
     driver: Driver,
     kubernetes: String,
     manager_image: Image,
-    node_key: nodesys_core::Address,
-    operator: nodesys_core::Address,
+    node_key: Address,
+    operator: Address,
     /// What was made or changed; empty when all was as it should be.
     changes: Vec<Change>,
 }
@@ -104,8 +136,8 @@ pub async fn start(setup: &Setup, args: &StartArgs) -> anyhow::Result<Exit> {
     let home = setup.home()?.to_owned();
     let _lock = lock(&home)?;
     let steps = Steps::new();
-    let mut file = wanted(&home, args)?;
-    let run = run(setup, &home, &mut file, args, &steps);
+    let (mut file, bundle) = wanted(&home, args)?;
+    let run = run(setup, &home, &mut file, args, bundle.as_ref(), &steps);
     let ended = tokio::select! {
         ended = run => Some(ended),
         stopped = stopped() => { stopped?; None }
@@ -136,13 +168,24 @@ async fn stopped() -> anyhow::Result<()> {
 }
 
 /// What is wanted: what was there, and what the flags say.
-fn wanted(home: &Path, args: &StartArgs) -> anyhow::Result<ClusterFile> {
+fn wanted(home: &Path, args: &StartArgs) -> anyhow::Result<(ClusterFile, Option<Bundle>)> {
     let given = |what: &str, how: &str| Exit::Usage.because(format!("{what} is missing: {how}"));
     let absolute = |path: &Path| {
         std::path::absolute(path).with_context(|| format!("the path {}", path.display()))
     };
     let kubeconfig = args.kubeconfig.as_deref().map(absolute).transpose()?;
-    let mut file = match ClusterFile::read(home)? {
+    let there = ClusterFile::read(home)?;
+    let signer = args.bundle_signer.or(there.as_ref().and_then(|file| file.bundle_signer));
+    let bundle = match &args.bundle {
+        None => None,
+        Some(path) => {
+            let signer = signer.ok_or_else(|| {
+                given("--bundle-signer", "say whose signature the bundle must have")
+            })?;
+            Some(Bundle::open(path, signer)?)
+        }
+    };
+    let mut file = match there {
         Some(file) => {
             let other = |what: &str, there: String, said: String| {
                 Exit::Usage.because(format!(
@@ -170,7 +213,9 @@ fn wanted(home: &Path, args: &StartArgs) -> anyhow::Result<ClusterFile> {
             file
         }
         None => {
-            let driver = args.driver.ok_or_else(|| given("--driver", "k3s, k3d or existing"))?;
+            let of_bundle = args.bundle.as_ref().map(|_| Driver::K3s);
+            let driver = args.driver.or(of_bundle);
+            let driver = driver.ok_or_else(|| given("--driver", "k3s, k3d or existing"))?;
             let kubeconfig = match driver {
                 Driver::Existing => kubeconfig.ok_or_else(|| {
                     given("--kubeconfig", "the driver existing needs the cluster's kubeconfig")
@@ -178,7 +223,8 @@ fn wanted(home: &Path, args: &StartArgs) -> anyhow::Result<ClusterFile> {
                 Driver::K3s => k3s::KUBECONFIG.into(),
                 Driver::K3d => home.join(k3d::KUBECONFIG),
             };
-            let image = args.manager_image.clone().ok_or_else(|| {
+            let image = bundle.as_ref().map(|bundle| bundle.manifest.manager_image.clone());
+            let image = image.or_else(|| args.manager_image.clone()).ok_or_else(|| {
                 given("--manager-image", "give the manager's image, by its digest")
             })?;
             let mut file = ClusterFile::new(driver, kubeconfig, image);
@@ -198,13 +244,25 @@ fn wanted(home: &Path, args: &StartArgs) -> anyhow::Result<ClusterFile> {
         }
         file.k3s_image = Some(image.clone());
     }
+    if let Some(bundle) = &bundle {
+        let here = Arch::here()?;
+        if bundle.manifest.arch != here {
+            return Err(Exit::Usage.because(format!(
+                "the bundle is for {}, and this machine is {here}: get one for {here}",
+                bundle.manifest.arch
+            )));
+        }
+        file.k3s = Some(bundle.manifest.pin()?);
+        file.manager_image.clone_from(&bundle.manifest.manager_image);
+        file.bundle_signer = signer;
+    }
     if let Some(image) = &args.manager_image {
         file.manager_image.clone_from(image);
     }
     if !args.local_range.is_empty() {
         file.local_ranges.clone_from(&args.local_range);
     }
-    Ok(file)
+    Ok((file, bundle))
 }
 
 /// A flag of another driver is a mistake, not something to pass over.
@@ -212,6 +270,7 @@ fn belongs(file: &ClusterFile, args: &StartArgs) -> anyhow::Result<()> {
     use Driver::{Existing, K3d, K3s};
     for (of, given, flag) in [
         (&[K3s][..], args.k3s_pin.is_some(), "--k3s-pin"),
+        (&[K3s], args.bundle.is_some(), "--bundle"),
         (&[K3d], args.k3s_image.is_some(), "--k3s-image"),
         (&[K3s, K3d], !args.image_archive.is_empty(), "--image-archive"),
         (&[Existing], args.kubeconfig.is_some(), "--kubeconfig"),
@@ -234,6 +293,7 @@ async fn run(
     home: &Path,
     file: &mut ClusterFile,
     args: &StartArgs,
+    bundle: Option<&Bundle>,
     steps: &Steps,
 ) -> anyhow::Result<Started> {
     steps.doing("reading settings and keys");
@@ -257,7 +317,11 @@ async fn run(
     let creating = !matches!(file.phase, Phase::Running | Phase::Stopped);
     let mut before = None;
     let made = async {
-        let (archives, wait_secs) = (&args.image_archive, args.wait_secs);
+        let mut archives = args.image_archive.clone();
+        if let Some(bundle) = bundle {
+            archives.extend(k3s::unpack(home, file, bundle, steps)?);
+        }
+        let (archives, wait_secs) = (&archives, args.wait_secs);
         match file.driver {
             Driver::Existing => {}
             Driver::K3s => {

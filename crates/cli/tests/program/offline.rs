@@ -255,6 +255,118 @@ fn a_cluster_is_asked_for_and_a_broken_one_is_named() {
 }
 
 #[test]
+fn a_backup_holds_no_key_and_is_restored_under_a_new_one() {
+    let home = configured();
+    home.run("backup x").fails(3, "no node to back up");
+    home.run("pair request").expect(0);
+    let key = home.read("node.key");
+    let backup = home.run("backup -").expect(0);
+    assert!(!backup.contains(key.trim()) && backup.contains("SECRET"));
+    let path = home.path("node.backup").display().to_string();
+    home.run(&format!("backup {path}")).expect(0);
+    home.run(&format!("backup {path}")).fails(2, "is there already");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    home.run(&format!("restore {path} --yes")).fails(2, "into an empty home folder");
+    let other = Home::new();
+    other.run(&format!("restore {path}")).fails(2, "give --yes");
+    assert!(!other.path("config.json").exists());
+    let restored = other.run(&format!("restore {path} --yes -o json"));
+    let restored: serde_json::Value = serde_json::from_str(&restored.expect(4)).unwrap();
+    assert_eq!(restored["moved"], false);
+    assert_ne!(restored["node_key"], restored["old_node_key"]);
+    let next = restored["next"][0].as_str().unwrap();
+    assert!(
+        next.contains("pair revoke --node")
+            && next.to_lowercase().contains(restored["old_node_key"].as_str().unwrap())
+    );
+    assert_ne!(other.read("node.key"), key);
+    other.run("config get chain_id").expect(0);
+    // Again it is the same new node; with a wallet, nobody is there to tell.
+    let again = other.run(&format!("restore {path} --yes -o json"));
+    let again: serde_json::Value = serde_json::from_str(&again.expect(4)).unwrap();
+    assert_eq!(again["node_key"], restored["node_key"]);
+    let (wallet, password) = (with_wallet(&home), home.path("password").display().to_string());
+    let moved = format!("restore {path} --yes --keystore {wallet} --password-file {password}");
+    other.run(&moved).fails(7, "does not answer");
+
+    let third = Home::new();
+    for (text, part) in [("{", "no backup"), (r#"{"format": "x"}"#, "no backup")] {
+        home.write("broken", text);
+        let path = home.path("broken").display().to_string();
+        third.run(&format!("restore {path} --yes")).fails(1, part);
+    }
+    third.run("restore none --yes").fails(2, "cannot be read");
+}
+
+#[test]
+fn the_doctor_names_each_thing_with_its_fix_and_mends_what_it_can() {
+    let home = configured();
+    let report = home.run("doctor -o json");
+    let report: serde_json::Value = serde_json::from_str(&report.expect(5)).unwrap();
+    let bad = |report: &serde_json::Value| -> Vec<String> {
+        let findings = report["findings"].as_array().unwrap().iter();
+        let bad = findings.filter(|it| it["verdict"] == "bad" && it["fix"].is_string());
+        bad.map(|it| it["check"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(bad(&report).contains(&"cluster".to_owned()), "{report}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        home.run("pair request").expect(0);
+        let key = home.path("node.key");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+        home.run("doctor").fails(5, "WRONG    node key: others may read");
+        let fixed = home.run("doctor --fix -o json");
+        let fixed: serde_json::Value = serde_json::from_str(&fixed.expect(5)).unwrap();
+        assert!(fixed["fixed"][0].as_str().unwrap().starts_with("chmod 600"), "{fixed}");
+        assert!(!bad(&fixed).contains(&"node key".to_owned()), "{fixed}");
+        let mode = std::fs::metadata(&key).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn a_bundle_is_made_signed_and_refused_for_others() {
+    let home = configured();
+    let wallet = with_wallet(&home);
+    let password = home.path("password").display().to_string();
+    home.write("pin.json", "{}");
+    home.write("manager.tar", "images");
+    let (pin, tar) = (home.path("pin.json"), home.path("manager.tar"));
+    let (pin, tar) = (pin.display(), tar.display());
+    let image = format!("localhost/nodesys-manager@sha256:{}", "a".repeat(64));
+    let create = format!(
+        "bundle create --k3s-pin {pin} --image-archive {tar} --manager-image {image} --keystore \
+         {wallet} --password-file {password} --out {}",
+        home.path("node.bundle").display()
+    );
+    home.run(&create).fails(2, "is no pin of k3s");
+    let sha256 = "ab".repeat(32);
+    home.write(
+        "pin.json",
+        &format!(
+            r#"{{"format": "nodesys-k3s-pin-1", "version": "v1", "k3s": [
+                {{"arch": "x86_64", "sha256": "{sha256}", "size": 5, "urls": ["{NOBODY}/k3s"]}},
+                {{"arch": "aarch64", "sha256": "{sha256}", "size": 5, "urls": ["{NOBODY}/k3s"]}}]}}"#
+        ),
+    );
+    home.run(&create).fails(7, "cannot be had from any place");
+    assert!(!home.path("node.bundle").exists());
+    home.run("bundle apply none").fails(2, "--bundle-signer is missing");
+    let signer = "--signer 0x00000000000000000000000000000000000000a1";
+    home.run(&format!("bundle apply none {signer}")).fails(2, "the bundle none cannot be read");
+    home.run(&format!("bundle apply {tar} {signer}")).fails(2, "is no bundle");
+    home.run(&format!("start --bundle {tar} --manager-image {image}"))
+        .fails(2, "cannot be used with");
+}
+
+#[test]
 fn version_is_the_programs_own_hash_and_completion_needs_no_settings() {
     let home = Home::new();
     let version = home.run("version -o json").expect(0);

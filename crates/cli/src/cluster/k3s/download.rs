@@ -231,7 +231,7 @@ pub(super) fn is_for(path: &Path, arch: Arch) -> anyhow::Result<()> {
 }
 
 /// The hash of a file.
-pub(super) fn hash_of(path: &Path) -> anyhow::Result<Sha256Hash> {
+pub fn hash_of(path: &Path) -> anyhow::Result<Sha256Hash> {
     let cannot = || format!("cannot read {}", path.display());
     let mut file = File::open(path).with_context(cannot)?;
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);

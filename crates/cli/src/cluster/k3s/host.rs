@@ -9,6 +9,7 @@ use reqwest::Url;
 
 use super::super::checks::Finding;
 use super::super::file::{ClusterFile, Made};
+use super::super::survey::Fix;
 use super::places::{PROGRAM, UNITS};
 use super::{command, nft};
 
@@ -20,6 +21,8 @@ const SKEW_BAD_SECS: u64 = 120;
 const SKEW_SECS: u64 = 20;
 /// What `k3s` itself is fetched from.
 pub(super) const DOWNLOAD: &str = "download";
+const MASK: &str =
+    "systemctl mask sleep.target suspend.target hibernate.target hybrid-sleep.target";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at the machine itself. `running`: our own k3s is up already.
@@ -202,15 +205,11 @@ fn sleep() -> Finding {
         });
     match (can && !masked, battery) {
         (false, _) => Finding::good("sleep", "this machine does not go to sleep"),
-        (true, battery) => Finding::warning(
-            "sleep",
-            if battery {
-                "a machine with a battery, which may go to sleep"
-            } else {
-                "it may go to sleep"
-            },
-            "systemctl mask sleep.target suspend.target hibernate.target hybrid-sleep.target",
-        ),
+        (true, battery) => {
+            let found =
+                if battery { "with a battery, it may go to sleep" } else { "it may go to sleep" };
+            Finding::warning("sleep", found, MASK).with(Fix::run(MASK))
+        }
     }
 }
 
@@ -262,11 +261,11 @@ fn skew(theirs: Option<std::time::SystemTime>) -> Finding {
 }
 
 fn judge_skew(secs: u64) -> Finding {
-    let (found, fix) = (format!("{secs} s off"), "set it by NTP: timedatectl set-ntp true");
+    let (found, fix) = (format!("{secs} s off"), "timedatectl set-ntp true");
     match secs {
         0..SKEW_SECS => Finding::good("clock", "right"),
-        SKEW_SECS..SKEW_BAD_SECS => Finding::warning("clock", found, fix),
-        _ => Finding::bad("clock", found, fix),
+        SKEW_SECS..SKEW_BAD_SECS => Finding::warning("clock", found, fix).with(Fix::run(fix)),
+        _ => Finding::bad("clock", found, fix).with(Fix::run(fix)),
     }
 }
 

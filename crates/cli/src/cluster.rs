@@ -10,6 +10,7 @@ mod checks;
 mod connect;
 pub mod file;
 mod info;
+mod isolation;
 mod k3d;
 mod k3s;
 mod logs;
@@ -23,6 +24,7 @@ mod stop;
 mod survey;
 mod undo;
 mod uninstall;
+mod wanted;
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -32,14 +34,16 @@ use anyhow::Context as _;
 pub use checks::{Finding, Verdict};
 pub use connect::{Cluster, connect, words_of};
 pub use info::{InfoArgs, info};
+pub use isolation::{Enforced, Isolation, isolation};
 pub use k3s::{fetch, hash_of, pin};
 pub use logs::{LogsArgs, logs};
 pub use manager::apply_manager;
 pub(crate) use running::{is_ready, manager_pods, trouble_of};
-pub use start::{StartArgs, start};
+pub use start::start;
 pub use stop::{StopArgs, stop};
 pub use survey::{Fix, run_fix, survey};
 pub use uninstall::{UninstallArgs, uninstall};
+pub use wanted::StartArgs;
 
 use crate::exit::Exit;
 

@@ -8,7 +8,7 @@ use std::fmt;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::cluster::{Finding, Verdict, run_fix, survey};
+use crate::cluster::{Enforced, Finding, Verdict, isolation, run_fix, survey};
 use crate::exit::Exit;
 use crate::output::{self, say};
 use crate::setup::Setup;
@@ -19,6 +19,7 @@ use crate::setup::Setup;
 Examples:
   nodesys doctor
   nodesys doctor --fix
+  nodesys doctor --isolation
   nodesys doctor -o json | jq '.findings[] | select(.verdict != \"good\")'
 
 Ends with 0 when nothing stands in the way, with 5 when something does.")]
@@ -26,6 +27,10 @@ pub struct DoctorArgs {
     /// Do what can be done by itself; what was done is shown.
     #[arg(long)]
     pub fix: bool,
+    /// Try from a pod in a sandbox like a workload's whether it reaches router, machine, metadata, private
+    /// addresses or other pods. Takes a minute, and says nothing of what cannot be told.
+    #[arg(long, conflicts_with = "fix")]
+    pub isolation: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -37,6 +42,11 @@ struct Report {
 
 /// Runs the command.
 pub async fn run(setup: &Setup, args: &DoctorArgs) -> anyhow::Result<Exit> {
+    if args.isolation {
+        let found = isolation(setup).await?;
+        output::print(setup.format(), &found)?;
+        return Ok(if found.enforced == Enforced::Yes { Exit::Done } else { Exit::Unhealthy });
+    }
     let mut findings = survey(setup).await?;
     let mut fixed = Vec::new();
     if args.fix {

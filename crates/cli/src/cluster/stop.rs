@@ -10,7 +10,7 @@ use nodesys_manager::render::{MANAGER, MANAGER_NAMESPACE, WORKLOAD};
 use serde::Serialize;
 use serde_json::json;
 
-use super::file::{Driver, Phase};
+use super::file::{ClusterFile, Driver, Phase};
 use super::running::{manager_pods, pause};
 use super::steps::Steps;
 use super::{FIELD_MANAGER, connect, k3d, k3s, lock, words_of};
@@ -52,16 +52,16 @@ impl fmt::Display for Stopped {
 pub async fn stop(setup: &Setup, StopArgs {}: &StopArgs) -> anyhow::Result<Exit> {
     let home = setup.home()?.to_owned();
     let _lock = lock(&home)?;
-    let mut cluster = connect(setup).await?;
-    let down = match cluster.file.driver {
+    let down = ClusterFile::read(&home)?.is_some_and(|file| match file.driver {
         Driver::K3s => !k3s::is_active(),
         Driver::K3d => !k3d::is_running(),
         Driver::Existing => false,
-    };
+    });
     if down {
         output::print(setup.format(), &Stopped { stopped: Vec::new() })?;
         return Ok(Exit::Done);
     }
+    let mut cluster = connect(setup).await?;
     let mut stopped = Vec::new();
     if scale_to_none(&cluster.client, MANAGER_NAMESPACE, MANAGER).await? {
         stopped.push("the manager".to_owned());

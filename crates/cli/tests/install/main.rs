@@ -107,6 +107,33 @@ fn machine() -> Vec<String> {
     all.concat().lines().map(str::to_owned).collect()
 }
 
+/// The manager's image as it was built: its archive, and its name by digest.
+fn manager() -> (String, String) {
+    let told = std::fs::read(image_archive().with_extension("json")).unwrap();
+    let told: Value = serde_json::from_slice(&told).unwrap();
+    let image = format!("{}@{}", told["name"].as_str().unwrap(), told["digest"].as_str().unwrap());
+    (image_archive().display().to_string(), image)
+}
+
+/// A bundle of the pin, signed by the wallet.
+fn pack(home: &Home, pin: &str) -> String {
+    let (archive, image) = manager();
+    nodesys_contracts::keystore::create(&home.path("wallet.json"), &home::key(7), "secret")
+        .unwrap();
+    std::fs::write(home.path("password"), "secret\n").unwrap();
+    let path = |name: &str| home.path(name).display().to_string();
+    let (wallet, password, out) = (path("wallet.json"), path("password"), path("node.bundle"));
+    home.run(
+        &Here,
+        &format!(
+            "bundle create --k3s-pin {pin} --manager-image {image} --image-archive {archive} \
+             --keystore {wallet} --password-file {password} --out {out}"
+        ),
+    )
+    .expect(0);
+    out
+}
+
 fn start(pin: &str) -> String {
     let archive = image_archive().display().to_string();
     let told = std::fs::read(image_archive().with_extension("json")).unwrap();
@@ -180,6 +207,28 @@ fn what_is_not_the_pinned_k3s_is_not_installed() {
     must(Command::new("umount").arg(CACHE));
     std::fs::remove_dir(CACHE).unwrap();
     let _ = std::fs::remove_file(home.path("cluster.json"));
+
+    // Not root: the rest is not looked at, and nothing is changed.
+    let copy = tempfile::tempdir_in("/usr/local").unwrap();
+    let program = copy.path().join("nodesys");
+    std::fs::copy(env!("CARGO_BIN_EXE_nodesys"), &program).unwrap();
+    must(Command::new("chmod").args(["-R", "go+rX"]).arg(copy.path()));
+    let pin = release.pin(&["good"], |_| ());
+    must(Command::new("chmod").args(["-R", "a+rwX"]).arg(release.folder.path()));
+    must(Command::new("chown").args(["-R", "65534:65534"]).arg(home.path("")));
+    let nobody = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(&program)
+        .args(start(&pin).split_whitespace())
+        .env("NODESYS_HOME", home.path(""))
+        .output()
+        .unwrap();
+    let words = String::from_utf8(nobody.stderr).unwrap();
+    assert_eq!(nobody.status.code(), Some(1), "{words}");
+    assert!(words.contains("rights: not root") && words.contains("sudo"), "{words}");
+    must(Command::new("chown").args(["-R", "0:0"]).arg(home.path("")));
+    drop(copy);
+    unchanged("after a start without rights");
 
     // A busy port, somebody else's k3s, no systemd: each with its fix, all at once.
     let taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 6443)).unwrap();
@@ -264,6 +313,30 @@ fn k3s_is_installed_through_any_number_of_ends_and_taken_back_whole() {
     assert!(home.run(&Here, "stop").expect(0).contains("k3s"));
     assert!(home.run(&Here, "stop").expect(0).contains("nothing ran"));
     home.run(&Here, "start --wait-secs 600").expect(0);
+    home.run(&Here, "uninstall --keep-keys --yes").expect(0);
+    assert_eq!(machine(), before);
+
+    // From a bundle, with nobody to fetch from.
+    let bundle = pack(&home, &pin);
+    release.server.asked();
+    let signer = home::key(7).address();
+    let strange = home::key(6).address();
+    home.run(&Here, &format!("start --bundle {bundle}")).fails(2, "--bundle-signer is missing");
+    home.run(&Here, &format!("start --bundle {bundle} --bundle-signer {strange}"))
+        .fails(1, "is not by");
+    assert_eq!(machine(), before);
+    let start = format!("start --bundle {bundle} --bundle-signer {signer} --wait-secs 600");
+    let started = home.run(&Here, &start);
+    eprintln!("{}", started.stderr);
+    started.expect(0);
+    assert_eq!(release.server.asked(), [""; 0]);
+    let again = home.run(&Here, &format!("bundle apply {bundle}"));
+    assert!(again.expect(0).contains("changes     none"));
+    // The rules are gone: the doctor sees it and puts them back.
+    must(Command::new("nft").args(["delete", "table", "inet", "nodesys"]));
+    home.run(&Here, "doctor").fails(5, "the rules are not loaded");
+    let fixed = home.run(&Here, "doctor --fix").expect(0);
+    assert!(fixed.contains("fixed    systemctl restart nodesys-firewall.service"), "{fixed}");
     home.run(&Here, "uninstall --yes").expect(0);
     assert_eq!(machine(), before);
     assert!(!home.path("cluster.json").exists() && !home.path("node.key").exists());

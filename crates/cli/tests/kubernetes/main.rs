@@ -83,13 +83,23 @@ fn a_node_starts_changes_stops_and_goes_on_a_cluster_that_is_there() {
     let body = json(&status.expect(5));
     assert_eq!(body["cluster"]["manager"], "ready");
     assert_eq!(body["cluster"]["problems"], serde_json::json!([]));
-    assert_eq!(body["manager"]["node_key"], key(8).address().to_string());
+    assert_eq!(body["manager"]["node_key"], serde_json::json!(key(8).address()));
     assert_eq!(body["manager"]["backend"], "http://10.77.0.2:9");
     let info = json(&home.run(&cluster, "info -o json").expect(0));
     assert_eq!(info["cluster"]["kubernetes"], "v1.20.2");
-    assert_eq!(info["operator"], key(7).address().to_string());
+    assert_eq!(info["operator"], serde_json::json!(key(7).address()));
     let logs = home.run(&cluster, "logs --lines 50").expect(0);
     assert!(logs.contains("this manager acts"), "{logs}");
+
+    // This cluster's network enforces no policies, which must be said; nothing of the probe is left.
+    let isolation = json(&home.run(&cluster, "doctor --isolation -o json").expect(5));
+    assert_eq!(isolation["enforced"], "no", "{isolation}");
+    assert_eq!(isolation["control_reached"], true, "{isolation}");
+    home.run(&cluster, "doctor --isolation").fails(5, "isolation: not enforced");
+    assert!(!cluster.kubectl("get namespaces --output name").contains("isolation"));
+    assert_eq!(home.json("cluster.json")["made"].as_array().unwrap().len(), 1);
+    let doctor = home.run(&cluster, "doctor").expect(0);
+    assert!(doctor.contains("nothing stands in the way"), "{doctor}");
 
     // An edited deployment is put back.
     cluster.kubectl("--namespace nodesys set env deployment/nodesys-manager EVIL=1");

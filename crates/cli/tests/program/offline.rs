@@ -254,6 +254,51 @@ fn a_cluster_is_asked_for_and_a_broken_one_is_named() {
     assert!(home.run("info").expect(0).contains("does not answer"));
 }
 
+/// What is said about bad input, word for word.
+#[test]
+fn errors_are_as_committed() {
+    let home = configured();
+    let image = format!("localhost/nodesys-manager@sha256:{}", "a".repeat(64));
+    let far = "--backend http://192.0.2.1 --rpc http://192.0.2.1";
+    let mut all = String::new();
+    let mut told = |line: &str| {
+        let run = home.run(line);
+        let words = format!("{}{}", run.stdout, run.stderr);
+        let words = words.replace(&home.path("").display().to_string(), "HOME/");
+        let code = run.code.unwrap();
+        all.push_str(&format!(
+            "$ nodesys {}\n{}\n[exit {code}]\n\n",
+            line.replace(&image, "IMAGE"),
+            words.trim()
+        ));
+    };
+    for line in [
+        "start".to_owned(),
+        "start --driver kind".to_owned(),
+        "start --driver k3s --manager-image nodesys-manager:latest".to_owned(),
+        format!("start --driver k3s --manager-image {image}"),
+        format!("start --driver k3s --kubeconfig x --manager-image {image}"),
+        format!("start --driver existing --manager-image {image}"),
+        format!("start --driver existing --kubeconfig x --wait-secs 1 --manager-image {image}"),
+        format!("start --driver existing --kubeconfig /none --manager-image {image} {far}"),
+        format!("start --driver existing --kubeconfig /none --manager-image {image}"),
+        format!("start --bundle x --manager-image {image}"),
+        "start --bundle x".to_owned(),
+        "start --bundle-signer 0x00000000000000000000000000000000000000a1".to_owned(),
+        "stop".to_owned(),
+        "logs --follow --previous".to_owned(),
+        "logs --lines 0".to_owned(),
+        "uninstall".to_owned(),
+        "doctor --fix --isolation".to_owned(),
+        "restore".to_owned(),
+        "backup -".to_owned(),
+        "bundle".to_owned(),
+    ] {
+        told(&line);
+    }
+    insta::assert_snapshot!("errors", all);
+}
+
 #[test]
 fn a_backup_holds_no_key_and_is_restored_under_a_new_one() {
     let home = configured();
@@ -293,7 +338,7 @@ fn a_backup_holds_no_key_and_is_restored_under_a_new_one() {
     assert_eq!(again["node_key"], restored["node_key"]);
     let (wallet, password) = (with_wallet(&home), home.path("password").display().to_string());
     let moved = format!("restore {path} --yes --keystore {wallet} --password-file {password}");
-    other.run(&moved).fails(7, "does not answer");
+    other.run(&moved).fails(7, "cannot be reached");
 
     let third = Home::new();
     for (text, part) in [("{", "no backup"), (r#"{"format": "x"}"#, "no backup")] {

@@ -90,7 +90,7 @@ pub(super) fn firewall_unit(nft: &str) -> String {
          Type=oneshot\n\
          RemainAfterExit=yes\n\
          ExecStart={nft} -f {RULES}\n\
-         ExecStop={nft} delete table inet nodesys\n\
+         ExecStop=-{nft} delete table inet nodesys\n\
          \n\
          [Install]\n\
          WantedBy=multi-user.target\n"

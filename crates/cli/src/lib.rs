@@ -6,9 +6,13 @@
 
 pub mod ask;
 pub mod audit;
+pub mod backup;
+pub mod bundle;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod config_cmd;
+pub mod doctor;
 pub mod exit;
 pub mod license;
 pub mod node_key;
@@ -21,6 +25,7 @@ pub mod status;
 pub mod uptime;
 mod version;
 pub mod watch;
+pub mod workload;
 
 use std::process::ExitCode;
 
@@ -71,11 +76,20 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Pair(command) => pair::run(&setup, command).await,
         Command::License(command) => license::run(&setup, command).await,
+        Command::Start(args) => cluster::start(&setup, args).await,
+        Command::Stop(args) => cluster::stop(&setup, args).await,
+        Command::Info(args) => cluster::info(&setup, args).await,
+        Command::Logs(args) => cluster::logs(&setup, args).await,
+        Command::Uninstall(args) => cluster::uninstall(&setup, args).await,
         Command::Status(args) => status::run(&setup, args).await,
         Command::Uptime(args) => uptime::run(&setup, args).await,
         Command::Rewards(command) => rewards::run(&setup, command).await,
         Command::Notify(command) => notify::run(&setup, command).await,
         Command::Audit(args) => audit::run(&setup, args).await,
+        Command::Doctor(args) => doctor::run(&setup, args).await,
+        Command::Backup(args) => backup::backup(&setup, args),
+        Command::Restore(args) => backup::restore(&setup, args).await,
+        Command::Bundle(command) => bundle::run(&setup, command).await,
         Command::Config(command) => config_cmd::run(&setup, command),
         Command::Version => version::run(&setup),
         // Done above, before settings are read.

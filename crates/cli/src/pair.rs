@@ -14,16 +14,20 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use nodesys_core::Address;
 use nodesys_core::U256;
+use nodesys_core::api::NodeView;
 use nodesys_core::message::{
-    MAX_AUTHORIZATION_SECS, Message as _, NodeAuthorization, NodeRevocation, SignedRevocation,
+    Domain, MAX_AUTHORIZATION_SECS, Message as _, NodeAuthorization, NodeRevocation,
+    SignedRevocation,
 };
+use nodesys_core::signature::SigningKey;
+use nodesys_sdk::client::{self, Client};
 
 use crate::ask::WalletFile;
 use crate::output::{self, moment, say};
 use crate::setup::Setup;
 use crate::{exit::Exit, node_key};
 use files::{PairRequest, PairSigned};
-pub(crate) use finish::kept;
+pub(crate) use finish::{AUTHORIZATION_JSON, kept};
 pub(crate) use node::Node;
 
 const EXAMPLES: &str = "\
@@ -174,41 +178,78 @@ fn sign(setup: &Setup, args: &SignArgs) -> anyhow::Result<PairSigned> {
         request.chain_id,
         request.registry,
     ));
+    Ok(signed_by(&wallet, &request, &domain))
+}
+
+fn signed_by(wallet: &SigningKey, request: &PairRequest, domain: &Domain) -> PairSigned {
     let authorization = NodeAuthorization {
         operator: wallet.address(),
         node_key: request.node_key,
         not_after: request.not_after,
         nonce: request.nonce,
     };
-    let operator_signature = wallet.sign(authorization.digest(&domain)).into();
-    Ok(PairSigned {
+    let operator_signature = wallet.sign(authorization.digest(domain)).into();
+    PairSigned {
         format: PairSigned::FORMAT.to_owned(),
         chain_id: request.chain_id,
         registry: request.registry,
         authorization,
         operator_signature,
-    })
+    }
 }
 
-async fn revoke(setup: &Setup, args: &RevokeArgs) -> anyhow::Result<nodesys_core::api::NodeView> {
+async fn revoke(setup: &Setup, args: &RevokeArgs) -> anyhow::Result<NodeView> {
     let domain = setup.domain()?;
     let backend = setup.backend()?;
     files::same_network(&backend, &domain).await?;
-    let view = backend.node(args.node).await?;
-    let wallet = args.wallet.open()?;
+    end(&backend, &domain, args.node, &args.wallet.open()?, args.nonce).await
+}
+
+/// Ends a node's authorisation by its operator's wallet.
+async fn end(
+    backend: &Client,
+    domain: &Domain,
+    node: Address,
+    wallet: &SigningKey,
+    nonce: Option<U256>,
+) -> anyhow::Result<NodeView> {
+    let view = backend.node(node).await?;
     let operator = view.authorization.operator;
     if operator != wallet.address() {
         return Err(Exit::Failure.because(format!(
-            "node {} is authorised by {operator}, but the keystore's wallet is {}: use the \
+            "node {node} is authorised by {operator}, but the keystore's wallet is {}: use the \
              operator's keystore",
-            args.node,
             wallet.address()
         )));
     }
-    let nonce = args.nonce.unwrap_or(view.authorization.nonce);
-    let revocation = NodeRevocation { operator, node_key: args.node, nonce };
-    let operator_signature = wallet.sign(revocation.digest(&domain)).into();
+    let nonce = nonce.unwrap_or(view.authorization.nonce);
+    let revocation = NodeRevocation { operator, node_key: node, nonce };
+    let operator_signature = wallet.sign(revocation.digest(domain)).into();
     Ok(backend.revoke_node(&SignedRevocation { revocation, operator_signature }).await?)
+}
+
+/// Puts this node in the place of another one of the same wallet: the other's authorisation ends, and
+/// with it its leases, then this one's begins. Again, it gives the same.
+pub(crate) async fn replace_node(
+    setup: &Setup,
+    old: Address,
+    wallet: &SigningKey,
+) -> anyhow::Result<NodeView> {
+    let domain = setup.domain()?;
+    let backend = setup.backend()?;
+    files::same_network(&backend, &domain).await?;
+    // First, so that at no moment two nodes act.
+    match backend.node(old).await {
+        Ok(view) if view.revoked => {}
+        Ok(_) => drop(end(&backend, &domain, old, wallet, None).await?),
+        Err(client::Error::Problem(problem)) if problem.code == "unknown_node" => {
+            say(format!("the backend does not know the old node {old}: nothing to revoke"));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let request = request(setup, &RequestArgs { days: 90, nonce: None }).await?;
+    let signed = signed_by(wallet, &request, &domain);
+    finish::hand_in(setup, &signed).await
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Failpoints: named moments at which a development build ends at once, as by `kill -9`.
 //!
 //! `NODESYS_FAILPOINT=<name>` names the one that fires, the first time it is reached. The crash
-//! tests (`test/e2e/tests/crashes.rs`) go through all of [`BACKEND`] and [`MASTER`]. A release build
+//! tests (`test/e2e/tests/crashes.rs`) go through all of [`BACKEND`] and [`MASTER`], those of `nodesys start`
+//! (`crates/cli/tests/install`) through all of [`CLI`]. A release build
 //! has none of it.
 
 /// The backend's moments, in the order of the data path: before and after each step that is on disk.
@@ -23,12 +24,26 @@ pub const BACKEND: [&str; 12] = [
 /// The master's moments: around the signature, and around the bundle's publication.
 pub const MASTER: [&str; 4] = ["sign:before", "sign:after", "publish:after", "commit:after"];
 
+/// The command line's moments while it makes a cluster: after each step that is on disk.
+pub const CLI: [&str; 10] = [
+    "k3s:downloaded",
+    "k3s:program",
+    "k3s:images",
+    "k3s:config",
+    "k3s:units",
+    "k3s:firewall",
+    "k3s:started",
+    "k3s:ready",
+    "manager:applied",
+    "manager:ready",
+];
+
 /// Ends the process here, if it was started to fail here.
 #[cfg(debug_assertions)]
 pub fn reach(name: &str) {
     use std::sync::OnceLock;
     static CHOSEN: OnceLock<Option<String>> = OnceLock::new();
-    debug_assert!(BACKEND.contains(&name) || MASTER.contains(&name), "{name} is no failpoint");
+    debug_assert!([&BACKEND[..], &MASTER, &CLI].concat().contains(&name), "{name} is no failpoint");
     let chosen = CHOSEN.get_or_init(|| std::env::var("NODESYS_FAILPOINT").ok());
     if chosen.as_deref() == Some(name) {
         tracing::warn!(name, "failpoint reached: the process ends");

@@ -18,6 +18,7 @@ mod http;
 pub mod lifecycle;
 mod minutes;
 pub mod plan;
+pub mod probe;
 pub mod receipts;
 pub mod render;
 pub mod state;

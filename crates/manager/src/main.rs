@@ -6,18 +6,33 @@ use clap::Parser as _;
 use nodesys_clock::Clock;
 use nodesys_manager::config::Args;
 use nodesys_manager::lifecycle;
+use nodesys_manager::probe::{self, ProbeArgs};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("nothing before the first line of main installs a provider");
+    if std::env::args_os().nth(1).is_some_and(|word| word == "probe") {
+        return probe();
+    }
     let args = Args::parse();
     lifecycle::log_to_stderr();
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("nodesys-manager: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The other thing that this program does, with none of a manager's configuration.
+fn probe() -> ExitCode {
+    match probe::run(&ProbeArgs::parse_from(std::env::args_os().skip(1))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nodesys-manager probe: {error}");
             ExitCode::FAILURE
         }
     }

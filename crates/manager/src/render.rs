@@ -25,7 +25,7 @@ mod tests;
 pub mod workload;
 
 pub use cidr::{Cidr, is_public};
-pub use grant::{Beyond, Grant};
+pub use grant::{Beyond, Grant, GrantedEgress};
 
 /// The namespace of the manager.
 pub const MANAGER_NAMESPACE: &str = "nodesys";

@@ -16,10 +16,14 @@ use crate::output::say;
 use crate::setup::Setup;
 
 /// The last authorisation that this node finished, in the home folder.
-const AUTHORIZATION_JSON: &str = "authorization.json";
+pub(crate) const AUTHORIZATION_JSON: &str = "authorization.json";
 
 pub(super) async fn finish(setup: &Setup, path: &Path) -> anyhow::Result<NodeView> {
-    let signed: PairSigned = files::read(path, PairSigned::FORMAT)?;
+    hand_in(setup, &files::read(path, PairSigned::FORMAT)?).await
+}
+
+/// Adds the node key's signature to a wallet's, and hands both to the backend.
+pub(super) async fn hand_in(setup: &Setup, signed: &PairSigned) -> anyhow::Result<NodeView> {
     let domain = files::domain(setup, signed.chain_id, signed.registry)?;
     let backend = setup.backend()?;
     let key = node_key::read(&setup.node_key_file()?)?;
@@ -27,7 +31,7 @@ pub(super) async fn finish(setup: &Setup, path: &Path) -> anyhow::Result<NodeVie
         Some(rpc) => Some(Provider::connect(rpc, Some(signed.chain_id)).await?),
         None => None,
     };
-    let signed = cosign(&signed, &domain, &key, provider.as_ref()).await?;
+    let signed = cosign(signed, &domain, &key, provider.as_ref()).await?;
     files::same_network(&backend, &domain).await?;
     let view = backend.authorize_node(&signed).await?;
     if let Err(error) = keep(setup, &signed) {

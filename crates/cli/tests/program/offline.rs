@@ -185,6 +185,233 @@ fn what_is_missing_is_usage_and_what_is_down_is_network() {
 }
 
 #[test]
+fn a_cluster_is_asked_for_and_a_broken_one_is_named() {
+    let home = configured();
+    for line in ["stop", "logs", "uninstall --keep-keys --yes"] {
+        home.run(line).fails(3, "no cluster");
+    }
+    assert!(home.run("info").expect(0).contains("cluster     none"));
+    let image = format!("localhost/nodesys-manager@sha256:{}", "a".repeat(64));
+    home.run("start").fails(2, "--driver is missing");
+    home.run("start --driver existing").fails(2, "--kubeconfig is missing");
+    home.run("start --driver k3s").fails(2, "--manager-image is missing");
+    for (line, part) in [
+        ("--driver k3s --kubeconfig x", "--kubeconfig is for the driver existing"),
+        ("--driver k3s --k3s-pin none.json", "the pin none.json cannot be read"),
+        ("--driver k3d --k3s-pin none.json", "--k3s-pin is for the driver k3s"),
+        ("--driver k3d --context x", "--context is for the driver existing"),
+        ("--driver existing --kubeconfig x --image-archive y", "for the driver k3s or k3d"),
+        ("--driver kind", "possible values: k3s, k3d, existing"),
+    ] {
+        home.run(&format!("start --manager-image {image} {line}")).fails(2, part);
+    }
+    let start = "start --driver existing --kubeconfig none.yaml";
+    home.run(start).fails(2, "--manager-image is missing");
+    home.run(&format!("{start} --manager-image nodesys-manager:1")).fails(2, "by its digest");
+    let start = format!("{start} --manager-image {image}");
+    home.run(&start).fails(2, "inside the cluster is the pod itself");
+    let far = format!("{start} --backend http://192.0.2.1 --rpc http://192.0.2.1");
+    home.run(&far).fails(4, "has no key yet");
+    home.run("pair request").expect(0);
+    home.run(&far).fails(4, "is not paired");
+    assert!(!home.path("cluster.json").exists());
+
+    home.write("cluster.json", "{");
+    for line in ["start", "stop", "logs", "info", "uninstall --keep-keys --yes"] {
+        home.run(line).fails(1, "put back a backup");
+    }
+    // The others do not need it.
+    home.run("status").fails(3, "cluster.json does not hold");
+    home.run("config show").expect(0);
+
+    let there = format!(
+        r#"{{"format": "nodesys-cluster-1", "driver": "existing", "kubeconfig": "/none.yaml",
+            "context": null, "manager_image": "{image}", "local_ranges": [], "phase": "running",
+            "made": [{{"kind": "namespace", "name": "nodesys"}}]}}"#
+    );
+    home.write("cluster.json", &there);
+    home.run("stop").fails(2, "/none.yaml cannot be read");
+    home.run("start --kubeconfig /other.yaml").fails(2, "has the kubeconfig /none.yaml");
+    home.run("uninstall --keep-keys").fails(2, "give --yes");
+    assert!(home.read("cluster.json").contains("running"));
+
+    home.write("admin.yaml", "apiVersion: v1\nkind: Config\nclusters: 5\n");
+    home.write(
+        "cluster.json",
+        &there.replace("/none.yaml", &home.path("admin.yaml").display().to_string()),
+    );
+    home.run("stop").fails(2, "is no kubeconfig");
+    let server = |port: u16| {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
+             clusters: [{{name: a, cluster: {{server: \"http://127.0.0.1:{port}\"}}}}]\n\
+             users: [{{name: a, user: {{}}}}]\n\
+             contexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n"
+        )
+    };
+    home.write("admin.yaml", &server(1));
+    home.run("stop").fails(7, "the cluster does not answer");
+    assert!(home.run("info").expect(0).contains("does not answer"));
+}
+
+/// What is said about bad input, word for word.
+#[test]
+fn errors_are_as_committed() {
+    let home = configured();
+    let image = format!("localhost/nodesys-manager@sha256:{}", "a".repeat(64));
+    let far = "--backend http://192.0.2.1 --rpc http://192.0.2.1";
+    let mut all = String::new();
+    let mut told = |line: &str| {
+        let run = home.run(line);
+        let words = format!("{}{}", run.stdout, run.stderr);
+        let words = words.replace(&home.path("").display().to_string(), "HOME/");
+        let code = run.code.unwrap();
+        all.push_str(&format!(
+            "$ nodesys {}\n{}\n[exit {code}]\n\n",
+            line.replace(&image, "IMAGE"),
+            words.trim()
+        ));
+    };
+    for line in [
+        "start".to_owned(),
+        "start --driver kind".to_owned(),
+        "start --driver k3s --manager-image nodesys-manager:latest".to_owned(),
+        format!("start --driver k3s --manager-image {image}"),
+        format!("start --driver k3s --kubeconfig x --manager-image {image}"),
+        format!("start --driver existing --manager-image {image}"),
+        format!("start --driver existing --kubeconfig x --wait-secs 1 --manager-image {image}"),
+        format!("start --driver existing --kubeconfig /none --manager-image {image} {far}"),
+        format!("start --driver existing --kubeconfig /none --manager-image {image}"),
+        format!("start --bundle x --manager-image {image}"),
+        "start --bundle x".to_owned(),
+        "start --bundle-signer 0x00000000000000000000000000000000000000a1".to_owned(),
+        "stop".to_owned(),
+        "logs --follow --previous".to_owned(),
+        "logs --lines 0".to_owned(),
+        "uninstall".to_owned(),
+        "doctor --fix --isolation".to_owned(),
+        "restore".to_owned(),
+        "backup -".to_owned(),
+        "bundle".to_owned(),
+    ] {
+        told(&line);
+    }
+    insta::assert_snapshot!("errors", all);
+}
+
+#[test]
+fn a_backup_holds_no_key_and_is_restored_under_a_new_one() {
+    let home = configured();
+    home.run("backup x").fails(3, "no node to back up");
+    home.run("pair request").expect(0);
+    let key = home.read("node.key");
+    let backup = home.run("backup -").expect(0);
+    assert!(!backup.contains(key.trim()) && backup.contains("SECRET"));
+    let path = home.path("node.backup").display().to_string();
+    home.run(&format!("backup {path}")).expect(0);
+    home.run(&format!("backup {path}")).fails(2, "is there already");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    home.run(&format!("restore {path} --yes")).fails(2, "into an empty home folder");
+    let other = Home::new();
+    other.run(&format!("restore {path}")).fails(2, "give --yes");
+    assert!(!other.path("config.json").exists());
+    let restored = other.run(&format!("restore {path} --yes -o json"));
+    let restored: serde_json::Value = serde_json::from_str(&restored.expect(4)).unwrap();
+    assert_eq!(restored["moved"], false);
+    assert_ne!(restored["node_key"], restored["old_node_key"]);
+    let next = restored["next"][0].as_str().unwrap();
+    assert!(
+        next.contains("pair revoke --node")
+            && next.to_lowercase().contains(restored["old_node_key"].as_str().unwrap())
+    );
+    assert_ne!(other.read("node.key"), key);
+    other.run("config get chain_id").expect(0);
+    // Again it is the same new node; with a wallet, nobody is there to tell.
+    let again = other.run(&format!("restore {path} --yes -o json"));
+    let again: serde_json::Value = serde_json::from_str(&again.expect(4)).unwrap();
+    assert_eq!(again["node_key"], restored["node_key"]);
+    let (wallet, password) = (with_wallet(&home), home.path("password").display().to_string());
+    let moved = format!("restore {path} --yes --keystore {wallet} --password-file {password}");
+    other.run(&moved).fails(7, "cannot be reached");
+
+    let third = Home::new();
+    for (text, part) in [("{", "no backup"), (r#"{"format": "x"}"#, "no backup")] {
+        home.write("broken", text);
+        let path = home.path("broken").display().to_string();
+        third.run(&format!("restore {path} --yes")).fails(1, part);
+    }
+    third.run("restore none --yes").fails(2, "cannot be read");
+}
+
+#[test]
+fn the_doctor_names_each_thing_with_its_fix_and_mends_what_it_can() {
+    let home = configured();
+    let report = home.run("doctor -o json");
+    let report: serde_json::Value = serde_json::from_str(&report.expect(5)).unwrap();
+    let bad = |report: &serde_json::Value| -> Vec<String> {
+        let findings = report["findings"].as_array().unwrap().iter();
+        let bad = findings.filter(|it| it["verdict"] == "bad" && it["fix"].is_string());
+        bad.map(|it| it["check"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(bad(&report).contains(&"cluster".to_owned()), "{report}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        home.run("pair request").expect(0);
+        let key = home.path("node.key");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+        home.run("doctor").fails(5, "WRONG    node key: others may read");
+        let fixed = home.run("doctor --fix -o json");
+        let fixed: serde_json::Value = serde_json::from_str(&fixed.expect(5)).unwrap();
+        assert!(fixed["fixed"][0].as_str().unwrap().starts_with("chmod 600"), "{fixed}");
+        assert!(!bad(&fixed).contains(&"node key".to_owned()), "{fixed}");
+        let mode = std::fs::metadata(&key).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn a_bundle_is_made_signed_and_refused_for_others() {
+    let home = configured();
+    let wallet = with_wallet(&home);
+    let password = home.path("password").display().to_string();
+    home.write("pin.json", "{}");
+    home.write("manager.tar", "images");
+    let (pin, tar) = (home.path("pin.json"), home.path("manager.tar"));
+    let (pin, tar) = (pin.display(), tar.display());
+    let image = format!("localhost/nodesys-manager@sha256:{}", "a".repeat(64));
+    let create = format!(
+        "bundle create --k3s-pin {pin} --image-archive {tar} --manager-image {image} --keystore \
+         {wallet} --password-file {password} --out {}",
+        home.path("node.bundle").display()
+    );
+    home.run(&create).fails(2, "is no pin of k3s");
+    let sha256 = "ab".repeat(32);
+    home.write(
+        "pin.json",
+        &format!(
+            r#"{{"format": "nodesys-k3s-pin-1", "version": "v1", "k3s": [
+                {{"arch": "x86_64", "sha256": "{sha256}", "size": 5, "urls": ["{NOBODY}/k3s"]}},
+                {{"arch": "aarch64", "sha256": "{sha256}", "size": 5, "urls": ["{NOBODY}/k3s"]}}]}}"#
+        ),
+    );
+    home.run(&create).fails(7, "cannot be had from any place");
+    assert!(!home.path("node.bundle").exists());
+    home.run("bundle apply none").fails(2, "--bundle-signer is missing");
+    let signer = "--signer 0x00000000000000000000000000000000000000a1";
+    home.run(&format!("bundle apply none {signer}")).fails(2, "the bundle none cannot be read");
+    home.run(&format!("bundle apply {tar} {signer}")).fails(2, "is no bundle");
+    home.run(&format!("start --bundle {tar} --manager-image {image}"))
+        .fails(2, "cannot be used with");
+}
+
+#[test]
 fn version_is_the_programs_own_hash_and_completion_needs_no_settings() {
     let home = Home::new();
     let version = home.run("version -o json").expect(0);

@@ -1,0 +1,269 @@
+//! The driver `k3d`: k3s in a container of Docker, for machines that are not Linux or not to be changed.
+//!
+//! Only the `docker` program is used, with the image of k3s pinned by digest. The container, its volume
+//! and a kubeconfig in the home folder are all there is.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use nodesys_clock::Clock;
+use nodesys_core::release::Image;
+
+use super::checks::Finding;
+use super::file::{ClusterFile, Made};
+use super::k3s::node_ready;
+use super::running::pause;
+use super::steps::Steps;
+use crate::config::replace;
+use crate::exit::Exit;
+
+/// The container, and the volume with all that k3s keeps.
+const NAME: &str = "nodesys-k3s";
+/// The kubeconfig's name in the home folder.
+pub(super) const KUBECONFIG: &str = "kubeconfig.yaml";
+/// Where a loaded tarball lies for a moment.
+const INSIDE: &str = "/var/lib/rancher/k3s/agent/images";
+
+/// What is installed.
+pub(super) struct Wanted<'a> {
+    pub(super) image: &'a Image,
+    pub(super) archives: &'a [PathBuf],
+    pub(super) wait_secs: u64,
+}
+
+/// The command lines, apart from what runs them.
+mod lines {
+    use super::{INSIDE, Image, NAME};
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// The API is published on this machine alone, at a port that stays over restarts.
+    pub(super) fn create(image: &Image, port: u16) -> Vec<String> {
+        words(&format!(
+            "run --detach --name {NAME} --hostname {NAME} --label dev.nodesys=node --privileged --init \
+             --restart unless-stopped --tmpfs /run --tmpfs /var/run \
+             --volume {NAME}:/var/lib/rancher/k3s --publish 127.0.0.1:{port}:6443 {image} server \
+             --tls-san 127.0.0.1 --secrets-encryption --disable-cloud-controller \
+             --disable-helm-controller --disable traefik --disable servicelb --disable metrics-server"
+        ))
+    }
+
+    pub(super) fn state() -> Vec<String> {
+        words(&format!("container inspect --format {{{{.State.Status}}}} {NAME}"))
+    }
+
+    pub(super) fn start() -> Vec<String> {
+        words(&format!("start {NAME}"))
+    }
+
+    pub(super) fn stop() -> Vec<String> {
+        words(&format!("stop --time 60 {NAME}"))
+    }
+
+    pub(super) fn kubeconfig() -> Vec<String> {
+        words(&format!("exec {NAME} cat /etc/rancher/k3s/k3s.yaml"))
+    }
+
+    pub(super) fn published() -> Vec<String> {
+        words(&format!("port {NAME} 6443/tcp"))
+    }
+
+    pub(super) fn folder() -> Vec<String> {
+        words(&format!("exec {NAME} mkdir -p {INSIDE}"))
+    }
+
+    pub(super) fn copy(archive: &str, name: &str) -> Vec<String> {
+        vec!["cp".to_owned(), archive.to_owned(), format!("{NAME}:{INSIDE}/{name}")]
+    }
+
+    pub(super) fn load(name: &str) -> Vec<String> {
+        words(&format!("exec {NAME} ctr --namespace k8s.io images import {INSIDE}/{name}"))
+    }
+
+    pub(super) fn logs() -> Vec<String> {
+        words(&format!("logs --tail 15 {NAME}"))
+    }
+
+    pub(super) fn remove() -> Vec<String> {
+        words(&format!("rm --force --volumes {NAME}"))
+    }
+
+    pub(super) fn remove_volume() -> Vec<String> {
+        words(&format!("volume rm --force {NAME}"))
+    }
+}
+
+/// Runs docker to its end; what it printed, or what it complained of.
+fn docker(words: &[String]) -> anyhow::Result<String> {
+    let output = Command::new("docker").args(words).output().map_err(|error| {
+        Exit::Failure.because(format!("docker cannot be run ({error}): install and start Docker"))
+    })?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    let verb = words.first().map_or("", String::as_str);
+    ensure!(output.status.success(), "docker {verb}: {}", text(&output.stderr));
+    Ok(text(&output.stdout))
+}
+
+/// What a look at Docker finds; nothing is changed.
+pub(super) fn look(file: &ClusterFile) -> Vec<Finding> {
+    let info = ["info", "--format", "{{.ServerVersion}} {{.MemTotal}}"].map(str::to_owned);
+    let told = match docker(&info) {
+        Ok(told) => told,
+        Err(error) => {
+            let fix =
+                "start Docker (Docker Desktop on macOS and Windows), and be allowed to use it";
+            return vec![Finding::bad("Docker", format!("{error:#}"), fix)];
+        }
+    };
+    let (version, memory) = told.split_once(' ').unwrap_or((&told, "0"));
+    let mut findings = vec![Finding::good("Docker", version)];
+    let mib = memory.parse::<u64>().unwrap_or(0) >> 20;
+    findings.push(if mib < 1800 {
+        let fix = "give it 2 GiB or more in Docker Desktop's settings";
+        Finding::warning("memory", format!("Docker has {mib} MiB"), fix)
+    } else {
+        Finding::good("memory", format!("Docker has {mib} MiB"))
+    });
+    let ours = file.made.contains(&Made::Container);
+    if docker(&lines::state()).is_ok() && !ours {
+        let fix = format!("remove it (docker rm --force {NAME}), or use its home folder");
+        let found = format!("a container {NAME} is there that is not this node's");
+        findings.push(Finding::bad("room", found, fix));
+    }
+    findings.push(Finding::warning(
+        "isolation",
+        "no rule of this machine keeps pods off Docker's own network",
+        "on Linux the driver k3s has such rules",
+    ));
+    findings
+}
+
+/// Makes the container run, or goes on with that; its API answers and its node is ready after it.
+pub(super) async fn install(
+    home: &Path,
+    file: &mut ClusterFile,
+    wanted: &Wanted<'_>,
+    steps: &Steps,
+) -> anyhow::Result<()> {
+    file.k3s_image = Some(wanted.image.clone());
+    file.will_make(home, Made::Container)?;
+    steps.doing("starting the container");
+    match docker(&lines::state()).ok().as_deref() {
+        None => {
+            docker(&lines::create(wanted.image, free_port()?))?;
+            steps.done("container", "made");
+        }
+        Some("running") => steps.done("container", "it runs"),
+        Some(_) => {
+            docker(&lines::start())?;
+            steps.done("container", "started");
+        }
+    }
+    wait_ready(file, wanted.wait_secs, steps).await?;
+    docker(&lines::folder())?;
+    for archive in wanted.archives {
+        let name = archive.file_name().and_then(|name| name.to_str());
+        let name = name.context("the image archive has no name")?;
+        steps.doing(format!("loading {name}"));
+        docker(&lines::copy(&archive.display().to_string(), name))?;
+        docker(&lines::load(name))?;
+        steps.done("images", format!("{name} is loaded"));
+    }
+    Ok(())
+}
+
+/// A port of this machine that nobody has now.
+fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
+    Ok(listener.local_addr().context("no port is free")?.port())
+}
+
+async fn wait_ready(file: &ClusterFile, patience_secs: u64, steps: &Steps) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    let began = clock.monotonic_millis();
+    steps.doing("waiting for k3s");
+    loop {
+        let ready = match write_kubeconfig(&file.kubeconfig) {
+            Ok(()) => node_ready(&file.kubeconfig).await,
+            Err(error) => Err(error),
+        };
+        let waited = clock.monotonic_millis() - began;
+        match ready {
+            Ok(true) => {
+                steps.done("k3s", format!("its node is ready after {} s", waited / 1000));
+                return Ok(());
+            }
+            problem if waited > patience_secs * 1000 => {
+                let problem = problem.err().map(|error| format!("{error:#}")).unwrap_or_default();
+                let logs = docker(&lines::logs()).unwrap_or_default();
+                return Err(Exit::Unhealthy.because(format!(
+                    "k3s is not ready in time: {problem}\nits last words:\n{logs}"
+                )));
+            }
+            _ => pause(1000).await,
+        }
+    }
+}
+
+/// The container's own kubeconfig, with the address that this machine reaches it by.
+fn write_kubeconfig(path: &Path) -> anyhow::Result<()> {
+    let text = docker(&lines::kubeconfig())?;
+    let published = docker(&lines::published())?;
+    let address = published.lines().next().context("the API's port is not published")?;
+    replace(path, text.replace("127.0.0.1:6443", address).as_bytes())
+}
+
+/// Ends the container; what it keeps stays. Whether it ran.
+pub(super) fn stop() -> anyhow::Result<bool> {
+    let runs = is_running();
+    if runs {
+        docker(&lines::stop())?;
+    }
+    Ok(runs)
+}
+
+/// Whether the container runs.
+pub(super) fn is_running() -> bool {
+    docker(&lines::state()).is_ok_and(|state| state == "running")
+}
+
+/// Removes container and volume; whether the container was there.
+pub(super) fn remove() -> anyhow::Result<bool> {
+    let there = docker(&lines::state()).is_ok();
+    if there {
+        docker(&lines::remove())?;
+    }
+    docker(&lines::remove_volume())?;
+    Ok(there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_lines_are_as_committed() {
+        let image: Image =
+            format!("docker.io/rancher/k3s@sha256:{}", "a".repeat(64)).parse().unwrap();
+        let all = [
+            lines::state(),
+            lines::create(&image, 45_678),
+            lines::start(),
+            lines::kubeconfig(),
+            lines::published(),
+            lines::folder(),
+            lines::copy("/tmp/a folder/manager.tar", "manager.tar"),
+            lines::load("manager.tar"),
+            lines::logs(),
+            lines::stop(),
+            lines::remove(),
+            lines::remove_volume(),
+        ];
+        let all: Vec<String> = all.map(|words| format!("docker {words:?}")).to_vec();
+        insta::assert_snapshot!("lines", all.join("\n"));
+    }
+}

@@ -1,0 +1,93 @@
+//! `nodesys-manager probe`: what a pod reaches. Run by `nodesys doctor --isolation` in pods of its own,
+//! with the manager's image, since that is on every node.
+//!
+//! It either listens, so that there is something to reach, or tries to connect, and prints one line of
+//! JSON per address. A connection that is refused is no proof: a rule may refuse as well as a host.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+
+/// A silent address is given up after this.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Tries what a pod reaches, or listens to be reached.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nodesys-manager probe",
+    after_help = "\
+Examples:
+  nodesys-manager probe --listen 0.0.0.0:9999
+  nodesys-manager probe 10.0.0.1:80 169.254.169.254:80"
+)]
+pub struct ProbeArgs {
+    /// Accept connections here until it is ended.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "targets")]
+    pub listen: Option<SocketAddr>,
+    /// What is tried.
+    #[arg(value_name = "ADDRESS", required_unless_present = "listen")]
+    pub targets: Vec<SocketAddr>,
+}
+
+/// How a try ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Connected.
+    Reached,
+    /// Somebody refused: the host, or a rule.
+    Refused,
+    /// Nobody answered.
+    Silent,
+}
+
+/// A line of the probe's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// What was tried.
+    pub target: SocketAddr,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// Runs to its end; a listener has none.
+pub fn run(args: &ProbeArgs) -> std::io::Result<()> {
+    if let Some(address) = args.listen {
+        let listener = TcpListener::bind(address)?;
+        for stream in listener.incoming() {
+            drop(stream?);
+        }
+    }
+    for target in &args.targets {
+        let line = Line { target: *target, outcome: try_one(*target) };
+        println!("{}", serde_json::to_string(&line)?);
+    }
+    Ok(())
+}
+
+fn try_one(target: SocketAddr) -> Outcome {
+    match TcpStream::connect_timeout(&target, PATIENCE) {
+        Ok(_) => Outcome::Reached,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Outcome::Refused,
+        Err(_) => Outcome::Silent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_is_reached_and_a_closed_port_refuses() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = listener.local_addr().unwrap();
+        assert_eq!(try_one(target), Outcome::Reached);
+        drop(listener);
+        assert_eq!(try_one(target), Outcome::Refused);
+        let line = serde_json::to_string(&Line { target, outcome: Outcome::Silent }).unwrap();
+        assert!(line.contains("\"silent\""), "{line}");
+    }
+}

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::audit::AuditArgs;
+use crate::cluster::{InfoArgs, LogsArgs, StartArgs, StopArgs, UninstallArgs};
 use crate::config::Settings;
 use crate::config_cmd::ConfigCommand;
 use crate::license::LicenseCommand;
@@ -46,14 +47,22 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Start this node: its cluster, and the manager in it. Again: goes on, mends, or changes nothing.
+    Start(StartArgs),
+    /// Stop the manager and the workloads; everything they keep stays.
+    Stop(StopArgs),
     /// Let a wallet authorise this node, without the wallet's key on the node.
     #[command(subcommand)]
     Pair(PairCommand),
     /// Who may run a license, read from the chain alone.
     #[command(subcommand)]
     License(LicenseCommand),
-    /// How manager, node and chain are; each part fails by itself.
+    /// How cluster, manager, node and chain are; each part fails by itself.
     Status(StatusArgs),
+    /// What this node is made of: keys, cluster, image, workloads.
+    Info(InfoArgs),
+    /// What the manager writes.
+    Logs(LogsArgs),
     /// A license's minutes of one day.
     Uptime(UptimeArgs),
     /// What an account has earned, and the claim of it.
@@ -64,6 +73,8 @@ pub enum Command {
     Notify(NotifyCommand),
     /// Recompute every posted day from its published files and the chain.
     Audit(AuditArgs),
+    /// Take back all that start made.
+    Uninstall(UninstallArgs),
     /// The settings file.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -36,6 +36,9 @@ pub struct Settings {
     /// JSON-RPC endpoint of the chain, of your own choice; never shown whole.
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_RPC", hide_env = true)]
     pub rpc: Option<RpcUrl>,
+    /// A second endpoint of the chain: the manager goes on only where both agree.
+    #[arg(long, global = true, value_name = "URL", env = "NODESYS_SECOND_RPC", hide_env = true)]
+    pub second_rpc: Option<RpcUrl>,
     /// The chain; an RPC of another one is refused.
     #[arg(long, global = true, value_name = "ID", env = "NODESYS_CHAIN_ID", hide_env = true)]
     pub chain_id: Option<u64>,
@@ -51,7 +54,11 @@ pub struct Settings {
     /// Blocks below the head that are final where the chain has no such tag [default: 64].
     #[arg(long, global = true, value_name = "N", env = "NODESYS_FINAL_DEPTH", hide_env = true)]
     pub final_depth: Option<u64>,
-    /// The local manager's URL.
+    /// Who signs receipts, as recorded in ProjectRegistry [default: the backend's own word].
+    #[arg(long, global = true, value_name = "ADDRESS", env = "NODESYS_RECEIPT_KEY")]
+    #[arg(hide_env = true)]
+    pub receipt_key: Option<Address>,
+    /// The local manager's URL [default: the one in this node's cluster].
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_MANAGER", hide_env = true)]
     pub manager: Option<reqwest::Url>,
     /// The node key's file [default: node.key in the home folder].
@@ -79,11 +86,13 @@ pub struct Settings {
 pub enum Key {
     Backend,
     Rpc,
+    SecondRpc,
     ChainId,
     Registry,
     Project,
     FirstBlock,
     FinalDepth,
+    ReceiptKey,
     Manager,
     NodeKeyFile,
     Clock,
@@ -134,11 +143,13 @@ impl Settings {
                 self.backend = Some(text.to_owned());
             }
             Key::Rpc => self.rpc = parse(text)?,
+            Key::SecondRpc => self.second_rpc = parse(text)?,
             Key::ChainId => self.chain_id = parse(text)?,
             Key::Registry => self.registry = parse(text)?,
             Key::Project => self.project = parse(text)?,
             Key::FirstBlock => self.first_block = parse(text)?,
             Key::FinalDepth => self.final_depth = parse(text)?,
+            Key::ReceiptKey => self.receipt_key = parse(text)?,
             Key::Manager => self.manager = parse(text)?,
             Key::NodeKeyFile => self.node_key_file = Some(text.into()),
             Key::Clock => self.clock = parse(text)?,
@@ -155,11 +166,13 @@ impl Settings {
         match key {
             Key::Backend => self.backend.clone(),
             Key::Rpc => text(self.rpc.as_ref()),
+            Key::SecondRpc => text(self.second_rpc.as_ref()),
             Key::ChainId => text(self.chain_id.as_ref()),
             Key::Registry => text(self.registry.as_ref()),
             Key::Project => text(self.project.as_ref()),
             Key::FirstBlock => text(self.first_block.as_ref()),
             Key::FinalDepth => text(self.final_depth.as_ref()),
+            Key::ReceiptKey => text(self.receipt_key.as_ref()),
             Key::Manager => text(self.manager.as_ref()),
             Key::NodeKeyFile => self.node_key_file.as_ref().map(|path| path.display().to_string()),
             Key::Clock => text(self.clock.as_ref()),
@@ -190,11 +203,13 @@ impl Settings {
             home: self.home,
             backend: self.backend.or(file.backend),
             rpc: self.rpc.or(file.rpc),
+            second_rpc: self.second_rpc.or(file.second_rpc),
             chain_id: self.chain_id.or(file.chain_id),
             registry: self.registry.or(file.registry),
             project: self.project.or(file.project),
             first_block: self.first_block.or(file.first_block),
             final_depth: self.final_depth.or(file.final_depth),
+            receipt_key: self.receipt_key.or(file.receipt_key),
             manager: self.manager.or(file.manager),
             node_key_file: self.node_key_file.or(file.node_key_file),
             clock: self.clock.or(file.clock),

@@ -7,6 +7,7 @@
 pub mod ask;
 pub mod audit;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod config_cmd;
 pub mod exit;
@@ -21,6 +22,7 @@ pub mod status;
 pub mod uptime;
 mod version;
 pub mod watch;
+pub mod workload;
 
 use std::process::ExitCode;
 
@@ -71,6 +73,11 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Pair(command) => pair::run(&setup, command).await,
         Command::License(command) => license::run(&setup, command).await,
+        Command::Start(args) => cluster::start(&setup, args).await,
+        Command::Stop(args) => cluster::stop(&setup, args).await,
+        Command::Info(args) => cluster::info(&setup, args).await,
+        Command::Logs(args) => cluster::logs(&setup, args).await,
+        Command::Uninstall(args) => cluster::uninstall(&setup, args).await,
         Command::Status(args) => status::run(&setup, args).await,
         Command::Uptime(args) => uptime::run(&setup, args).await,
         Command::Rewards(command) => rewards::run(&setup, command).await,

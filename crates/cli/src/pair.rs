@@ -23,7 +23,7 @@ use crate::output::{self, moment, say};
 use crate::setup::Setup;
 use crate::{exit::Exit, node_key};
 use files::{PairRequest, PairSigned};
-pub(crate) use finish::kept;
+pub(crate) use finish::{AUTHORIZATION_JSON, kept};
 pub(crate) use node::Node;
 
 const EXAMPLES: &str = "\

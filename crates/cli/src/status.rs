@@ -1,7 +1,8 @@
-//! `status`: the local manager, the node as the backend has it, the chain. What counts is the last
+//! `status`: this node's cluster, the manager, the node as the backend has it, the chain. What counts is the last
 //! accepted receipt, not what anybody believes. Each section fails by itself.
 
 mod chain;
+mod cluster;
 mod manager;
 mod node;
 mod section;
@@ -35,6 +36,7 @@ const STALE_MILLIS: u64 = 3 * 60_000;
 #[derive(Debug, Serialize)]
 struct Status {
     healthy: bool,
+    cluster: Section<cluster::Cluster>,
     manager: Section<manager::Manager>,
     node: Section<node::AtBackend>,
     chain: Section<chain::Chain>,
@@ -43,14 +45,16 @@ struct Status {
 /// Runs the command.
 pub async fn run(setup: &Setup, StatusArgs {}: &StatusArgs) -> anyhow::Result<Exit> {
     let now = setup.clock().await?.now();
-    let (manager, node, chain) = tokio::join!(
+    let (cluster, manager, node, chain) = tokio::join!(
+        cluster::section(setup),
         manager::section(setup, now),
         node::section(setup, now),
         chain::section(setup, now),
     );
     if matches!(
-        (&manager, &node, &chain),
+        (&cluster, &manager, &node, &chain),
         (
+            Section::NotConfigured { .. },
             Section::NotConfigured { .. },
             Section::NotConfigured { .. },
             Section::NotConfigured { .. }
@@ -60,13 +64,13 @@ pub async fn run(setup: &Setup, StatusArgs {}: &StatusArgs) -> anyhow::Result<Ex
             "nothing is configured that could have a status: give --manager, --backend or --rpc",
         ));
     }
-    let healthy = manager.is_well() && node.is_well() && chain.is_well();
+    let healthy = cluster.is_well() && manager.is_well() && node.is_well() && chain.is_well();
     let exit = match (&manager, healthy) {
         (Section::Failed { .. }, _) => Exit::NotFound,
         (_, false) => Exit::Unhealthy,
         (_, true) => Exit::Done,
     };
-    output::print(setup.format(), &Status { healthy, manager, node, chain })?;
+    output::print(setup.format(), &Status { healthy, cluster, manager, node, chain })?;
     Ok(exit)
 }
 
@@ -81,6 +85,7 @@ fn ago(now: Timestamp, then: Timestamp) -> String {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        section::show(f, "cluster", &self.cluster)?;
         section::show(f, "manager", &self.manager)?;
         section::show(f, "node", &self.node)?;
         section::show(f, "chain", &self.chain)?;

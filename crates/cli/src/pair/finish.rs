@@ -16,7 +16,7 @@ use crate::output::say;
 use crate::setup::Setup;
 
 /// The last authorisation that this node finished, in the home folder.
-const AUTHORIZATION_JSON: &str = "authorization.json";
+pub(crate) const AUTHORIZATION_JSON: &str = "authorization.json";
 
 pub(super) async fn finish(setup: &Setup, path: &Path) -> anyhow::Result<NodeView> {
     let signed: PairSigned = files::read(path, PairSigned::FORMAT)?;

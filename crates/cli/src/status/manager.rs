@@ -7,10 +7,13 @@ use anyhow::{Context as _, ensure};
 use nodesys_core::Address;
 use nodesys_core::message::Status as Health;
 use nodesys_core::time::Timestamp;
+use nodesys_manager::render::{MANAGER, MANAGER_NAMESPACE};
 use serde::{Deserialize, Serialize};
 
 use super::section::Section;
 use super::{STALE_MILLIS, ago};
+use crate::cluster::file::CLUSTER_JSON;
+use crate::cluster::{connect, words_of};
 use crate::exit::Exit;
 use crate::output::{clean, table};
 use crate::setup::Setup;
@@ -63,10 +66,29 @@ struct Workload {
 }
 
 pub(super) async fn section(setup: &Setup, now: Timestamp) -> Section<Manager> {
-    let Some(url) = &setup.settings.manager else {
-        return Section::not_configured("give --manager URL, the address that it listens on");
-    };
-    Section::from_result(read(url, now).await)
+    if let Some(url) = &setup.settings.manager {
+        return Section::from_result(read(url, now).await);
+    }
+    if setup.home().is_ok_and(|home| home.join(CLUSTER_JSON).exists()) {
+        return Section::from_result(read_in_cluster(setup, now).await);
+    }
+    Section::not_configured("run nodesys start, or give --manager URL, the address it listens on")
+}
+
+/// Through the cluster's API, which leads to the manager's service.
+async fn read_in_cluster(setup: &Setup, now: Timestamp) -> anyhow::Result<(Manager, Vec<String>)> {
+    let cluster = connect(setup).await?;
+    let path =
+        format!("/api/v1/namespaces/{MANAGER_NAMESPACE}/services/{MANAGER}:health/proxy/v1/status");
+    let request = http::Request::get(path).body(Vec::new()).context("the request")?;
+    let body = cluster.client.request_text(request).await.map_err(|error| {
+        let words = words_of("the manager in the cluster", error);
+        Exit::NotFound.because(format!("{words:#}; see the cluster's part"))
+    })?;
+    let manager: Manager = serde_json::from_str(&body)
+        .context("what answers in the cluster does not answer as a manager does")?;
+    let problems = problems(&manager, now);
+    Ok((Manager { asked: now, ..manager }, problems))
 }
 
 async fn read(base: &reqwest::Url, now: Timestamp) -> anyhow::Result<(Manager, Vec<String>)> {

@@ -185,6 +185,65 @@ fn what_is_missing_is_usage_and_what_is_down_is_network() {
 }
 
 #[test]
+fn a_cluster_is_asked_for_and_a_broken_one_is_named() {
+    let home = configured();
+    for line in ["stop", "logs", "uninstall --keep-keys --yes"] {
+        home.run(line).fails(3, "no cluster");
+    }
+    assert!(home.run("info").expect(0).contains("cluster     none"));
+    let image = format!("localhost/nodesys-manager@sha256:{}", "a".repeat(64));
+    home.run("start").fails(2, "--driver is missing");
+    home.run("start --driver existing").fails(2, "--kubeconfig is missing");
+    let start = "start --driver existing --kubeconfig none.yaml";
+    home.run(start).fails(2, "--manager-image is missing");
+    home.run(&format!("{start} --manager-image nodesys-manager:1")).fails(2, "by its digest");
+    let start = format!("{start} --manager-image {image}");
+    home.run(&start).fails(2, "inside the cluster is the pod itself");
+    let far = format!("{start} --backend http://192.0.2.1 --rpc http://192.0.2.1");
+    home.run(&far).fails(4, "has no key yet");
+    home.run("pair request").expect(0);
+    home.run(&far).fails(4, "is not paired");
+    assert!(!home.path("cluster.json").exists());
+
+    home.write("cluster.json", "{");
+    for line in ["start", "stop", "logs", "info", "uninstall --keep-keys --yes"] {
+        home.run(line).fails(1, "put back a backup");
+    }
+    // The others do not need it.
+    home.run("status").fails(3, "cluster.json does not hold");
+    home.run("config show").expect(0);
+
+    let there = format!(
+        r#"{{"format": "nodesys-cluster-1", "driver": "existing", "kubeconfig": "/none.yaml",
+            "context": null, "manager_image": "{image}", "local_ranges": [], "phase": "running",
+            "made": [{{"kind": "namespace", "name": "nodesys"}}]}}"#
+    );
+    home.write("cluster.json", &there);
+    home.run("stop").fails(2, "/none.yaml cannot be read");
+    home.run("start --kubeconfig /other.yaml").fails(2, "has the kubeconfig /none.yaml");
+    home.run("uninstall --keep-keys").fails(2, "give --yes");
+    assert!(home.read("cluster.json").contains("running"));
+
+    home.write("admin.yaml", "apiVersion: v1\nkind: Config\nclusters: 5\n");
+    home.write(
+        "cluster.json",
+        &there.replace("/none.yaml", &home.path("admin.yaml").display().to_string()),
+    );
+    home.run("stop").fails(2, "is no kubeconfig");
+    let server = |port: u16| {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
+             clusters: [{{name: a, cluster: {{server: \"http://127.0.0.1:{port}\"}}}}]\n\
+             users: [{{name: a, user: {{}}}}]\n\
+             contexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n"
+        )
+    };
+    home.write("admin.yaml", &server(1));
+    home.run("stop").fails(7, "the cluster does not answer");
+    assert!(home.run("info").expect(0).contains("does not answer"));
+}
+
+#[test]
 fn version_is_the_programs_own_hash_and_completion_needs_no_settings() {
     let home = Home::new();
     let version = home.run("version -o json").expect(0);

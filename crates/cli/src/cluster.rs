@@ -1,0 +1,61 @@
+//! The cluster this node runs in: making it, the manager in it, and taking it back.
+//!
+//! `start` looks before it changes anything ([`preflight`]), writes down what it is about to make
+//! ([`file`]), applies the manager's objects ([`apply`]) and waits until the manager is ready. Each
+//! step first looks whether it is done, so a run after an interrupted one goes on, and a run after a
+//! finished one changes nothing.
+
+pub(crate) mod apply;
+mod checks;
+mod connect;
+pub mod file;
+mod info;
+mod logs;
+mod manager;
+mod preflight;
+mod remove;
+mod running;
+mod start;
+mod steps;
+mod stop;
+mod uninstall;
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use anyhow::Context as _;
+
+pub use connect::{Cluster, connect, words_of};
+pub use info::{InfoArgs, info};
+pub use logs::{LogsArgs, logs};
+pub use manager::apply_manager;
+pub(crate) use running::{is_ready, manager_pods, trouble_of};
+pub use start::{StartArgs, start};
+pub use stop::{StopArgs, stop};
+pub use uninstall::{UninstallArgs, uninstall};
+
+use crate::exit::Exit;
+
+/// The name under which the command line's fields are booked in the cluster.
+pub const FIELD_MANAGER: &str = "nodesys";
+
+/// Keeps a second command from changing the same node's cluster meanwhile.
+pub struct Lock {
+    _file: File,
+}
+
+/// Takes the home folder's lock; it is let go when the program ends, however it ends.
+pub fn lock(home: &Path) -> anyhow::Result<Lock> {
+    let path = home.join("cluster.lock");
+    let cannot = || format!("cannot write {}", path.display());
+    std::fs::create_dir_all(home).with_context(cannot)?;
+    let file = File::options().create(true).append(true).open(&path).with_context(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(Exit::Failure.because(format!(
+            "another nodesys command is changing this node (it holds {}): wait until it ends",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(error).with_context(cannot),
+    }
+}

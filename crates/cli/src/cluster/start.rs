@@ -18,6 +18,7 @@ use super::{checks, lock, preflight, remove};
 use crate::exit::Exit;
 use crate::output::{self, say};
 use crate::setup::Setup;
+use crate::workload::{WorkloadsFile, surround};
 
 /// Options of `start`.
 #[derive(Debug, clap::Args)]
@@ -209,11 +210,18 @@ async fn run(
         let name = MANAGER_NAMESPACE.to_owned();
         file.will_make(home, Made::Namespace { name, adopted: seen.namespace })?;
     }
+    // What surrounds the workloads, which a cluster made anew does not have.
+    let mut around = Vec::new();
+    for entry in WorkloadsFile::read(home)?.workloads.iter().filter(|entry| !entry.paused) {
+        steps.doing(format!("making room for {}", entry.label()));
+        around.extend(surround(&client, home, file, entry).await?);
+    }
+    around.retain(|change| change.done != Applied::Same);
     let objects = inputs.objects(file)?;
     let before = if creating { None } else { Before::read(&client).await? };
     let ended = deploy(&client, &objects, args.wait_secs, steps).await;
     let changes = match ended {
-        Ok(changes) => changes,
+        Ok(changes) => around.into_iter().chain(changes).collect(),
         Err(error) if creating && !args.keep => {
             return Err(roll_back(&client, home, file, error).await);
         }

@@ -17,7 +17,7 @@ use nodesys_core::signature::SigningKey;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tower_http::trace::TraceLayer;
 
 use crate::config::Config;
@@ -26,7 +26,7 @@ use crate::heartbeat::Ingest;
 use crate::lifecycle::Lifecycle;
 use crate::{
     claim, commit, heartbeat, lease, license, node, notify, openapi, periodic, points, project,
-    root, telemetry, tree, uptime,
+    release, root, telemetry, tree, uptime,
 };
 
 /// What handlers and tasks share.
@@ -47,6 +47,8 @@ pub(crate) struct App {
     pub(crate) commit_accepted: Arc<Notify>,
     /// Whether webhooks may lead to private addresses and to http.
     pub(crate) allow_private_webhooks: bool,
+    /// Turns to look a release up on chain.
+    pub(crate) release_lookups: Semaphore,
     metrics: PrometheusHandle,
 }
 
@@ -84,6 +86,7 @@ impl App {
             ingest,
             commit_accepted: Arc::new(Notify::new()),
             allow_private_webhooks: parts.allow_private_webhooks,
+            release_lookups: Semaphore::new(release::LOOKUPS),
             metrics: parts.metrics,
         }))
     }
@@ -190,6 +193,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .merge(license::routes())
         .merge(heartbeat::routes())
         .merge(notify::routes())
+        .merge(release::routes())
         .merge(uptime::routes())
         .merge(points::routes())
         .merge(commit::routes())

@@ -62,6 +62,8 @@ problems! {
     unknown_target => NOT_FOUND, "No such target";
     too_many_targets => CONFLICT, "The node has as many targets as it may have";
     target_refused => UNPROCESSABLE_ENTITY, "The URL cannot be a target";
+    release_invalid => UNPROCESSABLE_ENTITY, "The body is not the release of this hash";
+    not_announced => CONFLICT, "The chain does not announce the release";
     target_failed => BAD_GATEWAY, "The target did not take the message";
     method_not_allowed => METHOD_NOT_ALLOWED, "The route takes another method";
 }

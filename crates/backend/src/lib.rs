@@ -20,6 +20,7 @@ mod openapi;
 mod periodic;
 mod points;
 mod project;
+mod release;
 mod root;
 mod sql;
 mod telemetry;

@@ -7,7 +7,8 @@ use utoipa::OpenApi;
 
 use crate::app::AppState;
 use crate::{
-    claim, commit, heartbeat, lease, license, node, notify, points, project, root, tree, uptime,
+    claim, commit, heartbeat, lease, license, node, notify, points, project, release, root, tree,
+    uptime,
 };
 
 #[derive(OpenApi)]
@@ -34,6 +35,8 @@ use crate::{
         notify::list,
         notify::remove,
         notify::test,
+        release::store,
+        release::show,
         uptime::show_day,
         uptime::file,
         uptime::attestation,

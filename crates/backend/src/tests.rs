@@ -7,6 +7,7 @@ mod heartbeat;
 mod lease;
 mod node;
 mod notify;
+mod release;
 mod rpc;
 pub(crate) mod support;
 mod takeover;

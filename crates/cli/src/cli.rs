@@ -15,6 +15,7 @@ use crate::pair::PairCommand;
 use crate::rewards::RewardsCommand;
 use crate::status::StatusArgs;
 use crate::uptime::UptimeArgs;
+use crate::workload::WorkloadCommand;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,6 +61,9 @@ pub enum Command {
     /// Who may run a license, read from the chain alone.
     #[command(subcommand)]
     License(LicenseCommand),
+    /// What this node runs.
+    #[command(subcommand)]
+    Workload(WorkloadCommand),
     /// How cluster, manager, node and chain are; each part fails by itself.
     Status(StatusArgs),
     /// What this node is made of: keys, cluster, image, workloads.

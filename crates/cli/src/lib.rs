@@ -81,6 +81,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Info(args) => cluster::info(&setup, args).await,
         Command::Logs(args) => cluster::logs(&setup, args).await,
         Command::Uninstall(args) => cluster::uninstall(&setup, args).await,
+        Command::Workload(command) => workload::run(&setup, command).await,
         Command::Status(args) => status::run(&setup, args).await,
         Command::Uptime(args) => uptime::run(&setup, args).await,
         Command::Rewards(command) => rewards::run(&setup, command).await,

@@ -17,6 +17,8 @@ use crate::exit::Exit;
 use crate::output;
 use crate::setup::Setup;
 pub use name::LicenseName;
+pub(crate) use show::right_word;
+pub(crate) use words::why;
 
 const FORMS: &str = "\
 Examples:

@@ -1,7 +1,18 @@
-//! What this node runs: `workloads.json` in the home folder.
+//! What this node runs: `workloads.json` in the home folder, and the verbs that change it.
 //!
 //! The workload verbs own the file, and `nodesys start` reads it: the manager is told of each entry
-//! that is not paused, and of what was granted to it.
+//! that is not paused, and of what was granted to it. The operator's own objects around a workload
+//! (namespace, quota, limits, network policy, the manager's rights) are made here and nowhere else.
+
+mod add;
+mod change;
+mod command;
+mod describe;
+mod list;
+mod live;
+mod logs;
+mod offer;
+mod surround;
 
 use std::path::Path;
 
@@ -14,6 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::replace;
 use crate::exit::Exit;
+
+pub use command::{WorkloadCommand, run};
+pub(crate) use surround::surround;
 
 /// The file's name in the home folder.
 pub const WORKLOADS_JSON: &str = "workloads.json";
@@ -57,6 +71,11 @@ impl WorkloadEntry {
         LicenseId { chain_id, collection: self.collection, token_id: self.token_id }
     }
 
+    /// As people name it: `PROJECT/WORKLOAD`.
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.project_name, self.name)
+    }
+
     /// Its namespace in the cluster.
     pub fn namespace(&self) -> String {
         workload_namespace(self.project, &self.name)
@@ -97,10 +116,8 @@ impl WorkloadsFile {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_written_list_is_read_back_and_a_broken_one_is_refused_by_name() {
-        let home = tempfile::tempdir().unwrap();
-        assert_eq!(WorkloadsFile::read(home.path()).unwrap(), WorkloadsFile::default());
+    /// The workload of this name in project acme, whose license is of the collection of this byte.
+    pub(super) fn entry(name: &str, byte: u8) -> WorkloadEntry {
         let grant = serde_json::json!({
             "requests": { "cpu_millis": 100, "memory_mib": 64, "storage_mib": 64 },
             "limits": { "cpu_millis": 200, "memory_mib": 128, "storage_mib": 64 },
@@ -108,18 +125,23 @@ mod tests {
             "persistent_volumes": 0,
             "egress": { "internet": false },
         });
-        let file = WorkloadsFile {
-            workloads: vec![WorkloadEntry {
-                name: "alpha".parse().unwrap(),
-                collection: Address::repeat_byte(1),
-                token_id: U256::from(7),
-                project: Address::repeat_byte(2),
-                project_name: "acme".parse().unwrap(),
-                grant: serde_json::from_value(grant).unwrap(),
-                release_urls: vec!["https://releases.example.org/".parse().unwrap()],
-                paused: false,
-            }],
-        };
+        WorkloadEntry {
+            name: name.parse().unwrap(),
+            collection: Address::repeat_byte(byte),
+            token_id: U256::from(7),
+            project: Address::repeat_byte(0xaa),
+            project_name: "acme".parse().unwrap(),
+            grant: serde_json::from_value(grant).unwrap(),
+            release_urls: vec!["https://releases.example.org/".parse().unwrap()],
+            paused: false,
+        }
+    }
+
+    #[test]
+    fn a_written_list_is_read_back_and_a_broken_one_is_refused_by_name() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(WorkloadsFile::read(home.path()).unwrap(), WorkloadsFile::default());
+        let file = WorkloadsFile { workloads: vec![entry("alpha", 1)] };
         file.write(home.path()).unwrap();
         assert_eq!(WorkloadsFile::read(home.path()).unwrap(), file);
         std::fs::write(home.path().join(WORKLOADS_JSON), r#"{"workloads": [], "x": 1}"#).unwrap();

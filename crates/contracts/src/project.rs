@@ -82,6 +82,18 @@ pub async fn by_name(
     Ok((!project.is_zero()).then_some(project))
 }
 
+/// The collection of a project's workload, or `None` where none is listed.
+pub async fn collection_of(
+    provider: &Provider,
+    registry: Address,
+    project: Address,
+    workload: &Name,
+) -> Result<Option<Address>, ChainError> {
+    let call = ProjectRegistry::collectionOfCall { project, workload: workload.to_string() };
+    let collection = provider.call(registry, &call, BlockId::latest()).await?;
+    Ok((!collection.is_zero()).then_some(collection))
+}
+
 /// What the registry knows of a project, or `None` where it knows none of this address.
 pub async fn of(
     provider: &Provider,

@@ -98,6 +98,20 @@ pub async fn release_at(
     Ok(release(&found).map(|release| (release, found.vetoed)))
 }
 
+/// The tombstone announced under a version, and whether it was vetoed; `None` where none was.
+pub async fn tombstone_at(
+    provider: &Provider,
+    registry: Address,
+    project: Address,
+    workload: &Name,
+    version: u64,
+) -> Result<Option<(AnnouncedTombstone, bool)>, ChainError> {
+    let workload = workload.to_string();
+    let call = ProjectRegistry::tombstoneAtCall { project, workload, version };
+    let found = provider.call(registry, &call, BlockId::latest()).await?;
+    Ok(tombstone(&found).map(|tombstone| (tombstone, found.vetoed)))
+}
+
 /// The newest version announced for a workload, vetoed or not; 0 before the first.
 pub async fn newest_version(
     provider: &Provider,

@@ -336,6 +336,20 @@ pub struct RewardView {
     pub claimed: Amount,
 }
 
+/// The answer of `PUT /v1/releases/{hash}`: a release that the backend keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct StoredRelease {
+    /// keccak256 of its canonical bytes.
+    #[schema(value_type = String)]
+    pub release_hash: B256,
+    /// The workload that it says it is of.
+    pub workload: Name,
+    /// Its version.
+    #[serde(with = "crate::message::decimal")]
+    #[schema(value_type = String)]
+    pub version: u64,
+}
+
 mod optional_decimal {
     use serde::{Deserialize, Deserializer, Serializer};
 

@@ -57,6 +57,12 @@ impl Chain {
         Ok(chain)
     }
 
+    /// Lets blocks come by themselves from now on, one a second, of the time that it is.
+    pub async fn follow_real_time(&self) -> anyhow::Result<()> {
+        self.request::<[u64; 0]>("anvil_removeBlockTimestampInterval", []).await?;
+        self.request("evm_setIntervalMining", [1_u64]).await
+    }
+
     /// Mines the block of a whole minute.
     pub async fn step(&self, now: Timestamp) -> anyhow::Result<()> {
         if self.reader.latest_block().await?.secs < now.secs() {

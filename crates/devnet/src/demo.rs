@@ -59,6 +59,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         plan: plan(),
         replicas: 1,
         slots_in_epoch: 1,
+        real_time: None,
     };
     story::say("starting Postgres and anvil, deploying the contracts, starting the backend");
     // A devnet that is dropped while it comes up kills what it has started.

@@ -153,6 +153,21 @@ async fn deployed(
     receipt.contract_address.with_context(|| format!("{what} has no address"))
 }
 
+/// The owner names the release key, and the delay of what it announces.
+pub async fn set_release_key(
+    chain: &Chain,
+    people: &People,
+    deployed: &Deployed,
+    delay_secs: u64,
+) -> anyhow::Result<()> {
+    let owner = wallet(chain, &people.owner).await?;
+    let registry = ProjectRegistry::new(deployed.registry, owner.rpc());
+    let releaser = people.releaser.address();
+    let call = registry.setReleaseKey(deployed.distributor, releaser, delay_secs);
+    owner.send("setting the release key", call.into_transaction_request()).await?;
+    Ok(())
+}
+
 /// Mints the next token of a workload's collection.
 pub async fn mint(
     chain: &Chain,

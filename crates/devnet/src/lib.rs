@@ -18,7 +18,7 @@ pub mod rpc_proxy;
 
 pub use deploy::{Deployed, LicenseRef, Plan, Workload};
 pub use net::{Devnet, MasterOptions, Options};
-pub use node::Node;
+pub use node::{Network, Node};
 pub use people::{People, Person};
 pub use postgres::Postgres;
 pub use programs::{Output, Programs, run};

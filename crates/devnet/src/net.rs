@@ -1,6 +1,6 @@
 //! [`Devnet`]: everything up, on one clock, and everything down again.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,6 +37,9 @@ pub struct Options {
     pub replicas: usize,
     /// A block is final when twice as many blocks stand upon it.
     pub slots_in_epoch: u64,
+    /// Real time instead of a stepped clock, for what lives in it itself, as a cluster does: how
+    /// that reaches what listens on this machine's loopback.
+    pub real_time: Option<IpAddr>,
 }
 
 /// How a master is run.
@@ -72,6 +75,8 @@ pub struct Devnet {
     pub backend_env: Vec<(&'static str, String)>,
     /// Set in the environment of a master that is started from now on.
     pub master_env: Vec<(&'static str, String)>,
+    /// The address by which programs are told of each other; loopback on a stepped clock.
+    host: IpAddr,
     backends: Vec<Backend>,
     master: Option<(Process, SocketAddr)>,
     starts: u32,
@@ -110,14 +115,21 @@ impl Devnet {
 
         let backend_rpc = chain.url.expose().to_string();
         let clock = ClockServer::start(start, PATIENCE).await?;
+        let mut host = IpAddr::from([127, 0, 0, 1]);
+        let mut rpc = backend_rpc.clone();
+        if let Some(reached_at) = options.real_time {
+            chain.follow_real_time().await?;
+            host = reached_at;
+            rpc = rpc.replace("127.0.0.1", &host.to_string());
+        }
         let network = Network {
             programs,
             deployed,
             receipt_key,
             backend: String::new(),
             master: None,
-            rpc: chain.url.expose().to_string(),
-            clock: clock.addr(),
+            rpc,
+            clock: options.real_time.is_none().then(|| clock.addr()),
         };
         let mut net = Self {
             root,
@@ -130,6 +142,7 @@ impl Devnet {
             backend_rpc,
             backend_env: Vec::new(),
             master_env: Vec::new(),
+            host,
             backends: Vec::new(),
             master: None,
             starts: 0,
@@ -146,6 +159,9 @@ impl Devnet {
         self.backends.push(Backend { addr: any, process: None });
         self.start_backend(self.backends.len() - 1).await?;
         self.network.backend = self.backend_url(0);
+        if self.network.clock.is_none() {
+            return Ok(());
+        }
         // The mirror has read the chain once every loop sleeps.
         Ok(self.clock.settle().await?)
     }
@@ -161,7 +177,7 @@ impl Devnet {
         command.args(["--chain-id", &DEVELOPMENT_CHAIN_ID.to_string()]);
         command.args(["--registry", &self.network.deployed.registry.to_string()]);
         command.args(["--listen", &self.backends[replica].addr.to_string()]);
-        command.args(["--clock", &self.network.clock.to_string()]);
+        command.args(self.network.clock_flag());
         command.arg("--receipt-key-file").arg(dir.join("receipt.key"));
         command.arg("--poster-key-file").arg(dir.join("poster.key"));
         command.arg("--allow-private-webhooks").arg("--ready-file").arg(&ready);
@@ -174,7 +190,11 @@ impl Devnet {
 
     /// A replica's URL.
     pub fn backend_url(&self, replica: usize) -> String {
-        format!("http://{}", self.backends[replica].addr)
+        self.url_of(self.backends[replica].addr)
+    }
+
+    fn url_of(&self, addr: SocketAddr) -> String {
+        format!("http://{}", SocketAddr::new(self.host, addr.port()))
     }
 
     /// A client of a replica.
@@ -293,7 +313,7 @@ impl Devnet {
 
     /// The master's URL, while it runs.
     pub fn master_url(&self) -> Option<String> {
-        self.master.as_ref().map(|(_, addr)| format!("http://{addr}"))
+        self.master.as_ref().map(|(_, addr)| self.url_of(*addr))
     }
 
     /// Whether the master has ended by itself.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use alloy::primitives::Address;
 use anyhow::Context as _;
 use nodesys_clock::DEVELOPMENT_CHAIN_ID;
+use nodesys_core::api::NodeView;
 use serde_json::json;
 
 use crate::deploy::{Deployed, LicenseRef};
@@ -45,8 +46,8 @@ pub struct Network {
     pub master: Option<String>,
     /// The chain's RPC.
     pub rpc: String,
-    /// The stepped clock.
-    pub clock: SocketAddr,
+    /// The stepped clock; `None` in real time.
+    pub clock: Option<SocketAddr>,
 }
 
 impl Node {
@@ -58,22 +59,7 @@ impl Node {
         operator: &Person,
         licenses: &[LicenseRef],
     ) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(home)?;
-        write_cli_config(network, home)?;
-        let request = home.join("request.json");
-        let signed = home.join("signed.json");
-        let said = run(network.nodesys(home, &["pair", "request"])).await?.ok()?;
-        std::fs::write(&request, said)?;
-        let mut sign = network.nodesys(home, &["pair", "sign"]);
-        sign.arg(&request).arg("--keystore").arg(&operator.keystore);
-        sign.arg("--password-file").arg(&operator.password_file);
-        let said = run(sign).await?.ok().context("nodesys pair sign")?;
-        std::fs::write(&signed, said)?;
-        let mut finish = network.nodesys(home, &["pair", "finish", "--output", "json"]);
-        finish.arg(&signed);
-        let view: nodesys_core::api::NodeView =
-            run(finish).await?.json().context("nodesys pair finish")?;
-
+        let view = network.pair(home, operator).await?;
         let mut node = Self {
             name: name.to_owned(),
             home: home.to_owned(),
@@ -138,7 +124,7 @@ impl Node {
         let mut command = network.programs.command("nodesys-manager");
         command.arg("--config").arg(self.home.join("manager.json"));
         command.args(["--listen", &listen, "--backend", &network.backend]);
-        command.args(["--clock", &network.clock.to_string(), "--ready-file"]).arg(&ready);
+        command.args(network.clock_flag()).arg("--ready-file").arg(&ready);
         let name = format!("manager of {}", self.name);
         let mut process = Process::spawn(&name, command, &self.home.join("manager.log"))?;
         self.manager_addr = Some(process.ready(&ready).await?.addr);
@@ -162,7 +148,7 @@ impl Node {
             // Asked seldom: an idle queue should cost a run of a whole day next to nothing.
             command.args(["--master", master, "--idle-secs", "600"]);
         }
-        command.args(["--clock", &network.clock.to_string(), "--ready-file"]).arg(&ready);
+        command.args(network.clock_flag()).arg("--ready-file").arg(&ready);
         let title = format!("workload {name} of {}", self.name);
         let log = self.home.join(format!("{name}.log"));
         let mut process = Process::spawn(&title, command, &log)?;
@@ -219,6 +205,29 @@ impl Node {
 }
 
 impl Network {
+    /// A home folder whose node key an operator's wallet has authorised, by the offline exchange.
+    pub async fn pair(&self, home: &Path, operator: &Person) -> anyhow::Result<NodeView> {
+        std::fs::create_dir_all(home)?;
+        write_cli_config(self, home)?;
+        let request = home.join("request.json");
+        let signed = home.join("signed.json");
+        let said = run(self.nodesys(home, &["pair", "request"])).await?.ok()?;
+        std::fs::write(&request, said)?;
+        let mut sign = self.nodesys(home, &["pair", "sign"]);
+        sign.arg(&request).arg("--keystore").arg(&operator.keystore);
+        sign.arg("--password-file").arg(&operator.password_file);
+        let said = run(sign).await?.ok().context("nodesys pair sign")?;
+        std::fs::write(&signed, said)?;
+        let mut finish = self.nodesys(home, &["pair", "finish", "--output", "json"]);
+        finish.arg(&signed);
+        run(finish).await?.json().context("nodesys pair finish")
+    }
+
+    /// `--clock ADDR`, or nothing in real time.
+    pub(crate) fn clock_flag(&self) -> Vec<String> {
+        self.clock.map_or_else(Vec::new, |addr| vec!["--clock".to_owned(), addr.to_string()])
+    }
+
     /// A `nodesys` command of somebody whose home is `home`.
     pub fn nodesys(&self, home: &Path, arguments: &[&str]) -> tokio::process::Command {
         let mut command = self.programs.command("nodesys");
@@ -229,14 +238,16 @@ impl Network {
 
 /// The settings that `nodesys` finds in a home.
 pub(crate) fn write_cli_config(network: &Network, home: &Path) -> anyhow::Result<()> {
-    let config = json!({
+    let mut config = json!({
         "backend": network.backend,
         "rpc": network.rpc,
         "chain_id": DEVELOPMENT_CHAIN_ID,
         "registry": network.deployed.registry,
         "project": network.deployed.project,
-        "clock": network.clock,
     });
+    if let Some(clock) = network.clock {
+        config["clock"] = json!(clock);
+    }
     std::fs::write(home.join("config.json"), serde_json::to_vec_pretty(&config)?)
         .with_context(|| format!("cannot write the settings in {}", home.display()))
 }

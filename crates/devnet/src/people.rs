@@ -51,6 +51,8 @@ pub struct People {
     pub bob: Person,
     /// An operator who runs what others own.
     pub carol: Person,
+    /// The project's release key, which announces what nodes run.
+    pub releaser: Person,
 }
 
 impl People {
@@ -81,13 +83,14 @@ impl People {
             alice: next("alice")?,
             bob: next("bob")?,
             carol: next("carol")?,
+            releaser: next("releaser")?,
         })
     }
 
     /// Everybody, in the order of the mnemonic.
-    pub fn all(&self) -> [&Person; 8] {
-        let Self { network, owner, guardian, signer, poster, alice, bob, carol } = self;
-        [network, owner, guardian, signer, poster, alice, bob, carol]
+    pub fn all(&self) -> [&Person; 9] {
+        let Self { network, owner, guardian, signer, poster, alice, bob, carol, releaser } = self;
+        [network, owner, guardian, signer, poster, alice, bob, carol, releaser]
     }
 
     /// Somebody's name, by address.

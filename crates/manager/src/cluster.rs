@@ -34,7 +34,7 @@ mod act;
 mod chain;
 pub mod drift;
 pub mod election;
-mod fetch;
+pub mod fetch;
 pub mod ledger;
 pub mod live;
 mod objects;

@@ -10,6 +10,7 @@ use nodesys_core::time::UtcDay;
 use crate::config::Settings;
 use crate::license::LicenseCommand;
 use crate::project::ProjectCommand;
+use crate::release::ReleaseCommand;
 use crate::sale::SaleCommand;
 
 const EXAMPLES: &str = "\
@@ -19,6 +20,7 @@ Examples:
   nodesys-master commit --day 2026-01-31
   nodesys-master post --day 2026-01-31
   nodesys-master task add tasks.ndjson
+  nodesys-master release validate render.json
   nodesys-master serve --listen 127.0.0.1:8090
 
 Settings come from flags, else from the environment, else from the JSON file of --config.";
@@ -122,6 +124,12 @@ pub enum Command {
         #[command(subcommand)]
         command: LicenseCommand,
     },
+    /// Releases: what the project's nodes run.
+    Release {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: ReleaseCommand,
+    },
     /// The sale of a collection's licenses.
     Sale {
         /// What to do with it.
@@ -212,16 +220,17 @@ mod tests {
 
     #[test]
     fn the_documents_commands_are_commands() {
-        let guide = include_str!("../../../docs/owner.md");
-        let lines = guide.lines().filter(|line| line.starts_with("nodesys-master "));
+        let guides =
+            [include_str!("../../../docs/owner.md"), include_str!("../../../docs/releases.md")];
+        let lines = guides.iter().flat_map(|guide| guide.lines());
         let mut count = 0;
-        for line in lines {
+        for line in lines.filter(|line| line.starts_with("nodesys-master ")) {
             if let Err(error) = Cli::try_parse_from(line.split_whitespace()) {
                 panic!("{line}: {error}");
             }
             count += 1;
         }
-        assert!(count > 8, "{count} commands in docs/owner.md");
+        assert!(count > 18, "{count} commands in the guides");
     }
 
     #[test]
@@ -231,6 +240,11 @@ mod tests {
         for name in ["commit", "post", "serve", "task"] {
             let help = command.find_subcommand_mut(name).unwrap().render_long_help();
             insta::assert_snapshot!(format!("help-{name}"), help);
+        }
+        let release = command.find_subcommand_mut("release").unwrap();
+        for name in ["validate", "announce", "publish", "tombstone", "show"] {
+            let help = release.find_subcommand_mut(name).unwrap().render_long_help();
+            insta::assert_snapshot!(format!("help-release-{name}"), help);
         }
         let task = command.find_subcommand_mut("task").unwrap();
         for name in ["add", "list", "show", "stats"] {

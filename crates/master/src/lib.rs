@@ -16,6 +16,7 @@ pub mod license;
 mod lifecycle;
 pub mod owner;
 pub mod project;
+pub mod release;
 pub mod sale;
 pub mod serve;
 mod show;
@@ -110,6 +111,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Task { command } => task::show::run(&settings, command).await,
         Command::Project { command } => project(&settings, command).await,
         Command::License { command } => license(&settings, command).await,
+        Command::Release { command } => release::run(&settings, command).await,
         Command::Sale { command } => match command {
             SaleCommand::Create(create) => {
                 print(create.output, &sale::create(&settings, &create).await?)

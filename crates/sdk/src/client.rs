@@ -96,8 +96,14 @@ impl Client {
         parse(&url, &answer)
     }
 
-    async fn put_csv<T: DeserializeOwned>(&self, url: Url, csv: Bytes) -> Result<T, Error> {
-        let answer = self.send(Method::PUT, &url, Some(("text/csv", csv)), MAX_JSON_BYTES).await?;
+    async fn put<T: DeserializeOwned>(
+        &self,
+        content_type: &'static str,
+        url: Url,
+        body: Bytes,
+    ) -> Result<T, Error> {
+        let body = Some((content_type, body));
+        let answer = self.send(Method::PUT, &url, body, MAX_JSON_BYTES).await?;
         parse(&url, &answer)
     }
 

@@ -7,4 +7,5 @@ pub mod bundles;
 pub mod client;
 pub mod commit;
 pub mod day;
+pub mod release;
 pub mod watch;

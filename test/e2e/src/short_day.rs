@@ -54,6 +54,7 @@ impl ShortDay {
             },
             replicas,
             slots_in_epoch: 1,
+            real_time: None,
         };
         change(&mut options);
         let net = Devnet::start(&options, async |chain, people, deployed| {

@@ -15,7 +15,7 @@ const PATIENCE_MILLIS: u64 = 180_000;
 const PART_OF: &str = "app.kubernetes.io/part-of";
 
 /// Removes a namespace of ours with all that is in it; whether it was there.
-pub(super) async fn namespace(client: &kube::Client, name: &str) -> anyhow::Result<bool> {
+pub(crate) async fn namespace(client: &kube::Client, name: &str) -> anyhow::Result<bool> {
     let told = |error| words_of(format!("the namespace {name}"), error);
     let api: Api<Namespace> = Api::all(client.clone());
     let Some(found) = api.get_opt(name).await.map_err(told)? else { return Ok(false) };
@@ -32,7 +32,7 @@ pub(super) async fn namespace(client: &kube::Client, name: &str) -> anyhow::Resu
 }
 
 /// Waits until a namespace that is on its way out is gone.
-pub(super) async fn gone(client: &kube::Client, name: &str) -> anyhow::Result<()> {
+pub(crate) async fn gone(client: &kube::Client, name: &str) -> anyhow::Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
     let clock = Clock::system();
     let began = clock.monotonic_millis();

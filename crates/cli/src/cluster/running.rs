@@ -84,6 +84,16 @@ pub(crate) fn is_ready(deployment: &Deployment) -> bool {
         && status.available_replicas == Some(1)
 }
 
+/// How long a manager may take that is started anew by a change of its configuration.
+const CHANGE_PATIENCE_SECS: u64 = 120;
+
+/// Waits until the manager is ready again after a change, and shows that it waits.
+pub(crate) async fn wait_manager(client: &kube::Client) -> anyhow::Result<()> {
+    let steps = Steps::new();
+    steps.doing("waiting for the manager");
+    wait_ready(client, &steps, CHANGE_PATIENCE_SECS).await
+}
+
 /// Waits until the manager is ready; an error that ends with 5, and says why, when it is not.
 pub(super) async fn wait_ready(
     client: &kube::Client,

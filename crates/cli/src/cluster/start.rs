@@ -24,6 +24,7 @@ use crate::bundle::Bundle;
 use crate::exit::Exit;
 use crate::output::{self, say};
 use crate::setup::Setup;
+use crate::workload::{WorkloadsFile, surround};
 
 /// What `start` tells.
 #[derive(Debug, Serialize)]
@@ -145,10 +146,17 @@ async fn run(
             let name = MANAGER_NAMESPACE.to_owned();
             file.will_make(home, Made::Namespace { name, adopted: seen.namespace })?;
         }
+        // What surrounds the workloads, which a cluster made anew does not have.
+        let mut changes = Vec::new();
+        for entry in WorkloadsFile::read(home)?.workloads.iter().filter(|entry| !entry.paused) {
+            steps.doing(format!("making room for {}", entry.label()));
+            changes.extend(surround(&client, home, file, entry).await?);
+        }
+        changes.retain(|change| change.done != Applied::Same);
         if !creating {
             before = Before::read(&client).await?.map(|before| (client.clone(), before));
         }
-        let changes = deploy(&client, &inputs.objects(file)?, args.wait_secs, steps).await?;
+        changes.extend(deploy(&client, &inputs.objects(file)?, args.wait_secs, steps).await?);
         anyhow::Ok((seen.version, changes))
     };
     let (kubernetes, changes) = match made.await {

@@ -11,7 +11,7 @@ use super::show::Shown;
 use crate::output::moment;
 
 /// Why an operator may run a license, or may not, in one sentence.
-pub(super) fn why(facts: &Ownership, right: Right, operator: Address) -> String {
+pub(crate) fn why(facts: &Ownership, right: Right, operator: Address) -> String {
     match (right, facts.holder, facts.rental) {
         (Right::Holder, ..) => format!("{operator} owns the token, and no rental runs"),
         (Right::Renter { until_secs }, ..) => {

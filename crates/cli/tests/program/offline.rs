@@ -412,6 +412,36 @@ fn a_bundle_is_made_signed_and_refused_for_others() {
 }
 
 #[test]
+fn workloads_without_a_cluster_say_what_is_missing() {
+    let home = Home::new();
+    assert!(home.run("workload list").expect(0).contains("nodesys workload add PROJECT/WORKLOAD"));
+    assert_eq!(home.run("workload list -o json").expect(0).trim(), "[]");
+    home.run("workload add acme/render").fails(3, "no cluster yet");
+    for verb in ["status", "logs", "describe", "restart", "pause", "resume", "remove"] {
+        home.run(&format!("workload {verb} render")).fails(3, "it has none");
+    }
+    home.write("workloads.json", "{");
+    for verb in ["list", "status render", "remove render --yes"] {
+        home.run(&format!("workload {verb}")).fails(1, "is no list of workloads");
+    }
+    let entry = r#"{"name": "render", "collection": "0x00000000000000000000000000000000000000c0",
+        "token_id": "1", "project": "0x00000000000000000000000000000000000000aa",
+        "project_name": "acme", "grant": {
+            "requests": {"cpu_millis": 1, "memory_mib": 4, "storage_mib": 1},
+            "limits": {"cpu_millis": 1, "memory_mib": 4, "storage_mib": 1},
+            "persistent_mib": 8, "persistent_volumes": 1, "egress": {"internet": false}}}"#;
+    home.write("workloads.json", &format!("{{\"workloads\": [{entry}]}}"));
+    home.run("workload remove render").fails(2, "give --yes");
+    home.run("workload remove render --yes").fails(3, "no cluster yet");
+    home.run("workload restart other").fails(3, "it has acme/render");
+    // Each part fails by itself.
+    let listed = home.run("workload list -o json").expect(0);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["lease"]["state"], "unknown");
+    assert!(listed[0]["problems"][1].as_str().unwrap().contains("no cluster yet"), "{listed}");
+}
+
+#[test]
 fn version_is_the_programs_own_hash_and_completion_needs_no_settings() {
     let home = Home::new();
     let version = home.run("version -o json").expect(0);

@@ -11,7 +11,7 @@ use crate::bindings::{DevToken, ProjectRegistry};
 use crate::project::registry_events;
 use crate::release::{
     ReleaseEvent, announce_request, announce_tombstone_request, newest_version, release_at,
-    release_events, releases_of,
+    release_events, releases_of, tombstone_at,
 };
 
 const HOUR: u64 = 3600;
@@ -89,6 +89,10 @@ async fn one_call_reads_releases_and_tombstones() {
     let (vetoed, is_vetoed) =
         release_at(&provider, registry, project, &workload, 5).await.unwrap().unwrap();
     assert_eq!((vetoed.version, is_vetoed), (5, true));
+    let at = async |version| {
+        tombstone_at(&provider, registry, project, &workload, version).await.unwrap()
+    };
+    assert_eq!((at(4).await, at(5).await), (Some((tombstone, false)), None));
     assert_eq!(newest_version(&provider, registry, project, &workload).await.unwrap(), 5);
     assert_eq!(release_at(&provider, registry, project, &workload, 6).await.unwrap(), None);
 

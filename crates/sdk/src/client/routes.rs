@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use nodesys_core::api::{
     CommitRequest, CommitView, DayView, LeaseView, LicenseDay, Network, NodeView, PointsChecked,
-    ProofView, Receipt, RewardView, Session, SessionRequest,
+    ProofView, Receipt, RewardView, Session, SessionRequest, StoredRelease,
 };
 use nodesys_core::bundle::{Terms, canonical_json};
 use nodesys_core::ids::{LicenseIndex, Name};
@@ -17,10 +17,12 @@ use nodesys_core::message::{
     Heartbeat, LeaseRequest, Signed, SignedAuthorization, SignedRevocation,
 };
 use nodesys_core::notify::{NotifyAdded, NotifyRequest, NotifyTarget};
+use nodesys_core::release::Release;
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::ClosedUptime;
 use nodesys_core::{Address, B256, U256};
+use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{Client, Error};
@@ -141,6 +143,26 @@ impl Client {
         self.post(self.url(&["v1", "notify", "test"]), signed).await
     }
 
+    /// `PUT /v1/releases/{hash}`: the document of a release that `project` announced on chain; the
+    /// same again gives the same answer.
+    pub async fn put_release(
+        &self,
+        project: Address,
+        release: &Release,
+    ) -> Result<StoredRelease, Error> {
+        let mut url = self.url(&["v1", "releases", &release.hash().to_string()]);
+        url.query_pairs_mut().append_pair("project", &hex(project));
+        self.put("application/json", url, release.canonical().into()).await
+    }
+
+    /// `GET /v1/releases/{hash}`: a release, checked to be the bytes of this hash.
+    pub async fn release(&self, hash: B256) -> Result<Release, Error> {
+        let url = self.url(&["v1", "releases", &hash.to_string()]);
+        let body = self.file(url.clone()).await?;
+        Release::from_announced(&body, hash)
+            .map_err(|error| Error::bad_answer(&url, StatusCode::OK, error.to_string()))
+    }
+
     /// `GET /v1/days/{day}`.
     pub async fn day(&self, day: UtcDay) -> Result<DayView, Error> {
         self.get(self.url(&["v1", "days", &day.to_string()])).await
@@ -175,7 +197,7 @@ impl Client {
         url.query_pairs_mut()
             .append_pair("terms", &URL_SAFE_NO_PAD.encode(canonical_json(terms)))
             .append_pair("signature", &signature.as_bytes().to_string());
-        self.put_csv(url, points_csv).await
+        self.put("text/csv", url, points_csv).await
     }
 
     /// `GET /v1/points/{project}/{day}`: the accepted `points.csv`.

@@ -1,0 +1,185 @@
+//! Releases: documents that the chain announced, kept for nodes to fetch by their hash.
+//!
+//! The announcement is the signature: the release key signed the transaction that names the hash, and
+//! only a document with an announced hash is stored. So whoever has the document may hand it in, and
+//! nothing is stored that nobody paid to announce. What needs no look at the chain is refused first,
+//! and few such looks are made at once, so that strangers cannot use up the RPC.
+//!
+//! What stays true: a stored document's hash is its key, and it never changes. Nodes check both
+//! themselves: that it is kept here makes nothing run.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Json, Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::put;
+use nodesys_contracts::release::release_at;
+use nodesys_core::api::StoredRelease;
+use nodesys_core::release::{MAX_BYTES, Release, ReleaseError};
+use nodesys_core::{B256, keccak256};
+use serde::Deserialize;
+use sqlx::PgConnection;
+
+use crate::app::{App, AppState};
+use crate::error::{ApiError, ApiResult};
+use crate::project::{self, ProjectRef, ProjectRow};
+use crate::sql;
+
+/// Documents whose announcement may be looked up at once.
+pub(crate) const LOOKUPS: usize = 2;
+/// How long a document waits for its turn.
+const LOOKUP_WAIT: Duration = Duration::from_secs(5);
+
+/// The routes, below `/v1`.
+pub(crate) fn routes() -> Router<AppState> {
+    let route = put(store).get(show).layer(DefaultBodyLimit::max(MAX_BYTES));
+    Router::new().route("/releases/{hash}", route)
+}
+
+/// The query of a document.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub(crate) struct StoreQuery {
+    /// The project that announced it: its name, or its distributor's address.
+    #[param(value_type = String)]
+    project: ProjectRef,
+}
+
+/// Stores the document of an announced hash: the release as canonical JSON (RFC 8785). It carries
+/// no signature, since the announcement on chain is one.
+#[utoipa::path(put, path = "/v1/releases/{hash}", tag = "release",
+    params(("hash" = String, Path), StoreQuery),
+    request_body(content = String, content_type = "application/json"),
+    responses((status = 200, body = StoredRelease)))]
+pub(crate) async fn store(
+    State(app): State<AppState>,
+    path: Result<Path<B256>, PathRejection>,
+    query: Result<Query<StoreQuery>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> ApiResult<Json<StoredRelease>> {
+    let (Path(hash), Query(query), body) = (path?, query?, body?);
+    accept(&app, &query.project, hash, &body).await.map(Json)
+}
+
+/// The document of a hash, as it was announced; it never changes.
+#[utoipa::path(get, path = "/v1/releases/{hash}", tag = "release",
+    params(("hash" = String, Path)),
+    responses((status = 200, content_type = "application/json", body = String)))]
+pub(crate) async fn show(
+    State(app): State<AppState>,
+    path: Result<Path<B256>, PathRejection>,
+) -> ApiResult<Response> {
+    let Path(hash) = path?;
+    let mut conn = app.pool.acquire().await?;
+    let body = body_of(&mut conn, hash).await?.ok_or_else(|| {
+        ApiError::not_found(format!(
+            "release {hash} was not handed in here: `nodesys-master release publish` does it"
+        ))
+    })?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable".to_owned()),
+        (header::ETAG, format!("\"{hash}\"")),
+    ];
+    Ok((headers, body).into_response())
+}
+
+async fn accept(
+    app: &App,
+    project: &ProjectRef,
+    hash: B256,
+    body: &[u8],
+) -> ApiResult<StoredRelease> {
+    let release = parse(hash, body)?;
+    let stored = StoredRelease {
+        release_hash: hash,
+        workload: release.workload().clone(),
+        version: release.version().get(),
+    };
+    // No connection to the database is held while the chain is asked.
+    let project = {
+        let mut conn = app.pool.acquire().await?;
+        if body_of(&mut conn, hash).await?.is_some() {
+            return Ok(stored);
+        }
+        project::resolve(&mut conn, project).await?
+    };
+    check_announced(app, &project, &release, hash).await?;
+    let mut conn = app.pool.acquire().await?;
+    sqlx::query!(
+        "insert into release (release_hash, project, workload, version, body, stored_at)
+         values ($1, $2, $3, $4, $5, $6) on conflict (release_hash) do nothing",
+        hash.as_slice() as _,
+        project.project.as_slice() as _,
+        release.workload().as_str(),
+        sql::signed(release.version().get())?,
+        body,
+        sql::signed(app.clock.now().millis())? as _
+    )
+    .execute(&mut *conn)
+    .await?;
+    metrics::counter!("releases_stored_total").increment(1);
+    Ok(stored)
+}
+
+fn parse(hash: B256, body: &[u8]) -> ApiResult<Release> {
+    let release = Release::from_announced(body, hash).map_err(|error| match error {
+        ReleaseError::TooLarge(_) => ApiError::too_large(error),
+        ReleaseError::OtherHash { .. } => ApiError::release_invalid(format!(
+            "the body's hash is {}, the path says {hash}: send the canonical bytes, which \
+             `nodesys-master release validate --canonical` prints",
+            keccak256(body)
+        )),
+        other => ApiError::release_invalid(other),
+    })?;
+    // The column's limit, which versions reach after 32,768 of the greatest leaps.
+    if i64::try_from(release.version().get()).is_err() {
+        return Err(ApiError::release_invalid("version: 2^63 and more are not kept here"));
+    }
+    Ok(release)
+}
+
+/// The chain says now that the project announced these bytes.
+async fn check_announced(
+    app: &App,
+    project: &ProjectRow,
+    release: &Release,
+    hash: B256,
+) -> ApiResult<()> {
+    let busy = || ApiError::busy("other releases are being looked up on chain");
+    let turn = tokio::time::timeout(LOOKUP_WAIT, app.release_lookups.acquire());
+    let _turn = turn.await.map_err(|_| busy())?.map_err(|_| busy())?;
+    let registry = app.domain.verifying_contract();
+    let (workload, version) = (release.workload(), release.version().get());
+    let found = release_at(&app.chain, registry, project.project, workload, version).await?;
+    app.chain.recheck_chain().await?;
+    let what = format!("{} of {}/{workload}", release.version(), project.name);
+    match found {
+        Some((_, true)) => Err(ApiError::not_announced(format!(
+            "version {what} was vetoed: announce a higher one"
+        ))),
+        Some((announced, false)) if announced.release_hash == hash => Ok(()),
+        Some((announced, false)) => Err(ApiError::not_announced(format!(
+            "version {what} was announced with the hash {}, this is {hash}: hand in the announced \
+             document, or announce this one under a higher version",
+            announced.release_hash
+        ))),
+        None => Err(ApiError::not_announced(format!(
+            "version {what} was not announced, as far as the backend's RPC knows: announce it, and \
+             send the same request again once the transaction is in a block"
+        ))),
+    }
+}
+
+async fn body_of(conn: &mut PgConnection, hash: B256) -> anyhow::Result<Option<Vec<u8>>> {
+    let body = sqlx::query_scalar!(
+        r#"select body as "body!" from release where release_hash = $1"#,
+        hash.as_slice() as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(body)
+}

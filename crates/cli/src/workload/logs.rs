@@ -1,0 +1,95 @@
+//! `workload logs`: what a workload writes.
+
+use futures::{AsyncBufReadExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{ListParams, LogParams};
+
+use super::WorkloadsFile;
+use super::command::WorkloadRef;
+use crate::cluster::{connect, words_of};
+use crate::exit::Exit;
+use crate::output;
+use crate::setup::Setup;
+
+/// Options of `workload logs`.
+#[derive(Debug, clap::Args)]
+pub struct LogsArgs {
+    /// Which one, as `workload list` names it.
+    #[arg(value_name = "WORKLOAD")]
+    pub workload: WorkloadRef,
+    /// Of which container, where it has more than one.
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// How many lines from the end.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 200)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub lines: u32,
+    /// Go on with what is written from now on.
+    #[arg(short, long, conflicts_with = "previous")]
+    pub follow: bool,
+    /// Of the run before.
+    #[arg(long)]
+    pub previous: bool,
+}
+
+/// The workload's pods, the newest first.
+pub(super) async fn pods_of(client: &kube::Client, namespace: &str) -> anyhow::Result<Vec<Pod>> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let pods = api.list(&ListParams::default()).await;
+    let mut pods = pods.map_err(|error| words_of("the workload's pods", error))?.items;
+    pods.sort_by_key(|pod| std::cmp::Reverse(pod.metadata.creation_timestamp.clone()));
+    Ok(pods)
+}
+
+/// Runs the verb.
+pub(super) async fn logs(setup: &Setup, args: &LogsArgs) -> anyhow::Result<Exit> {
+    let file = WorkloadsFile::read(setup.home()?)?;
+    let entry = args.workload.find(&file)?;
+    let cluster = connect(setup).await?;
+    let pods = pods_of(&cluster.client, &entry.namespace()).await?;
+    let none = || {
+        let paused = if entry.paused { ": it is paused" } else { "" };
+        Exit::NotFound.because(format!(
+            "{} has no pod{paused}; nodesys workload status {} says why",
+            entry.label(),
+            entry.name
+        ))
+    };
+    let pod = pods.first().ok_or_else(none)?;
+    let containers: Vec<&str> = pod
+        .spec
+        .iter()
+        .flat_map(|spec| &spec.containers)
+        .map(|container| container.name.as_str())
+        .collect();
+    let container = match (&args.container, &containers[..]) {
+        (Some(named), known) if known.contains(&named.as_str()) => named.clone(),
+        (None, [only]) => (*only).to_owned(),
+        (_, known) => {
+            let words =
+                format!("name one of its containers with --container: {}", known.join(", "));
+            return Err(Exit::Usage.because(words));
+        }
+    };
+    let api: Api<Pod> = Api::namespaced(cluster.client, &entry.namespace());
+    let params = LogParams {
+        follow: args.follow,
+        previous: args.previous,
+        tail_lines: Some(args.lines.into()),
+        container: Some(container),
+        ..LogParams::default()
+    };
+    let told = |error| words_of(format!("the log of {}", entry.label()), error);
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let mut lines = api.log_stream(name, &params).await.map_err(told)?.lines();
+    loop {
+        match lines.try_next().await {
+            Ok(Some(line)) => output::data(&line)?,
+            Ok(None) => return Ok(Exit::Done),
+            Err(error) => {
+                return Err(Exit::Network.because(format!("the log breaks off: {error}")));
+            }
+        }
+    }
+}

@@ -33,7 +33,15 @@ async fn a_restored_node_takes_the_place_of_the_old_one() {
     std::fs::write(path("password"), "secret").unwrap();
     let (backup, wallet, password) = (path("node.backup"), path("wallet.json"), path("password"));
     let restore = [
-        "restore", &backup, "--yes", "--keystore", &wallet, "--password-file", &password, "-o", "json",
+        "restore",
+        &backup,
+        "--yes",
+        "--keystore",
+        &wallet,
+        "--password-file",
+        &password,
+        "-o",
+        "json",
     ];
     let home = folder.path().join("home");
     let restored: Value = serde_json::from_str(&nodesys(&home, &restore).await).unwrap();
@@ -50,7 +58,10 @@ async fn a_restored_node_takes_the_place_of_the_old_one() {
     let nonce = day.net.now().await.millis();
     let request = LeaseRequest { node_key: key.address(), license: license.hash(), nonce };
     let lease = client.request_lease(&Signed::new(request, &day.domain(), &key)).await.unwrap();
-    assert_eq!((lease.state, lease.node_key, lease.fence.get()), (LeaseState::Active, key.address(), 2));
+    assert_eq!(
+        (lease.state, lease.node_key, lease.fence.get()),
+        (LeaseState::Active, key.address(), 2)
+    );
 
     // The same again ends with the same.
     let again: Value = serde_json::from_str(&nodesys(&home, &restore).await).unwrap();

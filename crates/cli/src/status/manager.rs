@@ -81,10 +81,12 @@ async fn read_in_cluster(setup: &Setup, now: Timestamp) -> anyhow::Result<(Manag
     let path =
         format!("/api/v1/namespaces/{MANAGER_NAMESPACE}/services/{MANAGER}:health/proxy/v1/status");
     let request = http::Request::get(path).body(Vec::new()).context("the request")?;
-    let body = cluster.client.request_text(request).await.map_err(|error| {
-        let words = words_of("the manager in the cluster", error);
-        Exit::NotFound.because(format!("{words:#}; see the cluster's part"))
-    })?;
+    // The client asks again for minutes while there is no manager to lead to.
+    let asked = tokio::time::timeout(PATIENCE, cluster.client.request_text(request)).await;
+    let silent = |why: String| Exit::NotFound.because(format!("{why}; see the cluster's part"));
+    let body = asked
+        .map_err(|_| silent("the manager in the cluster does not answer".to_owned()))?
+        .map_err(|error| silent(format!("{:#}", words_of("the manager in the cluster", error))))?;
     let manager: Manager = serde_json::from_str(&body)
         .context("what answers in the cluster does not answer as a manager does")?;
     let problems = problems(&manager, now);

@@ -56,7 +56,7 @@ impl Home {
             "chain_id": CHAIN_ID, "registry": REGISTRY, "backend": NOBODY,
             "rpc": format!("{NOBODY}/SECRET"),
         });
-        std::fs::write(home.path("config.json"), config.to_string()).unwrap();
+        home.write_private("config.json", &config.to_string());
         home
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ pub struct Cluster {
     pub kubeconfig: String,
     pub image: String,
     own: Option<tempfile::TempDir>,
+    volumes: AtomicU32,
 }
 
 fn script(name: &str) -> PathBuf {
@@ -30,7 +32,8 @@ impl Cluster {
         }
         let told: Value = serde_json::from_str(&must(up.arg("node").arg(&dir))).unwrap();
         let kubeconfig = told["kubeconfig"].as_str().unwrap().to_owned();
-        let mut cluster = Self { dir, kubeconfig, image: String::new(), own };
+        let mut cluster =
+            Self { dir, kubeconfig, image: String::new(), own, volumes: AtomicU32::new(0) };
         let archive = image_archive();
         let names = must(Command::new(script("load-image")).arg(&cluster.dir).arg(archive));
         cluster.image = names.lines().find(|name| name.contains('@')).unwrap().to_owned();
@@ -52,15 +55,17 @@ impl Cluster {
 
     /// Gives the cluster a volume, which a cluster without a storage class lacks.
     pub fn add_volume(&self) {
-        let folder = "/var/lib/nodesys-manager-state";
+        // A name of its own: a kubelet takes its time to forget a volume.
+        let name = format!("state-{}", self.volumes.fetch_add(1, Ordering::Relaxed));
+        let folder = format!("/var/lib/{name}");
         must(
             Command::new(script("enter"))
                 .arg("--mounts")
                 .arg(&self.dir)
-                .args(["mkdir", "-p", folder]),
+                .args(["mkdir", "-p", &folder]),
         );
         let manifest = json!({
-            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": "state" },
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name },
             "spec": {
                 "capacity": { "storage": "256Mi" }, "accessModes": ["ReadWriteOnce"],
                 "persistentVolumeReclaimPolicy": "Retain",
@@ -72,7 +77,6 @@ impl Cluster {
         });
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), manifest.to_string()).unwrap();
-        self.kubectl("delete persistentvolume state --ignore-not-found");
         must(self.enter("kubectl").arg("apply").arg("--filename").arg(file.path()));
     }
 }

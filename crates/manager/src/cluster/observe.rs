@@ -2,6 +2,7 @@
 //!
 //! Each is read on its own schedule, and what fails is kept as words for the plan and the status.
 
+use nodesys_contracts::release::WorkloadReleases;
 use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, U256, keccak256};
 
@@ -24,12 +25,9 @@ impl Controller {
             Ok(found) => {
                 work.chain_failures = 0;
                 work.chain_read = Some(now);
-                // What becomes runnable soon is looked at then.
-                let soon =
-                    found.announced.map(|it| it.runnable_at.saturating_sub(found.block.secs));
-                let soon = soon.filter(|secs| *secs > 0 && found.runnable != found.announced);
+                let soon = takes_effect_in(&found).unwrap_or(u64::MAX);
                 work.chain = Ok(found);
-                spread_secs(self.node_key, work.reads).min(soon.map_or(u64::MAX, |secs| secs + 1))
+                spread_secs(self.node_key, work.reads).min(soon)
             }
             Err(error) => {
                 work.chain_failures = work.chain_failures.saturating_add(1);
@@ -97,6 +95,15 @@ impl Controller {
     }
 }
 
+/// In how many seconds something takes effect that is announced already, a release or a tombstone: it is
+/// looked at then.
+fn takes_effect_in(found: &WorkloadReleases) -> Option<u64> {
+    let release = found.announced.map(|it| it.runnable_at);
+    let tombstone = found.announced_tombstone.map(|it| it.effective_at);
+    let left = |at: u64| at.checked_sub(found.block.secs).filter(|secs| *secs > 0);
+    [release, tombstone].into_iter().flatten().filter_map(left).min().map(|secs| secs + 1)
+}
+
 /// The wait after so many failures in a row.
 pub(super) fn backoff_secs(failures: u32) -> u64 {
     let doubled = BACKOFF_SECS.saturating_mul(1 << failures.saturating_sub(1).min(16));
@@ -114,7 +121,42 @@ fn spread_secs(node_key: Address, read: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use nodesys_contracts::BlockRef;
+    use nodesys_contracts::release::{AnnouncedRelease, AnnouncedTombstone};
+    use nodesys_core::B256;
+
     use super::*;
+
+    #[test]
+    fn what_takes_effect_next_is_looked_at_then_release_or_tombstone() {
+        let announced = |at| AnnouncedRelease {
+            version: 1,
+            release_hash: B256::ZERO,
+            announced_at: 0,
+            runnable_at: at,
+        };
+        let tombstone = |at| AnnouncedTombstone {
+            version: 2,
+            removes_volumes: false,
+            announced_at: 0,
+            effective_at: at,
+        };
+        let of = |release: Option<u64>, stone: Option<u64>| {
+            takes_effect_in(&WorkloadReleases {
+                block: BlockRef { number: 1, hash: B256::ZERO, secs: 100 },
+                release_key: None,
+                release_delay_secs: 0,
+                runnable: None,
+                announced: release.map(announced),
+                tombstone: None,
+                announced_tombstone: stone.map(tombstone),
+            })
+        };
+        assert_eq!((of(None, None), of(Some(100), Some(7))), (None, None));
+        assert_eq!(of(Some(160), None), Some(61));
+        assert_eq!(of(Some(90), Some(105)), Some(6));
+        assert_eq!(of(Some(103), Some(105)), Some(4));
+    }
 
     #[test]
     fn reads_are_spread_and_failures_wait_longer() {

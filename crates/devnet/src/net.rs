@@ -18,7 +18,7 @@ use crate::deploy::{self, Deployed, LicenseRef, Plan};
 use crate::node::{Network, Node, write_cli_config};
 use crate::people::{People, Person, new_key_file, write_secret};
 use crate::postgres::Postgres;
-use crate::process::Process;
+use crate::process::{Process, free_addr};
 use crate::programs::Programs;
 
 /// How long, in real time, a program may keep the clock standing.
@@ -155,8 +155,7 @@ impl Devnet {
 
     /// Starts one more replica on a free port. The first is the one that programs are told of.
     pub async fn add_backend(&mut self) -> anyhow::Result<()> {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        self.backends.push(Backend { addr: any, process: None });
+        self.backends.push(Backend { addr: free_addr()?, process: None });
         self.start_backend(self.backends.len() - 1).await?;
         self.network.backend = self.backend_url(0);
         if self.network.clock.is_none() {
@@ -288,9 +287,8 @@ impl Devnet {
         let ready = self.ready_file("master");
         let mut command = self.master_command(&["serve"]);
         command.envs(self.master_env.iter().map(|(name, value)| (*name, value)));
-        let listen =
-            self.master.take().map_or("127.0.0.1:0".to_owned(), |(_, addr)| addr.to_string());
-        command.args(["--listen", &listen]);
+        let listen = self.master.take().map_or_else(free_addr, |(_, addr)| Ok(addr))?;
+        command.args(["--listen", &listen.to_string()]);
         command.args(["--review-minutes", &options.review_minutes.to_string()]);
         command.arg("--ready-file").arg(&ready);
         let mut process = Process::spawn("master", command, &dir.join("log"))?;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::deploy::{Deployed, LicenseRef};
 use crate::people::{Person, write_secret};
-use crate::process::Process;
+use crate::process::{Process, free_addr};
 use crate::programs::{Programs, run};
 
 /// A node and what runs on it.
@@ -120,7 +120,7 @@ impl Node {
     /// Starts the manager alone, on a free port, or again on the one it had.
     pub async fn start_manager(&mut self, network: &Network) -> anyhow::Result<()> {
         let ready = self.ready_file("manager");
-        let listen = self.manager_addr.map_or("127.0.0.1:0".to_owned(), |addr| addr.to_string());
+        let listen = self.manager_addr.map_or_else(free_addr, Ok)?.to_string();
         let mut command = network.programs.command("nodesys-manager");
         command.arg("--config").arg(self.home.join("manager.json"));
         command.args(["--listen", &listen, "--backend", &network.backend]);

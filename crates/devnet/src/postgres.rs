@@ -2,7 +2,6 @@
 //! `synchronous_commit` are on.
 
 use std::ffi::OsStr;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -10,11 +9,13 @@ use anyhow::{Context as _, ensure};
 use rustix::process::Signal;
 use tokio::process::Command;
 
-use crate::process::Process;
+use crate::process::{Process, free_addr};
 
 const USER: &str = "nodesys";
 /// How often a start is tried again while a killed server is not quite gone.
-const RESTARTS: u32 = 100;
+const RESTARTS: u32 = 1_000;
+/// What a start says while they hold what it needs.
+const LET_GO: [&str; 2] = ["is still in use", "Address already in use"];
 
 /// A running server.
 #[derive(Debug)]
@@ -34,8 +35,8 @@ impl Postgres {
         let password = format!("{:032x}", rand::random::<u128>());
         let secret = dir.join("password");
         crate::people::write_secret(&secret, &password)?;
-        let mut postgres =
-            Self { process: None, bin, dir: dir.to_owned(), port: free_port()?, password };
+        let port = free_addr()?.port();
+        let mut postgres = Self { process: None, bin, dir: dir.to_owned(), port, password };
         let mut initdb = postgres.command("initdb");
         initdb
             .args(["-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C"])
@@ -62,8 +63,9 @@ impl Postgres {
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         for _ in 0..RESTARTS {
             match self.try_restart().await {
-                // The killed server's own processes take a moment to notice and let go.
-                Err(error) if format!("{error:#}").contains("is still in use") => {
+                // The killed server's own processes take a moment to notice and let go of its
+                // memory, and one that was just forked of its port.
+                Err(error) if LET_GO.iter().any(|held| format!("{error:#}").contains(held)) => {
                     crate::process::pause().await;
                 }
                 done => return done,
@@ -162,11 +164,6 @@ async fn run(mut command: Command) -> anyhow::Result<()> {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
-}
-
-/// A port that is free now. Postgres cannot choose one itself.
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// The folder of the server's programs, as `scripts/setup` found it.

@@ -3,7 +3,7 @@
 //! Each runs in a process group of its own, so that Ctrl-C reaches the devnet alone, which then ends
 //! them in order. One that is dropped is killed.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -21,6 +21,10 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 /// Lines of a log that an error shows.
 const LOG_LINES: usize = 15;
+/// Ports of programs that are started again on the port they had. No system takes these for outgoing
+/// connections: of the others, one can be taken while the program is down, even by a client that
+/// tries to reach it.
+const PORTS: std::ops::Range<u16> = 15_000..30_000;
 
 /// A running process.
 #[derive(Debug)]
@@ -149,6 +153,19 @@ impl Process {
 #[expect(clippy::disallowed_methods, reason = "waits for another process, in real time")]
 pub async fn pause() {
     tokio::time::sleep(POLL).await;
+}
+
+/// A loopback address that is free now, and stays so while its program is down.
+pub(crate) fn free_addr() -> anyhow::Result<SocketAddr> {
+    for _ in 0..1_000 {
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, rand::random_range(PORTS)));
+        match TcpListener::bind(addr) {
+            Ok(_) => return Ok(addr),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot listen on {addr}")),
+        }
+    }
+    bail!("no port from {} to {} is free", PORTS.start, PORTS.end)
 }
 
 /// The last lines of a log.

@@ -28,8 +28,8 @@ const CONTRACTS: [&str; 7] = [
     "Multicall3",
 ];
 
-/// The contracts that a project owner deploys, and so may want to verify.
-const VERIFIED: [&str; 3] = ["NodeLicense", "LicenseSale", "RewardDistributor"];
+/// The contracts that somebody deploys by command, and so may want to verify.
+const VERIFIED: [&str; 4] = ["ProjectRegistry", "NodeLicense", "LicenseSale", "RewardDistributor"];
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+const PROJECT_REGISTRY: &str = include_str!("../verification/ProjectRegistry.json");
 const NODE_LICENSE: &str = include_str!("../verification/NodeLicense.json");
 const LICENSE_SALE: &str = include_str!("../verification/LicenseSale.json");
 const REWARD_DISTRIBUTOR: &str = include_str!("../verification/RewardDistributor.json");
@@ -20,6 +21,11 @@ pub struct Verification {
 }
 
 impl Verification {
+    /// Of `ProjectRegistry`.
+    pub fn project_registry() -> Self {
+        parsed(PROJECT_REGISTRY)
+    }
+
     /// Of `NodeLicense`.
     pub fn node_license() -> Self {
         parsed(NODE_LICENSE)
@@ -47,6 +53,7 @@ mod tests {
     #[test]
     fn the_committed_files_are_verification_data() {
         for (made, name) in [
+            (Verification::project_registry(), "ProjectRegistry"),
             (Verification::node_license(), "NodeLicense"),
             (Verification::license_sale(), "LicenseSale"),
             (Verification::reward_distributor(), "RewardDistributor"),

@@ -10,6 +10,7 @@ use nodesys_core::time::UtcDay;
 use crate::config::Settings;
 use crate::license::LicenseCommand;
 use crate::project::ProjectCommand;
+use crate::registry::RegistryCommand;
 use crate::release::ReleaseCommand;
 use crate::sale::SaleCommand;
 
@@ -111,6 +112,12 @@ pub enum Command {
         /// What to do with it.
         #[command(subcommand)]
         command: crate::task::show::TaskCommand,
+    },
+    /// A network's registry, for who operates the network.
+    Registry {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: RegistryCommand,
     },
     /// A project on chain.
     Project {

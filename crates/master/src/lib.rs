@@ -16,6 +16,7 @@ pub mod license;
 mod lifecycle;
 pub mod owner;
 pub mod project;
+pub mod registry;
 pub mod release;
 pub mod sale;
 pub mod serve;
@@ -35,6 +36,7 @@ use crate::config::Settings;
 use crate::license::LicenseCommand;
 use crate::owner::Owner;
 use crate::project::ProjectCommand;
+use crate::registry::RegistryCommand;
 use crate::sale::SaleCommand;
 
 /// Runs a command to its end.
@@ -109,6 +111,15 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             print(output, &show::Posted::of(day, &signed, posted))
         }
         Command::Task { command } => task::show::run(&settings, command).await,
+        Command::Registry { command } => match command {
+            RegistryCommand::Create(create) => {
+                print(create.output, &registry::create(&settings, &create).await?)
+            }
+            RegistryCommand::ReceiptKey(key) => {
+                print(key.send.output, &registry::receipt_key(&settings, &key).await?)
+            }
+            RegistryCommand::Show { output } => print(output, &registry::show(&settings).await?),
+        },
         Command::Project { command } => project(&settings, command).await,
         Command::License { command } => license(&settings, command).await,
         Command::Release { command } => release::run(&settings, command).await,
@@ -131,6 +142,9 @@ async fn project(settings: &Settings, command: ProjectCommand) -> anyhow::Result
             print(create.output, &project::create(settings, &create).await?)
         }
         ProjectCommand::Show { output } => print(output, &project::show(settings).await?),
+        ProjectCommand::ListWorkload(listing) => {
+            print(listing.send.output, &registry::list_workload(settings, &listing).await?)
+        }
         ProjectCommand::Fund { up_to, sender, output } => {
             print(output, &project::fund(settings, up_to, &sender).await?)
         }
@@ -155,6 +169,9 @@ async fn license(settings: &Settings, command: LicenseCommand) -> anyhow::Result
     match command {
         LicenseCommand::Create(create) => {
             print(create.output, &license::create(settings, &create).await?)
+        }
+        LicenseCommand::Consent(consent) => {
+            print(consent.send.output, &registry::consent(settings, &consent).await?)
         }
         LicenseCommand::Mint { collection, to, count, first, sender, output } => {
             let key = settings.sender_key(&sender)?;

@@ -23,12 +23,15 @@ use serde::{Deserialize, Serialize};
 use crate::cli::{Format, Sender};
 use crate::config::Settings;
 use crate::deployments::{Deployed, record, standard_input};
+use crate::registry::Consent;
 
 /// A license collection.
 #[derive(Debug, Subcommand)]
 pub enum LicenseCommand {
     /// Deploy a collection; finding it deployed already is success.
     Create(Create),
+    /// Let --project list a collection that somebody else than its owner has.
+    Consent(Consent),
     /// Mint licenses that do not exist yet; the sender has to be the collection's minter.
     Mint {
         /// The collection.

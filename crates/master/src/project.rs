@@ -27,6 +27,7 @@ use crate::cli::{Format, Sender};
 use crate::config::Settings;
 use crate::deployments::{Deployed, record, standard_input};
 use crate::license::{Create, Created, read_params};
+use crate::registry::ListWorkload;
 
 /// A project.
 #[derive(Debug, Subcommand)]
@@ -39,6 +40,8 @@ pub enum ProjectCommand {
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
+    /// List a license collection as a workload of --project, for good; finding it listed is success.
+    ListWorkload(ListWorkload),
     /// Replace the reward signer of --project, or disable it at once.
     Signer(admin::Signer),
     /// Queue an action that waits for the timelock; finding it queued already is success.

@@ -20,6 +20,7 @@ use nodesys_sdk::release::{Announcer, write_to_folder};
 use crate::cli::{Format, Sender};
 use crate::config::Settings;
 use crate::print;
+use crate::registry::{self, ReleaseKey};
 
 mod show;
 
@@ -30,6 +31,13 @@ Examples:
   nodesys-master release validate render.json
   nodesys-master release validate render.json --canonical > canonical.json
   nodesys-master release validate render.json -o json";
+
+const KEY: &str = "\
+Examples:
+  nodesys-master release key 0x... --delay 86400 --sender-keystore owner.json
+  nodesys-master release key 0x... --calldata
+
+The sender is the project's owner.";
 
 const ANNOUNCE: &str = "\
 Examples:
@@ -75,6 +83,11 @@ pub enum ReleaseCommand {
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
+    /// Say which key announces releases of --project, and how long an announcement waits.
+    ///
+    /// Once something was announced, another key takes over after seven days.
+    #[command(after_help = KEY)]
+    Key(ReleaseKey),
     /// Announce a release on chain; finding it announced already is success.
     #[command(after_help = ANNOUNCE)]
     Announce {
@@ -153,6 +166,9 @@ pub(crate) async fn run(settings: &Settings, command: ReleaseCommand) -> anyhow:
                     .context("cannot write to standard output");
             }
             print(output, &Validated::of(&release))
+        }
+        ReleaseCommand::Key(key) => {
+            print(key.send.output, &registry::release_key(settings, &key).await?)
         }
         ReleaseCommand::Announce { file, send } => {
             announce(settings, &Chosen::Release(Box::new(read(&file)?)), &send).await

@@ -32,10 +32,7 @@ pub struct Announcer<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum AnnounceError {
     /// The project has no release key.
-    #[error(
-        "the project has no release key: its owner sets one with ProjectRegistry.setReleaseKey \
-         (or, once something was announced, queueReleaseKey)"
-    )]
+    #[error("the project has no release key: its owner sets one with nodesys-master release key")]
     NoReleaseKey,
     /// The sender may not announce.
     #[error(

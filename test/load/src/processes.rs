@@ -163,6 +163,11 @@ impl Postgres {
     }
 }
 
+/// What this process has used of the processors.
+pub(crate) fn own_cpu_seconds() -> anyhow::Result<f64> {
+    Ok(Stat::of(std::process::id())?.own)
+}
+
 /// Of `/proc/PID/stat`.
 struct Stat {
     parent: u32,

@@ -36,6 +36,7 @@ pub use connect::{Cluster, connect, words_of};
 pub use info::{InfoArgs, info};
 pub use isolation::{Enforced, Isolation, isolation};
 pub use k3s::{fetch, hash_of, pin};
+pub(crate) use logs::print_log;
 pub use logs::{LogsArgs, logs};
 pub use manager::apply_manager;
 pub(crate) use remove::{gone, namespace as remove_namespace};

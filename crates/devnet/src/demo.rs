@@ -6,12 +6,14 @@
 
 mod first_day;
 mod ledger;
+mod releases;
 mod serve;
 mod story;
 mod summary;
 mod table;
 
 use std::fs::{File, TryLockError};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -20,8 +22,9 @@ use nodesys_core::points::Rule;
 use nodesys_core::time::UtcDay;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::deploy::{Deployed, LicenseRef, Plan, TOKEN, delegate, mint, rent_out};
-use crate::net::Devnet;
+use crate::deploy::{Deployed, LicenseRef, Plan, TOKEN, delegate, mint, rent_out, set_release_key};
+use crate::in_cluster::ClusterParts;
+use crate::net::{Devnet, LOOPBACK};
 use crate::people::People;
 
 /// How the demo is run.
@@ -31,6 +34,19 @@ pub struct Options {
     pub root: PathBuf,
     /// Whether everything is left running afterwards.
     pub serve: bool,
+    /// A cluster for node 1; without it every node is processes.
+    pub kubernetes: Option<Kubernetes>,
+}
+
+/// A cluster in whose network the demo runs.
+#[derive(Debug, Clone)]
+pub struct Kubernetes {
+    /// How pods reach what listens on this network's loopback.
+    pub host: IpAddr,
+    /// The cluster.
+    pub parts: ClusterParts,
+    /// The sample workload's image, by digest; the cluster has it.
+    pub workload_image: String,
 }
 
 /// The day the story begins: 2026-01-06.
@@ -59,18 +75,24 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         plan: plan(),
         replicas: 1,
         slots_in_epoch: 1,
-        real_time: None,
+        host: options.kubernetes.as_ref().map_or(LOOPBACK, |it| it.host),
+        real_time: false,
     };
+    let kubernetes = options.kubernetes.as_ref();
     story::say("starting Postgres and anvil, deploying the contracts, starting the backend");
     // A devnet that is dropped while it comes up kills what it has started.
     let mut net = tokio::select! {
         net = Devnet::start(&start, async |chain, people, deployed| {
-            set_up(chain, people, deployed).await
+            set_up(chain, people, deployed).await?;
+            if kubernetes.is_none() {
+                return Ok(());
+            }
+            set_release_key(chain, people, deployed, releases::RELEASE_DELAY_SECS).await
         }) => net?,
         () = stop.received() => bail!("stopped by a signal; nothing is left running"),
     };
     let told = tokio::select! {
-        told = tell(&mut net, options.serve) => told,
+        told = tell(&mut net, options) => told,
         () = stop.received() => {
             if options.serve { Ok(()) } else { Err(anyhow::anyhow!("stopped by a signal")) }
         }
@@ -80,9 +102,9 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     told.and(stopped)
 }
 
-async fn tell(net: &mut Devnet, serving: bool) -> anyhow::Result<()> {
-    story::tell(net).await?;
-    if serving { serve::serve(net).await } else { Ok(()) }
+async fn tell(net: &mut Devnet, options: &Options) -> anyhow::Result<()> {
+    story::tell(net, options.kubernetes.as_ref()).await?;
+    if options.serve { serve::serve(net).await } else { Ok(()) }
 }
 
 /// A point for each minute, five for each task.

@@ -3,21 +3,24 @@
 //!
 //! The demo ([`demo`]) and the end-to-end tests stand on it. [`Devnet`] brings everything up and
 //! takes it down; nothing is written outside its folder, every port is a free one, and whatever it
-//! started ends with it.
+//! started ends with it. A node may also run in a Kubernetes cluster that is there already.
 
 pub mod chain;
 pub mod demo;
 pub mod deploy;
+mod in_cluster;
 mod net;
 mod node;
 mod people;
 mod postgres;
 pub mod process;
+mod processes;
 mod programs;
 pub mod rpc_proxy;
 
 pub use deploy::{Deployed, LicenseRef, Plan, Workload};
-pub use net::{Devnet, MasterOptions, Options};
+pub use in_cluster::ClusterParts;
+pub use net::{Devnet, LOOPBACK, MasterOptions, Options};
 pub use node::{Network, Node};
 pub use people::{People, Person};
 pub use postgres::Postgres;

@@ -1,15 +1,17 @@
 //! The thin main; everything is in the library.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use nodesys_devnet::demo;
+use nodesys_devnet::{ClusterParts, demo};
 
 const EXAMPLES: &str = "\
 Examples:
   scripts/demo
   scripts/demo --serve
+  scripts/demo --kubernetes
 
 Run it by scripts/demo, which builds what it needs and says where Postgres and anvil are.";
 
@@ -31,15 +33,50 @@ enum Command {
         /// The folder that everything is written to; what an earlier run left there is removed.
         #[arg(long, value_name = "DIR", default_value = "target/demo")]
         dir: PathBuf,
+        /// Node 1 in a real cluster, in whose network this must run: scripts/demo --kubernetes.
+        #[arg(long, requires_all = ["cluster_dir", "manager_image", "workload_image"])]
+        kubernetes: bool,
+        #[command(flatten)]
+        cluster: Cluster,
     },
+}
+
+/// What test/kubernetes/with-node says of its cluster.
+#[derive(Debug, clap::Args)]
+struct Cluster {
+    /// The cluster's folder.
+    #[arg(long = "kubernetes-dir", env = "NODESYS_KUBERNETES_DIR", value_name = "DIR")]
+    cluster_dir: Option<PathBuf>,
+    /// The manager's image, by digest.
+    #[arg(long, env = "NODESYS_MANAGER_IMAGE", value_name = "IMAGE")]
+    manager_image: Option<String>,
+    /// The sample workload's image, by digest.
+    #[arg(long, env = "NODESYS_WORKLOAD_IMAGE", value_name = "IMAGE")]
+    workload_image: Option<String>,
+    /// How pods reach what listens on the loopback of the cluster's network.
+    #[arg(long, value_name = "ADDRESS", default_value = "10.77.0.2")]
+    loopback_address: IpAddr,
+}
+
+impl Cluster {
+    /// All of it, where all of it is known.
+    fn kubernetes(self) -> Option<demo::Kubernetes> {
+        let parts = ClusterParts {
+            kubeconfig: self.cluster_dir?.join("admin.kubeconfig"),
+            manager_image: self.manager_image?,
+        };
+        let workload_image = self.workload_image?;
+        Some(demo::Kubernetes { host: self.loopback_address, parts, workload_image })
+    }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let Command::Demo { serve, dir } = Args::parse().command;
-    match demo::run(&demo::Options { root: dir, serve }).await {
+    let Command::Demo { serve, dir, kubernetes, cluster } = Args::parse().command;
+    let kubernetes = kubernetes.then(|| cluster.kubernetes()).flatten();
+    match demo::run(&demo::Options { root: dir, serve, kubernetes }).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("demo: {error:#}");

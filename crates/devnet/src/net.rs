@@ -1,11 +1,11 @@
 //! [`Devnet`]: everything up, on one clock, and everything down again.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use nodesys_clock::{ClockServer, DEVELOPMENT_CHAIN_ID};
+use nodesys_clock::{Clock, ClockServer, DEVELOPMENT_CHAIN_ID};
 use nodesys_core::Address;
 use nodesys_core::points::Rule;
 use nodesys_core::time::Timestamp;
@@ -15,12 +15,15 @@ use serde_json::json;
 
 use crate::chain::Chain;
 use crate::deploy::{self, Deployed, LicenseRef, Plan};
+use crate::in_cluster::ClusterParts;
 use crate::node::{Network, Node, write_cli_config};
 use crate::people::{People, Person, new_key_file, write_secret};
 use crate::postgres::Postgres;
 use crate::process::{Process, free_addr};
 use crate::programs::Programs;
 
+/// Where everything listens.
+pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// How long, in real time, a program may keep the clock standing.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -37,10 +40,15 @@ pub struct Options {
     pub replicas: usize,
     /// A block is final when twice as many blocks stand upon it.
     pub slots_in_epoch: u64,
-    /// Real time instead of a stepped clock, for what lives in it itself, as a cluster does: how
-    /// that reaches what listens on this machine's loopback.
-    pub real_time: Option<IpAddr>,
+    /// The address by which programs, and a cluster's pods, reach what listens on this machine's
+    /// loopback: [`LOOPBACK`] where there is no cluster.
+    pub host: IpAddr,
+    /// Real time instead of a stepped clock.
+    pub real_time: bool,
 }
+
+/// How long, in real time, the pods of a node may take to start.
+const UP_PATIENCE: Duration = Duration::from_secs(300);
 
 /// How a master is run.
 #[derive(Debug, Clone)]
@@ -75,7 +83,7 @@ pub struct Devnet {
     pub backend_env: Vec<(&'static str, String)>,
     /// Set in the environment of a master that is started from now on.
     pub master_env: Vec<(&'static str, String)>,
-    /// The address by which programs are told of each other; loopback on a stepped clock.
+    /// The address by which programs are told of each other.
     host: IpAddr,
     backends: Vec<Backend>,
     master: Option<(Process, SocketAddr)>,
@@ -115,12 +123,10 @@ impl Devnet {
 
         let backend_rpc = chain.url.expose().to_string();
         let clock = ClockServer::start(start, PATIENCE).await?;
-        let mut host = IpAddr::from([127, 0, 0, 1]);
-        let mut rpc = backend_rpc.clone();
-        if let Some(reached_at) = options.real_time {
+        let host = options.host;
+        let rpc = backend_rpc.replace("127.0.0.1", &host.to_string());
+        if options.real_time {
             chain.follow_real_time().await?;
-            host = reached_at;
-            rpc = rpc.replace("127.0.0.1", &host.to_string());
         }
         let network = Network {
             programs,
@@ -129,7 +135,7 @@ impl Devnet {
             backend: String::new(),
             master: None,
             rpc,
-            clock: options.real_time.is_none().then(|| clock.addr()),
+            clock: (!options.real_time).then(|| SocketAddr::new(host, clock.addr().port())),
         };
         let mut net = Self {
             root,
@@ -287,8 +293,12 @@ impl Devnet {
         let ready = self.ready_file("master");
         let mut command = self.master_command(&["serve"]);
         command.envs(self.master_env.iter().map(|(name, value)| (*name, value)));
+        // Its tickets are for the URL that it is reached by, so that is known beforehand.
         let listen = self.master.take().map_or_else(free_addr, |(_, addr)| Ok(addr))?;
         command.args(["--listen", &listen.to_string()]);
+        if self.host != LOOPBACK {
+            command.args(["--public-url", &self.url_of(listen)]);
+        }
         command.args(["--review-minutes", &options.review_minutes.to_string()]);
         command.arg("--ready-file").arg(&ready);
         let mut process = Process::spawn("master", command, &dir.join("log"))?;
@@ -340,20 +350,52 @@ impl Devnet {
         self.root.join("bundles")
     }
 
-    /// Pairs a node with its operator's wallet and starts it.
+    /// Pairs a node with its operator's wallet and starts it, as processes.
     pub async fn add_node(
         &mut self,
         operator: impl FnOnce(&People) -> &Person,
         licenses: &[LicenseRef],
     ) -> anyhow::Result<usize> {
+        self.add_node_in(operator, licenses, None).await
+    }
+
+    /// The same, in a cluster where one is given; it must hold no other node.
+    pub async fn add_node_in(
+        &mut self,
+        operator: impl FnOnce(&People) -> &Person,
+        licenses: &[LicenseRef],
+        cluster: Option<ClusterParts>,
+    ) -> anyhow::Result<usize> {
         let index = self.nodes.len();
         let name = format!("node {}", index + 1);
         let home = self.root.join(format!("nodes/{}", index + 1));
         let operator = operator(&self.people);
-        let mut node = Node::pair(&self.network, &home, &name, operator, licenses).await?;
+        let mut node = Node::pair(&self.network, &home, &name, operator, licenses, cluster).await?;
         node.start(&self.network).await?;
         self.nodes.push(node);
+        self.node_comes_up(index).await?;
         Ok(index)
+    }
+
+    /// Waits until a node's workloads are healthy. Pods start in real time, and post by the clock,
+    /// so it goes on a second at a time.
+    pub async fn node_comes_up(&self, node: usize) -> anyhow::Result<()> {
+        let node = &self.nodes[node];
+        let real = Clock::system();
+        let began = real.monotonic_millis();
+        while !node.is_up().await? {
+            let patience = u64::try_from(UP_PATIENCE.as_millis())?;
+            ensure!(
+                real.monotonic_millis() - began < patience,
+                "the workloads of {} are not healthy after {} s: look at {}",
+                node.name,
+                UP_PATIENCE.as_secs(),
+                node.home.display()
+            );
+            self.run_until(self.now().await.plus_millis(1000)).await?;
+            real.sleeper().sleep(Duration::from_millis(500)).await;
+        }
+        Ok(())
     }
 
     /// A `nodesys` command of somebody, whose home is made when first needed.

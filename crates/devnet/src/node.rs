@@ -1,4 +1,4 @@
-//! A node: a home folder with its key, a manager, and a sample workload for each license.
+//! A node: a home folder with its key, and what runs on it: processes, or a cluster's pods.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,9 @@ use nodesys_core::api::NodeView;
 use serde_json::json;
 
 use crate::deploy::{Deployed, LicenseRef};
-use crate::people::{Person, write_secret};
-use crate::process::{Process, free_addr};
+use crate::in_cluster::{ClusterParts, InCluster};
+use crate::people::Person;
+use crate::processes::Processes;
 use crate::programs::{Programs, run};
 
 /// A node and what runs on it.
@@ -25,10 +26,14 @@ pub struct Node {
     pub node_key: Address,
     /// What it runs, in the order of its workloads.
     pub licenses: Vec<LicenseRef>,
-    manager: Option<Process>,
-    manager_addr: Option<SocketAddr>,
-    workloads: Vec<Option<Process>>,
-    starts: u32,
+    runs: Runs,
+}
+
+/// How a node runs what it runs.
+#[derive(Debug)]
+enum Runs {
+    Processes(Processes),
+    Cluster(InCluster),
 }
 
 /// Where a node finds its network.
@@ -51,85 +56,37 @@ pub struct Network {
 }
 
 impl Node {
-    /// Pairs a new node with an operator's wallet, by the offline exchange, and configures it.
+    /// Pairs a new node with an operator's wallet, by the offline exchange, and configures it. It
+    /// runs as processes, or in a cluster of its own.
     pub async fn pair(
         network: &Network,
         home: &Path,
         name: &str,
         operator: &Person,
         licenses: &[LicenseRef],
+        cluster: Option<ClusterParts>,
     ) -> anyhow::Result<Self> {
         let view = network.pair(home, operator).await?;
-        let mut node = Self {
+        let runs = match cluster {
+            None => Runs::Processes(Processes::new(network, home, name, licenses)?),
+            Some(parts) => Runs::Cluster(InCluster::new(network, home, licenses, parts)),
+        };
+        Ok(Self {
             name: name.to_owned(),
             home: home.to_owned(),
             node_key: view.authorization.node_key,
             licenses: licenses.to_vec(),
-            manager: None,
-            manager_addr: None,
-            workloads: Vec::new(),
-            starts: 0,
-        };
-        node.workloads.resize_with(licenses.len(), || None);
-        node.configure(network)?;
-        Ok(node)
-    }
-
-    fn configure(&self, network: &Network) -> anyhow::Result<()> {
-        let mut workloads = Vec::new();
-        for license in &self.licenses {
-            let workload = &network.deployed.workloads[license.workload];
-            let token_file = format!("{}.token", workload.name);
-            write_secret(
-                &self.home.join(&token_file),
-                &format!(
-                    "{:064x}",
-                    alloy::primitives::U256::from_be_bytes(rand::random::<[u8; 32]>())
-                ),
-            )?;
-            workloads.push(json!({
-                "name": workload.name,
-                "collection": workload.collection,
-                "token_id": license.token.to_string(),
-                "token_file": token_file,
-            }));
-        }
-        let config = json!({
-            "chain_id": DEVELOPMENT_CHAIN_ID.to_string(),
-            "registry": network.deployed.registry,
-            "backend": network.backend,
-            "receipt_key": network.receipt_key,
-            "node_key_file": "node.key",
-            "state_dir": "state",
-            "workloads": workloads,
-        });
-        let path = self.home.join("manager.json");
-        std::fs::write(&path, serde_json::to_vec_pretty(&config)?)
-            .with_context(|| format!("cannot write {}", path.display()))
+            runs,
+        })
     }
 
     /// Starts the manager, then every workload.
     pub async fn start(&mut self, network: &Network) -> anyhow::Result<()> {
-        self.start_manager(network).await?;
-        for workload in 0..self.licenses.len() {
-            self.start_workload(network, workload).await?;
+        match &mut self.runs {
+            Runs::Processes(processes) => processes.start(network).await,
+            Runs::Cluster(cluster) => cluster.start().await,
         }
-        Ok(())
-    }
-
-    /// Starts the manager alone, on a free port, or again on the one it had.
-    pub async fn start_manager(&mut self, network: &Network) -> anyhow::Result<()> {
-        let ready = self.ready_file("manager");
-        let listen = self.manager_addr.map_or_else(free_addr, Ok)?.to_string();
-        let mut command = network.programs.command("nodesys-manager");
-        command.arg("--config").arg(self.home.join("manager.json"));
-        command.args(["--listen", &listen, "--backend", &network.backend]);
-        command.args(network.clock_flag()).arg("--ready-file").arg(&ready);
-        let name = format!("manager of {}", self.name);
-        let mut process = Process::spawn(&name, command, &self.home.join("manager.log"))?;
-        self.manager_addr = Some(process.ready(&ready).await?.addr);
-        self.manager = Some(process);
-        Ok(())
+        .with_context(|| format!("{} does not start", self.name))
     }
 
     /// Starts one workload, which posts its health to the manager.
@@ -138,69 +95,68 @@ impl Node {
         network: &Network,
         workload: usize,
     ) -> anyhow::Result<()> {
-        let manager = self.manager_addr.context("the manager has never run")?;
-        let name = network.deployed.workloads[self.licenses[workload].workload].name;
-        let ready = self.ready_file(name);
-        let mut command = network.programs.command("nodesys-sample-workload");
-        command.args(["--manager", &format!("http://{manager}"), "--token-file"]);
-        command.arg(self.home.join(format!("{name}.token")));
-        if let Some(master) = &network.master {
-            // Asked seldom: an idle queue should cost a run of a whole day next to nothing.
-            command.args(["--master", master, "--idle-secs", "600"]);
+        match &mut self.runs {
+            Runs::Processes(processes) => processes.start_workload(network, workload).await,
+            Runs::Cluster(cluster) => cluster.resume(workload).await,
         }
-        command.args(network.clock_flag()).arg("--ready-file").arg(&ready);
-        let title = format!("workload {name} of {}", self.name);
-        let log = self.home.join(format!("{name}.log"));
-        let mut process = Process::spawn(&title, command, &log)?;
-        process.ready(&ready).await?;
-        self.workloads[workload] = Some(process);
-        Ok(())
     }
 
-    /// Kills one workload.
+    /// Kills one workload; in a cluster, where a killed one is started again, its operator pauses it.
     pub async fn kill_workload(&mut self, workload: usize) -> anyhow::Result<()> {
-        match self.workloads[workload].take() {
-            Some(process) => process.kill().await,
-            None => Ok(()),
+        match &mut self.runs {
+            Runs::Processes(processes) => processes.kill_workload(workload).await,
+            Runs::Cluster(cluster) => cluster.pause(workload).await,
         }
     }
 
-    /// Kills the manager alone.
-    pub async fn kill_manager(&mut self) -> anyhow::Result<()> {
-        match self.manager.take() {
-            Some(process) => process.kill().await,
-            None => Ok(()),
-        }
-    }
-
-    /// Kills everything at once, as a power cut does.
+    /// Kills everything at once, as a power cut does; in a cluster its operator stops the manager.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.kill_manager().await?;
-        for workload in 0..self.workloads.len() {
-            self.kill_workload(workload).await?;
+        match &mut self.runs {
+            Runs::Processes(processes) => processes.kill().await,
+            Runs::Cluster(cluster) => cluster.stop().await,
         }
-        Ok(())
     }
 
-    /// Stops everything in order.
+    /// Stops everything in order. What is in a cluster goes with that cluster.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
-        for process in self.workloads.iter_mut().filter_map(Option::take) {
-            process.stop().await?;
+        match &mut self.runs {
+            Runs::Processes(processes) => processes.stop().await,
+            Runs::Cluster(_) => Ok(()),
         }
-        if let Some(process) = self.manager.take() {
-            process.stop().await?;
-        }
-        Ok(())
     }
 
-    /// The manager's URL, once it has run.
+    /// Whether every workload that should run has told the manager that it is healthy. Processes
+    /// are left to the clock, which waits for them by itself.
+    pub async fn is_up(&self) -> anyhow::Result<bool> {
+        match &self.runs {
+            Runs::Processes(_) => Ok(true),
+            Runs::Cluster(cluster) => cluster.is_up().await,
+        }
+    }
+
+    /// Whether it runs in a cluster.
+    pub const fn is_in_cluster(&self) -> bool {
+        matches!(self.runs, Runs::Cluster(_))
+    }
+
+    /// Where its manager is, once that has run.
     pub fn manager_url(&self) -> Option<String> {
-        self.manager_addr.map(|addr| format!("http://{addr}"))
+        match &self.runs {
+            Runs::Processes(processes) => processes.manager_url(),
+            Runs::Cluster(_) => None,
+        }
     }
 
-    fn ready_file(&mut self, what: &str) -> PathBuf {
-        self.starts += 1;
-        self.home.join(format!("{what}.{}.ready", self.starts))
+    /// What `nodesys status` needs to find the manager.
+    pub fn status_arguments(&self) -> anyhow::Result<Vec<String>> {
+        Ok(match &self.runs {
+            Runs::Processes(processes) => {
+                let url = processes.manager_url();
+                let url = url.with_context(|| format!("{} has no manager yet", self.name))?;
+                vec!["status".to_owned(), "--manager".to_owned(), url]
+            }
+            Runs::Cluster(_) => vec!["status".to_owned()],
+        })
     }
 }
 

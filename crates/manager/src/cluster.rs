@@ -53,7 +53,7 @@ use plan::Seen;
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the chain is read, give or take a tenth.
 const REFRESH_SECS: u64 = 600;
-/// How often a workload is looked at while an update is on its way.
+/// How often a workload is looked at while an update is on its way, or waits for a pod to end.
 const ROLLOUT_SECS: u64 = 5;
 /// How often a workload is looked at that says nothing of its health itself: within the time after
 /// which a word is stale.
@@ -282,6 +282,7 @@ impl Controller {
             workload: &work.placed.workload,
             chain: work.chain.as_ref().map_err(Clone::clone),
             live: live.version,
+            ending: live.ending,
             offered: offered.or_else(|| work.fetch_problem.clone().map(Err)),
             fitness,
             grant: &work.placement.grant,
@@ -294,9 +295,9 @@ impl Controller {
         // Report.
         self.issue(i, &plan.ledger, &live);
         self.report(i, &plan, &live, notes).await;
-        let rollout = plan.ledger.rollout.is_some();
+        let soon = plan.ledger.rollout.is_some() || live.ending;
         let by = plan.ledger.wanted_release().map(|release| release.health().by);
-        Ok(match (rollout, by) {
+        Ok(match (soon, by) {
             (true, _) => ROLLOUT_SECS,
             (false, Some(HealthBy::Readiness)) => READINESS_SECS,
             (false, _) => REFRESH_SECS,

@@ -103,6 +103,8 @@ struct ConfigFile {
     node_key_file: Option<PathBuf>,
     state_dir: Option<PathBuf>,
     listen: Option<SocketAddr>,
+    /// As the flag: in a cluster of the development chain `nodesys start` writes it here.
+    clock: Option<SocketAddr>,
     start_grace_secs: Option<u64>,
     cluster: Option<cluster::ClusterEntry>,
     workloads: Vec<WorkloadEntry>,
@@ -137,6 +139,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Where workloads post their health.
     pub listen: SocketAddr,
+    /// A stepped clock instead of the system's; refused outside the development chain.
+    pub clock: Option<SocketAddr>,
     /// How long a workload may be silent after the manager's start.
     pub start_grace_secs: u64,
     /// The workloads; at most [`MAX_WORKLOADS`], names, licenses and tokens all different.
@@ -214,6 +218,7 @@ impl Args {
             } else {
                 (Ipv4Addr::LOCALHOST, 0).into()
             }),
+            clock: self.clock.or(file.clock),
             start_grace_secs: file.start_grace_secs.unwrap_or(DEFAULT_START_GRACE_SECS),
             workloads: workloads(file.workloads, chain_id, folder, in_cluster)?,
             cluster,

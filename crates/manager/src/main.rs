@@ -44,7 +44,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     lifecycle::stop_on_signals(&stop)?;
     let name = format!("manager {}", settings.node_key.address());
-    let clock = Clock::from_flag(args.clock, settings.domain.chain_id(), &name).await?;
+    let clock = Clock::from_flag(settings.clock, settings.domain.chain_id(), &name).await?;
     let running = nodesys_manager::start(settings, clock, stop).await?;
     if let Some(path) = &args.ready_file {
         lifecycle::write_ready_file(path, running.addr())?;

@@ -43,6 +43,8 @@ pub(crate) struct Minutes {
     /// The licenses' hashes, in the order of the configuration, as are the leases.
     licenses: Vec<B256>,
     leases: Vec<Lease>,
+    /// Whether leases could not be asked for, since nobody answered.
+    unasked: bool,
     updating: Vec<UpdatingMinutes>,
     /// Who signs receipts, once the backend's network is known to be this node's.
     receipt_key: Option<Address>,
@@ -83,6 +85,7 @@ impl Minutes {
             leases: vec![Lease::None; licenses.len()],
             updating: vec![UpdatingMinutes::default(); licenses.len()],
             licenses,
+            unasked: false,
             receipt_key: None,
             // The node's own clock, until the server has spoken.
             time: ServerTime::new(now, now_millis),
@@ -111,6 +114,10 @@ impl Minutes {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = sleeper.sleep_until(wake) => {}
+            }
+            if self.unasked {
+                // First, so that the first heartbeat that is answered carries them.
+                self.ask_for_leases().await;
             }
             // A loop that was held up sends for the minute that is, not for the one it missed.
             self.minute(minute.max(self.server_now().minute())).await;

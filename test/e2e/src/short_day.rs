@@ -54,7 +54,8 @@ impl ShortDay {
             },
             replicas,
             slots_in_epoch: 1,
-            real_time: None,
+            host: nodesys_devnet::LOOPBACK,
+            real_time: false,
         };
         change(&mut options);
         let net = Devnet::start(&options, async |chain, people, deployed| {

@@ -100,3 +100,15 @@ cannot_run() {
     rmdir "/sys/fs/cgroup/memory/nodesys-test-$$"
   fi
 }
+
+# need_node: ends the command with 77, and the reason, where no cluster of kind node can run; with
+# CI=true that is a failure instead.
+need_node() {
+  local reason
+  reason="$(cannot_run node)"
+  [[ -n "$reason" ]] || reason="$("$here/build" --can 2>&1 || true)"
+  [[ -n "$reason" ]] || return 0
+  if [[ "${CI:-}" == true ]]; then fail "must run in CI and cannot: $reason"; fi
+  say "not run: $reason"
+  exit 77
+}

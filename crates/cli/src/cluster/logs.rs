@@ -46,14 +46,24 @@ pub async fn logs(setup: &Setup, args: &LogsArgs) -> anyhow::Result<Exit> {
         tail_lines: Some(args.lines.into()),
         ..LogParams::default()
     };
-    let told = |error| words_of("the manager's log", error);
-    let mut lines = api.log_stream(&name, &params).await.map_err(told)?.lines();
+    print_log(&api, &name, &params, "the manager's log").await
+}
+
+/// Prints a pod's log line by line, to its end.
+pub(crate) async fn print_log(
+    pods: &Api<Pod>,
+    pod: &str,
+    params: &LogParams,
+    what: &str,
+) -> anyhow::Result<Exit> {
+    let told = |error| words_of(what, error);
+    let mut lines = pods.log_stream(pod, params).await.map_err(told)?.lines();
     loop {
         match lines.try_next().await {
             Ok(Some(line)) => output::data(&line)?,
             Ok(None) => return Ok(Exit::Done),
             Err(error) => {
-                return Err(Exit::Network.because(format!("the manager's log breaks off: {error}")));
+                return Err(Exit::Network.because(format!("{what} breaks off: {error}")));
             }
         }
     }

@@ -41,6 +41,9 @@ impl Inputs {
         {
             reachable_from_pods(flag, url)?;
         }
+        if let Some(clock) = settings.clock {
+            reachable_from_pods("--clock", &format!("http://{clock}"))?;
+        }
         let mut rpc_urls = Zeroizing::new(format!("{}\n", rpc.expose().as_str()));
         if let Some(second) = &settings.second_rpc {
             rpc_urls.push_str(second.expose().as_str());
@@ -66,6 +69,10 @@ impl Inputs {
         });
         if let Some(key) = settings.receipt_key {
             config["receipt_key"] = json!(key);
+        }
+        // Only the development chain has one, which `paired` has seen to.
+        if let Some(clock) = settings.clock {
+            config["clock"] = json!(clock);
         }
         Ok(Self { config, node_key_hex, rpc_urls, node_key, operator })
     }

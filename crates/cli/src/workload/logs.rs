@@ -1,15 +1,13 @@
 //! `workload logs`: what a workload writes.
 
-use futures::{AsyncBufReadExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ListParams, LogParams};
 
 use super::WorkloadsFile;
 use super::command::WorkloadRef;
-use crate::cluster::{connect, words_of};
+use crate::cluster::{connect, print_log, words_of};
 use crate::exit::Exit;
-use crate::output;
 use crate::setup::Setup;
 
 /// Options of `workload logs`.
@@ -80,16 +78,6 @@ pub(super) async fn logs(setup: &Setup, args: &LogsArgs) -> anyhow::Result<Exit>
         container: Some(container),
         ..LogParams::default()
     };
-    let told = |error| words_of(format!("the log of {}", entry.label()), error);
     let name = pod.metadata.name.as_deref().unwrap_or_default();
-    let mut lines = api.log_stream(name, &params).await.map_err(told)?.lines();
-    loop {
-        match lines.try_next().await {
-            Ok(Some(line)) => output::data(&line)?,
-            Ok(None) => return Ok(Exit::Done),
-            Err(error) => {
-                return Err(Exit::Network.because(format!("the log breaks off: {error}")));
-            }
-        }
-    }
+    print_log(&api, name, &params, &format!("the log of {}", entry.label())).await
 }

@@ -147,7 +147,7 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(began.elapsed() < Duration::from_secs(180), "not within 180 s: {what}");
+        assert!(began.elapsed() < Duration::from_secs(600), "not within 600 s: {what}");
         std::thread::sleep(Duration::from_millis(200));
     }
 }

@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, ensure};
 use nodesys_core::keccak256;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::ledger::{Ledger, Outage, Takeover, clock};
@@ -10,6 +11,7 @@ use super::story::{note, run_to, say, show};
 use super::{A1, A2, B1, B2, FIRST_DAY, TASKS};
 use crate::deploy::LicenseRef;
 use crate::net::Devnet;
+use crate::programs::run;
 
 /// Tells it, up to its close.
 pub(super) async fn first_day(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::Result<()> {
@@ -19,12 +21,16 @@ pub(super) async fn first_day(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::
     run_to(net, at(2, 0)).await?;
     hand_out_tasks(net).await?;
     run_to(net, at(6, 0)).await?;
-    say("06:00 the workload of A1 is killed; B1 beside it goes on");
+    // In a cluster a killed process would be started again at once.
+    let in_cluster = net.nodes[0].is_in_cluster();
+    let ended = if in_cluster { "paused by its operator" } else { "killed" };
+    say(format!("06:00 the workload of A1 is {ended}; B1 beside it goes on"));
     net.nodes[0].kill_workload(0).await?;
     run_to(net, at(9, 20)).await?;
     say("09:20 the workload of A1 is started again");
     net.nodes[0].start_workload(&net.network, 0).await?;
-    ledger.outages.push(outage(&[A1], 360, 560, "workload killed"));
+    net.node_comes_up(0).await?;
+    ledger.outages.push(outage(&[A1], 360, 560, &format!("workload {ended}")));
 
     run_to(net, at(11, 50)).await?;
     takeover(net, ledger).await?;
@@ -54,7 +60,11 @@ async fn takeover(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::Result<()> {
         let into = net.now().await.millis_since(FIRST_DAY.start()) / 60_000;
         u16::try_from(into).context("the takeover is on the first day")
     };
-    say("11:50 node 1 is killed with everything on it; node 3 stands by for B1");
+    let ended = match net.nodes[0].is_in_cluster() {
+        true => "stopped by its operator",
+        false => "killed with everything on it",
+    };
+    say(format!("11:50 node 1 is {ended}; node 3 stands by for B1"));
     let killed = minute(net).await?;
     net.nodes[0].kill().await?;
     let (license, client) = (net.network.deployed.license(B1), net.client(0)?);
@@ -67,7 +77,8 @@ async fn takeover(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::Result<()> {
         }
         ensure!(minute(net).await? < killed + 20, "nobody has taken over B1 within 20 minutes");
     };
-    let why = format!("node 1 killed {}, standby took over {}", clock(killed), clock(taken));
+    let ended = if net.nodes[0].is_in_cluster() { "stopped" } else { "killed" };
+    let why = format!("node 1 {ended} {}, standby took over {}", clock(killed), clock(taken));
     ledger.outages.push(outage(&[B1], killed, taken, &why));
     let to = net.nodes[2].name.clone();
     ledger.takeovers.push(Takeover { day: FIRST_DAY, license: B1, minute: taken, to });
@@ -75,12 +86,14 @@ async fn takeover(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::Result<()> {
     run_to(net, FIRST_DAY.start().plus_millis(13 * 3_600_000)).await?;
     say("13:00 node 1 is back: it runs A1 again, and now stands by for B1");
     net.nodes[0].start(&net.network).await?;
-    let why = format!("node 1 killed {}, back 13:00, no standby", clock(killed));
+    net.node_comes_up(0).await?;
+    let why = format!("node 1 {ended} {}, back 13:00, no standby", clock(killed));
     ledger.outages.push(outage(&[A1], killed, 780, &why));
     net.run_until(net.now().await.plus_millis(3 * 60_000)).await?;
     let node = &net.nodes[0];
-    let manager = node.manager_url().context("node 1 has a manager")?;
-    show(net, net.network.nodesys(&node.home, &["status", "--manager", &manager])).await?;
+    let arguments = node.status_arguments()?;
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    show(net, net.network.nodesys(&node.home, &arguments)).await?;
     Ok(())
 }
 
@@ -96,7 +109,14 @@ async fn hand_out_tasks(net: &Devnet) -> anyhow::Result<()> {
     show(net, add).await?.ok()?;
     net.run_until(net.now().await.plus_millis(20 * 60_000)).await?;
     show(net, net.master_command(&["task", "stats"])).await?.ok()?;
+    let stats: Stats = run(net.master_command(&["task", "stats", "-o", "json"])).await?.json()?;
+    ensure!(stats.done > 0, "20 minutes later none of {TASKS} tasks is done");
     Ok(())
+}
+
+#[derive(Deserialize)]
+struct Stats {
+    done: usize,
 }
 
 /// A hash chain; every tenth one has no link, so that its answer is known beforehand.

@@ -13,7 +13,8 @@ use tokio::process::Command;
 
 use super::first_day::first_day;
 use super::ledger::Ledger;
-use super::{A1, A2, B1, B2, DAY_REWARD, FIRST_DAY, rule, summary, table};
+use super::releases::announce;
+use super::{A1, A2, B1, B2, DAY_REWARD, FIRST_DAY, Kubernetes, rule, summary, table};
 use crate::net::{Devnet, MasterOptions};
 use crate::people::Person;
 use crate::programs::{Output, run, words};
@@ -34,21 +35,29 @@ pub(super) fn note(what: impl std::fmt::Display) {
 }
 
 /// Tells all of it.
-pub(super) async fn tell(net: &mut Devnet) -> anyhow::Result<()> {
+pub(super) async fn tell(net: &mut Devnet, kubernetes: Option<&Kubernetes>) -> anyhow::Result<()> {
     let mut ledger = Ledger::default();
     introduce(net);
     show_rights(net).await?;
     let review_minutes = REVIEW_MINUTES;
     let options = MasterOptions { day_reward: DAY_REWARD, rule: rule(), review_minutes };
     net.start_master(&options).await?;
+    if let Some(kubernetes) = kubernetes {
+        announce(net, &kubernetes.workload_image).await?;
+    }
     say("pairing three nodes with their operators' wallets (request, sign, finish), starting them");
-    net.add_node(|people| &people.alice, &[A1, B1]).await?;
+    let parts = kubernetes.map(|it| it.parts.clone());
+    if parts.is_some() {
+        note("node 1 lives in the cluster; a cluster holds one node, so the others are processes");
+    }
+    net.add_node_in(|people| &people.alice, &[A1, B1], parts).await?;
     net.add_node(|people| &people.carol, &[A2, B2]).await?;
     // Asked for once node 1 has it.
-    net.run_until(FIRST_DAY.start().plus_millis(60_000)).await?;
+    net.run_until(net.now().await.plus_millis(60_000)).await?;
     net.add_node(|people| &people.alice, &[B1]).await?;
     for node in &net.nodes {
-        note(format!("{}: {}, manager {}", node.name, node.node_key, or_none(node.manager_url())));
+        let manager = node.manager_url().unwrap_or_else(|| "in the cluster".to_owned());
+        note(format!("{}: {}, manager {manager}", node.name, node.node_key));
     }
 
     first_day(net, &mut ledger).await?;
@@ -279,8 +288,4 @@ pub(super) async fn show(net: &Devnet, command: Command) -> anyhow::Result<Outpu
 /// A command line without the devnet's long paths.
 fn short(net: &Devnet, command: &Command) -> String {
     words(command).replace(&format!("{}/", net.root.display()), "")
-}
-
-fn or_none(url: Option<String>) -> String {
-    url.unwrap_or_else(|| "none".to_owned())
 }

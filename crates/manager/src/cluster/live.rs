@@ -22,6 +22,8 @@ pub struct Live {
     pub ready: bool,
     /// Its pods that are not on their way out.
     pub pods: Vec<LivePod>,
+    /// Whether a pod is on its way out, which until then takes its part of the quota.
+    pub ending: bool,
 }
 
 /// A pod.
@@ -43,7 +45,8 @@ impl Live {
         let status = deployment.status.clone().unwrap_or_default();
         let many = |count: Option<i32>| count.unwrap_or(0);
         let seen = status.observed_generation >= deployment.metadata.generation;
-        let pods = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        let (pods, ending): (Vec<&Pod>, Vec<&Pod>) =
+            pods.iter().partition(|pod| pod.metadata.deletion_timestamp.is_none());
         Self {
             version: version_of(labels),
             settled: seen
@@ -51,7 +54,8 @@ impl Live {
                 && many(status.updated_replicas) == 1
                 && many(status.ready_replicas) == 1,
             ready: many(status.ready_replicas) > 0,
-            pods: pods.map(LivePod::of).collect(),
+            pods: pods.into_iter().map(LivePod::of).collect(),
+            ending: !ending.is_empty(),
         }
     }
 
@@ -189,6 +193,18 @@ mod tests {
         let starting = live.fitness(&by_token, Some(Status::Starting));
         assert_eq!(starting, unfit("it says that it is Starting"));
         assert_eq!(Live::of(None, &[]).fitness(&by_token, None), Fitness::Absent);
+    }
+
+    #[test]
+    fn a_pod_on_its_way_out_is_no_pod_but_still_there() {
+        let there = json!({ "metadata": {} });
+        let ending = json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" } });
+        for (pods, count, is_ending) in
+            [(json!([]), 0, false), (json!([there]), 1, false), (json!([ending, there]), 1, true)]
+        {
+            let live = live("3", &json!({}), pods);
+            assert_eq!((live.pods.len(), live.ending), (count, is_ending));
+        }
     }
 
     #[test]

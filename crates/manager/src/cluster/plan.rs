@@ -44,6 +44,8 @@ pub struct Seen<'a> {
     pub chain: Result<&'a WorkloadReleases, String>,
     /// The version of the deployment in the cluster, whoever made it.
     pub live: Option<Version>,
+    /// Whether a pod is on its way out.
+    pub ending: bool,
     /// The release that the chain says is runnable, where it was fetched, or why it could not be.
     pub offered: Option<Result<Release, String>>,
     /// How the wanted version does.
@@ -276,6 +278,12 @@ impl Plan {
                 let begins = begins(announced.runnable_at, release, seen.node_key);
                 if time < begins {
                     let words = format!("version {version} begins on this node at {begins}");
+                    return Err(HeldUp::Wait(words));
+                }
+                // The quota has room for one pod beside the one that runs: an update that finds
+                // none would be blamed on its release.
+                if seen.ending {
+                    let words = format!("version {version} begins once a pod that ends has ended");
                     return Err(HeldUp::Wait(words));
                 }
                 let rollout = Rollout { version, begun: None, healthy_since: None };

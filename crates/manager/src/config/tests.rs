@@ -65,6 +65,19 @@ fn a_flag_goes_before_the_file() {
 }
 
 #[test]
+fn a_clock_is_the_system_s_unless_the_file_or_the_flag_says_so() {
+    let file = EXAMPLE.replacen('{', "{ \"clock\": \"10.77.0.2:7000\",", 1);
+    for (config, flags, clock) in [
+        (EXAMPLE, &[][..], None),
+        (&file, &[], Some("10.77.0.2:7000")),
+        (&file, &["--clock", "127.0.0.1:7"], Some("127.0.0.1:7")),
+    ] {
+        let settings = settings(&home(config), flags).unwrap();
+        assert_eq!(settings.clock.map(|at| at.to_string()).as_deref(), clock);
+    }
+}
+
+#[test]
 fn a_secret_that_others_can_read_is_refused() {
     for (file, mode) in [("node.key", 0o640), ("node.key", 0o604), ("alpha.token", 0o644)] {
         let home = home(EXAMPLE);

@@ -1,4 +1,5 @@
-//! Leases: asked for at the start and after each heartbeat, for every license not held.
+//! Leases: asked for at the start and after each heartbeat, for every license not held; before it where
+//! nobody answered the last time.
 //!
 //! A node that stands by learns by asking that its turn has come. What a lease is worth shows at
 //! the next heartbeat: the backend answers a stale fence with `lease_lost`, and the node asks
@@ -15,6 +16,7 @@ use crate::view::Lease;
 impl Minutes {
     /// Asks for the lease of every license the node does not hold.
     pub(super) async fn ask_for_leases(&mut self) {
+        self.unasked = false;
         for workload in 0..self.leases.len() {
             if matches!(self.leases[workload], Lease::Held(_)) {
                 continue;
@@ -27,6 +29,7 @@ impl Minutes {
                     self.set_lease(workload, lease, Some(format!("{error:#}")));
                     if passing {
                         // The others would fare no better, and the minute is short.
+                        self.unasked = true;
                         break;
                     }
                 }

@@ -46,7 +46,7 @@ const FUNDED: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4
 pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     // Only an upper bound: on a busy machine everything takes its time.
-    let secs = 180;
+    let secs = 600;
     loop {
         if let Some(found) = look().await {
             return found;
@@ -364,6 +364,7 @@ impl World {
             node_key: SigningKey::from_bytes(&[7; 32]).unwrap(),
             state_dir: self.home.path().join(identity),
             listen: "127.0.0.1:0".parse().unwrap(),
+            clock: None,
             start_grace_secs: 120,
             workloads: vec![Workload { name: "render".parse().unwrap(), license, token: None }],
             cluster: Some(ClusterSettings {

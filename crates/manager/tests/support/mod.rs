@@ -332,6 +332,7 @@ impl Node {
             node_key: key(1),
             state_dir: self.home.path().to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
+            clock: None,
             start_grace_secs: 120,
             workloads: vec![Workload {
                 name: "alpha".parse().unwrap(),

@@ -13,6 +13,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 use nodesys_clock::Clock;
+use nodesys_devnet::rpc_proxy::{Fault, RpcProxy};
 use serde_json::{Value, json};
 use world::{ALPHA, BETA, World, now, told, within};
 
@@ -24,6 +25,7 @@ async fn a_node_on_a_real_cluster() {
     told(began, "chain, database, backend and master run in the cluster's network");
     comes_up(&world, began).await;
     counts_minutes(&world, began).await;
+    pauses(&world, began).await;
 
     // From here on for five minutes there is no backend; nothing may stop for that.
     let away = now();
@@ -43,6 +45,7 @@ async fn a_node_on_a_real_cluster() {
 
 /// `start`, two workloads, both running and healthy.
 async fn comes_up(world: &World, began: Instant) {
+    let before = world.net.chain.reader.latest_block().await.unwrap().number;
     let alpha = world.release(&world.document("alpha", 1), true).await;
     world.release(&world.document("beta", 1), true).await;
     let started = world.start().await;
@@ -51,6 +54,7 @@ async fn comes_up(world: &World, began: Instant) {
     assert_eq!(world.start().await["changes"], json!([]));
     told(began, "nodesys start again changes nothing");
 
+    refuses_what_rpcs_do_not_agree_on(world, began, before).await;
     world.volume("beta").await;
     let url = ["--release-url", &world.releases_url, "--yes"];
     let added = world.nodesys_json(&[&["workload", "add", "acme/alpha"], &url[..]].concat()).await;
@@ -70,6 +74,27 @@ async fn comes_up(world: &World, began: Instant) {
         assert_eq!(world.ready_pods(&namespace).await.len(), 1);
     }
     told(began, "both workloads' pods run, and say that they are healthy");
+}
+
+/// One of two RPCs has not seen the announcement, or hides it: nothing is added.
+async fn refuses_what_rpcs_do_not_agree_on(world: &World, began: Instant, before: u64) {
+    let behind = RpcProxy::start(&world.net.backend_rpc).await.unwrap();
+    let second = world.reached(&behind.url());
+    let add = ["workload", "add", "acme/alpha", "--license", "1", "--yes", "--second-rpc", &second];
+    for (fault, code, words) in [
+        (Fault::StandsAt(before), 7, "the two RPCs do not agree on the announced release"),
+        (Fault::OtherChain(1), 2, "is on chain 1, expected chain 31337"),
+        (Fault::Down, 7, "502"),
+    ] {
+        behind.set(fault);
+        let refused = world.nodesys(&add).await;
+        assert_eq!(refused.code, Some(code), "{fault:?}: {refused:?}");
+        assert!(refused.stderr.contains(words), "{fault:?}: {refused:?}");
+    }
+    assert_eq!(world.nodesys_json(&["workload", "list"]).await, json!([]));
+    let there = world.kubectl(&["get", "namespaces", "--output", "name"]).await;
+    assert!(!there.contains("alpha"), "{there}");
+    told(began, "a workload on which two RPCs do not agree is not added");
 }
 
 /// Heartbeats are accepted, receipts kept, minutes counted.
@@ -94,6 +119,45 @@ async fn counts_minutes(world: &World, began: Instant) {
     told(began, "workload list, status and logs tell it");
 }
 
+/// A paused workload has no pods and is not spoken for; the other one goes on.
+async fn pauses(world: &World, began: Instant) {
+    let (alpha, beta) = (world.namespace("alpha").await, world.namespace("beta").await);
+    let other = world.ready_pods(&alpha).await;
+    let pods =
+        async || world.kubectl(&["--namespace", &beta, "get", "pods", "--output", "name"]).await;
+    for _ in 0..2 {
+        let said = world.nodesys(&["workload", "pause", "beta"]).await.ok().unwrap();
+        assert!(said.contains("earns nothing until"), "{said}");
+    }
+    within(120, "the paused workload's pods have ended", async || {
+        pods().await.is_empty().then_some(())
+    })
+    .await;
+    let listed = world.nodesys_json(&["workload", "list"]).await;
+    let paused = |name: &str| {
+        let all = listed.as_array().unwrap();
+        let label = format!("acme/{name}");
+        all.iter().find(|line| line["workload"] == *label).unwrap()["paused"].clone()
+    };
+    assert_eq!((paused("alpha"), paused("beta")), (json!(false), json!(true)), "{listed}");
+    let refused = world.nodesys(&["workload", "restart", "beta"]).await;
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.stderr.contains("is paused"), "{refused:?}");
+    // What `start` mends is not what the operator has paused.
+    world.start().await;
+    world.shows(120, "alpha", "/status", "healthy").await;
+    assert_eq!(pods().await, "");
+    assert!(world.shown("beta").await.is_none());
+    told(began, "a paused workload's pods end, and stay away when nodesys start runs again");
+    for _ in 0..2 {
+        world.nodesys(&["workload", "resume", "beta"]).await.ok().unwrap();
+    }
+    world.shows(120, "beta", "/status", "healthy").await;
+    world.shows(120, "alpha", "/status", "healthy").await;
+    assert_eq!(world.ready_pods(&alpha).await, other);
+    told(began, "resumed, it is healthy again; the other workload's pod ran on");
+}
+
 /// Somebody edits the deployment; a pod is killed.
 async fn restores(world: &World, began: Instant) {
     let namespace = world.namespace("alpha").await;
@@ -112,7 +176,7 @@ async fn restores(world: &World, began: Instant) {
     told(began, "an edited deployment is restored");
 
     let pods = world.ready_pods(&namespace).await;
-    World::signal("nodesys-sample-workload", Some("alpha"), "-KILL");
+    world.signal("nodesys-sample-workload", Some("alpha"), "-KILL");
     within(60, "the container is started again", async || {
         let pods = world.kubectl_json(&["--namespace", &namespace, "get", "pods"]).await;
         let restarts =
@@ -139,7 +203,7 @@ async fn updates(world: &World, began: Instant) {
     second["containers"][0]["env"] = json!({ "COLOUR": "green" });
     let published = now();
     world.release(&second, false).await;
-    World::look_at_once();
+    world.look_at_once();
     world.shows(60, "alpha", "/release/rollout", "2").await;
     world.shows(60, "alpha", "/release/current", "2").await;
     world.shows(30, "alpha", "/release/rollout", "null").await;
@@ -154,7 +218,7 @@ async fn goes_back(world: &World, began: Instant) {
         [(3, world.without_image(3), "Image"), (4, world.hungry(4), "OOMKilled")]
     {
         world.release(&document, false).await;
-        World::look_at_once();
+        world.look_at_once();
         world.shows(60, "alpha", "/release/rollout", &version.to_string()).await;
         let pointer = format!("/release/quarantined/{version}");
         let shown = world.shows(150, "alpha", &pointer, why).await;
@@ -198,7 +262,7 @@ async fn one_manager_acts(world: &World, began: Instant) {
     let scale = ["--namespace", "nodesys", "scale", "deployment", "nodesys-manager", "--replicas"];
     world.kubectl(&[&scale[..], &["2"]].concat()).await;
     within(60, "a second manager runs", async || {
-        (World::processes("nodesys-manager", None).len() == 2).then_some(())
+        (world.processes("nodesys-manager", None).len() == 2).then_some(())
     })
     .await;
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -231,9 +295,9 @@ async fn survives_restarts(world: &World, began: Instant) {
         all
     };
     let before = pods().await;
-    let process = World::processes("nodesys-sample-workload", None);
+    let process = world.processes("nodesys-sample-workload", None);
     world.restart(&[]).await;
-    assert_eq!(World::processes("nodesys-sample-workload", None), process);
+    assert_eq!(world.processes("nodesys-sample-workload", None), process);
     told(began, "a restarted kubelet leaves the pods running");
     world.restart(&["--reboot"]).await;
     for workload in ["alpha", "beta"] {
@@ -246,7 +310,7 @@ async fn survives_restarts(world: &World, began: Instant) {
 /// The backend is still away, and everything runs; the status says what is wrong.
 async fn fails_static(world: &World, began: Instant) {
     for workload in ["alpha", "beta"] {
-        assert_eq!(world.shown(workload).await.unwrap()["status"], "healthy");
+        world.shows(30, workload, "/status", "healthy").await;
     }
     let status = within(90, "the status says that the backend does not answer", async || {
         world.status().await.filter(|status| status["last_error"]["message"].is_string())
@@ -263,10 +327,11 @@ async fn fails_static(world: &World, began: Instant) {
 async fn comes_back(world: &mut World, began: Instant, away: Instant) {
     let silent_for = Duration::from_secs(300 - 45);
     tokio::time::sleep(silent_for.saturating_sub(away.elapsed())).await;
-    World::signal("nodesys-sample-workload", Some("beta"), "-STOP");
+    world.signal("nodesys-sample-workload", Some("beta"), "-STOP");
     let stopped = now();
     world.shows(40, "beta", "/status", "down").await;
     let secs = stopped.elapsed().as_secs();
+    assert!(secs <= 40, "down only {secs} s after it stopped posting");
     told(began, &format!("a workload that stops posting is down {secs} s later"));
 
     tokio::time::sleep(Duration::from_secs(300).saturating_sub(away.elapsed())).await;
@@ -287,7 +352,7 @@ async fn comes_back(world: &mut World, began: Instant, away: Instant) {
     assert_eq!((&shown["status"], &shown["last_result"]), (&json!("down"), &json!("not_healthy")));
     assert_eq!(minutes(BETA).await, beta, "a minute of a silent workload was counted");
     told(began, "heartbeats are accepted again; the silent workload's minute is not counted");
-    World::signal("nodesys-sample-workload", Some("beta"), "-CONT");
+    world.signal("nodesys-sample-workload", Some("beta"), "-CONT");
     world.shows(30, "beta", "/status", "healthy").await;
     told(began, "it posts again, and is healthy");
 }
@@ -296,7 +361,7 @@ async fn comes_back(world: &mut World, began: Instant, away: Instant) {
 async fn is_taken_down(world: &World, began: Instant) {
     let namespace = world.namespace("beta").await;
     world.owner(&["tombstone", "beta", "--version", "2"], true).await;
-    World::look_at_once();
+    world.look_at_once();
     let names = async |kind: &str| {
         world.kubectl(&["--namespace", &namespace, "get", kind, "--output", "name"]).await
     };
@@ -346,7 +411,7 @@ async fn figures() {
     second["containers"][0]["env"] = json!({ "COLOUR": "green" });
     let published = now();
     world.release(&second, false).await;
-    World::look_at_once();
+    world.look_at_once();
     let namespace = world.namespace("alpha").await;
     within(90, "a pod of version 2 runs", async || {
         let select = ["--selector", "nodesys.dev/release=2", "get", "pods"];
@@ -362,7 +427,7 @@ async fn figures() {
     world.shows(60, "alpha", "/release/rollout", "null").await;
 
     tokio::time::sleep(Duration::from_secs(30)).await;
-    let [manager] = World::processes("nodesys-manager", None)[..] else { panic!("one manager") };
+    let [manager] = world.processes("nodesys-manager", None)[..] else { panic!("one manager") };
     let (before, rest) = (World::cpu_millis(manager), Duration::from_secs(120));
     tokio::time::sleep(rest).await;
     let used = World::cpu_millis(manager) - before;

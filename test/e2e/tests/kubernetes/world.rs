@@ -34,6 +34,9 @@ pub fn told(began: Instant, words: &str) {
     eprintln!("{:>4} s  ok: {words}", began.elapsed().as_secs());
 }
 
+/// What is given on an idle machine is waited for so many times as long on a busy one.
+const BUSY: u64 = 4;
+
 /// Waits for something to become so, and says what it waited for if it does not.
 pub async fn within<T>(secs: u64, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
@@ -41,7 +44,8 @@ pub async fn within<T>(secs: u64, what: &str, mut look: impl AsyncFnMut() -> Opt
         if let Some(found) = look().await {
             return found;
         }
-        assert!(began.elapsed() < Duration::from_secs(secs), "not within {secs} s: {what}");
+        let waited = began.elapsed();
+        assert!(waited < Duration::from_secs(secs * BUSY), "not within {waited:?}: {what}");
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
@@ -82,7 +86,8 @@ impl World {
             },
             replicas: 1,
             slots_in_epoch: 1,
-            real_time: Some(IpAddr::V4(LOOPBACK)),
+            host: IpAddr::V4(LOOPBACK),
+            real_time: true,
         };
         let mut net = Devnet::start(&options, async |chain, people, deployed| {
             for workload in 0..deployed.workloads.len() {
@@ -129,6 +134,11 @@ impl World {
         let file = self.folder.path().join(format!("{name}.volume.json"));
         std::fs::write(&file, manifest.to_string()).unwrap();
         self.kubectl(&["apply", "--filename", file.to_str().unwrap()]).await;
+    }
+
+    /// The URL of what listens on this network's loopback, for pods too.
+    pub fn reached(&self, url: &str) -> String {
+        url.replace("127.0.0.1", &LOOPBACK.to_string())
     }
 
     pub fn volume_path(&self, name: &str) -> PathBuf {
@@ -214,7 +224,7 @@ impl World {
                 "resources": { "requests": amounts(10, 16), "limits": amounts(500, 64) },
             }],
             "health": { "by": "token" },
-            "update": { "strategy": "surge", "gate_secs": 10, "deadline_secs": 40 },
+            "update": { "strategy": "surge", "gate_secs": 10, "deadline_secs": 180 },
         });
         if workload == "beta" {
             document["volumes"] = json!([{ "name": "data", "kind": "persistent", "size_mib": 8 }]);
@@ -229,6 +239,7 @@ impl World {
         let mut document = self.document("alpha", version);
         let missing = format!("localhost/nowhere@sha256:{}", "0d".repeat(32));
         document["containers"][0]["image"] = missing.into();
+        document["update"]["deadline_secs"] = 40.into();
         document
     }
 
@@ -266,10 +277,11 @@ impl World {
             if let (Some(shown), true) = (&shown, text.is_some_and(|text| text.contains(part))) {
                 return shown.clone();
             }
-            if began.elapsed() >= Duration::from_secs(secs) {
+            if began.elapsed() >= Duration::from_secs(secs * BUSY) {
                 let namespace = self.namespace(workload).await;
                 let pods = ["--namespace", &namespace, "get", "pods,replicasets,events"];
                 let all = self.kubectl(&pods).await;
+                let secs = began.elapsed().as_secs();
                 panic!("{workload} has no {part:?} at {pointer} after {secs} s: {shown:#?}\n{all}");
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
@@ -306,7 +318,10 @@ impl World {
     }
 
     /// Processes of a program in the cluster's pods, of the workload where one is named.
-    pub fn processes(program: &str, workload: Option<&str>) -> Vec<i32> {
+    pub fn processes(&self, program: &str, workload: Option<&str>) -> Vec<i32> {
+        // Other clusters may run on this machine.
+        let id = std::fs::read_to_string(self.cluster.join("cluster")).unwrap();
+        let cgroup = format!("/nodesys-test-{}/", id.split(' ').next().unwrap());
         let wanted = workload.map(|name| format!("NODESYS_WORKLOAD={name}"));
         let folders = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
         folders
@@ -315,9 +330,8 @@ impl World {
                 let read = |name: &str| std::fs::read(folder.path().join(name)).ok();
                 let line = read("cmdline")?;
                 let environment = read("environ")?;
-                let of_pod = environment.split(|byte| *byte == 0).any(|one| {
-                    one.starts_with(b"KUBERNETES_SERVICE_HOST=") || one.starts_with(b"NODESYS_POD=")
-                });
+                let cgroups = std::fs::read_to_string(folder.path().join("cgroup")).ok()?;
+                let of_pod = cgroups.contains(&cgroup);
                 let named = wanted.as_ref().is_none_or(|wanted| {
                     environment.split(|byte| *byte == 0).any(|one| one == wanted.as_bytes())
                 });
@@ -329,8 +343,8 @@ impl World {
     }
 
     /// Sends a signal to all of them; there must be some.
-    pub fn signal(program: &str, workload: Option<&str>, signal: &str) {
-        let all = Self::processes(program, workload);
+    pub fn signal(&self, program: &str, workload: Option<&str>, signal: &str) {
+        let all = self.processes(program, workload);
         assert!(!all.is_empty(), "no process of {program} {workload:?}");
         for pid in all {
             let _ = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
@@ -355,8 +369,8 @@ impl World {
     }
 
     /// The operator's "look at once": the manager reads the chain on SIGHUP.
-    pub fn look_at_once() {
-        Self::signal("nodesys-manager", None, "-HUP");
+    pub fn look_at_once(&self) {
+        self.signal("nodesys-manager", None, "-HUP");
     }
 
     /// Restarts the kubelet, or with `--reboot` the node.

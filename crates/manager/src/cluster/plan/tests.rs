@@ -76,6 +76,7 @@ struct Step {
     offered: Option<Result<Release, String>>,
     fitness: Fitness,
     live: Option<Version>,
+    ending: bool,
     grant: Grant,
 }
 
@@ -88,6 +89,7 @@ impl Step {
             chain: Ok(chain),
             offered: None,
             fitness: Fitness::Fit,
+            ending: false,
             grant: Grant::of(&release(1)),
         }
     }
@@ -106,6 +108,7 @@ impl Step {
                 workload: &"render".parse().unwrap(),
                 chain: self.chain.as_ref().map_err(Clone::clone),
                 live: self.live,
+                ending: self.ending,
                 offered: self.offered.clone(),
                 fitness: self.fitness.clone(),
                 grant: &self.grant,
@@ -235,6 +238,21 @@ fn an_update_passes_its_gate() {
         ledger = plan.ledger;
     }
     assert_eq!((ledger.current, ledger.running()), (Some(version(3)), vec![version(3)]));
+}
+
+#[test]
+fn an_update_waits_for_a_pod_that_ends() {
+    let mut step = Step::new(runs(3), runnable(&release(4))).offered(release(4));
+    step.ending = true;
+    let waits = step.plan();
+    assert_eq!((waits.run, waits.told.len()), (Run::Release(version(3)), 0));
+    assert!(waits.waits.unwrap().contains("once a pod that ends has ended"));
+    step.ending = false;
+    assert_eq!(step.plan().run, Run::Release(version(4)));
+    // The first version has nothing that it would run beside.
+    let mut first = Step::new(Ledger::default(), runnable(&release(3))).offered(release(3));
+    first.ending = true;
+    assert_eq!(first.plan().run, Run::Release(version(3)));
 }
 
 #[test]

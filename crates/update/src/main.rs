@@ -74,3 +74,19 @@ async fn run(cli: Cli) -> Result<String, Problem> {
     let verified = verify(&wanted).await?;
     serde_json::to_string(&verified).map_err(|error| Problem::Here(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_help_is_as_committed() {
+        let mut root = Cli::command().term_width(100);
+        root.build();
+        insta::assert_snapshot!("update", root.render_long_help());
+        let verify = root.find_subcommand_mut("verify").unwrap();
+        insta::assert_snapshot!("update-verify", verify.render_long_help());
+    }
+}

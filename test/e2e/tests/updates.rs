@@ -149,5 +149,20 @@ async fn a_release_stays_with_three_receipts_and_goes_back_without() {
     assert!(updates.of_update("journal.json").is_none());
 
     // Held back for four days, the repository is not believed any more.
+    // A machine whose clock is behind: the chain's newest block knows better, and the repository is
+    // not believed any more.
+    let home = updates.world.path("other");
+    std::fs::create_dir(&home).unwrap();
+    let config = json!({ "rpc": updates.day.net.network.rpc, "chain_id": 31_337 });
+    std::fs::write(home.join("config.json"), config.to_string()).unwrap();
+    updates.world.publish();
+    let check = || {
+        let mut command = updates.world.command_of(&home, &format!("{FIRST} --check"));
+        Run::of(command.output().unwrap())
+    };
+    check().expect(0);
+    let later = nodesys_clock::Clock::system().now().plus_millis(4 * 86_400_000);
+    updates.day.net.chain.step(later).await.unwrap();
+    check().fails(1, "timestamp metadata expired at");
     updates.day.net.stop().await.unwrap();
 }

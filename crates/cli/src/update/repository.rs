@@ -2,6 +2,7 @@
 //! size and hash that were verified.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use nodesys_core::time::Timestamp;
@@ -14,6 +15,9 @@ use crate::cluster::{fetch_pinned, hash_of};
 use crate::exit::Exit;
 use crate::output::say;
 use crate::setup::Setup;
+
+/// For all metadata: a server that trickles is not waited for.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The root that this build trusts, where whoever built it gave one.
 const BUILT_IN_ROOT: Option<&str> = option_env!("NODESYS_UPDATE_ROOT_JSON");
@@ -61,8 +65,16 @@ pub(super) async fn verify(
         }
         (None, None) => None,
     };
-    let output =
-        command.output().await.with_context(|| format!("{} cannot be run", program.display()))?;
+    let output = tokio::time::timeout(PATIENCE, command.output())
+        .await
+        .map_err(|_| {
+            Exit::Network.because(format!(
+                "the repository gives its metadata too slowly: not within {} min; try again later, \
+                 or by another network",
+                PATIENCE.as_secs() / 60
+            ))
+        })?
+        .with_context(|| format!("{} cannot be run", program.display()))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let exit = match output.status.code() {

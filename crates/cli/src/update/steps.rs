@@ -93,7 +93,10 @@ pub(super) async fn go_on(
 }
 
 fn fails(journal: &mut Journal, error: &anyhow::Error) -> Step {
-    journal.failure = Some(format!("{error:#}"));
+    let words = format!("{error:#}");
+    say(&words);
+    // A manager's last words may follow; they are said above, and not kept.
+    journal.failure = words.lines().next().map(str::to_owned);
     Step::Undoing
 }
 

@@ -350,6 +350,20 @@ mod tests {
     }
 
     #[test]
+    fn every_help_is_as_committed() {
+        fn each(command: &mut clap::Command, name: &str) {
+            insta::assert_snapshot!(name, command.render_long_help());
+            for verb in command.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
+                let name = format!("{name}-{}", verb.get_name());
+                each(verb, &name);
+            }
+        }
+        let mut root = Cli::command().term_width(100);
+        root.build();
+        each(&mut root, "repository");
+    }
+
+    #[test]
     fn a_cursor_is_a_part_of_a_million() {
         assert_eq!(ppm(0.0).unwrap(), 0);
         assert_eq!(ppm(12.5).unwrap(), 125_000);

@@ -14,6 +14,7 @@ use crate::notify::NotifyCommand;
 use crate::pair::PairCommand;
 use crate::rewards::RewardsCommand;
 use crate::status::StatusArgs;
+use crate::update::UpdateArgs;
 use crate::uptime::UptimeArgs;
 use crate::workload::WorkloadCommand;
 
@@ -66,6 +67,8 @@ pub enum Command {
     Workload(WorkloadCommand),
     /// How cluster, manager, node and chain are; each part fails by itself.
     Status(StatusArgs),
+    /// Take a newer release of nodesys and its manager, once it is verified and this node's turn.
+    Update(UpdateArgs),
     /// What this node is made of: keys, cluster, image, workloads.
     Info(InfoArgs),
     /// What the manager writes.

@@ -33,15 +33,16 @@ use anyhow::Context as _;
 
 pub use checks::{Finding, Verdict};
 pub use connect::{Cluster, connect, words_of};
+pub use file::{ClusterFile, Driver, Phase};
 pub use info::{InfoArgs, info};
 pub use isolation::{Enforced, Isolation, isolation};
-pub use k3s::{fetch, hash_of, pin};
+pub use k3s::{fetch, fetch_pinned, hash_of, pin};
 pub(crate) use logs::print_log;
 pub use logs::{LogsArgs, logs};
 pub use manager::apply_manager;
 pub(crate) use remove::{gone, namespace as remove_namespace};
 pub(crate) use running::{is_ready, manager_pods, trouble_of, wait_manager};
-pub use start::start;
+pub use start::{change_manager, start};
 pub use stop::{StopArgs, stop};
 pub use survey::{Fix, run_fix, survey};
 pub use uninstall::{UninstallArgs, uninstall};
@@ -59,10 +60,14 @@ pub struct Lock {
 
 /// Takes the home folder's lock; it is let go when the program ends, however it ends.
 pub fn lock(home: &Path) -> anyhow::Result<Lock> {
-    let path = home.join("cluster.lock");
+    lock_at(&home.join("cluster.lock"))
+}
+
+/// Takes another lock of the home folder's.
+pub fn lock_at(path: &Path) -> anyhow::Result<Lock> {
     let cannot = || format!("cannot write {}", path.display());
-    std::fs::create_dir_all(home).with_context(cannot)?;
-    let file = File::options().create(true).append(true).open(&path).with_context(cannot)?;
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).with_context(cannot)?;
+    let file = File::options().create(true).append(true).open(path).with_context(cannot)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock { _file: file }),
         Err(TryLockError::WouldBlock) => Err(Exit::Failure.because(format!(

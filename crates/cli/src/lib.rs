@@ -22,6 +22,7 @@ pub mod pair;
 pub mod rewards;
 pub mod setup;
 pub mod status;
+pub mod update;
 pub mod uptime;
 mod version;
 pub mod watch;
@@ -82,6 +83,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Logs(args) => cluster::logs(&setup, args).await,
         Command::Uninstall(args) => cluster::uninstall(&setup, args).await,
         Command::Workload(command) => workload::run(&setup, command).await,
+        Command::Update(args) => update::run(&setup, args).await,
         Command::Status(args) => status::run(&setup, args).await,
         Command::Uptime(args) => uptime::run(&setup, args).await,
         Command::Rewards(command) => rewards::run(&setup, command).await,

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::output;
 use crate::setup::Setup;
+pub(crate) use manager::{View as ManagerView, view as manager_view};
 use section::Section;
 
 /// Options of `status`.

@@ -24,6 +24,7 @@ pub mod task;
 pub mod ticket;
 pub mod time;
 pub mod tree;
+pub mod update;
 pub mod uptime;
 pub mod webhook;
 

@@ -2,7 +2,8 @@
 //!
 //! `NODESYS_FAILPOINT=<name>` names the one that fires, the first time it is reached. The crash
 //! tests (`test/e2e/tests/crashes.rs`) go through all of [`BACKEND`] and [`MASTER`], those of `nodesys start`
-//! (`crates/cli/tests/install`) through all of [`CLI`]. A release build
+//! (`crates/cli/tests/install`) through all of [`CLI`], those of `nodesys update` (`crates/cli/tests/update`)
+//! through all of [`UPDATE`]. A release build
 //! has none of it.
 
 /// The backend's moments, in the order of the data path: before and after each step that is on disk.
@@ -38,12 +39,28 @@ pub const CLI: [&str; 10] = [
     "manager:ready",
 ];
 
+/// The command line's moments while it updates itself: after each step that is on disk.
+pub const UPDATE: [&str; 9] = [
+    "update:fetched",
+    "update:kept",
+    "update:one-swapped",
+    "update:swapped",
+    "update:deployed",
+    "update:healthy",
+    "update:one-undone",
+    "update:programs-undone",
+    "update:undone",
+];
+
 /// Ends the process here, if it was started to fail here.
 #[cfg(debug_assertions)]
 pub fn reach(name: &str) {
     use std::sync::OnceLock;
     static CHOSEN: OnceLock<Option<String>> = OnceLock::new();
-    debug_assert!([&BACKEND[..], &MASTER, &CLI].concat().contains(&name), "{name} is no failpoint");
+    debug_assert!(
+        [&BACKEND[..], &MASTER, &CLI, &UPDATE].concat().contains(&name),
+        "{name} is no failpoint"
+    );
     let chosen = CHOSEN.get_or_init(|| std::env::var("NODESYS_FAILPOINT").ok());
     if chosen.as_deref() == Some(name) {
         tracing::warn!(name, "failpoint reached: the process ends");

@@ -30,9 +30,9 @@ use super::survey::Fix;
 use crate::exit::Exit;
 use crate::setup::Setup;
 pub use download::hash_of;
-pub use files::fetch;
 pub(super) use files::unpack;
 use files::{cached, have, place, place_archive, read};
+pub use files::{fetch, fetch_pinned};
 use pin::{Arch, Pin};
 pub(super) use places::KUBECONFIG;
 use places::{

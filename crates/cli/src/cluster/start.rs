@@ -55,6 +55,31 @@ impl fmt::Display for Started {
 
 /// Runs the command.
 pub async fn start(setup: &Setup, args: &StartArgs) -> anyhow::Result<Exit> {
+    match started(setup, args).await? {
+        Some(started) => {
+            output::print(setup.format(), &started)?;
+            Ok(Exit::Done)
+        }
+        None => Ok(Exit::Failure),
+    }
+}
+
+/// Has another manager in this node's cluster, ready; where it does not become so, the one of before
+/// is put back and the error ends with 5.
+pub async fn change_manager(
+    setup: &Setup,
+    image: &Image,
+    archive: Option<&Path>,
+) -> anyhow::Result<()> {
+    let args = StartArgs::of_manager(image.clone(), archive.map(Path::to_owned));
+    match started(setup, &args).await? {
+        Some(_) => Ok(()),
+        None => Err(Exit::Failure.because("stopped while the manager was being replaced")),
+    }
+}
+
+/// Starts it; `None` where the person has stopped it.
+async fn started(setup: &Setup, args: &StartArgs) -> anyhow::Result<Option<Started>> {
     let home = setup.home()?.to_owned();
     let _lock = lock(&home)?;
     let steps = Steps::new();
@@ -67,11 +92,9 @@ pub async fn start(setup: &Setup, args: &StartArgs) -> anyhow::Result<Exit> {
     let Some(ended) = ended else {
         drop(steps);
         say("stopped: nodesys start goes on from here, nodesys uninstall takes it back");
-        return Ok(Exit::Failure);
+        return Ok(None);
     };
-    drop(steps);
-    output::print(setup.format(), &ended?)?;
-    Ok(Exit::Done)
+    ended.map(Some)
 }
 
 /// Returns when the person or the system wants an end.

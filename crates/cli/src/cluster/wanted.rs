@@ -75,11 +75,21 @@ const WAIT_SECS: u64 = 300;
 impl StartArgs {
     /// Of a bundle, and else as nobody says anything.
     pub fn of_bundle(bundle: PathBuf, bundle_signer: Option<Address>) -> Self {
+        Self { bundle: Some(bundle), bundle_signer, ..Self::nothing() }
+    }
+
+    /// Of another manager, and else as nobody says anything.
+    pub(super) fn of_manager(image: Image, archive: Option<PathBuf>) -> Self {
+        let image_archive = archive.into_iter().collect();
+        Self { manager_image: Some(image), image_archive, ..Self::nothing() }
+    }
+
+    const fn nothing() -> Self {
         Self {
             driver: None,
             k3s_pin: None,
-            bundle: Some(bundle),
-            bundle_signer,
+            bundle: None,
+            bundle_signer: None,
             k3s_image: None,
             image_archive: Vec::new(),
             kubeconfig: None,

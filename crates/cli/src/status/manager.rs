@@ -75,6 +75,30 @@ pub(super) async fn section(setup: &Setup, now: Timestamp) -> Section<Manager> {
     Section::not_configured("run nodesys start, or give --manager URL, the address it listens on")
 }
 
+/// What an update looks at.
+pub(crate) struct View {
+    pub(crate) backend: String,
+    pub(crate) last_receipt: Option<crate::update::LastReceipt>,
+}
+
+/// The manager as it is now; `None` where this machine has none.
+pub(crate) async fn view(setup: &Setup, now: Timestamp) -> Option<anyhow::Result<View>> {
+    let read = if let Some(url) = &setup.settings.manager {
+        read(url, now).await
+    } else if setup.home().is_ok_and(|home| home.join(CLUSTER_JSON).exists()) {
+        read_in_cluster(setup, now).await
+    } else {
+        return None;
+    };
+    Some(read.map(|(manager, _)| View {
+        backend: manager.backend,
+        last_receipt: manager.last_receipt.map(|last| crate::update::LastReceipt {
+            server_time: Timestamp::from_millis(last.server_time_millis),
+            accepted: last.accepted,
+        }),
+    }))
+}
+
 /// Through the cluster's API, which leads to the manager's service.
 async fn read_in_cluster(setup: &Setup, now: Timestamp) -> anyhow::Result<(Manager, Vec<String>)> {
     let cluster = connect(setup).await?;

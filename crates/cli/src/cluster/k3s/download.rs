@@ -73,8 +73,8 @@ pub(super) async fn have(
         ));
     }
     Err(Exit::Network.because(format!(
-        "{shown} cannot be had from any place:{}\n  run nodesys start again to go on where it \
-         ended, or give other places in the pin, or --bundle FILE",
+        "{shown} cannot be had from any place:{}\n  run it again to go on where it ended; k3s may have \
+         other places in its pin, or come with --bundle FILE",
         problems.concat()
     )))
 }
@@ -269,8 +269,7 @@ fn room_for(file: &PinnedFile, part: &Path) -> anyhow::Result<()> {
     let needed = file.size.saturating_sub(length(part)) + SPARE_BYTES;
     if free < needed {
         return Err(Exit::Failure.because(format!(
-            "the disk of {} has {} MiB free, and {} MiB are needed: free some, and run nodesys start \
-             again",
+            "the disk of {} has {} MiB free, and {} MiB are needed: free some, and run it again",
             folder.display(),
             free >> 20,
             needed >> 20

@@ -44,6 +44,15 @@ pub async fn fetch(
     have_in(pin, file, folder, shown, &Steps::new()).await
 }
 
+/// Has a file of a known hash at a place of the caller's.
+pub async fn fetch_pinned(file: &PinnedFile, goal: &Path, shown: &str) -> anyhow::Result<()> {
+    let steps = Steps::new();
+    let bar = steps.bar(file.size, shown);
+    let had = download::have(file, goal, shown, &bar).await;
+    bar.finish_and_clear();
+    had
+}
+
 async fn have_in(
     pin: &Pin,
     file: &PinnedFile,

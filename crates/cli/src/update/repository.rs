@@ -1,0 +1,156 @@
+//! The repository: verified by `nodesys-update`, the program beside this one; its files had by the
+//! size and hash that were verified.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nodesys_core::time::Timestamp;
+use nodesys_core::update::{Program, VERIFIED_FORMAT, Verified, VerifiedTarget};
+use tokio::process::Command;
+
+use super::state::Folder;
+use crate::cluster::pin::{Arch, PinnedFile, Sha256Hash};
+use crate::cluster::{fetch_pinned, hash_of};
+use crate::exit::Exit;
+use crate::output::say;
+use crate::setup::Setup;
+
+/// For all metadata: a server that trickles is not waited for.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The root that this build trusts, where whoever built it gave one.
+const BUILT_IN_ROOT: Option<&str> = option_env!("NODESYS_UPDATE_ROOT_JSON");
+/// Where this build looks for releases, where whoever built it said so.
+pub(super) const BUILT_IN_REPOSITORY: Option<&str> = option_env!("NODESYS_UPDATE_REPOSITORY");
+
+/// The latest time that is known: this machine's clock, and the chain's newest block.
+pub(super) async fn latest_time(setup: &Setup) -> anyhow::Result<Timestamp> {
+    let now = setup.clock().await?.now();
+    if setup.settings.rpc.is_none() {
+        return Ok(now);
+    }
+    let block = async { anyhow::Ok(setup.provider().await?.latest_block().await?) };
+    match block.await {
+        Ok(block) => Ok(now.max(Timestamp::from_secs(block.secs))),
+        Err(error) => {
+            say(format!("note: the chain's time is not known ({error:#}); this machine's is used"));
+            Ok(now)
+        }
+    }
+}
+
+/// Verifies it; the trusted metadata are kept.
+pub(super) async fn verify(
+    folder: &Folder,
+    repository: &str,
+    root: Option<&Path>,
+    now: Timestamp,
+) -> anyhow::Result<Verified> {
+    let program = beside()?;
+    let mut command = Command::new(&program);
+    command.args(["verify", "--repository", repository]);
+    command.arg("--trusted").arg(folder.trusted());
+    command.arg("--now-secs").arg(now.secs().to_string()).kill_on_drop(true);
+    let _built_in = match (root, BUILT_IN_ROOT) {
+        (Some(root), _) => {
+            command.arg("--root").arg(root);
+            None
+        }
+        (None, Some(text)) => {
+            let file = tempfile::NamedTempFile::new().context("a file for the root")?;
+            std::fs::write(file.path(), text).context("a file for the root")?;
+            command.arg("--root").arg(file.path());
+            Some(file)
+        }
+        (None, None) => None,
+    };
+    let output = tokio::time::timeout(PATIENCE, command.output())
+        .await
+        .map_err(|_| {
+            Exit::Network.because(format!(
+                "the repository gives its metadata too slowly: not within {} min; try again later, \
+                 or by another network",
+                PATIENCE.as_secs() / 60
+            ))
+        })?
+        .with_context(|| format!("{} cannot be run", program.display()))?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let exit = match output.status.code() {
+            Some(2) => Exit::Usage,
+            Some(7) => Exit::Network,
+            _ => Exit::Failure,
+        };
+        return Err(exit.because(words));
+    }
+    let other = || {
+        Exit::Failure.because(format!(
+            "{} is of another release than this program: put both in place from one release",
+            program.display()
+        ))
+    };
+    let verified: Verified = serde_json::from_slice(&output.stdout).map_err(|_| other())?;
+    if verified.format == VERIFIED_FORMAT { Ok(verified) } else { Err(other()) }
+}
+
+/// `nodesys-update`, which lies where this program does.
+fn beside() -> anyhow::Result<PathBuf> {
+    let path = here()?.with_file_name(Program::Update.name());
+    if path.exists() {
+        return Ok(path);
+    }
+    Err(Exit::NotFound.because(format!(
+        "{} is not there: it verifies releases; put it beside nodesys, from the same release",
+        path.display()
+    )))
+}
+
+/// This program's own file.
+pub(super) fn here() -> anyhow::Result<PathBuf> {
+    let path = std::env::current_exe().context("this program's own file cannot be found")?;
+    path.canonicalize().with_context(|| format!("{} cannot be found", path.display()))
+}
+
+/// Has a verified file at `goal`, from the repository.
+pub(super) async fn have(
+    repository: &str,
+    target: &VerifiedTarget,
+    goal: &Path,
+) -> anyhow::Result<Sha256Hash> {
+    let sha256 = Sha256Hash(target.sha256.0);
+    if repository.contains("://") {
+        let base = format!("{}/targets/{}", repository.trim_end_matches('/'), target.file);
+        let url = base.parse().with_context(|| format!("the address of {}", target.name))?;
+        // The architecture was chosen with the target; it is not looked at again.
+        let file = PinnedFile { arch: Arch::here()?, sha256, size: target.size, urls: vec![url] };
+        fetch_pinned(&file, goal, &target.name).await?;
+        return Ok(sha256);
+    }
+    let from = Path::new(repository).join("targets").join(&target.file);
+    let refused = |problem: String| {
+        Exit::Failure.because(format!(
+            "{} is refused: {problem}; nothing was changed: get the repository again",
+            from.display()
+        ))
+    };
+    let size = std::fs::metadata(&from)
+        .map_err(|error| {
+            Exit::Network.because(format!("{} cannot be read: {error}", from.display()))
+        })?
+        .len();
+    if size != target.size {
+        return Err(refused(format!("it has {size} bytes, and {} are signed for", target.size)));
+    }
+    let folder = goal.parent().unwrap_or(Path::new("."));
+    let cannot = || format!("cannot write {}", goal.display());
+    let new = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
+    std::fs::copy(&from, new.path()).with_context(cannot)?;
+    let found = hash_of(new.path())?;
+    if found != sha256 {
+        return Err(refused(format!("its SHA-256 is {found}, not the signed {sha256}")));
+    }
+    new.as_file().sync_all().with_context(cannot)?;
+    new.persist(goal).with_context(cannot)?;
+    Ok(sha256)
+}

@@ -116,12 +116,12 @@ async fn a_release_stays_with_three_receipts_and_goes_back_without() {
     assert!(run.stderr.contains("not the release's fault"), "{}", run.stderr);
     updates.world.is_at("0.2.0");
 
-    // The next one's manager dies: no receipts, so it goes back by itself.
+    // The next one's node dies: no receipts, so it goes back by itself.
     updates.world.real_release("0.3.0", "");
     updates.publish().await;
     let child = updates.begin_to_watch("update").await;
     updates.world.is_at("0.3.0");
-    updates.day.net.nodes[0].kill_manager().await.unwrap();
+    updates.day.net.nodes[0].kill().await.unwrap();
     let run = updates.end(child).await;
     let report = run.expect(5);
     assert_eq!((&report["state"], &report["version"]), (&json!("rolled_back"), &json!("0.3.0")));
@@ -131,7 +131,7 @@ async fn a_release_stays_with_three_receipts_and_goes_back_without() {
 
     // Well again, the release that did not hold is left alone, and the one after it is not.
     let network = updates.day.net.network.clone();
-    updates.day.net.nodes[0].start_manager(&network).await.unwrap();
+    updates.day.net.nodes[0].start(&network).await.unwrap();
     updates.day.pass_minutes(3).await;
     updates.world.tool("release withdraw updates --version 0.2.0 --key keys/targets");
     updates.publish().await;

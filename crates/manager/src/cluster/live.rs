@@ -35,6 +35,8 @@ pub struct LivePod {
     pub restarts: i32,
     /// Why it is not ready, where that is known.
     pub trouble: Option<String>,
+    /// How a container of it ended last, though it may be ready again.
+    pub ended: Option<String>,
 }
 
 impl Live {
@@ -67,7 +69,8 @@ impl Live {
         }
         let pods = || self.pods.iter().filter(|pod| pod.version == Some(version));
         if let Some(pod) = pods().find(|pod| pod.restarts >= MOST_RESTARTS) {
-            let why = pod.trouble.clone().unwrap_or_else(|| "it ends by itself".to_owned());
+            let why = pod.trouble.as_ref().or(pod.ended.as_ref());
+            let why = why.map_or("it ends by itself", String::as_str);
             return Fitness::Failed(format!("restarted {} times: {why}", pod.restarts));
         }
         let unfit = |otherwise: String| {
@@ -100,20 +103,26 @@ impl LivePod {
             version: version_of(pod.metadata.labels.as_ref()),
             restarts: containers.iter().map(|container| container.restart_count).max().unwrap_or(0),
             trouble,
+            ended: containers.iter().find_map(ended),
         }
     }
+}
+
+/// How a container ended, the present time or the one before.
+fn ended(container: &ContainerStatus) -> Option<String> {
+    let of = |state: &Option<k8s_openapi::api::core::v1::ContainerState>| {
+        state.as_ref().and_then(|state| state.terminated.clone())
+    };
+    let ended = of(&container.state).or_else(|| of(&container.last_state))?;
+    let reason = ended.reason.as_deref().unwrap_or("ended");
+    Some(format!("{}: {reason} (exit code {})", container.name, ended.exit_code))
 }
 
 /// What keeps a container from being ready: what it waits for, and how it ended last.
 fn trouble(container: &ContainerStatus) -> Option<String> {
     let name = &container.name;
-    let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
     let now = container.state.as_ref();
-    let ended = now.and_then(|state| state.terminated.as_ref()).or(last);
-    let ended = ended.map(|ended| {
-        let reason = ended.reason.as_deref().unwrap_or("ended");
-        format!("{name}: {reason} (exit code {})", ended.exit_code)
-    });
+    let ended = ended(container);
     let waiting = now.and_then(|state| state.waiting.as_ref()).and_then(|waiting| {
         let reason = waiting.reason.as_deref()?;
         let message = waiting.message.as_deref().unwrap_or_default();
@@ -239,7 +248,7 @@ mod tests {
             ),
             (
                 waiting("CrashLoopBackOff", "back-off"),
-                oom,
+                oom.clone(),
                 3,
                 Fitness::Failed("restarted 3 times: main: OOMKilled (exit code 137)".into()),
             ),
@@ -255,5 +264,11 @@ mod tests {
             ]);
             assert_eq!(live("3", &json!({}), pods).fitness(&release, None), expected);
         }
+        // Started again just now, and ready for a moment.
+        let mut again = container(json!({ "running": {} }), oom, 3);
+        again["ready"] = true.into();
+        let seen = live("3", &json!({}), json!([pod("3", &again)])).fitness(&release, None);
+        let words = "restarted 3 times: main: OOMKilled (exit code 137)";
+        assert_eq!(seen, Fitness::Failed(words.into()));
     }
 }

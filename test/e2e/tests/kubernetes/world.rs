@@ -53,7 +53,7 @@ pub async fn within<T>(secs: u64, what: &str, mut look: impl AsyncFnMut() -> Opt
 pub struct World {
     pub net: Devnet,
     /// The cluster's folder.
-    cluster: PathBuf,
+    pub cluster: PathBuf,
     pub home: PathBuf,
     folder: TempDir,
     pub releases_url: String,

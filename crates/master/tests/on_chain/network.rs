@@ -1,0 +1,92 @@
+//! A network is started, and a project recorded in its registry, by commands alone.
+
+use nodesys_contracts::bindings::{DevToken, ProjectRegistry};
+use nodesys_core::Address;
+use nodesys_core::signature::SigningKey;
+use serde_json::{Value, json};
+
+use crate::{OTHER, Stage, text};
+
+/// A network from nothing, by commands alone: registry, receipt key, project, workload, release key.
+#[tokio::test]
+async fn a_network_is_started_on_a_new_chain() {
+    let stage = Stage::start().await;
+    let file = stage.write("registry.json", &json!({ "operator": stage.owner }));
+    let create = ["registry", "create", "--params", text(&file)];
+    let first = stage.run(&create);
+    let registry = Stage::address(&first).to_string();
+    assert!(first["transaction"].is_string());
+    let nonce = stage.nonce().await;
+    // Whoever runs it again finds it.
+    assert_eq!(stage.run_as("other", &create)["transaction"], Value::Null);
+    assert_eq!(stage.run(&create)["address"], first["address"]);
+    assert_eq!(stage.nonce().await, nonce);
+    let record = std::fs::read(stage.path("deployments/31337.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let entry = &record["contracts"][0];
+    assert_eq!(entry["contract"], "contracts/src/ProjectRegistry.sol:ProjectRegistry");
+    assert!(stage.path("deployments/ProjectRegistry.standard-input.json").exists());
+
+    let at = ["--registry", &registry];
+    assert_eq!(
+        stage.run(&[&["registry", "show"], &at[..]].concat())["operator"],
+        json!(stage.owner)
+    );
+    let key = Address::repeat_byte(7).to_string();
+    let record = ["registry", "receipt-key", "--key", &key, "--from", "2026-01-01"];
+    let record = [&record[..], &at].concat();
+    let printed = stage.run(&[&record[..], &["--calldata"]].concat());
+    assert_eq!(printed["to"], first["address"]);
+    let words = String::from_utf8(stage.output("other", &record).stderr).unwrap();
+    assert!(words.contains("NotNetworkOperator"), "{words}");
+    assert!(stage.run(&record)["transaction"].is_string());
+    assert_eq!(stage.run(&record)["transaction"], Value::Null);
+    let bound = ProjectRegistry::new(Stage::address(&first), stage.provider.rpc());
+    let known = bound.receiptKeyOf(Address::repeat_byte(7)).call().await.unwrap();
+    assert_eq!((known.validFrom, known.validUntil), (1_767_225_600, u64::MAX));
+    let backwards = [&record[..], &["--until", "2025-12-31"]].concat();
+    assert!(stage.refused(&backwards).contains("is not after --from"));
+
+    let (rpc, name) = (stage.provider.rpc(), "Reward".to_owned());
+    let token = DevToken::deploy_builder(rpc, name, "RWD".to_owned(), stage.owner);
+    let token = stage.deploy(token.into_transaction_request()).await;
+    let params = json!({
+        "name": "acme", "token": token, "signer": stage.owner,
+        "daily_quota": "1000", "delay_secs": 3600,
+    });
+    let file = stage.write("project.json", &params);
+    stage.run(&[&["project", "create", "--params", text(&file)], &at[..]].concat());
+    let named = [&at[..], &["--project", "acme"]].concat();
+
+    // A collection of the owner's, and one of somebody else's, who consents first.
+    let own = stage.license_file("license.json", Address::ZERO);
+    let own =
+        Stage::address(&stage.run(&["license", "create", "--params", text(&own)])).to_string();
+    let list = |name, collection| {
+        [&["project", "list-workload", name, "--collection", collection], &named[..]].concat()
+    };
+    assert!(stage.run(&list("render", &own))["transaction"].is_string());
+    assert_eq!(stage.run(&list("render", &own))["transaction"], Value::Null);
+    let other = SigningKey::from_hex(OTHER).unwrap().address();
+    let file = json!({ "name": "Other", "symbol": "OTH", "owner": other });
+    let file = stage.write("other.json", &file);
+    let theirs = stage.run(&["license", "create", "--params", text(&file)]);
+    let theirs = Stage::address(&theirs).to_string();
+    assert!(stage.refused(&list("render", &theirs)).contains("choose another name"));
+    assert!(stage.refused(&list("store", &theirs)).contains("has to consent first"));
+    let consent = [&["license", "consent", "--collection", &theirs], &named[..]].concat();
+    assert!(stage.refused(&consent).contains("NotCollectionOwner"));
+    assert!(stage.run_as("other", &consent)["transaction"].is_string());
+    assert_eq!(stage.run_as("other", &consent)["transaction"], Value::Null);
+    assert!(stage.run(&list("store", &theirs))["transaction"].is_string());
+
+    let release = |key, more: &[&'static str]| {
+        let arguments: Vec<&str> = [&["release", "key", key], more, &named[..]].concat();
+        arguments
+    };
+    let mine = stage.owner.to_string();
+    assert!(stage.refused(&release(&mine, &["--delay", "3600"])).contains("the owner's key"));
+    assert!(stage.refused(&release(&key, &[])).contains("--delay is needed"));
+    assert!(stage.run(&release(&key, &["--delay", "86400"]))["transaction"].is_string());
+    assert_eq!(stage.run(&release(&key, &["--delay", "86400"]))["transaction"], Value::Null);
+}

@@ -89,4 +89,29 @@ async fn a_network_is_started_on_a_new_chain() {
     assert!(stage.refused(&release(&key, &[])).contains("--delay is needed"));
     assert!(stage.run(&release(&key, &["--delay", "86400"]))["transaction"].is_string());
     assert_eq!(stage.run(&release(&key, &["--delay", "86400"]))["transaction"], Value::Null);
+
+    // Once it has announced something, another key waits seven days, and the delay is not its matter.
+    let announcer = other.to_string();
+    assert!(stage.run(&release(&announcer, &["--delay", "86400"]))["transaction"].is_string());
+    let tombstone = ["release", "tombstone", "render", "--version", "1"];
+    stage.run_as("other", &[&tombstone[..], &named].concat());
+    let queued = stage.run(&release(&key, &[]));
+    assert!(queued["what"].as_str().unwrap().ends_with("seven days from now"), "{queued}");
+    assert!(queued["transaction"].is_string());
+    let again = stage.run(&release(&key, &["--delay", "86400"]));
+    assert!(again["what"].as_str().unwrap().ends_with(" on"), "{again}");
+    assert_eq!(again["transaction"], Value::Null);
+    let refused = stage.refused(&release(&key, &["--delay", "90000"]));
+    assert!(refused.contains("no longer set together with the key"), "{refused}");
+    let in_force = async || {
+        let show = ["release", "show", "render"];
+        stage.run(&[&show[..], &named].concat())["release_key"].clone()
+    };
+    stage.pass(7 * 86_400 - 60).await;
+    assert_eq!(in_force().await, json!(other));
+    stage.pass(120).await;
+    assert_eq!(in_force().await, json!(key));
+    let done = stage.run(&release(&key, &[]));
+    assert!(done["what"].as_str().unwrap().ends_with(&format!("release key of acme is {key}")));
+    assert_eq!(done["transaction"], Value::Null);
 }

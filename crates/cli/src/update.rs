@@ -12,6 +12,7 @@ mod report;
 mod repository;
 mod state;
 mod steps;
+mod timer;
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,8 @@ use catalogue::{Catalogue, Choice, Listed, Standing, choose};
 pub(crate) use gate::LastReceipt;
 use report::{Outcome, Report, Seen};
 use state::{Folder, Journal, ManagerSwap, State, Step, Swap};
+pub use timer::Timer;
+pub(crate) use timer::take_off as take_off_timer;
 
 /// Options of `update`.
 #[derive(Debug, clap::Args)]
@@ -40,6 +43,7 @@ Examples:
   nodesys update --pin 0.2.1          # this one, and none after it
   nodesys update --unpin
   nodesys update --roll-back          # end the update that is under way
+  sudo nodesys update --timer on      # from now on by itself, every hour
 
 A release is taken when it is this node's turn, and only after a receipt of the last 5 minutes. It
 stays when the manager has three more receipts within 5 minutes; else the programs and the manager of
@@ -67,6 +71,10 @@ pub struct UpdateArgs {
     /// The root.json to trust, the first time; later ones are signed by it.
     #[arg(long, value_name = "FILE")]
     pub root: Option<PathBuf>,
+    /// Let systemd run nodesys update every hour, or no more; nothing is updated now.
+    #[arg(long, value_enum)]
+    #[arg(conflicts_with_all = ["check", "pin", "unpin", "roll_back", "repository", "root"])]
+    pub timer: Option<Timer>,
 }
 
 /// Runs the command.
@@ -74,6 +82,9 @@ pub async fn run(setup: &Setup, args: &UpdateArgs) -> anyhow::Result<Exit> {
     let home = setup.home()?.to_owned();
     let folder = Folder::of(&home);
     let _lock = lock_at(&folder.path("lock"))?;
+    if let Some(timer) = args.timer {
+        return timer::set(setup, timer);
+    }
     let mut state = State::read(&folder)?;
     let current: Version =
         env!("CARGO_PKG_VERSION").parse().context("this program's own version")?;

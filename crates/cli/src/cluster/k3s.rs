@@ -255,7 +255,7 @@ fn nft() -> Option<String> {
 }
 
 /// Runs a program of the machine to its end; what it printed, or what it complained of.
-fn command(program: &str, words: &[&str]) -> anyhow::Result<String> {
+pub(crate) fn command(program: &str, words: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(program).args(words).output();
     let output = output.with_context(|| format!("{program} cannot be run"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();

@@ -14,6 +14,7 @@ use crate::exit::Exit;
 use crate::output::{self, say};
 use crate::pair;
 use crate::setup::Setup;
+use crate::update::take_off_timer;
 use crate::workload::WORKLOADS_JSON;
 
 /// Options of `uninstall`.
@@ -68,11 +69,15 @@ pub async fn uninstall(setup: &Setup, args: &UninstallArgs) -> anyhow::Result<Ex
         args.yes,
     )?;
     let mut removed = Vec::new();
+    // First, so that no update finds a cluster that is half gone.
+    if take_off_timer(&home)? {
+        removed.push("the timer of updates".to_owned());
+    }
     if let Some(mut file) = file {
         let steps = Steps::new();
         file.phase = Phase::Leaving;
         file.write(&home)?;
-        removed = undo(&home, &file, Scope::Everything, &steps).await?;
+        removed.extend(undo(&home, &file, Scope::Everything, &steps).await?);
         std::fs::remove_file(home.join(CLUSTER_JSON)).context("cluster.json cannot be removed")?;
     }
     let node = pair::kept(setup).map(|kept| kept.authorization.node_key);

@@ -6,10 +6,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod disk;
 #[path = "../kubernetes/home.rs"]
 #[expect(dead_code, reason = "the test support of the other tests has more than is needed here")]
 mod home;
 mod server;
+mod timer;
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,232 @@
+//! `update --timer`: systemd runs `nodesys update` every hour, as root, until it is turned off.
+//!
+//! What root runs by itself nobody else may be able to replace, nor what it believes, so the program,
+//! the home folder and the folders above them are looked at first.
+
+use std::fmt;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::repository::here;
+use super::state::{Folder, State};
+use crate::cluster::command;
+use crate::exit::Exit;
+use crate::output;
+use crate::setup::Setup;
+
+const UNITS: &str = "/etc/systemd/system";
+const SERVICE: &str = "nodesys-update.service";
+const TIMER: &str = "nodesys-update.timer";
+
+/// Whether this machine updates the node by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Timer {
+    /// Every hour, at a minute of this machine's own.
+    On,
+    /// Never.
+    Off,
+}
+
+#[derive(Serialize)]
+struct Told {
+    timer: &'static str,
+    changed: bool,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let before = if self.changed { "" } else { ", as it was" };
+        match self.timer {
+            "on" => write!(
+                f,
+                "timer       on{before}: systemctl list-timers {TIMER} tells when, journalctl -u \
+                 {SERVICE} what it did"
+            ),
+            _ => write!(f, "timer       off{before}"),
+        }
+    }
+}
+
+/// Runs the command.
+pub(super) fn set(setup: &Setup, timer: Timer) -> anyhow::Result<Exit> {
+    let home = setup.home()?;
+    let told = match timer {
+        Timer::On => Told { timer: "on", changed: on(home)? },
+        Timer::Off => Told { timer: "off", changed: take_off(home)? },
+    };
+    output::print(setup.format(), &told)?;
+    Ok(Exit::Done)
+}
+
+/// Turns it on; whether anything changed.
+fn on(home: &Path) -> anyhow::Result<bool> {
+    if State::read(&Folder::of(home))?.repository.is_none()
+        && super::repository::BUILT_IN_REPOSITORY.is_none()
+    {
+        return Err(Exit::Usage.because(
+            "no repository is known yet: run nodesys update --repository URL --root FILE first",
+        ));
+    }
+    possible()?;
+    let program = here()?;
+    let home = std::path::absolute(home).context("the home folder")?;
+    rightful(&program, "install nodesys below /usr/local/bin, as root")?;
+    rightful(&home, "let root have a home of its own: sudo nodesys --home DIR")?;
+    let mut changed = place(SERVICE, &service(word(&program)?, word(&home)?))?;
+    changed |= place(TIMER, TIMER_UNIT)?;
+    if changed {
+        command("systemctl", &["daemon-reload"])?;
+    }
+    let runs = command("systemctl", &["is-active", "--quiet", TIMER]).is_ok();
+    if changed || !runs {
+        command("systemctl", &["enable", TIMER])?;
+        command("systemctl", &[if changed { "restart" } else { "start" }, TIMER])?;
+    }
+    Ok(changed || !runs)
+}
+
+/// Turns it off, where it is this home's; whether it was on.
+pub(crate) fn take_off(home: &Path) -> anyhow::Result<bool> {
+    let path = Path::new(UNITS).join(SERVICE);
+    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(false) };
+    let home = std::path::absolute(home).context("the home folder")?;
+    if !text.contains(&format!(" --home {} update\n", home.display())) {
+        return Ok(false);
+    }
+    possible()?;
+    if Path::new(UNITS).join(TIMER).exists() {
+        command("systemctl", &["disable", "--now", TIMER])?;
+    }
+    // The service last: it says whose all of this is.
+    for unit in [TIMER, SERVICE] {
+        let path = Path::new(UNITS).join(unit);
+        if path.exists() {
+            std::fs::remove_file(&path)
+                .with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    command("systemctl", &["daemon-reload"])?;
+    Ok(true)
+}
+
+/// Root, and a machine that systemd runs.
+fn possible() -> anyhow::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Exit::Failure.because(format!(
+            "{UNITS} is root's: run it by sudo, or run nodesys update from a timer of your own"
+        )));
+    }
+    if !Path::new("/run/systemd/system").exists() {
+        return Err(Exit::Failure.because(
+            "this machine is not run by systemd: run nodesys update from its own timer, cron say",
+        ));
+    }
+    Ok(())
+}
+
+/// Nobody but root may replace it.
+fn rightful(path: &Path, fix: &str) -> anyhow::Result<()> {
+    const STICKY: u32 = 0o1000;
+    for above in path.ancestors() {
+        let found = std::fs::metadata(above)
+            .with_context(|| format!("{} cannot be looked at", above.display()))?;
+        let (mode, owner) = (found.mode(), found.uid());
+        // In a folder with the sticky bit only the owner takes a file away.
+        let open = mode & 0o022 != 0 && !(found.is_dir() && mode & STICKY != 0);
+        if owner != 0 || open {
+            return Err(Exit::Failure.because(format!(
+                "root would run by {}, which others may replace ({} is of user {owner}, mode \
+                 {:04o}): {fix}",
+                path.display(),
+                above.display(),
+                mode & 0o7777
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A path as one word of a unit file, in which blanks, quotes, `%` and `$` mean something.
+fn word(path: &Path) -> anyhow::Result<&str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:~".contains(c);
+    path.to_str().filter(|text| text.chars().all(plain)).ok_or_else(|| {
+        Exit::Failure.because(format!(
+            "{} has characters that a unit file does not take: use a plain path, or run nodesys \
+             update from a timer of your own",
+            path.display()
+        ))
+    })
+}
+
+fn service(program: &str, home: &str) -> String {
+    format!(
+        "# Written by nodesys update --timer on; --timer off removes it.\n\
+         [Unit]\n\
+         Description=Takes a newer release of nodesys and its manager, when it is this node's turn\n\
+         Wants=network-online.target\n\
+         After=network-online.target\n\
+         \n\
+         [Service]\n\
+         Type=oneshot\n\
+         ExecStart={program} --home {home} update\n\
+         TimeoutStartSec=2h\n"
+    )
+}
+
+const TIMER_UNIT: &str = "# Written by nodesys update --timer on; --timer off removes it.\n\
+    [Unit]\n\
+    Description=Updates this Node System node every hour\n\
+    \n\
+    [Timer]\n\
+    OnCalendar=hourly\n\
+    RandomizedDelaySec=1h\n\
+    FixedRandomDelay=true\n\
+    Persistent=true\n\
+    \n\
+    [Install]\n\
+    WantedBy=timers.target\n";
+
+/// Puts a unit in its place, whole; whether it was another before.
+fn place(unit: &str, text: &str) -> anyhow::Result<bool> {
+    let path = Path::new(UNITS).join(unit);
+    if std::fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
+        return Ok(false);
+    }
+    let cannot = || format!("cannot write {}", path.display());
+    let mut new = tempfile::NamedTempFile::new_in(UNITS).with_context(cannot)?;
+    new.write_all(text.as_bytes()).with_context(cannot)?;
+    new.as_file().set_permissions(PermissionsExt::from_mode(0o644)).with_context(cannot)?;
+    new.as_file().sync_all().with_context(cannot)?;
+    new.persist(&path).with_context(cannot)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_as_committed() {
+        let all = [&service("/usr/local/bin/nodesys", "/root/.config/nodesys"), TIMER_UNIT];
+        insta::assert_snapshot!("units", all.join("----\n"));
+        for path in ["/home/a b", "/x%n", "/x$HOME", "/x\"", "/x\\", "/x\ny"] {
+            assert!(word(Path::new(path)).unwrap_err().to_string().contains("plain path"));
+        }
+    }
+
+    #[test]
+    fn root_runs_only_what_nobody_else_may_replace() {
+        rightful(Path::new("/bin/sh"), "").unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let program = place.path().join("nodesys");
+        std::fs::write(&program, "").unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o777)).unwrap();
+        let error = rightful(&program, "mend it").unwrap_err().to_string();
+        assert!(error.contains("may replace") && error.contains("mend it"), "{error}");
+    }
+}

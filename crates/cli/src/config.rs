@@ -235,12 +235,19 @@ pub fn read_file(home: &Path) -> anyhow::Result<File> {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::new()),
         Err(error) => {
-            let words = format!("the settings file {} cannot be read: {error}", path.display());
-            return Err(Exit::Usage.because(words));
+            return Err(Exit::Usage.because(format!(
+                "the settings file {} cannot be read: {error}; check whose it is, or give another \
+                 --home",
+                path.display()
+            )));
         }
     };
     serde_json::from_slice(&text).map_err(|error| {
-        Exit::Usage.because(format!("{} is no settings file: {error}", path.display()))
+        Exit::Usage.because(format!(
+            "{} is no settings file: {error}; mend it by hand, or move it away and write each value \
+             again with `nodesys config set`",
+            path.display()
+        ))
     })
 }
 

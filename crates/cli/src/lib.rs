@@ -63,9 +63,12 @@ pub fn main(cli: Cli) -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Completion { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "nodesys", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "nodesys", &mut script);
+            output::data(String::from_utf8(script)?.trim_end())?;
             return Ok(Exit::Done);
         }
+        Command::Version => return version::run(&cli.settings),
         Command::Config(command) => {
             if let Some(exit) = config_cmd::run_on_file(&cli.settings, command)? {
                 return Ok(exit);
@@ -94,9 +97,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Restore(args) => backup::restore(&setup, args).await,
         Command::Bundle(command) => bundle::run(&setup, command).await,
         Command::Config(command) => config_cmd::run(&setup, command),
-        Command::Version => version::run(&setup),
-        // Done above, before settings are read.
-        Command::Completion { .. } => Ok(Exit::Done),
+        // Done above, before the settings file is read.
+        Command::Version | Command::Completion { .. } => Ok(Exit::Done),
     }
 }
 

@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::config::Settings;
 use crate::exit::Exit;
 use crate::output;
-use crate::setup::Setup;
 
 #[derive(Serialize)]
 struct Version {
@@ -25,14 +25,14 @@ impl fmt::Display for Version {
     }
 }
 
-/// Prints version and build.
-pub(crate) fn run(setup: &Setup) -> anyhow::Result<Exit> {
+/// Prints version and build, also where the settings file is not in order.
+pub(crate) fn run(flags: &Settings) -> anyhow::Result<Exit> {
     let version = Version {
         version: env!("CARGO_PKG_VERSION"),
         build: build().context("this program's own file cannot be read")?,
         platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
     };
-    output::print(setup.format(), &version)?;
+    output::print(flags.output.unwrap_or_default(), &version)?;
     Ok(Exit::Done)
 }
 

@@ -60,12 +60,9 @@ pub fn main(cli: Cli) -> ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Completion { shell } = cli.command {
-        clap_complete::generate(
-            shell,
-            &mut Cli::command(),
-            "nodesys-master",
-            &mut std::io::stdout(),
-        );
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "nodesys-master", &mut script);
+        std::io::stdout().write_all(&script).context("cannot write to standard output")?;
         return Ok(());
     }
     let settings = cli.settings.with_file()?;

@@ -5,6 +5,8 @@
 //! kept by it: it says what a repository holds once signatures, versions and dates do, and keeps
 //! what it has seen so that nobody can show it anything older.
 
+use std::io::Write as _;
+
 pub mod author;
 pub mod keys;
 mod transport;
@@ -29,6 +31,14 @@ pub enum Problem {
     /// This machine does not let it be done.
     #[error("{0}")]
     Here(String),
+}
+
+/// Prints a command's answer on standard output.
+pub fn tell(text: &str) -> Result<(), Problem> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Problem::Here(format!("cannot write to standard output: {error}")))
 }
 
 impl Problem {

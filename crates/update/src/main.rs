@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use nodesys_core::time::Timestamp;
-use nodesys_update::{Place, Problem, Wanted, verify};
+use nodesys_update::{Place, Problem, Wanted, tell, verify};
 
 /// Verifies repositories of releases; run by nodesys update.
 #[derive(Debug, Parser)]
@@ -47,11 +47,8 @@ async fn main() -> ExitCode {
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("nothing before the first line of main installs a provider");
-    match run(Cli::parse()).await {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
+    match run(Cli::parse()).await.and_then(|text| tell(&text)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("{problem}");
             problem.code().into()

@@ -4,6 +4,10 @@ use clap::CommandFactory as _;
 
 use super::*;
 use crate::license::LicenseName;
+use page::told;
+
+#[path = "../../tests/program/page.rs"]
+mod page;
 
 fn parsed(words: &str) -> Result<Command, clap::Error> {
     Cli::try_parse_from(std::iter::once("nodesys").chain(words.split(' '))).map(|cli| cli.command)
@@ -103,22 +107,6 @@ fn what_cannot_be_meant_is_refused_with_its_reason() {
     assert!(!error.to_string().contains("SECRET"));
 }
 
-/// The lines of shell blocks that call this program, as a shell would split them.
-fn told(page: &str) -> Vec<Vec<String>> {
-    let mut told = Vec::new();
-    let mut within = false;
-    for line in page.lines().map(str::trim) {
-        if line.starts_with("```") {
-            within = line == "```sh";
-        } else if within && line.starts_with("nodesys ") {
-            let command = line.split(" > ").next().unwrap_or(line);
-            let command = command.split(" # ").next().unwrap_or(command);
-            told.push(command.split_whitespace().map(str::to_owned).collect());
-        }
-    }
-    told
-}
-
 #[test]
 fn every_command_line_of_the_page_is_one() {
     let told = told(include_str!("../../../../docs/cli.md"));
@@ -129,7 +117,7 @@ fn every_command_line_of_the_page_is_one() {
         }
     }
     let of_updates = include_str!("../../../../docs/updates.md");
-    for words in self::told(of_updates) {
+    for words in page::told(of_updates) {
         if let Err(error) = Cli::try_parse_from(&words) {
             panic!("docs/updates.md: {}: {error}", words.join(" "));
         }

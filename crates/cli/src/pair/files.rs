@@ -72,9 +72,10 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, format: &str) -> anyhow::Re
         std::io::stdin().take(MAX_BYTES).read_to_end(&mut bytes).context("standard input")?;
         "standard input".to_owned()
     } else {
-        let cannot = || format!("cannot read {}", path.display());
-        let file = std::fs::File::open(path).with_context(cannot)?;
-        file.take(MAX_BYTES).read_to_end(&mut bytes).with_context(cannot)?;
+        let cannot =
+            |error| Exit::Usage.because(format!("cannot read {}: {error}", path.display()));
+        let file = std::fs::File::open(path).map_err(cannot)?;
+        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(cannot)?;
         path.display().to_string()
     };
     parse(&bytes, format)

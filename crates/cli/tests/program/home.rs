@@ -49,6 +49,7 @@ impl Home {
         let mut child = Command::new(env!("CARGO_BIN_EXE_nodesys"))
             .env_clear()
             .env("NODESYS_HOME", self.0.path())
+            .current_dir(self.0.path())
             .envs(environment.iter().copied())
             .args(line.split_whitespace())
             .stdin(Stdio::piped())

@@ -6,9 +6,11 @@ mod acme;
 #[path = "../../../contracts/src/tests/anvil.rs"]
 #[expect(dead_code, reason = "the test support of nodesys-contracts has more than is needed here")]
 mod anvil;
+mod bad_input;
 mod chain;
 mod home;
 mod offline;
+mod page;
 
 // What that support expects at the root of its crate.
 use nodesys_contracts::{Provider, RpcUrl};

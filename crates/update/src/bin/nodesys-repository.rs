@@ -10,11 +10,11 @@ use nodesys_clock::Clock;
 use nodesys_core::release::Image;
 use nodesys_core::time::Timestamp;
 use nodesys_core::update::{CURSOR_ALL, Platform, Program, ReleaseTerms};
-use nodesys_update::Problem;
 use nodesys_update::author::publish::{Days, publish};
 use nodesys_update::author::targets::{Files, List};
 use nodesys_update::author::{Folder, root, write};
 use nodesys_update::keys::{SigningKey, create, read_public, seed};
+use nodesys_update::{Problem, tell};
 use semver::Version;
 use tough::schema::key::Key;
 
@@ -201,11 +201,8 @@ fn ppm(percent: f64) -> Result<u32, Problem> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(Cli::parse()).await {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
+    match run(Cli::parse()).await.and_then(|text| tell(&text)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("nodesys-repository: {problem}");
             problem.code().into()

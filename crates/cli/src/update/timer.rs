@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_as_committed() {
-        let all = [&service("/usr/local/bin/nodesys", "/root/.config/nodesys"), TIMER_UNIT];
+        let all = [&service("/usr/local/bin/nodesys", "/var/lib/nodesys"), TIMER_UNIT];
         insta::assert_snapshot!("units", all.join("----\n"));
         for path in ["/home/a b", "/x%n", "/x$HOME", "/x\"", "/x\\", "/x\ny"] {
             assert!(word(Path::new(path)).unwrap_err().to_string().contains("plain path"));

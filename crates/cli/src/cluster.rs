@@ -36,7 +36,7 @@ pub use connect::{Cluster, connect, words_of};
 pub use file::{ClusterFile, Driver, Phase};
 pub use info::{InfoArgs, info};
 pub use isolation::{Enforced, Isolation, isolation};
-pub(crate) use k3s::command;
+pub(crate) use k3s::{UNITS, command, put};
 pub use k3s::{fetch, fetch_pinned, hash_of, pin};
 pub(crate) use logs::print_log;
 pub use logs::{LogsArgs, logs};

@@ -30,14 +30,16 @@ use super::survey::Fix;
 use crate::exit::Exit;
 use crate::setup::Setup;
 pub use download::hash_of;
+pub(crate) use files::put;
 pub(super) use files::unpack;
 use files::{cached, have, place, place_archive, read};
 pub use files::{fetch, fetch_pinned};
 use pin::{Arch, Pin};
 pub(super) use places::KUBECONFIG;
+pub(crate) use places::UNITS;
 use places::{
-    CACHE, CONFIG, FIREWALL_UNIT, IMAGES, PROGRAM, RULES, UNIT, UNITS, config, firewall_unit,
-    rules, trees, unit,
+    CACHE, CONFIG, FIREWALL_UNIT, IMAGES, PROGRAM, RULES, UNIT, config, firewall_unit, rules,
+    trees, unit,
 };
 pub(super) use teardown::take_back;
 

@@ -4,8 +4,7 @@
 //! the home folder and the folders above them are looked at first.
 
 use std::fmt;
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -14,12 +13,11 @@ use serde::Serialize;
 
 use super::repository::here;
 use super::state::{Folder, State};
-use crate::cluster::command;
+use crate::cluster::{UNITS, command, put};
 use crate::exit::Exit;
 use crate::output;
 use crate::setup::Setup;
 
-const UNITS: &str = "/etc/systemd/system";
 const SERVICE: &str = "nodesys-update.service";
 const TIMER: &str = "nodesys-update.timer";
 
@@ -191,23 +189,15 @@ const TIMER_UNIT: &str = "# Written by nodesys update --timer on; --timer off re
     [Install]\n\
     WantedBy=timers.target\n";
 
-/// Puts a unit in its place, whole; whether it was another before.
+/// Puts a unit in its place; whether it was another before.
 fn place(unit: &str, text: &str) -> anyhow::Result<bool> {
-    let path = Path::new(UNITS).join(unit);
-    if std::fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
-        return Ok(false);
-    }
-    let cannot = || format!("cannot write {}", path.display());
-    let mut new = tempfile::NamedTempFile::new_in(UNITS).with_context(cannot)?;
-    new.write_all(text.as_bytes()).with_context(cannot)?;
-    new.as_file().set_permissions(PermissionsExt::from_mode(0o644)).with_context(cannot)?;
-    new.as_file().sync_all().with_context(cannot)?;
-    new.persist(&path).with_context(cannot)?;
-    Ok(true)
+    put(&Path::new(UNITS).join(unit), text.as_bytes(), 0o644)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

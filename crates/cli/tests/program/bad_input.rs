@@ -11,6 +11,7 @@ use clap::CommandFactory as _;
 use nodesys_cli::cli::Cli;
 
 use crate::home::Home;
+use crate::offline::configured;
 use crate::page::told;
 
 /// They need no settings.
@@ -48,21 +49,6 @@ fn held(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         (path.file_name().unwrap().display().to_string(), std::fs::read(path).unwrap())
     };
     files.map(read).filter(|(_, bytes)| !bytes.is_empty()).collect()
-}
-
-/// Settings of a network that nobody serves.
-fn configured() -> Home {
-    let home = Home::new();
-    let nobody = "http://127.0.0.1:1";
-    let registry = "0x00000000000000000000000000000000000000aa";
-    home.write(
-        "config.json",
-        &format!(
-            r#"{{"chain_id": 31337, "registry": "{registry}", "project": "acme",
-                "rpc": "{nobody}", "backend": "{nobody}"}}"#
-        ),
-    );
-    home
 }
 
 /// Ended by itself, with a code that says so, and not by a panic.

@@ -9,7 +9,7 @@ const REGISTRY: &str = "0x00000000000000000000000000000000000000aa";
 const NOBODY: &str = "http://127.0.0.1:1";
 
 /// A home whose settings name a network that nobody serves.
-fn configured() -> Home {
+pub fn configured() -> Home {
     let home = Home::new();
     home.write(
         "config.json",

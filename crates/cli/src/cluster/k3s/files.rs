@@ -108,7 +108,11 @@ pub(super) fn place(
     mode: u32,
 ) -> anyhow::Result<bool> {
     file.will_make(home, Made::File { path: path.into() })?;
-    let path = Path::new(path);
+    put(Path::new(path), content, mode)
+}
+
+/// Puts a file in its place, whole; whether it was otherwise.
+pub(crate) fn put(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<bool> {
     if std::fs::read(path).is_ok_and(|there| there == content) {
         return Ok(false);
     }

@@ -19,7 +19,7 @@ pub(super) const UNIT: &str = "nodesys-k3s.service";
 /// The unit of the rules.
 pub(super) const FIREWALL_UNIT: &str = "nodesys-firewall.service";
 /// Where units of the machine's owner lie.
-pub(super) const UNITS: &str = "/etc/systemd/system";
+pub(crate) const UNITS: &str = "/etc/systemd/system";
 /// Where pods have their addresses, as `config.yaml` says.
 const POD_RANGE: &str = "10.42.0.0/16";
 const SERVICE_RANGE: &str = "10.43.0.0/16";

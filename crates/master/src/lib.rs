@@ -62,7 +62,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Completion { shell } = cli.command {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "nodesys-master", &mut script);
-        std::io::stdout().write_all(&script).context("cannot write to standard output")?;
+        let mut out = std::io::stdout().lock();
+        let written = out.write_all(&script).and_then(|()| out.flush());
+        written.context("cannot write to standard output")?;
         return Ok(());
     }
     let settings = cli.settings.with_file()?;

@@ -9,9 +9,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use nodesys_core::update::Program;
 use serde::Serialize;
 
-use super::repository::here;
+use super::repository::{BUILT_IN_REPOSITORY, here};
 use super::state::{Folder, State};
 use crate::cluster::{UNITS, command, put};
 use crate::exit::Exit;
@@ -63,37 +64,45 @@ pub(super) fn set(setup: &Setup, timer: Timer) -> anyhow::Result<Exit> {
 
 /// Turns it on; whether anything changed.
 fn on(home: &Path) -> anyhow::Result<bool> {
-    if State::read(&Folder::of(home))?.repository.is_none()
-        && super::repository::BUILT_IN_REPOSITORY.is_none()
-    {
+    let folder = Folder::of(home);
+    if State::read(&folder)?.repository.is_none() && BUILT_IN_REPOSITORY.is_none() {
         return Err(Exit::Usage.because(
             "no repository is known yet: run nodesys update --repository URL --root FILE first",
         ));
     }
     possible()?;
     let program = here()?;
-    let home = std::path::absolute(home).context("the home folder")?;
-    rightful(&program, "install nodesys below /usr/local/bin, as root")?;
-    rightful(&home, "let root have a home of its own: sudo nodesys --home DIR")?;
-    let mut changed = place(SERVICE, &service(word(&program)?, word(&home)?))?;
-    changed |= place(TIMER, TIMER_UNIT)?;
-    if changed {
-        command("systemctl", &["daemon-reload"])?;
+    let home = home.canonicalize().context("the home folder")?;
+    for path in [&program, &program.with_file_name(Program::Update.name())] {
+        rightful(path, "install both programs below /usr/local/bin, as root")?;
     }
+    let believed = ["state.json", "trusted.json"].map(|name| Folder::of(&home).path(name));
+    for path in [&home].into_iter().chain(believed.iter().filter(|path| path.exists())) {
+        rightful(path, "let root have a home of its own: sudo nodesys --home DIR")?;
+    }
+    let service = service(word(&program)?, word(&home)?);
+    if let Some(other) = installed()?.filter(|text| !is_of(text, &home)) {
+        let line = other.lines().find(|line| line.starts_with("ExecStart=")).unwrap_or_default();
+        return Err(Exit::Failure.because(format!(
+            "the timer is another home's ({line}): turn it off with that --home first"
+        )));
+    }
+    let mut changed = place(SERVICE, &service)?;
+    changed |= place(TIMER, TIMER_UNIT)?;
     let runs = command("systemctl", &["is-active", "--quiet", TIMER]).is_ok();
+    // Each time, since a run may have ended before it; it reads changed units anew.
+    command("systemctl", &["daemon-reload"])?;
+    command("systemctl", &["enable", TIMER])?;
     if changed || !runs {
-        command("systemctl", &["enable", TIMER])?;
-        command("systemctl", &[if changed { "restart" } else { "start" }, TIMER])?;
+        command("systemctl", &["restart", TIMER])?;
     }
     Ok(changed || !runs)
 }
 
 /// Turns it off, where it is this home's; whether it was on.
 pub(crate) fn take_off(home: &Path) -> anyhow::Result<bool> {
-    let path = Path::new(UNITS).join(SERVICE);
-    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(false) };
-    let home = std::path::absolute(home).context("the home folder")?;
-    if !text.contains(&format!(" --home {} update\n", home.display())) {
+    let home = home.canonicalize().context("the home folder")?;
+    if !installed()?.is_some_and(|text| is_of(&text, &home)) {
         return Ok(false);
     }
     possible()?;
@@ -110,6 +119,21 @@ pub(crate) fn take_off(home: &Path) -> anyhow::Result<bool> {
     }
     command("systemctl", &["daemon-reload"])?;
     Ok(true)
+}
+
+/// The service as it is installed; `None` where there is none.
+fn installed() -> anyhow::Result<Option<String>> {
+    let path = Path::new(UNITS).join(SERVICE);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// Whether a service is for this home folder.
+fn is_of(service: &str, home: &Path) -> bool {
+    service.contains(&format!(" --home {} update\n", home.display()))
 }
 
 /// Root, and a machine that systemd runs.

@@ -30,6 +30,8 @@ fn a_timer_updates_the_node_until_it_is_turned_off() {
     mode(folder.path(), "755");
     let program = folder.path().join("nodesys");
     std::fs::copy(env!("CARGO_BIN_EXE_nodesys"), &program).unwrap();
+    let verifier = folder.path().join("nodesys-update");
+    std::fs::copy(env!("CARGO_BIN_EXE_nodesys"), &verifier).unwrap();
     let run = |line: &str| {
         let mut command = Command::new(&program);
         let output = command
@@ -41,10 +43,16 @@ fn a_timer_updates_the_node_until_it_is_turned_off() {
         (output.status.code(), text(output.stdout), text(output.stderr))
     };
     // Whoever can replace the program would be root within the hour.
-    mode(&program, "777");
+    for path in [&program, &verifier] {
+        mode(path, "777");
+        let (code, _, words) = run("update --timer on");
+        assert!(code == Some(1) && words.contains("install both programs"), "{words}");
+        mode(path, "755");
+    }
+    mode(&home.path("update/state.json"), "666");
     let (code, _, words) = run("update --timer on");
-    assert!(code == Some(1) && words.contains("others may replace"), "{words}");
-    mode(&program, "755");
+    assert!(code == Some(1) && words.contains("a home of its own"), "{words}");
+    mode(&home.path("update/state.json"), "600");
     let owner = |owner: &str| must(Command::new("chown").arg(owner).arg(home.path(".")));
     owner("65534");
     let (code, _, words) = run("update --timer on");
@@ -54,7 +62,6 @@ fn a_timer_updates_the_node_until_it_is_turned_off() {
     let (code, _, words) = run("update --timer on");
     assert!(code == Some(1) && words.contains("not run by systemd"), "{words}");
     std::fs::create_dir("/run/systemd/system").unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_nodesys"), folder.path().join("nodesys-update")).unwrap();
     let with_folder = machine();
 
     let (code, told, words) = run("update --timer on");
@@ -79,6 +86,11 @@ fn a_timer_updates_the_node_until_it_is_turned_off() {
     // Another home's timer is left alone; an uninstall takes its own with it.
     let other = Home::paired();
     assert!(other.run(&Here, "update --timer off").expect(0).contains("off, as it was"));
+    std::fs::create_dir_all(other.path("update")).unwrap();
+    std::fs::write(other.path("update/state.json"), state.to_string()).unwrap();
+    let line = format!("--home {} update --timer on", other.path(".").display());
+    let (code, _, words) = run(&line);
+    assert!(code == Some(1) && words.contains("is another home's"), "{words}");
     other.run(&Here, "uninstall --yes").expect(0);
     assert!(Path::new(&made[0]).exists());
     let (code, told, words) = run("uninstall --yes");

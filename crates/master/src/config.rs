@@ -53,6 +53,26 @@ where
     text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
 }
 
+/// One value, several with commas between them, or a list of them.
+fn parsed_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(String),
+        Many(Vec<String>),
+    }
+    let texts: Vec<String> = match Option::<Written>::deserialize(deserializer)? {
+        None => Vec::new(),
+        Some(Written::One(text)) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+        Some(Written::Many(texts)) => texts,
+    };
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
 /// Settings of all commands; in the file they are named as the flags are, with `_` for `-`.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -64,10 +84,12 @@ pub struct Settings {
     /// The backend's URL.
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_BACKEND")]
     pub backend: Option<String>,
-    /// JSON-RPC endpoint of the chain, of your own choice.
+    /// JSON-RPC endpoint of the chain, of your own choice. May be given more than once, of different
+    /// providers: then a fact is what a majority of them answers alike.
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_RPC", hide_env_values = true)]
-    #[serde(deserialize_with = "parsed")]
-    pub rpc: Option<RpcUrl>,
+    #[arg(value_delimiter = ',')]
+    #[serde(deserialize_with = "parsed_list")]
+    pub rpc: Vec<RpcUrl>,
     /// Refuse to work on another chain.
     #[arg(long, global = true, value_name = "ID", env = "NODESYS_CHAIN_ID")]
     pub chain_id: Option<u64>,
@@ -120,7 +142,7 @@ impl Settings {
         Self {
             config: self.config,
             backend: self.backend.or(file.backend),
-            rpc: self.rpc.or(file.rpc),
+            rpc: if self.rpc.is_empty() { file.rpc } else { self.rpc },
             chain_id: self.chain_id.or(file.chain_id),
             registry: self.registry.or(file.registry),
             project: self.project.or(file.project),
@@ -143,16 +165,19 @@ impl Settings {
         })
     }
 
+    fn rpcs(&self) -> anyhow::Result<&[RpcUrl]> {
+        let given = (!self.rpc.is_empty()).then_some(&self.rpc);
+        Ok(Self::need(&given, "--rpc")?)
+    }
+
     /// A connection to the chain for reading.
     pub async fn provider(&self) -> anyhow::Result<Provider> {
-        let rpc = Self::need(&self.rpc, "--rpc")?;
-        Ok(Provider::connect(rpc, self.chain_id).await?)
+        Ok(Provider::connect_all(self.rpcs()?, self.chain_id).await?)
     }
 
     /// A connection to the chain that sends transactions.
     pub async fn provider_with_key(&self, key: &SigningKey) -> anyhow::Result<Provider> {
-        let rpc = Self::need(&self.rpc, "--rpc")?;
-        Ok(Provider::connect_with_key(rpc, self.chain_id, key).await?)
+        Ok(Provider::connect_all_with_key(self.rpcs()?, self.chain_id, key).await?)
     }
 
     /// The project's terms.

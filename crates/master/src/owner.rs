@@ -17,7 +17,7 @@ use nodesys_core::ids::Amount;
 use nodesys_core::message::{Message as _, SignedCommit};
 use nodesys_core::signature::SigningKey;
 use nodesys_core::time::UtcDay;
-use nodesys_sdk::bundles::{BundleSource, BundleStore};
+use nodesys_sdk::bundles::{BundleSource, BundleStore, Places};
 use nodesys_sdk::client::Client;
 use nodesys_sdk::commit::{compare, domain_of, submit, upload_points, with_rewards};
 use nodesys_sdk::day::{DayBuilder, find_project};
@@ -105,7 +105,7 @@ impl Owner {
         let store = BundleStore::new(Settings::need(&settings.bundles, "--bundles")?);
         let builder = DayBuilder {
             // A master that has lost its folder, or follows another, goes on from the backend's.
-            bundles: BundleSource::FirstOf(vec![
+            bundles: Places::new(vec![
                 BundleSource::Folder(store.clone()),
                 BundleSource::Server(Box::new(backend.clone())),
             ]),

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use nodesys_clock::DEVELOPMENT_CHAIN_ID;
 use nodesys_contracts::Provider;
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_sdk::audit::AuditRange;
@@ -94,7 +95,8 @@ pub async fn run(
     };
     let guardian = guardian(setup, args, project, &state).await?;
     let account = guardian.as_ref().map(Guardian::account);
-    let checks = Checks::new(provider.clone(), project.clone(), places.clone(), account);
+    let steady = provider.chain_id() != DEVELOPMENT_CHAIN_ID || setup.settings.clock.is_some();
+    let checks = Checks::new(provider.clone(), project.clone(), places.clone(), account, steady);
     let targets = Targets::of(args)?;
     let clock = setup.following_clock(provider.chain_id(), "watcher").await?;
     let watch = Watch::new(provider, project.clone(), places, range, state.settled.clone());

@@ -4,11 +4,15 @@ use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::primitives::B256;
 use alloy::providers::Provider as _;
 use alloy::transports::RpcError;
+use futures::future::join_all;
 use nodesys_core::bundle::Snapshot;
 
 use crate::error::ChainError;
 use crate::provider::Provider;
 use crate::sources::{Source, reached};
+
+/// How far RPCs may be apart, in seconds of block time, where what happens now is decided.
+pub const MOST_LAG_SECS: u64 = 600;
 
 /// A block, as far as we need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,26 @@ impl Provider {
         })
         .await?;
         self.existing_block(BlockNumberOrTag::Number(number)).await
+    }
+
+    /// Succeeds where no RPC is far ahead of the block that they agree on: what happens now may be
+    /// decided by it. A majority that lags would otherwise show old facts in good agreement.
+    ///
+    /// # Errors
+    /// [`ChainError::Differ`] where one is more than [`MOST_LAG_SECS`] ahead.
+    pub async fn require_fresh(&self) -> Result<(), ChainError> {
+        if self.sources() == 1 {
+            return Ok(());
+        }
+        let agreed = self.latest_block().await?;
+        let newest = self.all().iter().map(|source| block_of(source, BlockNumberOrTag::Latest));
+        let ahead = |block: BlockRef| block.secs > agreed.secs.saturating_add(MOST_LAG_SECS);
+        let newest = join_all(newest).await;
+        if newest.into_iter().flatten().flatten().any(ahead) {
+            let (what, rpcs) = ("reading the newest block".to_owned(), self.place());
+            return Err(ChainError::Differ { what, rpcs });
+        }
+        Ok(())
     }
 
     /// The newest final block: what the `finalized` tag says, or, on a chain without that tag,

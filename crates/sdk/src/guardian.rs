@@ -58,8 +58,10 @@ impl fmt::Display for Step {
 /// The steps that are due now. `is_owner`: the key is the owner's, who may pause again and again.
 pub fn decide(look: &Look, is_owner: bool) -> Vec<Step> {
     let Some(control) = look.control else { return Vec::new() };
-    let (now, active_until) = (look.now_secs, control.active_until(look.now_secs));
-    let paused = control.is_paused(now);
+    // What is urgent goes by the later of chain and clock; what can still be taken back by the chain
+    // alone, since a clock that is ahead must not give a post up.
+    let (now, chain) = (look.now_secs, control.block.secs);
+    let (active_until, paused) = (control.active_until(chain), control.is_paused(chain));
     let pending = |post: &&Post| post.activates_at_secs > active_until;
     let proven = |post: &&Post| look.vouched && post.verdict == Verdict::DoesNotHold;
     let disable = (!control.signer.is_zero()).then_some(Step::DisableSigner);

@@ -178,6 +178,7 @@ impl Chain {
     async fn connect(setup: &Setup) -> anyhow::Result<Self> {
         let chain_id = *Setup::need(&setup.settings.chain_id, "--chain-id")?;
         let provider = setup.provider().await?;
+        provider.require_fresh().await?;
         Ok(Self { provider, registry: setup.registry()?, chain_id })
     }
 

@@ -34,6 +34,7 @@ impl ChainReader {
                 self.connected.insert(provider).clone()
             }
         };
+        provider.require_fresh().await?;
         releases_of(&provider, self.registry, project, workload, BlockNumberOrTag::Latest).await
     }
 }

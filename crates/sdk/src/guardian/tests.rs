@@ -45,7 +45,10 @@ fn look(after: u64, posts: Vec<Post>, control: Control) -> Look {
         now_secs: POSTED + after,
         vouched: true,
         posts,
-        control: Some(control),
+        control: Some(Control {
+            block: BlockRef { secs: POSTED + after, ..control.block },
+            ..control
+        }),
         ..Look::default()
     }
 }
@@ -107,6 +110,9 @@ fn with_the_pause_spent_the_last_quarter_decides() {
     assert_eq!(decide(&look(DELAY * 3 / 4 - 1, posts(), spent), false), []);
     let due = decide(&look(DELAY * 3 / 4, posts(), spent), false);
     assert_eq!(due, [Step::DisableSigner, revoke(1)]);
+    // A clock that is far ahead of the chain gives nothing up.
+    let ahead = Look { now_secs: POSTED + 9 * DELAY, ..look(0, posts(), spent) };
+    assert_eq!(decide(&ahead, false), [Step::DisableSigner, revoke(1)]);
     // Active already: nothing that a guardian does is of use, and nobody is accused.
     assert_eq!(decide(&look(DELAY, posts(), spent), false), []);
 }

@@ -6,6 +6,7 @@ import unittest
 
 import circles
 import crates
+import documents
 import imports
 
 
@@ -202,6 +203,28 @@ class Crates(unittest.TestCase):
         table = {"test/e2e": (set(), set()), "core": (set(), {"test/e2e"})}
         said = ["core depends in its tests on test/e2e: nothing may depend on test/"]
         self.assertEqual(crates.faults(table, table), said)
+
+
+class Documents(MadeUp):
+    def faults(self, text: str) -> list[str]:
+        document = self.root / "docs/it.md"
+        document.parent.mkdir()
+        (self.root / "scripts").mkdir()
+        (self.root / "scripts/check").touch()
+        document.write_text(text)
+        return documents.faults([document], self.root)
+
+    def test_what_is_there(self):
+        text = "[a](it.md), [b](../scripts/check#part), [c](#here), [d](https://example.org/x), `scripts/check`,\n"
+        self.assertEqual(self.faults(text + "`scripts/`, `scripts/c*`, `docs/it.md`, `elsewhere/x`, `/docs`"), [])
+
+    def test_what_is_not(self):
+        said = self.faults("\n[a](gone.md) `scripts/gone` `test/*.rs`")
+        self.assertEqual(said, [
+            "docs/it.md:2: the link gone.md leads nowhere",
+            "docs/it.md:2: there is no scripts/gone",
+            "docs/it.md:2: there is no test/*.rs",
+        ])
 
 
 if __name__ == "__main__":

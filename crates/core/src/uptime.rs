@@ -15,7 +15,7 @@ use crate::time::{MINUTES_PER_DAY, UtcDay};
 pub const MILLION: u32 = 1_000_000;
 
 /// |seen and expected minus excused| / |expected minus excused| in parts per million, rounded
-/// down; one million when nothing was expected.
+/// down; [`MILLION`] when nothing was expected.
 pub fn ratio_ppm(row: &UptimeRow, excused: DayBitmap) -> u32 {
     let due = expected_minutes(row) & !excused;
     match u32::from(due.count()) {
@@ -77,6 +77,10 @@ pub enum ClosedUptimeError {
 impl ClosedUptime {
     /// Checks signature, day and path. That the key was recorded in the registry when it signed
     /// is for the caller to read on chain.
+    ///
+    /// # Errors
+    ///
+    /// [`ClosedUptimeError`] says which of the three does not hold, in that order.
     pub fn verify(
         &self,
         domain: &Domain,

@@ -371,3 +371,6 @@ mod optional_decimal {
         Option::<Plain>::deserialize(d).map(|value| value.map(|Plain(number)| number))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,8 +19,7 @@ Examples:
   nodesys-master registry receipt-key --key 0x... --from 2026-01-01 --sender-keystore operator.json
   nodesys-master registry receipt-key --key 0x... --from 2026-01-01 --until 2027-01-01 --calldata
 
-The sender is the network's operator. The end of a key can be set for days to come, not for days that
-have passed.";
+The sender is the network's operator. The last day of a key cannot be in the past.";
 
 /// A network's registry.
 #[derive(Debug, Subcommand)]

@@ -129,6 +129,19 @@ mod tests {
     }
 
     #[test]
+    fn calldata_needs_no_key() {
+        let parse = |words: &str| Cli::try_parse_from(words.split_whitespace());
+        let sender = "--calldata --sender-keystore owner.json";
+        for command in ["release announce render.json", "release tombstone render --version 2"] {
+            assert!(parse(&format!("nodesys-master {command} --calldata")).is_ok());
+            let error = parse(&format!("nodesys-master {command} {sender}")).unwrap_err();
+            assert!(error.to_string().contains("cannot be used with"), "{error}");
+        }
+        // Elsewhere a keystore, of the environment perhaps, is not used and does no harm.
+        assert!(parse(&format!("nodesys-master project now --pause {sender}")).is_ok());
+    }
+
+    #[test]
     fn help_is_as_committed() {
         let mut command = Cli::command().term_width(100);
         insta::assert_snapshot!("help", command.render_long_help());
@@ -140,6 +153,19 @@ mod tests {
         for name in ["validate", "announce", "publish", "tombstone", "show"] {
             let help = release.find_subcommand_mut(name).unwrap().render_long_help();
             insta::assert_snapshot!(format!("help-release-{name}"), help);
+        }
+        for (noun, names) in [
+            ("points", &["preview"][..]),
+            ("day", &["show"]),
+            ("registry", &["receipt-key"]),
+            ("project", &["create", "list-workload", "signer", "queue", "now", "fund"]),
+            ("license", &["consent", "mint"]),
+        ] {
+            let group = command.find_subcommand_mut(noun).unwrap();
+            for name in names {
+                let help = group.find_subcommand_mut(name).unwrap().render_help();
+                insta::assert_snapshot!(format!("help-{noun}-{name}"), help);
+            }
         }
         let task = command.find_subcommand_mut("task").unwrap();
         for name in ["add", "list", "show", "stats"] {

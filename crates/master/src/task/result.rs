@@ -310,3 +310,31 @@ const fn word(verdict: Verdict) -> &'static str {
         Verdict::Rejected => "rejected",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_ends_an_open_task_for_one_reason() {
+        let ending = |state, last_lease, judged| {
+            let agreement = Agreement { copies: 1, agree: 1, expected: None };
+            let judgement = Judgement { state: judged, verdicts: Vec::new() };
+            Ending::of(&LockedTask { state, agreement, last_lease }, &judgement)
+        };
+        let (open, done, dead) = (TaskState::Open, TaskState::Done, TaskState::Dead);
+        assert_eq!(ending(open, false, open), None);
+        assert_eq!(ending(open, true, open), Some(Ending::Dead(DeadReason::Attempts)));
+        assert_eq!(ending(open, true, done), Some(Ending::Done));
+        assert_eq!(ending(open, true, dead), Some(Ending::Dead(DeadReason::Disagreement)));
+        for judged in [open, done, dead] {
+            assert_eq!(ending(done, true, judged), None);
+        }
+        assert_eq!(Ending::Done.dead_reason(), None);
+        for reason in [DeadReason::Attempts, DeadReason::Disagreement] {
+            // The table has the names that the JSON of core has.
+            let name = serde_json::to_value(reason).unwrap();
+            assert_eq!(Ending::Dead(reason).dead_reason(), name.as_str());
+        }
+    }
+}

@@ -17,7 +17,7 @@ use nodesys_sdk::commit::post;
 
 use crate::config::{Sender, Settings};
 use crate::output::{Format, print};
-use export::{ExportOptions, ImportOptions};
+use export::ImportOptions;
 
 pub(crate) use commits::Commits;
 pub(crate) use owner::Owner;
@@ -116,7 +116,7 @@ impl CommitArgs {
             }
             (None, Some(file)) => {
                 let owner = Owner::reader(settings).await?;
-                print(output, &export::export(settings, &owner, ExportOptions { day, file }).await?)
+                print(output, &export::export(settings, &owner, day, &file).await?)
             }
             (None, None) => {
                 let rewards = rewards.as_deref().map(owner::read_rewards).transpose()?;

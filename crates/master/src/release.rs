@@ -203,7 +203,7 @@ async fn announce(
     let announcer = Announcer { provider, registry, project };
     if collection_of(provider, registry, project, announcement.workload()).await?.is_none() {
         bail!(
-            "the project lists no license collection for the workload {}: check the name, or list a \
+            "the project lists no collection for the workload {}: check the name, or list a \
              collection first",
             announcement.workload()
         );

@@ -7,6 +7,7 @@
 //! commit has used them.
 
 mod add;
+mod allowance;
 mod command;
 mod gate;
 mod http;

@@ -202,10 +202,12 @@ pub(crate) async fn list_workload(
     }
     if listed.is_none() {
         writer.sender.provider.require_code(collection, "the collection").await?;
-        let holder = writer.sender.read(collection, NodeLicense::ownerCall {}).await?;
-        if holder != owner && !writer.read(isListingConsentedCall { collection, project }).await? {
+        let collection_owner = writer.sender.read(collection, NodeLicense::ownerCall {}).await?;
+        if collection_owner != owner
+            && !writer.read(isListingConsentedCall { collection, project }).await?
+        {
             bail!(
-                "collection {collection} belongs to {holder}, who has to consent first with \
+                "collection {collection} belongs to {collection_owner}, who has to consent first with \
                  nodesys-master license consent --collection {collection} --project {name}"
             );
         }

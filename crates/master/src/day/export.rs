@@ -164,26 +164,21 @@ impl<'a> UnsignedDay<'a> {
         })?;
         wallet_signature::verify(&self.owner.builder.provider, self.signer, digest, &signature)
             .await
-            .with_context(|| format!("{} did not sign {digest}", self.signer))?;
+            .with_context(|| format!("the signature is not {}'s over {digest}", self.signer))?;
         Ok((ours, signature))
     }
-}
-
-/// Options of an export.
-pub(super) struct ExportOptions {
-    pub(super) day: UtcDay,
-    pub(super) file: PathBuf,
 }
 
 /// Writes the next message to be signed.
 pub(super) async fn export(
     settings: &Settings,
     owner: &Owner,
-    options: ExportOptions,
+    day: UtcDay,
+    file: &Path,
 ) -> anyhow::Result<RoundView> {
-    let unsigned = UnsignedDay::build(settings, owner, options.day).await?;
+    let unsigned = UnsignedDay::build(settings, owner, day).await?;
     let has_points = unsigned.has_points().await?;
-    unsigned.export(has_points, &options.file).await
+    unsigned.export(has_points, file).await
 }
 
 /// Options of an import.

@@ -24,6 +24,7 @@ use nodesys_core::{Address, B256};
 use nodesys_sdk::client::Client;
 use tokio::sync::Semaphore;
 
+use super::allowance::{Allowance, Cost, PER_SECOND};
 use super::queue::LeaseHolder;
 use crate::error::{ApiError, ApiResult};
 
@@ -39,19 +40,6 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 const ASKING: usize = 8;
 /// Number of remembered licenses above which those without a fresh answer are forgotten.
 const REMEMBERED: usize = 100_000;
-/// A license's allowance: the most it may spend at once, and its refill per second.
-const BURST: u32 = 600;
-const PER_SECOND: u32 = 100;
-
-/// Cost of a request in terms of the allowance.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Cost {
-    /// A lease reads and writes many rows.
-    Lease = 10,
-    /// A result.
-    Result = 1,
-}
-
 /// Checks tickets and leases.
 pub(crate) struct Gate {
     domain: Domain,
@@ -114,7 +102,7 @@ impl Gate {
     }
 
     /// The ticket of a request, with every check that needs no question.
-    pub(crate) fn ticket(&self, headers: &HeaderMap) -> ApiResult<CheckedTicket> {
+    pub(super) fn ticket(&self, headers: &HeaderMap) -> ApiResult<CheckedTicket> {
         let how = "send Authorization: Bearer <ticket>, with a ticket of POST /v1/ticket at the \
                    node's manager";
         let value = headers.get(header::AUTHORIZATION).ok_or(how);
@@ -136,7 +124,7 @@ impl Gate {
 
     /// Succeeds when the ticket's node holds the license's lease with its fence, and the license
     /// has not asked too often.
-    pub(crate) async fn admit(&self, ticket: &CheckedTicket, cost: Cost) -> ApiResult<LeaseHolder> {
+    pub(super) async fn admit(&self, ticket: &CheckedTicket, cost: Cost) -> ApiResult<LeaseHolder> {
         let known = match self.remembered(ticket) {
             Some(answer) => answer,
             None => {
@@ -333,48 +321,4 @@ fn lost(lease: Option<&Lease>, ticket: &CheckedTicket) -> ApiError {
 
 fn unknown(why: &str) -> ApiError {
     ApiError::lease_unknown(format!("the lease cannot be checked now: {why}"))
-}
-
-/// A token bucket.
-struct Allowance {
-    left: u32,
-    at_millis: u64,
-}
-
-impl Allowance {
-    const fn full(now_millis: u64) -> Self {
-        Self { left: BURST, at_millis: now_millis }
-    }
-
-    fn spend(&mut self, cost: u32, now_millis: u64) -> bool {
-        let millis = now_millis.saturating_sub(self.at_millis);
-        let back = (millis / 10).saturating_mul(u64::from(PER_SECOND)) / 100;
-        if back > 0 {
-            let back = u32::try_from(back).unwrap_or(BURST);
-            self.left = self.left.saturating_add(back).min(BURST);
-            self.at_millis = now_millis;
-        }
-        match self.left.checked_sub(cost) {
-            Some(left) => {
-                self.left = left;
-                true
-            }
-            None => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_allowance_refills_and_ends() {
-        let mut allowance = Allowance::full(0);
-        assert!((0..60).all(|_| allowance.spend(Cost::Lease as u32, 5)));
-        assert!(!allowance.spend(1, 9));
-        assert!(allowance.spend(1, 10) && !allowance.spend(1, 19));
-        assert!(allowance.spend(100, 1_020) && !allowance.spend(2, 1_020));
-        assert!(allowance.spend(600, u64::MAX) && !allowance.spend(1, u64::MAX));
-    }
 }

@@ -23,7 +23,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::sync::SemaphorePermit;
 
-use super::gate::{CheckedTicket, Cost};
+use super::allowance::Cost;
+use super::gate::CheckedTicket;
 use super::queue::LeasedTask;
 use super::result::{GivenOutput, ResultOutcome, take};
 use super::state::Tasks;

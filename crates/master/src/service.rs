@@ -1,11 +1,10 @@
 //! The service: commits each day as it closes, serves the bundles, hands out tasks.
 //!
-//! Once a minute [`Commits::tick`] looks at the chain, the bundle folder and the backend, and does
-//! what there is to do; it keeps nothing in memory that it needs. A day that is not closed or not
-//! final yet is waited for. A failed tick is logged once, however long it goes on failing.
+//! Three tasks run side by side: the HTTP server, the commit loop, and the expiry of task leases.
+//! When one of them ends, the others stop too.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -14,24 +13,42 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use nodesys_clock::{Clock, Sleeper};
+use clap::Args;
+use nodesys_clock::Clock;
 use nodesys_core::Address;
-use nodesys_core::time::{Timestamp, UtcDay};
+use nodesys_core::ticket::Origin;
+use nodesys_core::time::UtcDay;
 use nodesys_sdk::bundles::BundleStore;
-use nodesys_sdk::day::DayError;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::ServeOptions;
 use crate::config::Settings;
+use crate::day::{Commits, Owner};
 use crate::error::ApiError;
 use crate::lifecycle;
-use crate::owner::{Committed, Owner};
-use crate::task::{self, Gate, Queue, Tasks, queue};
+use crate::task::{self, Gate, SLOTS, Tasks};
 
-/// Runs until a signal.
-pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Result<()> {
+/// Options of the service.
+#[derive(Debug, Args)]
+pub struct ServeOptions {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", env = "NODESYS_LISTEN", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// File to write once the service is ready: pid, address and build id as JSON.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Minutes between the end of a day and its commit, for an owner who looks first.
+    #[arg(long, value_name = "MINUTES", env = "NODESYS_REVIEW_MINUTES", default_value_t = 0)]
+    review_minutes: u64,
+    /// URL at which workloads reach this service; their tickets are signed for it [the address it
+    /// listens on].
+    #[arg(long, value_name = "URL", env = "NODESYS_PUBLIC_URL")]
+    public_url: Option<Origin>,
+}
+
+/// Runs the service until SIGTERM or SIGINT.
+pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     lifecycle::stop_on_signals(&stop)?;
     let owner = Owner::reader(settings).await?;
@@ -53,9 +70,9 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
         lifecycle::write_ready_file(path, addr)?;
     }
     let commits = Commits::new(owner, clock, options.review_minutes);
-    let work = tokio::spawn(run(commits, sleeper, stop.clone()));
+    let work = tokio::spawn(commits.run(sleeper, stop.clone()));
     let expiry = tokio::spawn(task::expire(expiry.0, expiry.1, stop.clone()));
-    // Half a master is worse than one that restarts: one that ends takes the others with it.
+    // Half a master is worse than one that restarts: a task that ends stops the others.
     let watched = async |task: JoinHandle<()>| {
         let ended = task.await;
         stop.cancel();
@@ -70,7 +87,7 @@ pub async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resul
     expired.context("the loop that ends leases of tasks panicked")
 }
 
-/// What the task routes need.
+/// The state of the task routes.
 async fn tasks(
     settings: &Settings,
     options: &ServeOptions,
@@ -82,131 +99,17 @@ async fn tasks(
         Some(origin) => origin.clone(),
         None => format!("http://{addr}").parse().context("the listener's address")?,
     };
-    let url = Settings::need(&settings.database_url, "--database-url")?;
     let project = &owner.project;
-    let pool = queue::connect(url).await?;
-    let queue = Queue::open(pool, project.chain_id, project.distributor).await?;
+    let queue = task::open_queue(settings, project).await?;
     let (backend, provider) = (&owner.builder.backend, owner.builder.provider.clone());
-    tracing::info!(audience = audience.as_str(), "tickets are taken for this audience");
+    tracing::info!(audience = audience.as_str(), "accepting tickets for this audience");
     Ok(Tasks {
         queue,
         gate: Gate::new(project, audience, backend, provider, clock.clone()),
         clock: clock.clone(),
         idle: Arc::default(),
-        slots: tokio::sync::Semaphore::new(task::SLOTS),
+        slots: tokio::sync::Semaphore::new(SLOTS),
     })
-}
-
-async fn run(mut commits: Commits, mut sleeper: Sleeper, stop: CancellationToken) {
-    let mut failing = false;
-    while !stop.is_cancelled() {
-        match commits.tick().await {
-            Ok(outcome) => {
-                for done in &outcome.committed {
-                    tracing::info!(day = %done.day, commit = %done.commit_hash, total = %done.total, "committed");
-                }
-                if failing {
-                    tracing::info!("committing works again");
-                }
-                failing = false;
-            }
-            Err(error) => {
-                if !failing {
-                    tracing::warn!(
-                        error = format!("{error:#}"),
-                        "committing failed; trying again each minute"
-                    );
-                }
-                failing = true;
-            }
-        }
-        let wake = sleeper.clock().now().minute().next().start();
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = sleeper.sleep_until(wake) => {}
-        }
-    }
-}
-
-/// What a tick did.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// Days committed now.
-    pub committed: Vec<Committed>,
-    /// What the next day waits for.
-    pub waiting: Option<String>,
-}
-
-/// Commits days as they close.
-pub struct Commits {
-    owner: Owner,
-    clock: Clock,
-    /// How long after its end a day is left alone.
-    review_millis: u64,
-    /// Days whose commit the backend is known to have, so that it is not asked each minute.
-    handed_in: BTreeSet<(UtcDay, u32)>,
-}
-
-impl Commits {
-    /// Nothing done yet.
-    pub const fn new(owner: Owner, clock: Clock, review_minutes: u64) -> Self {
-        let review_millis = review_minutes.saturating_mul(60_000);
-        Self { owner, clock, review_millis, handed_in: BTreeSet::new() }
-    }
-
-    /// Commits every day that is closed and final, in order.
-    pub async fn tick(&mut self) -> anyhow::Result<Outcome> {
-        let mut outcome = Outcome::default();
-        let state = self.owner.builder.state().await?;
-        let head = UtcDay::from_epoch(state.epoch).context("the head's epoch is out of range")?;
-        self.handed_in.retain(|(day, _)| *day > head);
-        let mut day = head.next();
-        loop {
-            if let Some(why) = self.not_yet(day) {
-                outcome.waiting = Some(why);
-                return Ok(outcome);
-            }
-            match self.owner.standing(day).await? {
-                Some(signed) => {
-                    // Signed before, perhaps in a run that ended before it could hand it in.
-                    let key = (day, signed.commit.revision);
-                    if !self.handed_in.contains(&key) {
-                        self.owner.hand_in(day, &signed, true).await?;
-                        self.handed_in.insert(key);
-                    }
-                }
-                None => match self.commit(day).await? {
-                    Ok(done) => {
-                        self.handed_in.insert((day, done.revision));
-                        outcome.committed.push(done);
-                    }
-                    Err(why) => {
-                        outcome.waiting = Some(why);
-                        return Ok(outcome);
-                    }
-                },
-            }
-            day = day.next();
-        }
-    }
-
-    fn not_yet(&self, day: UtcDay) -> Option<String> {
-        let due: Timestamp = day.end().plus_millis(self.review_millis);
-        (self.clock.now() < due).then(|| format!("{day} is committed from {due} on"))
-    }
-
-    /// Commits a day, or says what it waits for.
-    async fn commit(&self, day: UtcDay) -> anyhow::Result<Result<Committed, String>> {
-        let view = self.owner.builder.backend.day(day).await?;
-        if view.closed.is_none() {
-            return Ok(Err(format!("the backend has not closed {day}")));
-        }
-        match self.owner.builder.snapshot(day).await {
-            Err(error @ DayError::NotFinal { .. }) => return Ok(Err(error.to_string())),
-            other => other?,
-        };
-        Ok(Ok(self.owner.commit(day, None).await.with_context(|| format!("day {day}"))?))
-    }
 }
 
 fn router(store: BundleStore) -> Router {
@@ -230,7 +133,7 @@ async fn bundle_file(
     match read {
         Ok(Ok(Some(bytes))) => ([(header::CONTENT_TYPE, content_type)], bytes).into_response(),
         Ok(Ok(None)) => {
-            ApiError::not_found(format!("there is no {file} of {day} here")).into_response()
+            ApiError::not_found(format!("{file} of {day} is not stored here")).into_response()
         }
         Ok(Err(error)) => ApiError::from(anyhow::Error::from(error)).into_response(),
         Err(error) => ApiError::from(anyhow::Error::from(error)).into_response(),

@@ -1,8 +1,7 @@
-//! The owner's work on one day: build, compare, sign once, keep, hand in.
+//! The owner's work on one day: build, compare, sign once, store, submit.
 //!
-//! [`Owner::commit`] may be called again after any failure: uploads and commits are idempotent,
-//! the signing record lets only the same commit through, and a stored commit is handed in as it
-//! is.
+//! [`Owner::commit`] may be called again after any failure: uploads and commits are idempotent, the
+//! signing record admits only the same commit, and a stored commit is submitted as it is.
 
 use std::fmt;
 use std::path::Path;
@@ -20,25 +19,27 @@ use nodesys_core::time::UtcDay;
 use nodesys_sdk::bundles::{BundleSource, BundleStore, Places};
 use nodesys_sdk::client::Client;
 use nodesys_sdk::commit::{compare, domain_of, submit, upload_points, with_rewards};
-use nodesys_sdk::day::{DayBuilder, find_project};
+use nodesys_sdk::day::{CheckedUptime, DayBuilder, find_project};
 use serde::Serialize;
 use sqlx::PgPool;
 
+use super::points::{TaskCounts, task_points};
+use super::signing::sign_once;
 use crate::config::Settings;
-use crate::signed::sign_once;
-use crate::task::{Queue, day_points, queue};
+use crate::database;
+use crate::task::{Queue, open_queue};
 
-/// A project owner at work.
-pub struct Owner {
+/// A project's owner, with all that its days need.
+pub(crate) struct Owner {
     /// Builds days.
-    pub builder: DayBuilder,
-    /// Whose days.
-    pub project: ProjectInfo,
-    /// Where finished days are kept.
-    pub store: BundleStore,
-    /// What signs, where this command signs.
+    pub(crate) builder: DayBuilder,
+    /// The project.
+    pub(crate) project: ProjectInfo,
+    /// The finished days.
+    pub(crate) store: BundleStore,
+    /// The reward signer, for a command that signs.
     signer: Option<Signer>,
-    /// The tasks, where the project's rule counts them.
+    /// The task queue, where the project's rule counts tasks.
     tasks: Option<Queue>,
 }
 
@@ -50,24 +51,21 @@ struct Signer {
 
 /// A commit that the backend has accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Committed {
-    /// The day.
-    pub day: UtcDay,
+pub(crate) struct CommittedDay {
+    pub(crate) day: UtcDay,
     /// Struct hash of the commit.
-    pub commit_hash: B256,
-    /// Its root.
-    pub root: B256,
+    pub(crate) commit_hash: B256,
+    pub(crate) root: B256,
     /// Sum of all cumulative amounts, in wei.
-    pub total: Amount,
-    /// Its revision.
-    pub revision: u32,
-    /// Where the backend says that it stands.
-    pub state: CommitState,
+    pub(crate) total: Amount,
+    pub(crate) revision: u32,
+    /// The commit's state at the backend.
+    pub(crate) state: CommitState,
     /// Whether it had been signed before.
-    pub again: bool,
+    pub(crate) again: bool,
 }
 
-impl fmt::Display for Committed {
+impl fmt::Display for CommittedDay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let again = if self.again { " (signed before)" } else { "" };
         writeln!(f, "day      {}", self.day)?;
@@ -79,24 +77,15 @@ impl fmt::Display for Committed {
 }
 
 /// Reads a `rewards.csv`.
-pub fn read_rewards(path: &Path) -> anyhow::Result<Vec<RewardRow>> {
+pub(super) fn read_rewards(path: &Path) -> anyhow::Result<Vec<RewardRow>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     parse_file::<RewardRow>(&bytes)
-        .with_context(|| format!("{} is no {}", path.display(), RewardRow::FILE))
-}
-
-/// The project's task queue.
-pub(crate) async fn open_queue(
-    settings: &Settings,
-    project: &ProjectInfo,
-) -> anyhow::Result<Queue> {
-    let pool = queue::connect(Settings::need(&settings.database_url, "--database-url")?).await?;
-    Queue::open(pool, project.chain_id, project.distributor).await
+        .with_context(|| format!("{} is not a valid {}", path.display(), RewardRow::FILE))
 }
 
 impl Owner {
-    /// For commands that sign nothing.
-    pub async fn reader(settings: &Settings) -> anyhow::Result<Self> {
+    /// For commands that do not sign.
+    pub(crate) async fn reader(settings: &Settings) -> anyhow::Result<Self> {
         let provider = settings.provider().await?;
         let registry = *Settings::need(&settings.registry, "--registry")?;
         let name = Settings::need(&settings.project, "--project")?;
@@ -104,7 +93,7 @@ impl Owner {
         let backend = Client::new(Settings::need(&settings.backend, "--backend")?)?;
         let store = BundleStore::new(Settings::need(&settings.bundles, "--bundles")?);
         let builder = DayBuilder {
-            // A master that has lost its folder, or follows another, goes on from the backend's.
+            // A master that lost its folder, or follows another, continues from the backend's bundles.
             bundles: Places::new(vec![
                 BundleSource::Folder(store.clone()),
                 BundleSource::Server(Box::new(backend.clone())),
@@ -124,20 +113,20 @@ impl Owner {
     }
 
     /// For a command that signs and ends.
-    pub async fn signer(settings: &Settings) -> anyhow::Result<Self> {
+    pub(super) async fn signer(settings: &Settings) -> anyhow::Result<Self> {
         let owner = Self::reader(settings).await?;
         let clock = settings.observed_clock(owner.project.chain_id).await?;
         owner.with_signer(settings, clock).await
     }
 
-    /// With the reward signer's key and the record of what it has signed.
+    /// With the reward signer's key and the record of its signatures.
     pub(crate) async fn with_signer(
         mut self,
         settings: &Settings,
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let url = Settings::need(&settings.database_url, "--database-url")?;
-        let record = queue::connect(url).await?;
+        let record = database::connect(url).await?;
         let key = settings.signer_key()?;
         let expected = self.builder.state().await?.signer;
         if expected != key.address() {
@@ -151,40 +140,55 @@ impl Owner {
         Ok(self)
     }
 
-    /// The points of a closed day, where uptime alone does not decide them.
-    pub(crate) async fn task_points(&self, day: UtcDay) -> anyhow::Result<Option<Vec<PointsRow>>> {
+    /// The points of a day, by the queue's counts where the rule counts tasks; `None` where uptime
+    /// alone decides them.
+    pub(super) async fn task_points(
+        &self,
+        day: UtcDay,
+        uptime: &CheckedUptime,
+        counts: TaskCounts,
+    ) -> anyhow::Result<Option<Vec<PointsRow>>> {
         match &self.tasks {
             None => Ok(None),
-            Some(queue) => Ok(Some(day_points(queue, &self.builder, day).await?)),
+            Some(queue) => Ok(Some(task_points(queue, &self.builder, day, uptime, counts).await?)),
         }
     }
 
-    /// Builds a day; with `rewards`, the day that those amounts would give.
-    pub async fn build(
+    /// Builds a day; with `rewards`, the day with those amounts in place of the computed ones.
+    pub(super) async fn build(
         &self,
         day: UtcDay,
         rewards: Option<Vec<RewardRow>>,
+        counts: TaskCounts,
     ) -> anyhow::Result<DayBundle> {
-        let built = self.builder.build_with_points(day, self.task_points(day).await?).await?;
+        let points = match self.tasks {
+            None => None,
+            Some(_) => {
+                let uptime = self.builder.uptime(day).await?;
+                self.task_points(day, &uptime, counts).await?
+            }
+        };
+        let built = self.builder.build_with_points(day, points).await?;
         match rewards {
             None => Ok(built),
             Some(rewards) => Ok(with_rewards(&built, rewards)?),
         }
     }
 
-    /// Commits a day: the same commit again, where it was signed before.
-    pub async fn commit(
+    /// Commits a day, and closes its task counts. A commit that was signed before is submitted
+    /// again.
+    pub(crate) async fn commit(
         &self,
         day: UtcDay,
         rewards: Option<Vec<RewardRow>>,
-    ) -> anyhow::Result<Committed> {
+    ) -> anyhow::Result<CommittedDay> {
         let signer = self.signer.as_ref().context("this command has no signing key")?;
         if rewards.is_none()
-            && let Some(signed) = self.standing(day).await?
+            && let Some(signed) = self.valid_commit(day).await?
         {
-            return self.hand_in(day, &signed, true).await;
+            return self.submit(day, &signed, true).await;
         }
-        let built = self.build(day, rewards).await?;
+        let built = self.build(day, rewards, TaskCounts::Closed).await?;
         let backend = &self.builder.backend;
         let checked = upload_points(backend, &built, &signer.key).await?;
         let project = self.project.distributor;
@@ -197,37 +201,38 @@ impl Owner {
         nodesys_failpoint::reach("sign:after");
         self.store.write(&built, &signed)?;
         nodesys_failpoint::reach("publish:after");
-        let done = self.hand_in(day, &signed, false).await?;
+        let done = self.submit(day, &signed, false).await?;
         nodesys_failpoint::reach("commit:after");
         Ok(done)
     }
 
-    /// A stored commit of the day that still stands: posted, or of the present revision.
-    pub(crate) async fn standing(&self, day: UtcDay) -> anyhow::Result<Option<SignedCommit>> {
+    /// The stored commit of a day, if it is still valid: posted, or of the present revision.
+    pub(crate) async fn valid_commit(&self, day: UtcDay) -> anyhow::Result<Option<SignedCommit>> {
         let Some(signed) = self.store.commit(self.project.distributor, day)? else {
             return Ok(None);
         };
         let state = self.builder.state().await?;
-        let stands = day.epoch() <= state.epoch || signed.commit.revision == state.revision;
-        Ok(stands.then_some(signed))
+        let valid = day.epoch() <= state.epoch || signed.commit.revision == state.revision;
+        Ok(valid.then_some(signed))
     }
 
-    /// Gives the backend a signed commit, which it may have already.
-    pub(crate) async fn hand_in(
+    /// Submits a signed commit to the backend, which may have it already. `again` says that it was
+    /// signed before.
+    pub(crate) async fn submit(
         &self,
         day: UtcDay,
         signed: &SignedCommit,
         again: bool,
-    ) -> anyhow::Result<Committed> {
+    ) -> anyhow::Result<CommittedDay> {
         let view = submit(&self.builder.backend, self.project.distributor, signed).await?;
         let commit_hash = signed.commit.struct_hash();
         if view.commit_hash != commit_hash {
             bail!(
-                "the backend accepted commit {}, but {commit_hash} was handed in: do not trust it",
+                "the backend accepted commit {} in place of {commit_hash}: do not trust it",
                 view.commit_hash
             );
         }
-        Ok(Committed {
+        Ok(CommittedDay {
             day,
             commit_hash,
             root: signed.commit.root,

@@ -1,4 +1,4 @@
-//! What the release commands print, for people by `Display`, for programs by serde.
+//! Output of the release commands: `Display` for people, serde for programs.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ use nodesys_sdk::client::Client;
 use nodesys_sdk::release::Announced;
 use serde::Serialize;
 
-/// What is to be announced.
-pub(crate) enum Chosen {
+/// An announcement of the release key.
+pub(crate) enum Announcement {
     Release(Box<Release>),
     Tombstone { workload: Name, version: Version, removes_volumes: bool },
 }
 
-impl Chosen {
+impl Announcement {
     pub(crate) const fn workload(&self) -> &Name {
         match self {
             Self::Release(release) => release.workload(),
@@ -33,9 +33,9 @@ fn utc(secs: u64) -> String {
     Timestamp::from_secs(secs).to_string()
 }
 
-/// A release that holds.
+/// A valid release.
 #[derive(Debug, Serialize)]
-pub(crate) struct Validated {
+pub(crate) struct ReleaseView {
     release_hash: B256,
     name: String,
     workload: Name,
@@ -49,7 +49,7 @@ pub(crate) struct Validated {
     strategy: Strategy,
 }
 
-impl Validated {
+impl ReleaseView {
     pub(crate) fn of(release: &Release) -> Self {
         let sum = |of: fn(&nodesys_core::release::Resources) -> Amounts| {
             release.containers().iter().fold(Amounts::default(), |sum, container| {
@@ -98,7 +98,7 @@ fn amounts(amounts: &Amounts) -> String {
     )
 }
 
-impl fmt::Display for Validated {
+impl fmt::Display for ReleaseView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "release     {} version {} ({})", self.workload, self.version, self.name)?;
         writeln!(f, "hash        {}", self.release_hash)?;
@@ -114,9 +114,9 @@ impl fmt::Display for Validated {
     }
 }
 
-/// A transaction for another wallet to send.
+/// A transaction that another wallet has to send.
 #[derive(Debug, Serialize)]
-pub(crate) struct Calldata {
+pub(crate) struct CalldataView {
     #[serde(with = "decimal")]
     pub(crate) chain_id: u64,
     /// The release key.
@@ -125,12 +125,12 @@ pub(crate) struct Calldata {
     pub(crate) data: Bytes,
 }
 
-impl fmt::Display for Calldata {
+impl fmt::Display for CalldataView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "chain  {}", self.chain_id)?;
         match self.from {
             Some(from) => writeln!(f, "from   {from} (the release key)")?,
-            None => writeln!(f, "from   nobody: the project has no release key yet")?,
+            None => writeln!(f, "from   none: the project has no release key yet")?,
         }
         writeln!(f, "to     {}", self.to)?;
         writeln!(f, "value  0")?;
@@ -138,12 +138,12 @@ impl fmt::Display for Calldata {
     }
 }
 
-/// What is on chain now.
+/// An announcement on chain.
 #[derive(Debug, Serialize)]
-pub(crate) struct AnnouncedView {
+pub(crate) struct AnnouncementView {
     workload: Name,
     version: Version,
-    /// Of a release; a tombstone has none.
+    /// Hash of a release; a tombstone has none.
     release_hash: Option<B256>,
     removes_volumes: Option<bool>,
     transaction: Option<B256>,
@@ -151,13 +151,13 @@ pub(crate) struct AnnouncedView {
     effective_at: u64,
 }
 
-impl AnnouncedView {
-    pub(crate) fn of(what: &Chosen, announced: Announced) -> Self {
-        let (workload, version, release_hash, removes_volumes) = match what {
-            Chosen::Release(release) => {
+impl AnnouncementView {
+    pub(crate) fn of(announcement: &Announcement, announced: Announced) -> Self {
+        let (workload, version, release_hash, removes_volumes) = match announcement {
+            Announcement::Release(release) => {
                 (release.workload(), release.version(), Some(release.hash()), None)
             }
-            Chosen::Tombstone { workload, version, removes_volumes } => {
+            Announcement::Tombstone { workload, version, removes_volumes } => {
                 (workload, *version, None, Some(*removes_volumes))
             }
         };
@@ -167,7 +167,7 @@ impl AnnouncedView {
     }
 }
 
-impl fmt::Display for AnnouncedView {
+impl fmt::Display for AnnouncementView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, when) = match self.removes_volumes {
             None => ("release    ", "may run from"),
@@ -180,15 +180,15 @@ impl fmt::Display for AnnouncedView {
         }
         match self.transaction {
             Some(transaction) => writeln!(f, "transaction  {transaction}")?,
-            None => writeln!(f, "transaction  none: it was announced already")?,
+            None => writeln!(f, "transaction  none: it is announced already")?,
         }
         write!(f, "{when} {}, unless vetoed", utc(self.effective_at))
     }
 }
 
-/// Where a release's document is now.
+/// The places of a release's document.
 #[derive(Debug, Serialize)]
-pub(crate) struct Published {
+pub(crate) struct PublicationView {
     workload: Name,
     version: Version,
     release_hash: B256,
@@ -199,11 +199,11 @@ pub(crate) struct Published {
 #[derive(Debug, Serialize)]
 struct PublishedFile {
     path: PathBuf,
-    /// Whether it was there before.
+    /// Whether it existed before.
     already: bool,
 }
 
-impl Published {
+impl PublicationView {
     pub(crate) fn of(release: &Release) -> Self {
         Self {
             workload: release.workload().clone(),
@@ -223,21 +223,21 @@ impl Published {
     }
 }
 
-impl fmt::Display for Published {
+impl fmt::Display for PublicationView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "release  {} version {}", self.workload, self.version)?;
         write!(f, "hash     {}", self.release_hash)?;
         for file in &self.files {
-            let already = if file.already { " (was there)" } else { "" };
+            let already = if file.already { " (existed)" } else { "" };
             write!(f, "\nfile     {}{already}", file.path.display())?;
         }
         self.backend.as_ref().map_or(Ok(()), |base| write!(f, "\nbackend  {base}"))
     }
 }
 
-/// What the chain says of a workload.
+/// A workload's releases on chain.
 #[derive(Debug, Serialize)]
-pub(crate) struct Shown {
+pub(crate) struct WorkloadView {
     workload: Name,
     #[serde(with = "decimal")]
     block: u64,
@@ -259,7 +259,7 @@ struct ReleaseLine {
     release_hash: B256,
     #[serde(with = "decimal")]
     runnable_at: u64,
-    /// Whether the backend serves it; words where that is not known.
+    /// Whether the backend serves it, in words.
     backend: String,
 }
 
@@ -270,7 +270,7 @@ impl ReleaseLine {
             Some(backend) => match backend.release(release.release_hash).await {
                 Ok(_) => "serves it".to_owned(),
                 Err(error) if error.code() == Some("not_found") => {
-                    "does not have it: `release publish` hands it in".to_owned()
+                    "does not have it: upload it with `release publish`".to_owned()
                 }
                 Err(error) => error.to_string(),
             },
@@ -296,7 +296,7 @@ impl TombstoneLine {
     }
 }
 
-impl Shown {
+impl WorkloadView {
     pub(crate) async fn of(
         workload: &Name,
         state: &WorkloadReleases,
@@ -335,7 +335,7 @@ impl fmt::Display for TombstoneLine {
     }
 }
 
-impl fmt::Display for Shown {
+impl fmt::Display for WorkloadView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "workload      {} at block {}", self.workload, self.block)?;
         match self.release_key {

@@ -1,9 +1,9 @@
-//! The signing guard: never two commits for one epoch and revision.
+//! The signing record: never two commits for one epoch and revision.
 //!
-//! [`sign_once`] writes down what is to be signed, waits until that is durable, and only then
-//! signs. The row's key is (chain, distributor, epoch, revision); a second commit with the same
-//! key finds the first one's row and is refused. Signing is deterministic (RFC 6979), so the same
-//! commit again gives the same signature.
+//! [`sign_once`] records the commit, waits until the record is durable, and only then signs. The
+//! row's key is (chain, distributor, epoch, revision); a second commit with the same key finds the
+//! first one's row and is refused. Signing is deterministic (RFC 6979), so the same commit again
+//! gives the same signature.
 
 use anyhow::Context as _;
 use nodesys_core::message::{Domain, Message as _, RewardCommit, SignedCommit};
@@ -13,29 +13,33 @@ use nodesys_core::{Address, B256};
 use nodesys_sdk::commit::sign;
 use sqlx::{PgPool, PgTransaction};
 
-/// Another commit was signed, or was about to be, for the same epoch and revision.
+/// Another commit is on record for the same epoch and revision, signed or about to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "refused to sign: for epoch {epoch}, revision {revision} of {distributor} the commit {noted} \
-     is on record, this one is {given}; to replace a commit, revoke it on chain, which raises the \
+    "refused to sign commit {given}: for epoch {epoch}, revision {revision} of {distributor} \
+     the commit {recorded} is on record; to replace a commit, revoke it on chain, which raises the \
      revision"
 )]
-pub struct AlreadySigned {
-    /// The project.
+pub(super) struct AlreadySigned {
+    /// Address of the project's `RewardDistributor`.
     pub distributor: Address,
     /// The day.
     pub epoch: u64,
     /// The revision.
     pub revision: u32,
     /// Struct hash of the commit on record.
-    pub noted: B256,
+    pub recorded: B256,
     /// Struct hash of the commit that was to be signed.
     pub given: B256,
 }
 
-/// Signs a commit in its distributor's domain, unless another is on record for its epoch and
-/// revision ([`AlreadySigned`]).
-pub async fn sign_once(
+/// Signs a commit in its distributor's domain.
+///
+/// # Errors
+///
+/// [`AlreadySigned`] if another commit is on record for its epoch and revision; otherwise if the
+/// record cannot be written. Then there is no signature.
+pub(super) async fn sign_once(
     pool: &PgPool,
     domain: &Domain,
     commit: &RewardCommit,
@@ -43,13 +47,17 @@ pub async fn sign_once(
     now: Timestamp,
 ) -> anyhow::Result<SignedCommit> {
     // The signature exists only after the row does, whatever happens to this machine in between.
-    note_once(pool, domain, commit, key.address(), now).await?;
+    record_once(pool, domain, commit, key.address(), now).await?;
     Ok(sign(commit, domain, key))
 }
 
-/// Writes down, durably, that `signer` signs this commit and no other for its epoch and revision,
-/// unless another is on record ([`AlreadySigned`]): for a signer whose key is elsewhere.
-pub async fn note_once(
+/// Records, durably, that `signer` signs this commit and no other for its epoch and revision: for a
+/// signer whose key is elsewhere.
+///
+/// # Errors
+///
+/// [`AlreadySigned`] if another commit is on record; otherwise if the record cannot be written.
+pub(super) async fn record_once(
     pool: &PgPool,
     domain: &Domain,
     commit: &RewardCommit,
@@ -57,11 +65,11 @@ pub async fn note_once(
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let mut transaction = pool.begin().await.context("the signing record cannot be opened")?;
-    note(&mut transaction, domain, commit, signer, now).await?;
+    record(&mut transaction, domain, commit, signer, now).await?;
     transaction.commit().await.context("the signing record cannot be written")
 }
 
-async fn note(
+async fn record(
     transaction: &mut PgTransaction<'_>,
     domain: &Domain,
     commit: &RewardCommit,
@@ -91,7 +99,7 @@ async fn note(
     )
     .execute(&mut **transaction)
     .await?;
-    let noted = sqlx::query_scalar!(
+    let recorded = sqlx::query_scalar!(
         "select commit_hash from signed_commit
          where chain_id = $1 and distributor = $2 and epoch = $3 and revision = $4",
         chain_id,
@@ -101,12 +109,12 @@ async fn note(
     )
     .fetch_one(&mut **transaction)
     .await?;
-    let noted = B256::try_from(noted.as_slice()).context("a hash has 32 bytes")?;
-    if noted == given {
+    let recorded = B256::try_from(recorded.as_slice()).context("a hash has 32 bytes")?;
+    if recorded == given {
         Ok(())
     } else {
         let (epoch, revision) = (commit.epoch, commit.revision);
-        Err(AlreadySigned { distributor, epoch, revision, noted, given }.into())
+        Err(AlreadySigned { distributor, epoch, revision, recorded, given }.into())
     }
 }
 
@@ -147,7 +155,7 @@ mod tests {
 
         let error = sign_once(&pool, &domain(), &commit(6), &key(), NOW).await.unwrap_err();
         let refused = error.downcast_ref::<AlreadySigned>().unwrap();
-        assert_eq!(refused.noted, commit(5).struct_hash());
+        assert_eq!(refused.recorded, commit(5).struct_hash());
         assert!(error.to_string().contains("revoke it on chain"), "{error}");
 
         // Another revision, epoch, distributor or chain is another key.

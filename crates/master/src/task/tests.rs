@@ -1,13 +1,20 @@
-use std::collections::BTreeSet;
+//! The queue and its results on a real Postgres.
 
+use std::collections::{BTreeSet, HashMap};
+
+use nodesys_core::ids::{Fence, TaskId};
 use nodesys_core::task::output_hash;
+use nodesys_core::time::{Timestamp, UtcDay};
+use nodesys_core::{Address, B256};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
+use sqlx::PgPool;
 
-use super::*;
-use crate::task::{Added, Given, Taken, add, take};
+use super::add::{AddedTasks, add};
+use super::queue::{ExpiredLeases, LeaseHolder, Queue, pg_bigint};
+use super::result::{GivenOutput, ResultOutcome, take};
 
 const NOW: Timestamp = Timestamp::from_secs(20_454 * 86_400 + 3_600);
 const DAY: UtcDay = UtcDay(20_454);
@@ -16,8 +23,8 @@ async fn queue(pool: &PgPool) -> Queue {
     Queue::open(pool.clone(), 31_337, Address::repeat_byte(2)).await.unwrap()
 }
 
-fn holder(byte: u8) -> Holder {
-    Holder {
+fn holder(byte: u8) -> LeaseHolder {
+    LeaseHolder {
         license: B256::repeat_byte(byte),
         node_key: Address::repeat_byte(byte),
         fence: Fence::checked_new(1).unwrap(),
@@ -25,7 +32,7 @@ fn holder(byte: u8) -> Holder {
     }
 }
 
-async fn added(queue: &Queue, lines: &str) -> Added {
+async fn added(queue: &Queue, lines: &str) -> AddedTasks {
     add(queue, lines.as_bytes(), NOW).await.unwrap()
 }
 
@@ -33,17 +40,23 @@ async fn refused(queue: &Queue, lines: &str) -> String {
     format!("{:#}", add(queue, lines.as_bytes(), NOW).await.unwrap_err())
 }
 
-fn given(output: u32) -> Given {
-    Given { output: output.to_string(), output_hash: output_hash(&json!(output)) }
+fn given(output: u32) -> GivenOutput {
+    GivenOutput { output: output.to_string(), output_hash: output_hash(&json!(output)) }
 }
 
-async fn report(queue: &Queue, task: TaskId, byte: u8, output: u32, now: Timestamp) -> Taken {
+async fn report(
+    queue: &Queue,
+    task: TaskId,
+    byte: u8,
+    output: u32,
+    now: Timestamp,
+) -> ResultOutcome {
     take(queue, task, &holder(byte), &given(output), now).await.unwrap()
 }
 
-fn stored(task: TaskId, output: u32) -> Taken {
+fn stored(task: TaskId, output: u32) -> ResultOutcome {
     let output_hash = given(output).output_hash;
-    Taken::Stored(nodesys_core::task::ResultTaken { task, output_hash })
+    ResultOutcome::Stored(nodesys_core::task::ResultTaken { task, output_hash })
 }
 
 async fn lease(queue: &Queue, byte: u8, max: u16, now: Timestamp) -> Vec<TaskId> {
@@ -52,15 +65,16 @@ async fn lease(queue: &Queue, byte: u8, max: u16, now: Timestamp) -> Vec<TaskId>
 }
 
 async fn state(queue: &Queue, task: TaskId) -> (String, Option<String>) {
-    let row = sqlx::query!("select state, dead_reason from task where id = $1", signed(task.get()))
-        .fetch_one(queue.pool())
-        .await
-        .unwrap();
+    let row =
+        sqlx::query!("select state, dead_reason from task where id = $1", pg_bigint(task.get()))
+            .fetch_one(queue.pool())
+            .await
+            .unwrap();
     (row.state, row.dead_reason)
 }
 
 async fn paid(queue: &Queue, day: UtcDay) -> Vec<(u8, u64)> {
-    let counts = queue.counts(i32::try_from(day.0).unwrap()).await.unwrap();
+    let counts = queue.counts(day).await.unwrap();
     let mut counts: Vec<_> = counts.into_iter().map(|(license, n)| (license[0], n)).collect();
     counts.sort_unstable();
     counts
@@ -70,15 +84,15 @@ async fn paid(queue: &Queue, day: UtcDay) -> Vec<(u8, u64)> {
 async fn a_file_is_added_once_and_whole(pool: PgPool) {
     let queue = queue(&pool).await;
     let lines = "{\"key\":\"a\",\"input\":1}\n\n{\"key\":\"b\",\"input\":{\"y\":1,\"x\":2}}";
-    assert_eq!(added(&queue, lines).await, Added { added: 2, known: 0 });
-    assert_eq!(added(&queue, lines).await, Added { added: 0, known: 2 });
+    assert_eq!(added(&queue, lines).await, AddedTasks { added: 2, known: 0 });
+    assert_eq!(added(&queue, lines).await, AddedTasks { added: 0, known: 2 });
     let same = "{\"input\":{\"x\":2,\"y\":1},\"key\":\"b\"}\n{\"key\":\"c\",\"input\":3}\n";
-    assert_eq!(added(&queue, same).await, Added { added: 1, known: 1 });
+    assert_eq!(added(&queue, same).await, AddedTasks { added: 1, known: 1 });
 
     let error = refused(&queue, "{\"key\":\"d\",\"input\":1}\n{\"key\":\"e\"}\n").await;
-    assert!(error.contains("line 2; nothing was added"), "{error}");
+    assert!(error.contains("line 2; no task was added"), "{error}");
     let error = refused(&queue, "{\"key\":\"d\",\"input\":1}\n{\"key\":\"a\",\"input\":2}\n").await;
-    assert!(error.contains("line 2") && error.contains("give it another key"), "{error}");
+    assert!(error.contains("line 2") && error.contains("choose another key"), "{error}");
     let twice = "{\"key\":\"d\",\"input\":1}\n{\"key\":\"d\",\"input\":2}\n";
     assert!(refused(&queue, twice).await.contains("another content"));
     let long = format!("{{\"key\":\"d\",\"input\":\"{}\"}}", "x".repeat(600_000));
@@ -90,8 +104,11 @@ async fn a_file_is_added_once_and_whole(pool: PgPool) {
     // Another project on the same database has a queue of its own.
     let other = Queue::open(pool, 31_337, Address::repeat_byte(3)).await.unwrap();
     assert_eq!(lease(&other, 2, 9, NOW).await, []);
-    assert_eq!(added(&other, lines).await, Added { added: 2, known: 0 });
-    assert_eq!(report(&queue, TaskId::checked_new(999).unwrap(), 1, 1, NOW).await, Taken::NoTask);
+    assert_eq!(added(&other, lines).await, AddedTasks { added: 2, known: 0 });
+    assert_eq!(
+        report(&queue, TaskId::checked_new(999).unwrap(), 1, 1, NOW).await,
+        ResultOutcome::NoTask
+    );
 }
 
 #[sqlx::test(migrations = "../../migrations/master")]
@@ -109,14 +126,17 @@ async fn the_same_lease_again_gets_the_same_tasks(pool: PgPool) {
     let next = lease(&queue, 1, 5, NOW).await;
     assert_eq!((next.len(), next[0]), (5, first[1]));
     // After a takeover the new node starts afresh; the old one's leases run out.
-    let taken_over = Holder {
+    let taken_over = LeaseHolder {
         node_key: Address::repeat_byte(9),
         fence: Fence::checked_new(2).unwrap(),
         ..holder(1)
     };
     let fresh = queue.lease(&taken_over, 2, NOW).await.unwrap();
     assert!(fresh.iter().all(|task| !next.contains(&task.id)));
-    assert_eq!(take(&queue, next[0], &taken_over, &given(1), NOW).await.unwrap(), Taken::NotLeased);
+    assert_eq!(
+        take(&queue, next[0], &taken_over, &given(1), NOW).await.unwrap(),
+        ResultOutcome::NotLeased
+    );
 }
 
 #[sqlx::test(migrations = "../../migrations/master")]
@@ -127,21 +147,21 @@ async fn a_result_is_taken_once_and_every_refusal_says_why(pool: PgPool) {
     added(&queue, lines).await;
     let tasks = lease(&queue, 1, 2, NOW).await;
     let [a, b] = tasks[..] else { panic!("{tasks:?}") };
-    assert_eq!(report(&queue, a, 2, 5, NOW).await, Taken::NotLeased);
+    assert_eq!(report(&queue, a, 2, 5, NOW).await, ResultOutcome::NotLeased);
     assert_eq!(report(&queue, a, 1, 5, NOW).await, stored(a, 5));
     assert_eq!(report(&queue, a, 1, 5, NOW.plus_millis(99_000_000)).await, stored(a, 5));
-    assert_eq!(report(&queue, a, 1, 6, NOW).await, Taken::AlreadyDone);
+    assert_eq!(report(&queue, a, 1, 6, NOW).await, ResultOutcome::AlreadyDone);
     assert_eq!(state(&queue, a).await, ("done".to_owned(), None));
     assert_eq!(paid(&queue, DAY).await, [(1, 1)]);
 
     // Overdue, before and after the lease is ended.
     let later = NOW.plus_millis(10_000);
-    assert_eq!(report(&queue, b, 1, 5, later).await, Taken::TaskExpired);
-    assert_eq!(queue.expire(NOW.plus_millis(9_999)).await.unwrap(), Ended::default());
-    assert_eq!(queue.expire(later).await.unwrap(), Ended { leases: 1, dead: 1 });
-    assert_eq!(queue.expire(later).await.unwrap(), Ended::default());
+    assert_eq!(report(&queue, b, 1, 5, later).await, ResultOutcome::TaskExpired);
+    assert_eq!(queue.expire(NOW.plus_millis(9_999)).await.unwrap(), ExpiredLeases::default());
+    assert_eq!(queue.expire(later).await.unwrap(), ExpiredLeases { leases: 1, dead: 1 });
+    assert_eq!(queue.expire(later).await.unwrap(), ExpiredLeases::default());
     assert_eq!(state(&queue, b).await, ("dead".to_owned(), Some("attempts".to_owned())));
-    assert_eq!(report(&queue, b, 1, 5, later).await, Taken::Late);
+    assert_eq!(report(&queue, b, 1, 5, later).await, ResultOutcome::Late);
     assert_eq!(lease(&queue, 2, 9, later).await, []);
     assert_eq!(paid(&queue, DAY).await, [(1, 1)]);
 }
@@ -157,7 +177,7 @@ async fn an_expired_lease_is_tried_again_up_to_the_bound(pool: PgPool) {
         assert_eq!(lease(&queue, 7, 1, now).await, []);
         now = now.plus_millis(10_000);
         let dead = u64::from(attempt == 3);
-        assert_eq!(queue.expire(now).await.unwrap(), Ended { leases: 1, dead });
+        assert_eq!(queue.expire(now).await.unwrap(), ExpiredLeases { leases: 1, dead });
     }
     assert_eq!(lease(&queue, 1, 1, now).await, []);
 }
@@ -168,7 +188,7 @@ async fn two_of_three_agree(pool: PgPool) {
     added(&queue, r#"{"key":"a","input":1,"copies":3}"#).await;
     let task = lease(&queue, 1, 5, NOW).await[0];
     // Another license on the same node is not another opinion.
-    let same_node = Holder { license: B256::repeat_byte(9), ..holder(1) };
+    let same_node = LeaseHolder { license: B256::repeat_byte(9), ..holder(1) };
     assert_eq!(queue.lease(&same_node, 5, NOW).await.unwrap(), []);
     for byte in [2, 3] {
         assert_eq!(lease(&queue, byte, 5, NOW).await, [task]);
@@ -180,7 +200,7 @@ async fn two_of_three_agree(pool: PgPool) {
     // What agrees counts when it agrees, here on the next day.
     let next = DAY.end().plus_millis(5);
     sqlx::query("update task_attempt set expires_millis = $1")
-        .bind(signed(next.millis() + 1))
+        .bind(pg_bigint(next.millis() + 1))
         .execute(queue.pool())
         .await
         .unwrap();
@@ -192,7 +212,7 @@ async fn two_of_three_agree(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../../migrations/master")]
-async fn what_cannot_agree_is_given_up_and_pays_nobody(pool: PgPool) {
+async fn a_task_whose_outputs_cannot_agree_pays_nobody(pool: PgPool) {
     let queue = queue(&pool).await;
     added(&queue, r#"{"key":"a","input":1,"copies":3,"agree":3}"#).await;
     let task = lease(&queue, 1, 1, NOW).await[0];
@@ -202,7 +222,7 @@ async fn what_cannot_agree_is_given_up_and_pays_nobody(pool: PgPool) {
     report(&queue, task, 1, 7, NOW).await;
     assert_eq!(report(&queue, task, 2, 8, NOW).await, stored(task, 8));
     assert_eq!(state(&queue, task).await, ("dead".to_owned(), Some("disagreement".to_owned())));
-    assert_eq!(report(&queue, task, 3, 7, NOW).await, Taken::Late);
+    assert_eq!(report(&queue, task, 3, 7, NOW).await, ResultOutcome::Late);
     assert_eq!(paid(&queue, DAY).await, []);
     let pending = sqlx::query_scalar!("select count(*) from task_result where verdict = 'pending'");
     assert_eq!(pending.fetch_one(queue.pool()).await.unwrap(), Some(0));
@@ -217,12 +237,12 @@ async fn answers_that_wait_are_rejected_when_no_lease_is_left(pool: PgPool) {
     lease(&queue, 2, 1, NOW).await;
     report(&queue, task, 1, 7, NOW).await;
     let ended = queue.expire(NOW.plus_millis(10_000)).await.unwrap();
-    assert_eq!(ended, Ended { leases: 1, dead: 1 });
+    assert_eq!(ended, ExpiredLeases { leases: 1, dead: 1 });
     // In the other order it is the result that ends the task.
     added(&queue, &line.replace("\"a\"", "\"b\"")).await;
     let other = lease(&queue, 1, 1, NOW).await[0];
     let ended = queue.expire(NOW.plus_millis(10_000)).await.unwrap();
-    assert_eq!(ended, Ended { leases: 1, dead: 0 });
+    assert_eq!(ended, ExpiredLeases { leases: 1, dead: 0 });
     lease(&queue, 2, 1, NOW).await;
     report(&queue, other, 2, 7, NOW).await;
     for task in [task, other] {
@@ -249,7 +269,7 @@ async fn a_canary_pays_the_known_answer_only(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../../migrations/master")]
-async fn a_closed_days_counts_stand(pool: PgPool) {
+async fn a_closed_days_counts_do_not_change(pool: PgPool) {
     let queue = queue(&pool).await;
     let lines: String = (0..3).map(|i| format!("{{\"key\":\"{i}\",\"input\":{i}}}\n")).collect();
     added(&queue, &lines).await;
@@ -257,7 +277,7 @@ async fn a_closed_days_counts_stand(pool: PgPool) {
     report(&queue, tasks[0], 1, 7, NOW).await;
     let one = HashMap::from([(B256::repeat_byte(1), 1)]);
     assert_eq!(queue.close_day(DAY).await.unwrap(), one);
-    // Taken by a handler that read the clock before midnight and was held up.
+    // ResultOutcome by a handler that read the clock before midnight and was held up.
     report(&queue, tasks[1], 1, 7, NOW).await;
     assert_eq!(queue.close_day(DAY).await.unwrap(), one);
     assert_eq!(paid(&queue, DAY.next()).await, [(1, 1)]);

@@ -1,14 +1,13 @@
 //! `sale create|show`: the sale of a collection's licenses.
 //!
-//! Creating has two steps, each done only where it is missing: the contract, and the collection's
-//! minter set to it. Only the collection's owner can do the second; where the sender is not, what is
-//! left to do is said.
+//! `create` has two steps, each skipped where it is done: deploy the contract, and make it the
+//! collection's minter. Only the collection's owner can do the second; for any other sender the
+//! command says what the owner has to send.
 
 use std::fmt;
 
 use alloy::eips::BlockId;
 use alloy::sol_types::SolValue as _;
-use clap::Subcommand;
 use nodesys_contracts::Provider;
 use nodesys_contracts::bindings::LicenseSale::{SaleParams, SaleState, Tier};
 use nodesys_contracts::bindings::{LicenseSale, NodeLicense};
@@ -17,27 +16,10 @@ use nodesys_core::ids::Amount;
 use nodesys_core::{Address, B256};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::Format;
+use super::deploy::{Contract, DeployArgs, DeploymentView, read_params};
 use crate::config::Settings;
-use crate::license::{Create, Created, deploy, read_params};
 
-/// The sale of a collection's licenses.
-#[derive(Debug, Subcommand)]
-pub enum SaleCommand {
-    /// Deploy a sale and make it the collection's minter; what is done already is left alone.
-    Create(Create),
-    /// Show where a sale stands.
-    Show {
-        /// The sale.
-        #[arg(long, value_name = "ADDRESS")]
-        sale: Address,
-        /// How to print it.
-        #[arg(short, long, value_enum, default_value_t)]
-        output: Format,
-    },
-}
-
-/// The parameter file of a sale; `docs/licenses.md` says what they mean.
+/// The parameter file of a sale; `docs/licenses.md` explains the fields.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SaleFile {
@@ -54,7 +36,7 @@ pub struct SaleFile {
     tiers: Vec<TierRow>,
 }
 
-/// Some licenses at one price.
+/// A number of licenses at one price.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TierRow {
@@ -62,10 +44,13 @@ struct TierRow {
     count: u32,
 }
 
-/// Makes a sale.
-pub(crate) async fn create(settings: &Settings, create: &Create) -> anyhow::Result<Created> {
-    let file: SaleFile = read_params(&create.params)?;
-    let key = settings.sender_key(&create.sender)?;
+/// Deploys a sale and makes it its collection's minter.
+pub(crate) async fn create(
+    settings: &Settings,
+    args: &DeployArgs,
+) -> anyhow::Result<DeploymentView> {
+    let file: SaleFile = read_params(&args.params)?;
+    let key = settings.sender_key(&args.sender)?;
     let provider = settings.provider_with_key(&key).await?;
     let collection = file.collection;
     provider.require_code(collection, "the license collection of the sale").await?;
@@ -82,16 +67,18 @@ pub(crate) async fn create(settings: &Settings, create: &Create) -> anyhow::Resu
         allowlistRoot: file.allowlist_root,
         tiers: file.tiers.iter().map(tier).collect(),
     };
-    let verification = Verification::license_sale();
-    let arguments = params.abi_encode();
-    let name = format!("the sale of {name}");
-    let mut created =
-        deploy(&provider, create, &name, &verification, &LicenseSale::BYTECODE, arguments).await?;
+    let contract = Contract {
+        name: format!("the sale of {name}"),
+        verification: Verification::license_sale(),
+        arguments: params.abi_encode(),
+    };
+    let mut created = contract.deploy(&provider, args, &LicenseSale::BYTECODE).await?;
     created.notes.push(become_minter(&provider, collection, created.address).await?);
     Ok(created)
 }
 
-/// Makes the sale its collection's minter, if the sender may and it is not.
+/// Makes the sale its collection's minter, unless it is or the sender may not. The answer is a note
+/// for the command's output.
 async fn become_minter(
     provider: &Provider,
     collection: Address,
@@ -100,7 +87,7 @@ async fn become_minter(
     let at = BlockId::latest();
     let minter = provider.call(collection, &NodeLicense::minterCall {}, at).await?;
     if minter == sale {
-        return Ok("it is the collection's minter".to_owned());
+        return Ok("the sale is the collection's minter already".to_owned());
     }
     let owner = provider.call(collection, &NodeLicense::ownerCall {}, at).await?;
     if provider.sender() != Some(owner) {
@@ -111,17 +98,17 @@ async fn become_minter(
     let contract = NodeLicense::new(collection, provider.rpc());
     let what = "making the sale the collection's minter";
     let receipt = provider.send(what, contract.setMinter(sale).into_transaction_request()).await?;
-    Ok(format!("made the collection's minter in {}", receipt.transaction_hash))
+    Ok(format!("the sale is now the collection's minter ({})", receipt.transaction_hash))
 }
 
-/// Where a sale stands.
+/// A sale's state on chain.
 #[derive(Debug, Serialize)]
-pub(crate) struct Shown {
+pub(crate) struct SaleView {
     sale: Address,
     collection: Address,
     owner: Address,
     payment_token: Option<Address>,
-    /// Whether it can mint.
+    /// Whether it is the collection's minter.
     is_minter: bool,
     paused: bool,
     starts_at: u64,
@@ -137,7 +124,7 @@ pub(crate) struct Shown {
     tiers: Vec<TierRow>,
 }
 
-impl fmt::Display for Shown {
+impl fmt::Display for SaleView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let coin = "the native coin".to_owned();
         let token = self.payment_token.map_or(coin, |token| token.to_string());
@@ -172,7 +159,7 @@ impl fmt::Display for Shown {
 }
 
 /// Reads a sale.
-pub(crate) async fn show(provider: &Provider, sale: Address) -> anyhow::Result<Shown> {
+pub(crate) async fn show(provider: &Provider, sale: Address) -> anyhow::Result<SaleView> {
     let at = BlockId::latest();
     let (state, tiers, owner) = tokio::try_join!(
         provider.call(sale, &LicenseSale::stateCall {}, at),
@@ -181,7 +168,7 @@ pub(crate) async fn show(provider: &Provider, sale: Address) -> anyhow::Result<S
     )?;
     let SaleState { collection, .. } = state;
     let minter = provider.call(collection, &NodeLicense::minterCall {}, at).await?;
-    Ok(Shown {
+    Ok(SaleView {
         sale,
         collection,
         owner,
@@ -210,8 +197,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_file_is_a_sale() {
-        let text = include_str!("../sale.example.json");
+    fn the_example_file_parses() {
+        let text = include_str!("../../sale.example.json");
         let file: SaleFile = serde_json::from_str(text).unwrap();
         assert_eq!(file.tiers.len(), 2);
         assert!(serde_json::from_str::<SaleFile>(&text.replace("wallet_cap", "cap")).is_err());

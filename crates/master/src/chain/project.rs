@@ -1,16 +1,15 @@
-//! `project create|show|fund`: a project's rewards on chain. Its other verbs stand in [`crate::admin`].
+//! `project create|show|fund`: a project's contract on chain. [`super::timelock`] has the owner's
+//! later decisions.
 //!
-//! What stays true: the sender owns the project it creates, at an address that commits to all of its
-//! parameters, so a second run finds it; funding tops up to a level, so a second run sends nothing.
+//! The sender owns the project it creates, at an address that depends on all of its parameters, so a
+//! second run finds it. Funding tops up to a level, so a second run sends nothing.
 
 use std::fmt;
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
-use alloy::network::TransactionBuilder as _;
-use alloy::rpc::types::TransactionRequest;
-use alloy::sol_types::{SolCall as _, SolValue as _};
+use alloy::sol_types::SolValue as _;
 use anyhow::{Context as _, bail};
-use clap::Subcommand;
+use clap::Args;
 use nodesys_contracts::Provider;
 use nodesys_contracts::bindings::ProjectRegistry::{
     ProjectParams, createProjectCall, projectAddressCall,
@@ -22,54 +21,23 @@ use nodesys_core::ids::{Amount, Name};
 use nodesys_core::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
-use crate::admin;
-use crate::cli::{Format, Sender};
-use crate::config::Settings;
-use crate::deployments::{Deployed, record, standard_input};
-use crate::license::{Create, Created, read_params};
-use crate::registry::ListWorkload;
+use super::deploy::{Contract, DeployArgs, DeploymentView, read_params};
+use super::tx::call_request;
+use crate::config::{Sender, Settings};
+use crate::output::Format;
 
-/// A project.
-#[derive(Debug, Subcommand)]
-pub enum ProjectCommand {
-    /// Create a project, which the sender then owns; finding it created already is success.
-    Create(Create),
-    /// Show where the project of --project stands.
-    Show {
-        /// How to print it.
-        #[arg(short, long, value_enum, default_value_t)]
-        output: Format,
-    },
-    /// List a license collection as a workload of --project, for good; finding it listed is success.
-    ListWorkload(ListWorkload),
-    /// Replace the reward signer of --project, or disable it at once.
-    Signer(admin::Signer),
-    /// Queue an action that waits for the timelock; finding it queued already is success.
-    Queue(admin::Queue),
-    /// Show what waits, and when it may be executed.
-    Pending {
-        /// How to print it.
-        #[arg(short, long, value_enum, default_value_t)]
-        output: Format,
-    },
-    /// Make a queued call whose wait is over.
-    Execute(admin::Queued),
-    /// Cancel a queued call. Owner, or the guardian unless it would replace the guardian.
-    Cancel(admin::Queued),
-    /// Do at once what lowers risk.
-    Now(admin::Now),
-    /// Send the project of --project reward tokens until it holds so many.
-    Fund {
-        /// What it should hold, in the token's smallest unit. It is sent what is missing.
-        #[arg(long, value_name = "WEI")]
-        up_to: Amount,
-        /// Whose tokens are sent, and who pays the gas.
-        #[command(flatten)]
-        sender: Sender,
-        /// How to print it.
-        #[arg(short, long, value_enum, default_value_t)]
-        output: Format,
-    },
+/// A level up to which a project is funded.
+#[derive(Debug, Args)]
+pub struct FundArgs {
+    /// Balance to reach, in the token's smallest unit; the missing part is transferred.
+    #[arg(long, value_name = "WEI")]
+    up_to: Amount,
+    /// The account whose tokens are sent, and which pays the gas.
+    #[command(flatten)]
+    sender: Sender,
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Format,
 }
 
 /// The parameter file of a project.
@@ -87,11 +55,14 @@ struct ProjectFile {
     metadata_uri: String,
 }
 
-/// Makes a project.
-pub(crate) async fn create(settings: &Settings, create: &Create) -> anyhow::Result<Created> {
-    let file: ProjectFile = read_params(&create.params)?;
+/// Creates a project.
+pub(crate) async fn create(
+    settings: &Settings,
+    args: &DeployArgs,
+) -> anyhow::Result<DeploymentView> {
+    let file: ProjectFile = read_params(&args.params)?;
     let registry = *Settings::need(&settings.registry, "--registry")?;
-    let key = settings.sender_key(&create.sender)?;
+    let key = settings.sender_key(&args.sender)?;
     let provider = settings.provider_with_key(&key).await?;
     let params = ProjectParams {
         name: file.name.to_string(),
@@ -101,7 +72,7 @@ pub(crate) async fn create(settings: &Settings, create: &Create) -> anyhow::Resu
         dailyQuota: file.daily_quota.get(),
         delay: file.delay_secs,
         metadataURI: file.metadata_uri,
-        userSalt: create.salt,
+        userSalt: args.salt,
     };
     let at = BlockId::latest();
     let call = projectAddressCall { creator: key.address(), params: params.clone() };
@@ -109,37 +80,29 @@ pub(crate) async fn create(settings: &Settings, create: &Create) -> anyhow::Resu
     let transaction = match by_name(&provider, registry, &file.name).await? {
         Some(found) if found == address => None,
         Some(other) => bail!(
-            "the name {} is taken by the project at {other}, which has other parameters, another \
-             owner or another salt than these (they would give {address})",
+            "the name {} is taken by the project at {other}, whose parameters, owner or salt differ \
+             from these (which give {address})",
             file.name
         ),
         None => {
             let call = createProjectCall { params: params.clone() };
-            let request =
-                TransactionRequest::default().with_to(registry).with_input(call.abi_encode());
             let what = format!("creating the project {}", file.name);
-            Some(provider.send(&what, request).await?.transaction_hash)
+            let receipt = provider.send(&what, call_request(registry, &call)).await?;
+            Some(receipt.transaction_hash)
         }
     };
     provider.require_code(address, "the project's distributor").await?;
-    let verification = Verification::reward_distributor();
-    let deployed = Deployed {
-        contract: verification.contract.clone(),
+    let contract = Contract {
         name: file.name.to_string(),
-        address,
-        salt: create.salt,
-        constructor_arguments: (registry, params).abi_encode_params().into(),
-        compiler: verification.compiler.clone(),
-        standard_input: standard_input(&verification),
+        verification: Verification::reward_distributor(),
+        arguments: (registry, params).abi_encode_params(),
     };
-    let record = record(&create.deployments, provider.chain_id(), &verification, &deployed)
-        .with_context(|| format!("it is created at {address}, but not recorded: run it again"))?;
-    Ok(Created { address, transaction, notes: Vec::new(), record })
+    contract.recorded(&provider, args, address, transaction)
 }
 
-/// Where a project stands.
+/// A project's state on chain.
 #[derive(Debug, Serialize)]
-pub(crate) struct Shown {
+pub(crate) struct ProjectView {
     project: Address,
     name: Name,
     owner: Address,
@@ -153,7 +116,7 @@ pub(crate) struct Shown {
     revision: u32,
 }
 
-impl fmt::Display for Shown {
+impl fmt::Display for ProjectView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "project      {} ({})", self.project, self.name)?;
         writeln!(f, "owner        {}", self.owner)?;
@@ -171,31 +134,43 @@ impl fmt::Display for Shown {
     }
 }
 
-/// The project of the settings, with its name and owner.
+/// A project as the registry records it.
+pub(crate) struct RegisteredProject {
+    pub(crate) registry: Address,
+    /// Its `RewardDistributor`.
+    pub(crate) address: Address,
+    pub(crate) name: Name,
+    pub(crate) owner: Address,
+}
+
+/// Finds the project of `--project` in the registry of `--registry`.
 pub(crate) async fn find(
     settings: &Settings,
     provider: &Provider,
-) -> anyhow::Result<(Address, Name, Address)> {
+) -> anyhow::Result<RegisteredProject> {
     let registry = *Settings::need(&settings.registry, "--registry")?;
     let name = Settings::need(&settings.project, "--project")?;
-    let distributor = by_name(provider, registry, name).await?.with_context(|| {
-        format!("the registry {registry} has no project {name}: `project create` makes one")
+    let address = by_name(provider, registry, name).await?.with_context(|| {
+        format!(
+            "the registry {registry} has no project {name}: check the name, or create it with \
+             `project create`"
+        )
     })?;
-    let project = of(provider, registry, distributor)
+    let project = of(provider, registry, address)
         .await?
-        .with_context(|| format!("the registry {registry} does not know {distributor}"))?;
-    Ok((distributor, project.name, project.owner))
+        .with_context(|| format!("the registry {registry} does not know {address}"))?;
+    Ok(RegisteredProject { registry, address, name: project.name, owner: project.owner })
 }
 
 /// Reads a project.
-pub(crate) async fn show(settings: &Settings) -> anyhow::Result<Shown> {
+pub(crate) async fn show(settings: &Settings) -> anyhow::Result<ProjectView> {
     let provider = settings.provider().await?;
-    let (project, name, owner) = find(settings, &provider).await?;
-    let state = state_of(&provider, project, BlockNumberOrTag::Latest).await?;
-    Ok(Shown {
-        project,
-        name,
-        owner,
+    let project = find(settings, &provider).await?;
+    let state = state_of(&provider, project.address, BlockNumberOrTag::Latest).await?;
+    Ok(ProjectView {
+        project: project.address,
+        name: project.name,
+        owner: project.owner,
         signer: state.signer,
         token: state.token,
         daily_quota: state.daily_quota,
@@ -206,9 +181,9 @@ pub(crate) async fn show(settings: &Settings) -> anyhow::Result<Shown> {
     })
 }
 
-/// What a funding did.
+/// A project's funding.
 #[derive(Debug, Serialize)]
-pub(crate) struct Funded {
+pub(crate) struct FundingView {
     project: Address,
     token: Address,
     sent: String,
@@ -216,7 +191,7 @@ pub(crate) struct Funded {
     transaction: Option<B256>,
 }
 
-impl fmt::Display for Funded {
+impl fmt::Display for FundingView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "project      {}", self.project)?;
         writeln!(f, "token        {}", self.token)?;
@@ -224,20 +199,16 @@ impl fmt::Display for Funded {
         write!(f, "balance      {}", self.balance)?;
         match self.transaction {
             Some(transaction) => write!(f, "\ntransaction  {transaction}"),
-            None => write!(f, "\ntransaction  none: it holds that much already"),
+            None => write!(f, "\ntransaction  none: the balance is high enough"),
         }
     }
 }
 
-/// Sends a project what it lacks of an amount.
-pub(crate) async fn fund(
-    settings: &Settings,
-    up_to: Amount,
-    sender: &Sender,
-) -> anyhow::Result<Funded> {
-    let key = settings.sender_key(sender)?;
+/// Tops a project's balance up to a level.
+pub(crate) async fn fund(settings: &Settings, args: &FundArgs) -> anyhow::Result<FundingView> {
+    let (key, up_to) = (settings.sender_key(&args.sender)?, args.up_to);
     let provider = settings.provider_with_key(&key).await?;
-    let (project, ..) = find(settings, &provider).await?;
+    let project = find(settings, &provider).await?.address;
     let state = state_of(&provider, project, BlockNumberOrTag::Latest).await?;
     let missing = up_to.to_u256().saturating_sub(state.balance);
     let mut transaction = None;
@@ -252,17 +223,17 @@ pub(crate) async fn fund(
             );
         }
         let call = IERC20::transferCall { to: project, amount: missing };
-        let request =
-            TransactionRequest::default().with_to(state.token).with_input(call.abi_encode());
+        let request = call_request(state.token, &call);
         transaction = Some(provider.send("funding the project", request).await?.transaction_hash);
     }
     let after = state_of(&provider, project, BlockNumberOrTag::Latest).await?.balance;
     if after < up_to.to_u256() {
         bail!(
-            "the project holds {after} after the transfer, less than {up_to}: is the token a plain one?"
+            "the project holds {after} after the transfer, less than {up_to}: does the token take a \
+             fee?"
         );
     }
-    Ok(Funded {
+    Ok(FundingView {
         project,
         token: state.token,
         sent: U256::to_string(&missing),
@@ -276,8 +247,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_file_is_a_project() {
-        let text = include_str!("../project.example.json");
+    fn the_example_file_parses() {
+        let text = include_str!("../../project.example.json");
         let file: ProjectFile = serde_json::from_str(text).unwrap();
         assert_eq!((file.name.as_str(), file.delay_secs), ("acme", 86_400));
         assert!(serde_json::from_str::<ProjectFile>(&text.replace("guardian", "guard")).is_err());

@@ -32,14 +32,14 @@ use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::app::{App, AppState, Parts, router};
 use crate::heartbeat::{Alive, spawn_group_commit};
-use crate::lease::Expiry;
-use crate::license::Mirror;
+use crate::lease::{Expiry, Recheck};
 use crate::lifecycle::Lifecycle;
 use crate::notify::Notify;
 use crate::periodic::Periodic as _;
 use crate::root::Poster;
+use crate::router::router;
+use crate::state::{App, AppState, Parts};
 use crate::uptime::Close;
 use chain::{CHAIN_ID, Chain, DAY, poster_key, receipt_key};
 pub(crate) use node::Node;
@@ -55,7 +55,7 @@ pub(crate) struct Replica {
     pub(crate) base: String,
     pub(crate) client: Client,
     pub(crate) alive: Alive,
-    pub(crate) mirror: Mirror,
+    pub(crate) mirror: Recheck,
     lifecycle: Lifecycle,
     serving: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -73,7 +73,7 @@ impl Replica {
             axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
         }));
         let client = Client::new(&base).unwrap();
-        let mirror = Mirror::new(app.clone());
+        let mirror = Recheck::new(app.clone());
         Self { app, base, client, alive, mirror, lifecycle, serving }
     }
 

@@ -42,7 +42,7 @@ impl Periodic for Alive {
         for day in [now.day(), now.day().next()] {
             db::day::open(&mut conn, day).await?;
         }
-        if now.millis_since(self.lived) > liveness::ALIVE_GAP_MILLIS {
+        if now.millis_since(self.lived) > liveness::LATE_MILLIS {
             self.life = db::writer::register(&mut conn, now).await?;
         }
         db::writer::record_alive(&mut conn, self.life, now).await?;

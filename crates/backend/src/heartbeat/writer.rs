@@ -18,13 +18,12 @@ use tokio::sync::{Notify, mpsc};
 
 use super::alive::Alive;
 use super::seal::Sealed;
-use crate::db;
 use crate::db::evidence::{self, Entry};
 use crate::error::ApiError;
 use crate::lifecycle::Lifecycle;
 use crate::live::pending::Pending;
-use crate::periodic;
 use crate::state::AppState;
+use crate::{db, liveness, periodic};
 
 /// Most heartbeats in one batch.
 const BATCH: usize = 2048;
@@ -37,7 +36,7 @@ const GATHER: Duration = Duration::from_millis(10);
 pub(crate) async fn spawn_writer(lifecycle: &Lifecycle, app: AppState) -> anyhow::Result<()> {
     let clock = app.clock.clone();
     let alive = spawn_group_commit(lifecycle, app).await?;
-    periodic::spawn(lifecycle, &clock, Duration::from_secs(60), Arc::new(Notify::new()), alive);
+    periodic::spawn(lifecycle, &clock, liveness::PERIOD, Arc::new(Notify::new()), alive);
     Ok(())
 }
 

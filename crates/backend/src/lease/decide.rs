@@ -11,7 +11,7 @@ use nodesys_core::time::Timestamp;
 use crate::db::lease::EndReason;
 use crate::db::standby::Standby;
 use crate::live::fold::Renewed;
-use crate::liveness;
+use crate::liveness::Liveness;
 
 /// How long a lease lives after the last heartbeat that renewed it.
 const TTL_MILLIS: u64 = 600_000;
@@ -60,9 +60,8 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// `alive` holds when writers were alive, as [`liveness::earlier`] takes it.
-    pub(super) fn new(now: Timestamp, alive: &[(Timestamp, Timestamp)]) -> Self {
-        let earlier = |millis| liveness::earlier(now, millis, alive);
+    pub(super) fn new(now: Timestamp, liveness: &Liveness) -> Self {
+        let earlier = |millis| liveness.earlier(now, millis);
         Self {
             now,
             overdue: earlier(TTL_MILLIS + GRACE_MILLIS),

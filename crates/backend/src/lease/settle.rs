@@ -15,6 +15,7 @@ use nodesys_core::time::Timestamp;
 use sqlx::PgConnection;
 
 use super::decide::{Decision, Lease, Moment, decide};
+use crate::db;
 use crate::db::lease::{LeaseRow, NewLease};
 use crate::db::license::LicenseRow;
 use crate::db::node::NodeEntry;
@@ -22,8 +23,8 @@ use crate::db::{active_lease, lease, node, standby};
 use crate::error::{ApiError, ApiResult};
 use crate::live::fold::Renewed;
 use crate::live::nodes::check_authorised;
+use crate::liveness::Liveness;
 use crate::state::App;
-use crate::{db, liveness};
 
 /// How far replicas' clocks may be apart when a lease changes hands.
 const SKEW_MILLIS: u64 = 5_000;
@@ -121,7 +122,7 @@ async fn settle_with(
         standby::ask(&mut tx, license.idx, idx, now).await?;
     }
     let standbys = standby::of_license(&mut tx, license, now).await?;
-    let moment = Moment::new(now, &liveness::intervals(&mut tx, now).await?);
+    let moment = Moment::new(now, &Liveness::until(&mut tx, now).await?);
     let renewed = app.live.fold.read(|fold| fold.renewed(license.idx));
     let facts = newest.as_ref().map(|lease| facts(lease, renewed));
     let right = |operator: Address| rights.get(&operator).map(|right| right.allows());

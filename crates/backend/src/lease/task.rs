@@ -13,7 +13,7 @@ use super::decide::{Moment, counted_from};
 use super::settle;
 use crate::db::lock::Lock;
 use crate::db::{self, active_lease, standby};
-use crate::liveness;
+use crate::liveness::Liveness;
 use crate::periodic::Periodic;
 use crate::state::AppState;
 
@@ -40,7 +40,7 @@ impl Periodic for Expiry {
         if !db::lock::take_in_transaction(&mut tx, Lock::Expiry).await? {
             return Ok(());
         }
-        let moment = Moment::new(now, &liveness::intervals(&mut tx, now).await?);
+        let moment = Moment::new(now, &Liveness::until(&mut tx, now).await?);
         {
             let mut conn = self.app.pool.acquire().await?;
             self.app.live.fold.follow(&mut conn, None, now).await?;

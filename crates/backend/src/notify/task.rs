@@ -13,11 +13,12 @@ use sqlx::Connection as _;
 use super::facts;
 use super::send::{Refused, send};
 use super::watch::{DOWN_MILLIS, changes};
+use crate::db;
 use crate::db::lock::Lock;
 use crate::db::notify::Message;
+use crate::liveness::Liveness;
 use crate::periodic::Periodic;
 use crate::state::AppState;
-use crate::{db, liveness};
 
 /// How often it looks.
 pub(crate) const PERIOD: Duration = Duration::from_secs(30);
@@ -67,8 +68,7 @@ impl Notify {
         if nodes.is_empty() && open.is_empty() {
             return Ok(());
         }
-        let down_before =
-            liveness::earlier(now, DOWN_MILLIS, &liveness::intervals(&mut tx, now).await?);
+        let down_before = Liveness::until(&mut tx, now).await?.earlier(now, DOWN_MILLIS);
         let changes = changes(&nodes, &open, down_before);
         for change in &changes {
             facts::write(&mut tx, app.domain.chain_id(), change, now).await?;

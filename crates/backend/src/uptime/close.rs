@@ -12,11 +12,12 @@ use nodesys_core::{Address, B256, keccak256};
 use sqlx::{PgConnection, PgTransaction};
 
 use super::expected::expected_from;
+use crate::db;
 use crate::db::day::ClosedDay;
 use crate::db::license::LeasedLicense;
+use crate::liveness::Liveness;
 use crate::periodic::Periodic;
 use crate::state::{App, AppState};
-use crate::{db, liveness};
 
 /// How long after midnight a day closes at the earliest.
 const CLOSE_MILLIS: u64 = 5 * 60_000;
@@ -78,7 +79,7 @@ async fn close(
         return Ok(false);
     }
     let (bits, batches) = fold(tx, day).await?;
-    let excused = liveness::excused(tx, day).await?;
+    let excused = Liveness::of_day(tx, day).await?.excused(day);
     let files = files(day, &leased(tx, day).await?, &bits);
 
     let leaves: Vec<B256> =

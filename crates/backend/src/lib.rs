@@ -11,7 +11,7 @@
 //! - `state` is what handlers and jobs share.
 //! - `live` is the request path's memory, `liveness` our own downtime.
 //! - `db` is all SQL.
-//! - `error`, `periodic`, `lifecycle`, `telemetry`, `config`.
+//! - `error`, `refusals`, `periodic`, `lifecycle`, `telemetry`, `config`.
 
 mod chain;
 mod claim;
@@ -32,6 +32,7 @@ mod params;
 mod periodic;
 mod points;
 mod project;
+mod refusals;
 mod release;
 mod root;
 mod router;

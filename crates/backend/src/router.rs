@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use nodesys_core::release::MAX_BYTES;
@@ -14,7 +14,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, Fault};
 use crate::state::AppState;
 use crate::{
     claim, commit, db, heartbeat, lease, license, node, notify, points, project, release, root,
@@ -99,7 +99,9 @@ pub(crate) fn router(app: AppState) -> Router {
         .method_not_allowed_fallback(|| async {
             ApiError::method_not_allowed("see /v1/openapi.json")
         })
-        .layer(TraceLayer::new_for_http())
+        // A refusal is told by `note_refusal`, once.
+        .layer(TraceLayer::new_for_http().on_failure(()))
+        .layer(from_fn_with_state(app.clone(), note_refusal))
         .with_state(app)
 }
 
@@ -111,6 +113,15 @@ async fn limit_time(request: Request, next: Next) -> Response {
             ApiError::busy("no answer within 60 s: send the same request again").into_response()
         }
     }
+}
+
+/// Tells the log of requests that are refused for no fault of the caller's.
+async fn note_refusal(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(Fault { code, why }) = response.extensions().get() {
+        app.refusals.note(code, why);
+    }
+    response
 }
 
 /// Ready when the database answers and the RPC answers for the right chain.

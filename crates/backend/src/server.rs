@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::lifecycle::Lifecycle;
 use crate::router::router;
 use crate::state::{App, AppState, Parts};
-use crate::{db, heartbeat, lease, notify, periodic, root, telemetry, uptime};
+use crate::{db, heartbeat, lease, notify, periodic, refusals, root, telemetry, uptime};
 
 /// Heartbeats that may wait for the disk before new ones are sent away.
 const QUEUE: usize = 4096;
@@ -103,6 +103,8 @@ async fn spawn_jobs(
     periodic::spawn(lifecycle, clock, lease::PERIOD, never(), lease::Expiry::new(app.clone()));
     periodic::spawn(lifecycle, clock, minute, never(), uptime::Close::new(app.clone()));
     periodic::spawn(lifecycle, clock, notify::PERIOD, never(), notify::Notify::new(app.clone()));
+    let report = refusals::Report::new(app.refusals.clone());
+    periodic::spawn(lifecycle, clock, refusals::PERIOD, never(), report);
     if let Some(key) = poster_key {
         let poster = root::Poster::new(app.clone(), key);
         periodic::spawn(lifecycle, clock, minute, app.commit_accepted.clone(), poster);

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::error::ApiResult;
 use crate::live::Live;
+use crate::refusals::Refusals;
 
 /// Releases whose announcement may be looked up on chain at once.
 const RELEASE_LOOKUPS: usize = 2;
@@ -37,6 +38,8 @@ pub(crate) struct App {
     pub(crate) allow_private_webhooks: bool,
     /// Turns to look a release up on chain.
     pub(crate) release_lookups: Semaphore,
+    /// Refused requests that are counted instead of told one by one.
+    pub(crate) refusals: Arc<Refusals>,
     pub(crate) metrics: PrometheusHandle,
 }
 
@@ -75,6 +78,7 @@ impl App {
             commit_accepted: Arc::new(Notify::new()),
             allow_private_webhooks: parts.allow_private_webhooks,
             release_lookups: Semaphore::new(RELEASE_LOOKUPS),
+            refusals: Arc::default(),
             metrics: parts.metrics,
         }))
     }

@@ -1,5 +1,7 @@
 //! One error at HTTP: an RFC 9457 problem document with a stable `code`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -17,6 +19,15 @@ pub(crate) struct ApiError {
     detail: String,
     retry_after_secs: Option<u32>,
     difference: Option<Box<Difference>>,
+    /// What went wrong here, which is for the log alone.
+    cause: Option<anyhow::Error>,
+}
+
+/// Why we refused a request for no fault of the caller's: an extension of the response.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) code: &'static str,
+    pub(crate) why: Arc<str>,
 }
 
 pub(crate) type ApiResult<T> = Result<T, ApiError>;
@@ -70,7 +81,7 @@ problems! {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: String) -> Self {
-        Self { status, code, title, detail, retry_after_secs: None, difference: None }
+        Self { status, code, title, detail, retry_after_secs: None, difference: None, cause: None }
     }
 
     fn try_later(code: &'static str, title: &'static str, detail: String) -> Self {
@@ -93,6 +104,10 @@ impl ApiError {
         Self::try_later("chain_unavailable", "The chain cannot be read now", detail.to_string())
     }
 
+    fn caused_by(self, cause: anyhow::Error) -> Self {
+        Self { cause: Some(cause), ..self }
+    }
+
     /// Names the first row that differs.
     pub(crate) fn with_difference(mut self, difference: Difference) -> Self {
         self.difference = Some(Box::new(difference));
@@ -108,6 +123,13 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         metrics::counter!("http_problems_total", "code" => self.code).increment(1);
+        let fault = (self.status == StatusCode::SERVICE_UNAVAILABLE).then(|| Fault {
+            code: self.code,
+            why: match &self.cause {
+                Some(cause) => format!("{cause:#}").into(),
+                None => self.detail.as_str().into(),
+            },
+        });
         let problem = Problem {
             kind: format!("urn:nodesys:problem:{}", self.code),
             title: self.title.to_owned(),
@@ -123,16 +145,19 @@ impl IntoResponse for ApiError {
         if let Some(secs) = self.retry_after_secs {
             headers.insert(header::RETRY_AFTER, secs.into());
         }
+        if let Some(fault) = fault {
+            response.extensions_mut().insert(fault);
+        }
         response
     }
 }
 
-/// A fault of ours: logged in full here, told in general.
+/// A fault of ours: logged in full, told in general.
 impl From<anyhow::Error> for ApiError {
     fn from(error: anyhow::Error) -> Self {
         if error.downcast_ref().is_some_and(database_away) {
-            tracing::warn!(error = format!("{error:#}"), "the database did not answer a request");
-            return Self::busy("the database does not answer: send the same request again");
+            return Self::busy("the database does not answer: send the same request again")
+                .caused_by(error);
         }
         tracing::error!(error = format!("{error:#}"), "a request failed");
         let status = StatusCode::INTERNAL_SERVER_ERROR;
@@ -143,10 +168,6 @@ impl From<anyhow::Error> for ApiError {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        if database_away(&error) {
-            tracing::warn!(%error, "the database did not answer a request");
-            return Self::busy("the database does not answer: send the same request again");
-        }
         anyhow::Error::from(error).context("database").into()
     }
 }
@@ -169,8 +190,7 @@ fn database_away(error: &sqlx::Error) -> bool {
 /// everybody: the whole error goes to the log.
 impl From<ChainError> for ApiError {
     fn from(error: ChainError) -> Self {
-        tracing::warn!(%error, "a request could not read the chain");
-        let detail = match error {
+        let detail = match &error {
             ChainError::Unreachable { .. } => "the backend's RPC does not answer".to_owned(),
             ChainError::WrongChain { expected, found, .. } => {
                 format!("the backend's RPC is on chain {found}, expected chain {expected}")
@@ -181,6 +201,7 @@ impl From<ChainError> for ApiError {
             _ => "the backend's RPC gave no usable answer".to_owned(),
         };
         Self::chain_unavailable(format!("{detail}; nothing was decided, try again in a minute"))
+            .caused_by(error.into())
     }
 }
 

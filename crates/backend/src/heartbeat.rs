@@ -4,46 +4,33 @@
 //! sequence, signature, lease lines. What passes is queued for the group commit in [`writer`], and
 //! answered only once its batch is on disk.
 
-mod evidence;
-mod fold;
-mod ingest;
-mod leases;
+mod alive;
+mod seal;
 mod writer;
 
-use axum::Router;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Json, State};
-use axum::routing::post;
+use axum::extract::{Json, State};
 use nodesys_core::api::{LineResult, Receipt, Session, SessionRequest};
 use nodesys_core::message::{Heartbeat, MAX_LEASES, Message, Signed, Status};
 use nodesys_core::time::{Minute, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::app::AppState;
+use crate::db::active_lease::LeaseEntry;
 use crate::error::{ApiError, ApiResult};
+use crate::live::answers::Remembered;
+use crate::live::pending::{Line, Pending};
+use crate::state::{App, AppState};
 
-pub(crate) use fold::bitmap;
-use ingest::Remembered;
-pub(crate) use ingest::{Ingest, NodeEntry};
-pub(crate) use leases::LeaseEntry;
-pub(crate) use writer::spawn_writer;
 #[cfg(test)]
-pub(crate) use writer::{Alive, spawn_group_commit};
+pub(crate) use alive::Alive;
+#[cfg(test)]
+pub(crate) use writer::spawn_group_commit;
+pub(crate) use writer::spawn_writer;
 
 /// Largest heartbeat body in bytes.
-const HEARTBEAT_LIMIT: usize = 4096;
+pub(crate) const BODY_LIMIT: usize = 4096;
 /// How long after its end a minute's heartbeat is still taken.
 const LATE_MILLIS: u64 = 5_000;
-/// How many minutes a challenge is good for.
-const CHALLENGE_MINUTES: u64 = 3;
-
-/// The stage's routes, below `/v1`.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/sessions", post(open_session))
-        .route("/heartbeats", post(take).layer(DefaultBodyLimit::max(HEARTBEAT_LIMIT)))
-}
-
 /// A challenge and the server's time, before the first heartbeat.
 #[utoipa::path(post, path = "/v1/sessions", tag = "heartbeat", request_body = SessionRequest,
     responses((status = 200, body = Session)))]
@@ -52,9 +39,9 @@ pub(crate) async fn open_session(
     body: Result<Json<SessionRequest>, JsonRejection>,
 ) -> ApiResult<Json<Session>> {
     let Json(request) = body?;
-    app.ingest.node(&app, request.node_key).await?;
+    app.live.nodes.get(request.node_key).await?;
     let now = app.clock.now();
-    let challenge = app.ingest.challenge(request.node_key, now.minute());
+    let challenge = app.live.challenges.of(request.node_key, now.minute());
     Ok(Json(Session { server_time_millis: now.millis(), challenge }))
 }
 
@@ -69,40 +56,23 @@ pub(crate) async fn take(
     accept(&app, signed).await.map(Json)
 }
 
-/// One line of a heartbeat, judged.
-#[derive(Debug, Clone)]
-pub(crate) struct Line {
-    /// The license's index; `None` for a lease the node does not hold.
-    pub(crate) held: Option<nodesys_core::ids::LicenseIndex>,
-    /// What becomes of it.
-    pub(crate) result: LineResult,
-}
-
-/// A heartbeat that passed every check, waiting for its group commit.
-pub(crate) struct Pending {
-    pub(crate) node_idx: u32,
-    pub(crate) signed: Signed<Heartbeat>,
-    pub(crate) challenge_minute: Minute,
-    pub(crate) lines: Vec<Line>,
-    pub(crate) reply: oneshot::Sender<ApiResult<Receipt>>,
-}
-
 async fn accept(app: &AppState, signed: Signed<Heartbeat>) -> ApiResult<Receipt> {
     let heartbeat = &signed.message;
     check_lines(heartbeat)?;
     let now = app.clock.now();
-    let node = app.ingest.authorised_node(app, heartbeat.node_key, now).await?;
+    let node = app.live.nodes.authorised(heartbeat.node_key, now).await?;
     check_minute(heartbeat.minute, now)?;
     let challenge_minute = app
-        .ingest
-        .challenge_minute(heartbeat.node_key, heartbeat.challenge, now.minute())
+        .live
+        .challenges
+        .minute_of(heartbeat.node_key, heartbeat.challenge, now.minute())
         .ok_or_else(|| {
             ApiError::stale_challenge(
                 "take the challenge of the last receipt, or ask POST /v1/sessions for one",
             )
         })?;
     let heartbeat_hash = heartbeat.struct_hash();
-    match app.ingest.remembered(heartbeat, heartbeat_hash, now)? {
+    match app.live.answers.remembered(heartbeat, heartbeat_hash, now)? {
         Remembered::Answered(receipt) => {
             // Only who signed it gets the answer again.
             verify(app, &signed)?;
@@ -111,12 +81,13 @@ async fn accept(app: &AppState, signed: Signed<Heartbeat>) -> ApiResult<Receipt>
         Remembered::New => {}
     }
     verify(app, &signed)?;
-    let lines = app.ingest.judge(app, heartbeat).await?;
+    let lines = judge(app, heartbeat).await?;
 
     let (reply, answer) = oneshot::channel();
-    let in_flight = app.ingest.begin(heartbeat.node_key, heartbeat.seq, heartbeat_hash, now)?;
+    let in_flight =
+        app.live.answers.begin(heartbeat.node_key, heartbeat.seq, heartbeat_hash, now)?;
     let pending = Pending { node_idx: node.idx, signed, challenge_minute, lines, reply };
-    app.ingest
+    app.live
         .queue
         .try_send(pending)
         .map_err(|_| ApiError::busy("too many heartbeats are waiting for the disk"))?;
@@ -157,6 +128,24 @@ fn check_minute(minute: Minute, now: Timestamp) -> ApiResult<()> {
     )))
 }
 
+/// Judges each line: does the node hold this lease with this fence?
+async fn judge(app: &App, heartbeat: &Heartbeat) -> ApiResult<Vec<Line>> {
+    let mut lines = Vec::with_capacity(heartbeat.leases.len());
+    for status in &heartbeat.leases {
+        let fits = |entry: &LeaseEntry| {
+            entry.node_key == heartbeat.node_key && entry.fence == status.fence
+        };
+        lines.push(match app.live.leases.find(status.license, fits).await? {
+            Some(entry) => {
+                let earns = heartbeat.minute >= entry.earns_from;
+                Line { held: Some(entry.license), result: earned(status.status, earns) }
+            }
+            None => Line::LOST,
+        });
+    }
+    Ok(lines)
+}
+
 /// What a held lease's status earns in a minute that may be its own, before the bound on `updating`
 /// is applied.
 const fn earned(status: Status, own_minute: bool) -> LineResult {
@@ -165,11 +154,6 @@ const fn earned(status: Status, own_minute: bool) -> LineResult {
         (Status::Healthy | Status::Updating, false) => LineResult::NewLease,
         (Status::Starting | Status::Degraded | Status::Down, _) => LineResult::NotHealthy,
     }
-}
-
-/// Whether a status renews the lease while another node stands by for it.
-const fn fit(status: Status) -> bool {
-    !matches!(status, Status::Degraded | Status::Down)
 }
 
 #[cfg(test)]

@@ -7,40 +7,26 @@
 //! Who asks meanwhile stands by, in order, for as long as it goes on asking. What becomes of a
 //! license is decided in [`decide`], from facts alone.
 
-mod alive;
-mod db;
 mod decide;
-mod ends;
+mod recheck;
 mod settle;
-mod standby;
 mod task;
 
-use axum::Router;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Json, Path, State};
-use axum::routing::{get, post};
 use nodesys_core::B256;
 use nodesys_core::api::{LeaseState, LeaseView};
 use nodesys_core::ids::Fence;
 use nodesys_core::message::{LeaseRequest, Signed};
 
-use crate::app::{App, AppState};
+use crate::db;
+use crate::db::license::LicenseRow;
+use crate::db::node::NodeEntry;
 use crate::error::{ApiError, ApiResult};
-use crate::heartbeat::NodeEntry;
-use crate::license::{self, LicenseRow};
-use crate::sql;
+use crate::state::{App, AppState};
 
-pub(crate) use alive::{ALIVE_GAP_MILLIS, earlier, intervals};
-pub(crate) use db::{EndReason, active_by_hash, all_active, end_all_of_node, of_node};
-pub(crate) use decide::Renewed;
-pub(crate) use ends::{End, after, hold, is_unknown_end, newest as newest_end};
-pub(crate) use settle::end_denied;
+pub(crate) use recheck::Recheck;
 pub(crate) use task::{Expiry, PERIOD};
-
-/// The stage's routes, below `/v1`.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/leases", post(request)).route("/leases/{license}", get(show))
-}
 
 /// Asks for a license's lease. Whoever holds it already gets the same answer again; who must wait
 /// stands by, and asks again each minute to stay in its place.
@@ -52,7 +38,7 @@ pub(crate) async fn request(
 ) -> ApiResult<Json<LeaseView>> {
     let Json(signed) = body?;
     let now = app.clock.now();
-    let node = app.ingest.authorised_node(&app, signed.message.node_key, now).await?;
+    let node = app.live.nodes.authorised(signed.message.node_key, now).await?;
     let request =
         signed.verify(&app.domain, signed.message.node_key).map_err(ApiError::bad_signature)?;
     if i64::try_from(request.nonce).is_err() {
@@ -70,8 +56,8 @@ pub(crate) async fn show(
 ) -> ApiResult<Json<LeaseView>> {
     let Path(hash) = path?;
     let mut conn = app.pool.acquire().await?;
-    let license = known(license::by_hash(&mut conn, hash).await?, hash)?;
-    let lease = db::newest(&mut conn, license.idx).await?;
+    let license = known(db::license::by_hash(&mut conn, hash).await?, hash)?;
+    let lease = db::lease::newest(&mut conn, license.idx).await?;
     let lease = lease.ok_or_else(|| ApiError::not_leased(format!("license {}", license.id)))?;
     Ok(Json(lease.view(&license)))
 }
@@ -88,7 +74,7 @@ fn known(license: Option<LicenseRow>, hash: B256) -> ApiResult<LicenseRow> {
 async fn ask(app: &App, request: &LeaseRequest, node: NodeEntry) -> ApiResult<LeaseView> {
     let license = {
         let mut conn = app.pool.acquire().await?;
-        known(license::by_hash(&mut conn, request.license).await?, request.license)?
+        known(db::license::by_hash(&mut conn, request.license).await?, request.license)?
     };
     let ask = settle::Ask { node_key: request.node_key, node, nonce: request.nonce };
     let newest = settle::settle(app, &license, Some(&ask)).await?;
@@ -103,12 +89,7 @@ async fn ask(app: &App, request: &LeaseRequest, node: NodeEntry) -> ApiResult<Le
             node_key: request.node_key,
             state: LeaseState::Standby,
             fence: newest.as_ref().map_or(Fence::ZERO, |lease| lease.fence),
-            granted_millis: newest.map_or(0, |lease| lease.granted_millis()),
+            granted_millis: newest.map_or(0, |lease| lease.granted.millis()),
         },
     })
-}
-
-/// Reads a fence column.
-fn fence(value: i64) -> anyhow::Result<Fence> {
-    Fence::checked_new(sql::unsigned(value)?).ok_or_else(|| anyhow::anyhow!("fence out of range"))
 }

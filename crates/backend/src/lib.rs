@@ -1,34 +1,49 @@
 //! The backend: verifies licenses on chain, takes heartbeats, closes days, checks commits, posts
 //! roots and serves proofs.
 //!
-//! Modules are the stages of the data path (`license`, `heartbeat`, `uptime`, `points`, `commit`,
-//! `tree`, `root`, `claim`), and beside them `node`, `lease`, `project`, `notify` and the program around:
-//! `config`, `app`, `error`, `lifecycle`, `periodic`, `telemetry`, `openapi`.
+//! Each layer knows only those after it:
+//!
+//! - `server` starts, runs the jobs and stops; `router` has all routes.
+//! - The stages of the data path (`license`, `heartbeat`, `uptime`, `points`, `commit`, `tree`,
+//!   `root`, `claim`), and beside them `project`, `node`, `lease`, `notify`, `release`. None imports
+//!   another.
+//! - `day` computes a day, `chain` follows the chain, `params` are parameters of paths.
+//! - `state` is what handlers and jobs share.
+//! - `live` is the request path's memory, `liveness` our own downtime.
+//! - `db` is all SQL.
+//! - `error`, `refusals`, `periodic`, `lifecycle`, `telemetry`, `config`.
 
-mod app;
+mod chain;
 mod claim;
 mod commit;
 mod config;
+mod day;
+mod db;
 mod error;
 mod heartbeat;
 mod lease;
 mod license;
 mod lifecycle;
+mod live;
+mod liveness;
 mod node;
 mod notify;
-mod openapi;
+mod params;
 mod periodic;
 mod points;
 mod project;
+mod refusals;
 mod release;
 mod root;
-mod sql;
+mod router;
+mod server;
+mod state;
 mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod uptime;
 
-pub use app::main;
 pub use config::Config;
-pub use openapi::openapi_json;
+pub use router::openapi_json;
+pub use server::main;

@@ -4,37 +4,26 @@
 //! sends; a message is a row first, written once, and sent until it is taken.
 
 mod address;
-mod db;
 mod facts;
 mod send;
 mod task;
 mod watch;
 
-use axum::Router;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
-use axum::routing::post;
 use nodesys_core::message::Signed;
 use nodesys_core::notify::{
     EventKind, MAX_TARGETS, NotifyAction, NotifyAdded, NotifyRequest, NotifyTarget,
 };
 use sqlx::PgTransaction;
 
-use crate::app::{App, AppState};
+use crate::db;
 use crate::error::{ApiError, ApiResult};
+use crate::state::{App, AppState};
 
 pub(crate) use task::{Notify, PERIOD};
 
 type Body = Result<Json<Signed<NotifyRequest>>, JsonRejection>;
-
-/// The routes, below `/v1`.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/notify", post(add))
-        .route("/notify/list", post(list))
-        .route("/notify/remove", post(remove))
-        .route("/notify/test", post(test))
-}
 
 /// Adds a webhook for a node; the same URL again answers the same target and secret.
 #[utoipa::path(post, path = "/v1/notify", tag = "notify", request_body = Signed<NotifyRequest>,
@@ -53,7 +42,7 @@ pub(crate) async fn list(
 ) -> ApiResult<Json<Vec<NotifyTarget>>> {
     let Json(signed) = body?;
     let mut taken = take(&app, &signed, NotifyAction::List).await?;
-    let targets = db::targets(&mut taken.tx, taken.node).await?;
+    let targets = db::notify::targets(&mut taken.tx, taken.node).await?;
     taken.tx.commit().await?;
     Ok(Json(targets))
 }
@@ -68,10 +57,10 @@ pub(crate) async fn remove(
     let Json(signed) = body?;
     let mut taken = take(&app, &signed, NotifyAction::Remove).await?;
     let number = number(&signed.message)?;
-    if !db::remove(&mut taken.tx, taken.node, number, app.clock.now()).await? {
+    if !db::notify::remove(&mut taken.tx, taken.node, number, app.clock.now()).await? {
         return Err(unknown(signed.message.target));
     }
-    let targets = db::targets(&mut taken.tx, taken.node).await?;
+    let targets = db::notify::targets(&mut taken.tx, taken.node).await?;
     taken.tx.commit().await?;
     Ok(Json(targets))
 }
@@ -97,7 +86,7 @@ async fn take<'a>(
 ) -> ApiResult<Taken<'a>> {
     let node = verify(app, signed, action).await?;
     let mut tx = app.pool.begin().await?;
-    if !db::take_nonce(&mut tx, node, signed.message.nonce).await? {
+    if !db::node::take_notify_nonce(&mut tx, node, signed.message.nonce).await? {
         return Err(ApiError::nonce_stale(
             "a notify request with a higher nonce was taken: use the time in milliseconds",
         ));
@@ -114,7 +103,7 @@ async fn verify(app: &App, signed: &Signed<NotifyRequest>, action: NotifyAction)
             request.action
         )));
     }
-    let node = app.ingest.authorised_node(app, request.node_key, app.clock.now()).await?;
+    let node = app.live.nodes.authorised(request.node_key, app.clock.now()).await?;
     signed.verify(&app.domain, request.node_key).map_err(ApiError::bad_signature)?;
     if i64::try_from(request.nonce).is_err() {
         return Err(ApiError::bad_request("the nonce must be below 2^63: use milliseconds"));
@@ -135,26 +124,25 @@ async fn add_target(app: &App, signed: &Signed<NotifyRequest>) -> ApiResult<Noti
         .receipt_key
         .derive(&format!("nodesys webhook {} {} {}", request.node_key, request.nonce, request.url));
     let (id, secret) =
-        db::add(&mut taken.tx, taken.node, &request.url, &secret, app.clock.now()).await?;
-    let targets = db::targets(&mut taken.tx, taken.node).await?;
+        db::notify::add(&mut taken.tx, taken.node, &request.url, &secret, app.clock.now()).await?;
+    let targets = db::notify::targets(&mut taken.tx, taken.node).await?;
     if targets.len() > MAX_TARGETS {
         return Err(ApiError::too_many_targets(format!(
             "a node has at most {MAX_TARGETS} targets: remove one first"
         )));
     }
     taken.tx.commit().await?;
-    let secret = db::secret_of(&secret)?.expose().to_string();
-    Ok(NotifyAdded { target: find(targets, id)?, secret })
+    Ok(NotifyAdded { target: find(targets, id)?, secret: secret.expose().to_string() })
 }
 
 async fn send_test(app: &AppState, signed: &Signed<NotifyRequest>) -> ApiResult<NotifyTarget> {
     let mut taken = take(app, signed, NotifyAction::Test).await?;
     let (node, id, now) = (taken.node, number(&signed.message)?, app.clock.now());
-    find(db::targets(&mut taken.tx, node).await?, id)?;
+    find(db::notify::targets(&mut taken.tx, node).await?, id)?;
     let chain_id = app.domain.chain_id();
     let body =
         facts::event(&mut taken.tx, chain_id, EventKind::Test, node, None, None, now).await?;
-    let row = db::test(&mut taken.tx, id, signed.message.nonce, &body, now).await?;
+    let row = db::notify::test(&mut taken.tx, id, signed.message.nonce, &body, now).await?;
     taken.tx.commit().await?;
     if !row.delivered {
         let answer = send::send(&row.message, &app.clock, app.allow_private_webhooks).await;
@@ -168,7 +156,7 @@ async fn send_test(app: &AppState, signed: &Signed<NotifyRequest>) -> ApiResult<
         }
     }
     let mut conn = app.pool.acquire().await?;
-    find(db::targets(&mut conn, node).await?, id)
+    find(db::notify::targets(&mut conn, node).await?, id)
 }
 
 fn number(request: &NotifyRequest) -> ApiResult<i64> {

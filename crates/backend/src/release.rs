@@ -10,35 +10,26 @@
 
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Json, Path, Query, State};
+use axum::extract::{Json, Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::put;
 use nodesys_contracts::release::release_at;
 use nodesys_core::api::StoredRelease;
-use nodesys_core::release::{MAX_BYTES, Release, ReleaseError};
+use nodesys_core::release::{Release, ReleaseError};
 use nodesys_core::{B256, keccak256};
 use serde::Deserialize;
-use sqlx::PgConnection;
 
-use crate::app::{App, AppState};
+use crate::db;
+use crate::db::project::ProjectRow;
+use crate::db::release::NewRelease;
 use crate::error::{ApiError, ApiResult};
-use crate::project::{self, ProjectRef, ProjectRow};
-use crate::sql;
+use crate::params::ProjectRef;
+use crate::state::{App, AppState};
 
-/// Documents whose announcement may be looked up at once.
-pub(crate) const LOOKUPS: usize = 2;
 /// How long a document waits for its turn.
 const LOOKUP_WAIT: Duration = Duration::from_secs(5);
-
-/// The routes, below `/v1`.
-pub(crate) fn routes() -> Router<AppState> {
-    let route = put(store).get(show).layer(DefaultBodyLimit::max(MAX_BYTES));
-    Router::new().route("/releases/{hash}", route)
-}
 
 /// The query of a document.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -74,7 +65,7 @@ pub(crate) async fn show(
 ) -> ApiResult<Response> {
     let Path(hash) = path?;
     let mut conn = app.pool.acquire().await?;
-    let body = body_of(&mut conn, hash).await?.ok_or_else(|| {
+    let body = db::release::body(&mut conn, hash).await?.ok_or_else(|| {
         ApiError::not_found(format!(
             "release {hash} was not handed in here: `nodesys-master release publish` does it"
         ))
@@ -102,25 +93,21 @@ async fn accept(
     // No connection to the database is held while the chain is asked.
     let project = {
         let mut conn = app.pool.acquire().await?;
-        if body_of(&mut conn, hash).await?.is_some() {
+        if db::release::body(&mut conn, hash).await?.is_some() {
             return Ok(stored);
         }
-        project::resolve(&mut conn, project).await?
+        project.find(&mut conn).await?
     };
     check_announced(app, &project, &release, hash).await?;
     let mut conn = app.pool.acquire().await?;
-    sqlx::query!(
-        "insert into release (release_hash, project, workload, version, body, stored_at)
-         values ($1, $2, $3, $4, $5, $6) on conflict (release_hash) do nothing",
-        hash.as_slice() as _,
-        project.project.as_slice() as _,
-        release.workload().as_str(),
-        sql::signed(release.version().get())?,
+    let new = NewRelease {
+        hash,
+        project: project.project,
+        workload: release.workload(),
+        version: release.version().get(),
         body,
-        sql::signed(app.clock.now().millis())? as _
-    )
-    .execute(&mut *conn)
-    .await?;
+    };
+    db::release::insert(&mut conn, &new, app.clock.now()).await?;
     metrics::counter!("releases_stored_total").increment(1);
     Ok(stored)
 }
@@ -172,14 +159,4 @@ async fn check_announced(
              send the same request again once the transaction is in a block"
         ))),
     }
-}
-
-async fn body_of(conn: &mut PgConnection, hash: B256) -> anyhow::Result<Option<Vec<u8>>> {
-    let body = sqlx::query_scalar!(
-        r#"select body as "body!" from release where release_hash = $1"#,
-        hash.as_slice() as _
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(body)
 }

@@ -4,26 +4,19 @@
 //! before they are sent; after a crash the same bytes are sent again, which a chain takes once.
 //! Anyone may post a commit: finding it posted is success.
 
-mod outbox;
 mod poster;
+mod step;
 
-use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Json, Path, State};
-use axum::routing::get;
 use nodesys_core::api::CommitView;
 
-use crate::app::AppState;
-use crate::commit;
+use crate::db;
 use crate::error::ApiResult;
-use crate::project::{self, ProjectRef};
+use crate::params::ProjectRef;
+use crate::state::AppState;
 
 pub(crate) use poster::Poster;
-
-/// The stage's routes, below `/v1`.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/roots/{project}", get(list))
-}
 
 /// All commits of a project with their state, oldest first.
 #[utoipa::path(get, path = "/v1/roots/{project}", tag = "root",
@@ -35,7 +28,7 @@ pub(crate) async fn list(
     let Path(project) = path?;
     let now = app.chain_secs().await?;
     let mut conn = app.pool.acquire().await?;
-    let project = project::resolve(&mut conn, &project).await?;
-    let all = commit::of_project(&mut conn, project.project).await?;
+    let project = project.find(&mut conn).await?;
+    let all = db::commit::of_project(&mut conn, project.project).await?;
     Ok(Json(all.iter().map(|stored| stored.view(now)).collect()))
 }

@@ -1,28 +1,19 @@
 //! Routes of the commit stage: commits and the files of their bundles.
 
-use axum::Router;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Json, Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use nodesys_core::api::{CommitRequest, CommitView};
 use nodesys_core::keccak256;
 use nodesys_core::message::Message;
 use nodesys_core::time::UtcDay;
 
-use super::{accept, db, view};
-use crate::app::AppState;
+use super::accept::{accept, view};
+use crate::db;
 use crate::error::{ApiError, ApiResult};
-use crate::project::{self, ProjectRef};
-
-/// The stage's routes, below `/v1`.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/commits", post(take))
-        .route("/commits/{project}/{day}", get(show))
-        .route("/bundles/{project}/{day}/{file}", get(bundle_file))
-}
+use crate::params::ProjectRef;
+use crate::state::AppState;
 
 /// Takes a signed commit, once it is what the backend computes itself.
 #[utoipa::path(post, path = "/v1/commits", tag = "commit", request_body = CommitRequest,
@@ -45,8 +36,8 @@ pub(crate) async fn show(
 ) -> ApiResult<Json<CommitView>> {
     let Path((project, day)) = path?;
     let mut conn = app.pool.acquire().await?;
-    let project = project::resolve(&mut conn, &project).await?;
-    let stored = db::accepted(&mut conn, project.project, day).await?;
+    let project = project.find(&mut conn).await?;
+    let stored = db::commit::accepted(&mut conn, project.project, day).await?;
     drop(conn);
     let stored = stored.ok_or_else(|| ApiError::not_found(format!("{day} has no commit")))?;
     view(&app, &stored).await.map(Json)
@@ -62,11 +53,12 @@ pub(crate) async fn bundle_file(
 ) -> ApiResult<Response> {
     let Path((project, day, name)) = path?;
     let mut conn = app.pool.acquire().await?;
-    let project = project::resolve(&mut conn, &project).await?;
+    let project = project.find(&mut conn).await?;
     let missing = || ApiError::not_found(format!("no file {name:.40?} of {day}"));
-    let stored = db::accepted(&mut conn, project.project, day).await?.ok_or_else(missing)?;
+    let stored =
+        db::commit::accepted(&mut conn, project.project, day).await?.ok_or_else(missing)?;
     let hash = stored.commit.struct_hash();
-    let bytes = db::file(&mut conn, hash, &name).await?.ok_or_else(missing)?;
+    let bytes = db::commit::file(&mut conn, hash, &name).await?.ok_or_else(missing)?;
     let kind = if name.ends_with(".json") { "application/json" } else { "text/csv" };
     let etag = format!("\"{}\"", keccak256(&bytes));
     Ok(([(header::CONTENT_TYPE, kind.to_owned()), (header::ETAG, etag)], bytes).into_response())

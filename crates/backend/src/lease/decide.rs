@@ -8,7 +8,10 @@
 use nodesys_core::Address;
 use nodesys_core::time::Timestamp;
 
-use super::EndReason;
+use crate::db::lease::EndReason;
+use crate::db::standby::Standby;
+use crate::live::fold::Renewed;
+use crate::liveness::Liveness;
 
 /// How long a lease lives after the last heartbeat that renewed it.
 const TTL_MILLIS: u64 = 600_000;
@@ -19,71 +22,46 @@ const PREFERENCE_MILLIS: u64 = 120_000;
 /// How long a standby that does not ask is remembered.
 const STANDBY_MILLIS: u64 = 300_000;
 
-/// When a lease was last renewed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Renewed {
-    /// By a heartbeat that carried it, whatever it said.
-    pub(crate) carried: Option<Timestamp>,
-    /// By one that said neither `degraded` nor `down`.
-    pub(crate) fit: Option<Timestamp>,
-}
-
-impl Renewed {
-    /// From when a lease's time is counted. While somebody stands by, `degraded` and `down` renew
-    /// nothing: such heartbeats count up to the first standby's request.
-    pub(crate) fn counted_from(
-        self,
-        granted: Timestamp,
-        waiting_since: Option<Timestamp>,
-    ) -> Timestamp {
-        let carried = match (self.carried, waiting_since) {
-            (Some(carried), Some(since)) => Some(carried.min(since)),
-            (carried, _) => carried,
-        };
-        carried.max(self.fit).map_or(granted, |renewed| renewed.max(granted))
-    }
+/// From when a lease's time is counted. While somebody stands by, `degraded` and `down` renew
+/// nothing: such heartbeats count up to the first standby's request.
+pub(super) fn counted_from(
+    renewed: Renewed,
+    granted: Timestamp,
+    waiting_since: Option<Timestamp>,
+) -> Timestamp {
+    let carried = match (renewed.carried, waiting_since) {
+        (Some(carried), Some(since)) => Some(carried.min(since)),
+        (carried, _) => carried,
+    };
+    carried.max(renewed.fit).map_or(granted, |renewed| renewed.max(granted))
 }
 
 /// A license's newest lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Lease {
-    pub(crate) node: i32,
-    pub(crate) operator: Address,
-    pub(crate) granted: Timestamp,
-    pub(crate) renewed: Renewed,
-    pub(crate) ended: Option<(Timestamp, EndReason)>,
-}
-
-/// A node that stands by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Standby {
-    pub(crate) node: i32,
-    pub(crate) operator: Address,
-    /// When it first asked: the order.
-    pub(crate) since: Timestamp,
-    /// When it last asked.
-    pub(crate) asked: Timestamp,
-    /// Its authorisation holds, and it runs no other license of the workload.
-    pub(crate) able: bool,
+pub(super) struct Lease {
+    pub(super) node: i32,
+    pub(super) operator: Address,
+    pub(super) granted: Timestamp,
+    pub(super) renewed: Renewed,
+    pub(super) ended: Option<(Timestamp, EndReason)>,
 }
 
 /// A moment, and the moments from which time is counted: each so much earlier, not counting
 /// minutes in which the backend was down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moment {
-    pub(crate) now: Timestamp,
+pub(super) struct Moment {
+    pub(super) now: Timestamp,
     /// A lease counted from before this is over.
-    pub(crate) overdue: Timestamp,
+    pub(super) overdue: Timestamp,
     /// Of a lease that expired before this, the former node is no longer preferred.
-    pub(crate) preferred: Timestamp,
+    pub(super) preferred: Timestamp,
     /// A standby that last asked before this is forgotten.
-    pub(crate) forgotten: Timestamp,
+    pub(super) forgotten: Timestamp,
 }
 
 impl Moment {
-    /// `alive` holds when writers were alive, as [`super::alive::earlier`] takes it.
-    pub(crate) fn new(now: Timestamp, alive: &[(Timestamp, Timestamp)]) -> Self {
-        let earlier = |millis| super::alive::earlier(now, millis, alive);
+    pub(super) fn new(now: Timestamp, liveness: &Liveness) -> Self {
+        let earlier = |millis| liveness.earlier(now, millis);
         Self {
             now,
             overdue: earlier(TTL_MILLIS + GRACE_MILLIS),
@@ -95,7 +73,7 @@ impl Moment {
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Decision {
+pub(super) enum Decision {
     /// Nothing changes.
     Stay,
     /// The lease ends, and nobody takes it yet.
@@ -106,7 +84,7 @@ pub(crate) enum Decision {
 
 /// Decides. `right` says whether the chain lets an operator run the license, or that it was not
 /// asked or did not answer; `standbys` come in the order of asking.
-pub(crate) fn decide(
+pub(super) fn decide(
     lease: Option<&Lease>,
     standbys: &[Standby],
     right: impl Fn(Address) -> Option<bool>,
@@ -122,7 +100,7 @@ pub(crate) fn decide(
             let waiting_since = waiting().map(|standby| standby.since).min();
             let reason = if right(lease.operator) == Some(false) {
                 EndReason::NotEntitled
-            } else if lease.renewed.counted_from(lease.granted, waiting_since) < at.overdue {
+            } else if counted_from(lease.renewed, lease.granted, waiting_since) < at.overdue {
                 EndReason::Expired
             } else {
                 return Decision::Stay;

@@ -14,14 +14,17 @@ use nodesys_core::license::{LicenseId, Right};
 use nodesys_core::time::Timestamp;
 use sqlx::PgConnection;
 
-use super::db::{self, LeaseRow, NewLease};
-use super::decide::{Decision, Moment, decide};
-use super::{alive, standby};
-use crate::app::App;
+use super::decide::{Decision, Lease, Moment, decide};
+use crate::db;
+use crate::db::lease::{LeaseRow, NewLease};
+use crate::db::license::LicenseRow;
+use crate::db::node::NodeEntry;
+use crate::db::{active_lease, lease, node, standby};
 use crate::error::{ApiError, ApiResult};
-use crate::heartbeat::NodeEntry;
-use crate::license::LicenseRow;
-use crate::node;
+use crate::live::fold::Renewed;
+use crate::live::nodes::check_authorised;
+use crate::liveness::Liveness;
+use crate::state::App;
 
 /// How far replicas' clocks may be apart when a lease changes hands.
 const SKEW_MILLIS: u64 = 5_000;
@@ -67,7 +70,7 @@ async fn rights(
         operators.extend(standbys.iter().map(|standby| standby.operator));
         operators.extend(ask.map(|ask| ask.node.operator));
         if !operators.is_empty() {
-            let newest = db::newest(&mut conn, license.idx).await?;
+            let newest = lease::newest(&mut conn, license.idx).await?;
             operators.extend(newest.map(|lease| lease.operator));
         }
     }
@@ -93,14 +96,14 @@ async fn settle_with(
     }
     let now = app.clock.now();
     let mut tx = app.pool.begin().await?;
-    db::lock_license(&mut tx, license.idx).await?;
+    db::license::lock(&mut tx, license.idx).await?;
     if let Some(ask) = ask {
         still_authorised(app, &mut tx, ask, now).await?;
     }
-    let newest = db::newest(&mut tx, license.idx).await?;
+    let newest = lease::newest(&mut tx, license.idx).await?;
     if let Some(ask) = ask {
         let idx = i32::try_from(ask.node.idx).map_err(anyhow::Error::from)?;
-        if !db::take_nonce(&mut tx, idx, ask.nonce).await? {
+        if !node::take_lease_nonce(&mut tx, idx, ask.nonce).await? {
             return Err(ApiError::nonce_stale(
                 "a lease request with a higher nonce was taken: use the time in milliseconds",
             ));
@@ -109,7 +112,7 @@ async fn settle_with(
             tx.commit().await?;
             return Ok(newest);
         }
-        if let Some(other) = db::same_workload(&mut tx, idx, license).await? {
+        if let Some(other) = active_lease::same_workload(&mut tx, idx, license).await? {
             return Err(ApiError::workload_taken(format!(
                 "the node already runs license {other} of workload {}: one license per node and \
                  workload",
@@ -119,21 +122,28 @@ async fn settle_with(
         standby::ask(&mut tx, license.idx, idx, now).await?;
     }
     let standbys = standby::of_license(&mut tx, license, now).await?;
-    let moment = Moment::new(now, &alive::intervals(&mut tx, now).await?);
-    let renewed = app.ingest.with_fold(|fold| fold.renewed(license.idx));
-    let facts = newest.as_ref().map(|lease| lease.facts(renewed));
+    let moment = Moment::new(now, &Liveness::until(&mut tx, now).await?);
+    let renewed = app.live.fold.read(|fold| fold.renewed(license.idx));
+    let facts = newest.as_ref().map(|lease| facts(lease, renewed));
     let right = |operator: Address| rights.get(&operator).map(|right| right.allows());
     let decision = decide(facts.as_ref(), &standbys, right, &moment);
     let changed = apply(&mut tx, license, newest.as_ref(), &decision, now).await?;
-    let settled = if changed.is_some() { db::newest(&mut tx, license.idx).await? } else { newest };
+    let settled =
+        if changed.is_some() { lease::newest(&mut tx, license.idx).await? } else { newest };
     tx.commit().await?;
     if let Some(ended) = changed.and_then(|changed| changed.ended) {
-        app.ingest.lease_ended(license.idx, ended);
+        app.live.leases.ended(license.idx, ended);
     }
     if let Some(lease) = settled.as_ref().filter(|lease| changed.is_some() && lease.active()) {
-        app.ingest.lease_granted(license.hash, lease.entry(license.idx));
+        app.live.leases.granted(license.hash, lease.entry(license.idx));
     }
     Ok(settled)
+}
+
+/// A lease's row as the decision takes it.
+const fn facts(row: &LeaseRow, renewed: Renewed) -> Lease {
+    let LeaseRow { node, operator, granted, ended, .. } = *row;
+    Lease { node, operator, granted, renewed, ended }
 }
 
 fn check_right(license: &LicenseRow, operator: Address, right: Option<&Right>) -> ApiResult<()> {
@@ -176,7 +186,7 @@ async fn apply(
     };
     let mut changed = Changed { ended: None };
     if let (Some(reason), Some(lease)) = (reason, newest) {
-        db::end(conn, license.idx, lease.fence, reason, now).await?;
+        lease::end(conn, license.idx, lease.fence, reason, now).await?;
         tracing::info!(license = %license.id, fence = %lease.fence, node = %lease.node_key,
             reason = reason.as_str(), "a lease ended");
         metrics::counter!("leases_ended_total", "reason" => reason.as_str()).increment(1);
@@ -194,7 +204,7 @@ async fn apply(
         Some(_) => now.plus_millis(SKEW_MILLIS).minute().next(),
     };
     let lease = NewLease { node, operator, fence, earns_from };
-    db::insert(conn, license, &lease, now).await?;
+    lease::insert(conn, license, &lease, now).await?;
     standby::leave(conn, license.idx, node).await?;
     tracing::info!(license = %license.id, %fence, %operator, "a lease was granted");
     metrics::counter!("leases_granted_total").increment(1);
@@ -213,15 +223,15 @@ async fn still_authorised(
     if found == Some(ask.node) {
         return Ok(());
     }
-    app.ingest.forget_node(ask.node_key);
+    app.live.nodes.forget(ask.node_key);
     if let Some(found) = found {
-        found.check_authorised(now)?;
+        check_authorised(&found, now)?;
     }
     Err(ApiError::busy("the node's authorisation changed meanwhile: ask again"))
 }
 
 /// Ends the lease of an operator whom the chain denies, and lets the next who is entitled take it.
-pub(crate) async fn end_denied(
+pub(super) async fn end_denied(
     app: &App,
     license: &LicenseRow,
     operator: Address,

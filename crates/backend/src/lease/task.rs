@@ -1,7 +1,7 @@
 //! Twice a minute: leases that were silent for their time end, and who stands by takes over.
 //!
 //! One replica at a time decides, from the union of all replicas' batches. An end that a batch
-//! still on its way does not know of refuses that batch (see [`super::ends`]).
+//! still on its way does not know of refuses that batch (see [`db::lease_end`]).
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -9,11 +9,13 @@ use std::time::Duration;
 use nodesys_core::ids::LicenseIndex;
 use nodesys_core::time::Timestamp;
 
-use super::decide::Moment;
-use super::{alive, db, settle, standby};
-use crate::app::AppState;
-use crate::license;
+use super::decide::{Moment, counted_from};
+use super::settle;
+use crate::db::lock::Lock;
+use crate::db::{self, active_lease, standby};
+use crate::liveness::Liveness;
 use crate::periodic::Periodic;
+use crate::state::AppState;
 
 /// So that a lease moves within 11 minutes of its last heartbeat.
 pub(crate) const PERIOD: Duration = Duration::from_secs(30);
@@ -35,22 +37,22 @@ impl Periodic for Expiry {
     async fn tick(&mut self) -> anyhow::Result<()> {
         let now = self.app.clock.now();
         let mut tx = self.app.pool.begin().await?;
-        if !db::lock_expiry(&mut tx).await? {
+        if !db::lock::take_in_transaction(&mut tx, Lock::Expiry).await? {
             return Ok(());
         }
-        let moment = Moment::new(now, &alive::intervals(&mut tx, now).await?);
+        let moment = Moment::new(now, &Liveness::until(&mut tx, now).await?);
         {
             let mut conn = self.app.pool.acquire().await?;
-            self.app.ingest.follow(&mut conn, None, now).await?;
+            self.app.live.fold.follow(&mut conn, None, now).await?;
             standby::forget(&mut conn, moment.forgotten).await?;
         }
         let waited: HashMap<LicenseIndex, Timestamp> =
             standby::waited_for(&mut tx, moment.forgotten).await?.into_iter().collect();
-        let mut due = db::unleased(&mut tx, waited.keys().copied()).await?;
-        for lease in db::active_before(&mut tx, moment.overdue).await? {
-            let renewed = self.app.ingest.with_fold(|fold| fold.renewed(lease.license));
+        let mut due = active_lease::unleased(&mut tx, waited.keys().copied()).await?;
+        for lease in active_lease::granted_before(&mut tx, moment.overdue).await? {
+            let renewed = self.app.live.fold.read(|fold| fold.renewed(lease.license));
             let since = waited.get(&lease.license).copied();
-            if renewed.counted_from(lease.granted, since) < moment.overdue {
+            if counted_from(renewed, lease.granted, since) < moment.overdue {
                 due.insert(lease.license);
             }
         }
@@ -67,7 +69,7 @@ impl Expiry {
         for idx in due {
             let license = {
                 let mut conn = self.app.pool.acquire().await?;
-                license::by_index(&mut conn, *idx).await?
+                db::license::by_index(&mut conn, *idx).await?
             };
             if let Err(error) = settle::settle_by_time(&self.app, &license).await {
                 failed = Err(anyhow::anyhow!("license {}: {error:?}", license.id));

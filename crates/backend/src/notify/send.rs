@@ -4,21 +4,14 @@
 use std::time::Duration;
 
 use nodesys_clock::Clock;
-use nodesys_core::webhook::{ID_HEADER, SIGNATURE_HEADER, Secret, TIMESTAMP_HEADER};
+use nodesys_core::webhook::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use reqwest::header::CONTENT_TYPE;
 
 use super::address;
+use crate::db::notify::Message;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A message on its way.
-pub(super) struct Message {
-    pub(super) id: i64,
-    pub(super) url: String,
-    pub(super) secret: Secret,
-    pub(super) body: String,
-}
 
 /// Why a message was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,13 +24,6 @@ pub(super) struct Refused {
 impl Refused {
     fn new(why: impl Into<String>) -> Self {
         Self { why: why.into(), gone: false }
-    }
-}
-
-impl Message {
-    /// The same at each try, so that a receiver knows a message it has taken.
-    pub(super) fn webhook_id(&self) -> String {
-        format!("msg_{}", self.id)
     }
 }
 

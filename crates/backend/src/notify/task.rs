@@ -10,15 +10,16 @@ use futures::StreamExt as _;
 use futures::stream;
 use sqlx::Connection as _;
 
-use super::send::{Message, Refused, send};
+use super::facts;
+use super::send::{Refused, send};
 use super::watch::{DOWN_MILLIS, changes};
-use super::{db, facts};
-use crate::app::AppState;
-use crate::lease;
+use crate::db;
+use crate::db::lock::Lock;
+use crate::db::notify::Message;
+use crate::liveness::Liveness;
 use crate::periodic::Periodic;
+use crate::state::AppState;
 
-/// Advisory lock of the task.
-const LOCK: i64 = 0x6e73_0006;
 /// How often it looks.
 pub(crate) const PERIOD: Duration = Duration::from_secs(30);
 /// Most messages in one tick, and how many of them at once.
@@ -46,11 +47,7 @@ impl Periodic for Notify {
     async fn tick(&mut self) -> anyhow::Result<()> {
         let mut conn = self.app.pool.acquire().await?;
         let mut lock = conn.begin().await?;
-        let locked =
-            sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "locked!""#, LOCK)
-                .fetch_one(&mut *lock)
-                .await?;
-        if !locked {
+        if !db::lock::take_in_transaction(&mut lock, Lock::Notify).await? {
             return Ok(());
         }
         self.watch().await?;
@@ -65,13 +62,13 @@ impl Notify {
         let app = &self.app;
         let now = app.clock.now();
         let mut tx = app.pool.begin().await?;
-        app.ingest.follow(&mut tx, None, now).await?;
+        app.live.fold.follow(&mut tx, None, now).await?;
         let nodes = facts::nodes(app, &mut tx).await?;
-        let open = facts::open(&mut tx).await?;
+        let open = db::outage::open(&mut tx).await?;
         if nodes.is_empty() && open.is_empty() {
             return Ok(());
         }
-        let down_before = lease::earlier(now, DOWN_MILLIS, &lease::intervals(&mut tx, now).await?);
+        let down_before = Liveness::until(&mut tx, now).await?.earlier(now, DOWN_MILLIS);
         let changes = changes(&nodes, &open, down_before);
         for change in &changes {
             facts::write(&mut tx, app.domain.chain_id(), change, now).await?;
@@ -87,7 +84,7 @@ impl Notify {
         let app = &self.app;
         let due = {
             let mut conn = app.pool.acquire().await?;
-            db::due(&mut conn, app.clock.now(), BATCH).await?
+            db::notify::due(&mut conn, app.clock.now(), BATCH).await?
         };
         let sent = stream::iter(due).map(|(message, attempts)| async move {
             let answer = send(&message, &app.clock, app.allow_private_webhooks).await;
@@ -110,7 +107,7 @@ pub(super) async fn record(
     match answer {
         Ok(()) => {
             metrics::counter!("notify_delivered_total").increment(1);
-            db::delivered(&mut conn, message.id, now).await
+            db::notify::delivered(&mut conn, message.id, now).await
         }
         Err(refused) => {
             metrics::counter!("notify_refused_total").increment(1);
@@ -122,7 +119,7 @@ pub(super) async fn record(
                 given_up = next.is_none(),
                 "a message was not taken"
             );
-            db::refused(&mut conn, message.id, &refused.why, next, now).await
+            db::notify::refused(&mut conn, message.id, &refused.why, next, now).await
         }
     }
 }

@@ -7,6 +7,8 @@
 use nodesys_core::ids::LicenseIndex;
 use nodesys_core::time::Timestamp;
 
+use crate::db::outage::{EndedAs, Outage};
+
 /// How long something must be down before anybody is told.
 pub(super) const DOWN_MILLIS: u64 = 300_000;
 
@@ -27,32 +29,6 @@ pub(super) struct LeaseFacts {
     pub(super) license: LicenseIndex,
     /// The last heartbeat that said neither degraded nor down, or the grant.
     pub(super) well: Timestamp,
-}
-
-/// An outage that lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Outage {
-    pub(super) id: i64,
-    pub(super) node: i32,
-    pub(super) license: Option<LicenseIndex>,
-}
-
-/// How an outage ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum EndedAs {
-    Back,
-    Lost,
-    Unwatched,
-}
-
-impl EndedAs {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Back => "back",
-            Self::Lost => "lost",
-            Self::Unwatched => "unwatched",
-        }
-    }
 }
 
 /// What is to be written and told.

@@ -1,4 +1,4 @@
-//! The poster: one key, one row after the other, each step from [`super::outbox::next_step`].
+//! The poster: one key, one row after the other, each step from [`super::step::next_step`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +18,13 @@ use nodesys_core::signature::SigningKey;
 use sqlx::PgConnection;
 use sqlx::pool::PoolConnection;
 
-use super::outbox::{self, ChainFacts, OutboxRow, SignedTx, Step, next_step};
-use crate::app::AppState;
-use crate::commit;
+use super::step::{ChainFacts, Step, next_step};
+use crate::db;
+use crate::db::commit::Posting;
+use crate::db::lock::{self, Lock};
+use crate::db::outbox::{self, OutboxRow, SignedTx};
 use crate::periodic::Periodic;
-
-/// Advisory lock of the poster: a session lock, since a run spans several transactions.
-const LOCK: i64 = 0x6e73_0003;
+use crate::state::AppState;
 
 /// Each minute and at each accepted commit: moves every open row one step on.
 pub(crate) struct Poster {
@@ -43,10 +43,8 @@ impl Periodic for Poster {
 
     async fn tick(&mut self) -> anyhow::Result<()> {
         let mut conn = self.app.pool.acquire().await?;
-        let locked = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "locked!""#, LOCK)
-            .fetch_one(&mut *conn)
-            .await?;
-        if !locked {
+        // For the session, since a run spans several transactions.
+        if !lock::take(&mut conn, Lock::Poster).await? {
             return Ok(());
         }
         let result = self.run(&mut conn).await;
@@ -74,9 +72,7 @@ fn free_nonce(next: u64, taken: &BTreeSet<u64>) -> u64 {
 
 /// Lets another replica post. A connection that cannot unlock is closed, which unlocks as well.
 async fn unlock(mut conn: PoolConnection<sqlx::Postgres>) {
-    let unlocked =
-        sqlx::query_scalar!("select pg_advisory_unlock($1)", LOCK).fetch_one(&mut *conn).await;
-    if unlocked.is_err() {
+    if lock::release(&mut conn, Lock::Poster).await.is_err() {
         // The lock goes with the connection; how the close went changes nothing.
         let _ = conn.close().await;
     }
@@ -111,7 +107,13 @@ impl Poster {
             (Step::Done, Some(posted)) => {
                 metrics::counter!("roots_posted_total").increment(1);
                 tracing::info!(commit = %row.commit_hash, block = posted.block_number, "posted");
-                commit::set_posted(conn, &posted).await
+                let posting = Posting {
+                    commit: posted.event.commitHash,
+                    transaction: posted.transaction,
+                    block: posted.block_number,
+                    activates_at_secs: posted.event.activatesAt,
+                };
+                db::commit::set_posted(conn, &posting).await
             }
             (step, _) => self.act(conn, row, step, facts.next_nonce, taken).await,
         }
@@ -154,13 +156,13 @@ impl Poster {
                 let nonce = free_nonce(next_nonce, taken);
                 let signed = self.sign(row, nonce, 1).await?;
                 taken.insert(nonce);
-                outbox::set_signed(conn, row.id, &signed, self.app.clock.now().millis()).await?;
+                outbox::set_signed(conn, row.id, &signed, self.app.clock.now()).await?;
                 self.send(conn, row, &signed).await
             }
             Step::Replace => {
                 let old = row.signed.as_ref().context("a row to replace has no signed bytes")?;
                 let signed = self.sign(row, old.nonce, 2).await?;
-                outbox::set_signed(conn, row.id, &signed, self.app.clock.now().millis()).await?;
+                outbox::set_signed(conn, row.id, &signed, self.app.clock.now()).await?;
                 self.send(conn, row, &signed).await
             }
         }

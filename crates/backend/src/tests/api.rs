@@ -1,13 +1,19 @@
 //! The API as a whole: every route is documented, every refusal is a problem document.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
+use axum::Router;
+use axum::routing::get;
 use nodesys_core::api::Problem;
 use serde_json::Value;
 use sqlx::PgPool;
 
 use super::support::World;
 use super::support::chain::{CHAIN_ID, receipt_key};
+use crate::periodic::Periodic as _;
+use crate::refusals::Report;
+use crate::router::router;
 
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn every_documented_route_is_there(pool: PgPool) {
@@ -40,6 +46,55 @@ async fn every_documented_route_is_there(pool: PgPool) {
     assert_eq!(codes, BTreeSet::from(["bad_request".to_owned(), "unknown_project".to_owned()]));
 }
 
+/// Routes that are served and, on purpose, not documented.
+const UNDOCUMENTED: [(&str, &str); 4] =
+    [("get", "/healthz"), ("get", "/metrics"), ("get", "/readyz"), ("get", "/v1/openapi.json")];
+
+/// The paths that a router serves. Nothing tells them but its debug form.
+fn served_paths(router: &Router) -> BTreeSet<String> {
+    let debug = format!("{router:?}");
+    let paths =
+        debug.split("RouteId(").filter_map(|part| part.split_once("): \"")?.1.split_once('"'));
+    let paths = paths.map(|(path, _)| path.to_owned());
+    // The fallback is a route of its own.
+    paths.filter(|path| path != "/" && !path.contains('*')).collect()
+}
+
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn what_is_served_and_what_is_documented_are_the_same(pool: PgPool) {
+    let world = World::new(pool).await;
+    let http = reqwest::Client::new();
+    let mut served = BTreeSet::new();
+    for path in served_paths(&router(world.replica.app.clone())) {
+        for method in ["get", "post", "put", "patch", "delete"] {
+            let url = format!("{}{}", world.replica.base, path.replace(['{', '}'], ""));
+            let request = http.request(method.to_uppercase().parse().unwrap(), url);
+            let status = request.send().await.unwrap().status().as_u16();
+            // Served, though not with these bad values for its parameters.
+            if status != 405 {
+                served.insert((method.to_owned(), path.clone()));
+            }
+        }
+    }
+    let document: Value = serde_json::from_str(&crate::openapi_json()).unwrap();
+    let mut expected: BTreeSet<(String, String)> =
+        UNDOCUMENTED.map(|(method, path)| (method.to_owned(), path.to_owned())).into();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        expected.extend(methods.as_object().unwrap().keys().map(|m| (m.clone(), path.clone())));
+    }
+    assert_eq!(served, expected);
+}
+
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn a_route_that_is_not_documented_is_found(pool: PgPool) {
+    let world = World::new(pool).await;
+    let routes = router(world.replica.app.clone());
+    let more = routes.clone().route("/v1/hidden/{number}", get(async || "found"));
+    let (before, after) = (served_paths(&routes), served_paths(&more));
+    let new: Vec<_> = after.difference(&before).collect();
+    assert_eq!(new, ["/v1/hidden/{number}"]);
+}
+
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn the_network_is_what_was_configured(pool: PgPool) {
     let world = World::new(pool).await;
@@ -67,4 +122,56 @@ async fn without_its_database_it_says_so_and_is_not_ready(pool: PgPool) {
         assert_eq!(answer.problem().code, "busy", "{route}");
     }
     assert_eq!(world.get_raw("/healthz").await.status, 200);
+}
+
+/// What is logged while it lives, a line for each event of level warning or error.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
+        text.lines().map(ToOwned::to_owned).collect()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn refused_requests_are_told_once_and_counted(pool: PgPool) {
+    let world = World::new(pool).await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let mut report = Report::new(world.replica.app.refusals.clone());
+    world.replica.app.pool.close().await;
+    for minute in 0..2 {
+        for _ in 0..20 {
+            assert_eq!(world.get_raw("/v1/projects").await.status, 503);
+        }
+        let lines = log.lines();
+        assert_eq!(lines.len(), 1, "minute {minute}: {lines:?}");
+        assert!(lines[0].contains("database") && lines[0].contains("closed"), "{lines:?}");
+        report.tick().await.unwrap();
+        let lines = log.lines();
+        assert_eq!(lines.len(), 1, "minute {minute}: {lines:?}");
+        assert!(lines[0].contains("code=\"busy\" requests=20"), "{lines:?}");
+    }
+    // Nothing to tell, and nothing is told; the caller's own faults are not ours to tell.
+    assert_eq!(world.get_raw("/v1/nodes/nonsense").await.status, 400);
+    report.tick().await.unwrap();
+    assert_eq!(log.lines(), [""; 0]);
 }

@@ -151,12 +151,13 @@ async fn a_replica_that_starts_reads_the_day_back(pool: PgPool) {
         node.beat(&world, &[healthy(&lease)]).await.unwrap();
         world.live(1).await;
     }
-    let old = world.replica.app.ingest.with_fold(|fold| fold.bitmap(DAY, lease.index));
+    let old = world.replica.app.live.fold.read(|fold| fold.bitmap(DAY, lease.index));
     let other = world.another().await;
     let (bitmap, renewed) = other
         .app
-        .ingest
-        .with_fold(|fold| (fold.bitmap(DAY, lease.index), fold.renewed_at(lease.index)));
+        .live
+        .fold
+        .read(|fold| (fold.bitmap(DAY, lease.index), fold.renewed_at(lease.index)));
     assert_eq!((bitmap, bitmap.count()), (old, 3));
     assert_eq!(renewed, Some(Minute(world.now().minute().0 - 1).start()));
     let day = other.client.license_day(license.collection, license.token_id, DAY).await.unwrap();

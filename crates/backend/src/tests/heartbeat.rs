@@ -62,7 +62,7 @@ async fn a_minute_is_credited_once_whoever_hears_of_it(pool: PgPool) {
     other.alive.tick().await.unwrap();
     let index = lease.index;
     for app in [&world.replica.app, &other.app] {
-        assert_eq!(app.ingest.with_fold(|fold| fold.bitmap(DAY, index)).runs(), [(30, 31)]);
+        assert_eq!(app.live.fold.read(|fold| fold.bitmap(DAY, index)).runs(), [(30, 31)]);
     }
 
     // Its answer's challenge serves the next minute, at either.
@@ -218,7 +218,7 @@ async fn a_line_without_its_lease_is_lost_and_credits_nothing(pool: PgPool) {
         assert_eq!(receipt.accepted.credited, 0);
     }
     assert_eq!(minutes(&world).await, DayBitmap::EMPTY);
-    let renewed = world.replica.app.ingest.with_fold(|fold| fold.renewed_at(lease.index));
+    let renewed = world.replica.app.live.fold.read(|fold| fold.renewed_at(lease.index));
     assert_eq!(renewed, Some(world.now()));
 }
 
@@ -323,7 +323,7 @@ async fn a_full_queue_sends_away_and_keeps_what_it_took(pool: PgPool) {
     soon("the insert", waits_for_a_lock(&world.pool)).await;
     let second = send(signed[1].clone());
     soon("the second in the queue", async {
-        while world.replica.app.ingest.queue.capacity() > 0 {
+        while world.replica.app.live.queue.capacity() > 0 {
             tokio::task::yield_now().await;
         }
     })

@@ -12,10 +12,6 @@ use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request};
-use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use nodesys_clock::{Clock, ClockServer};
 use nodesys_contracts::Provider;
@@ -26,20 +22,19 @@ use nodesys_core::message::{Domain, LeaseRequest, Signed};
 use nodesys_core::signature::SigningKey;
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_sdk::client::{Client, Error};
-use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::app::{App, AppState, Parts, router};
 use crate::heartbeat::{Alive, spawn_group_commit};
-use crate::lease::Expiry;
-use crate::license::Mirror;
+use crate::lease::{Expiry, Recheck};
 use crate::lifecycle::Lifecycle;
 use crate::notify::Notify;
 use crate::periodic::Periodic as _;
 use crate::root::Poster;
+use crate::router::router;
+use crate::state::{App, AppState, Parts};
 use crate::uptime::Close;
 use chain::{CHAIN_ID, Chain, DAY, poster_key, receipt_key};
 pub(crate) use node::Node;
@@ -55,7 +50,7 @@ pub(crate) struct Replica {
     pub(crate) base: String,
     pub(crate) client: Client,
     pub(crate) alive: Alive,
-    pub(crate) mirror: Mirror,
+    pub(crate) mirror: Recheck,
     lifecycle: Lifecycle,
     serving: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -67,13 +62,13 @@ impl Replica {
         let alive = spawn_group_commit(&lifecycle, app.clone()).await.unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let routes = router(app.clone()).layer(from_fn(documented));
+        let routes = router(app.clone());
         let stop = lifecycle.stop.clone();
         let serving = Some(tokio::spawn(async move {
             axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
         }));
         let client = Client::new(&base).unwrap();
-        let mirror = Mirror::new(app.clone());
+        let mirror = Recheck::new(app.clone());
         Self { app, base, client, alive, mirror, lifecycle, serving }
     }
 
@@ -106,23 +101,6 @@ impl Drop for Replica {
         self.lifecycle.stop.cancel();
         self.lifecycle.served.cancel();
     }
-}
-
-/// Every call of a test is of a route that openapi.json names.
-async fn documented(request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let method = request.method().as_str().to_lowercase();
-    let response = next.run(request).await;
-    let Some(path) = path.filter(|path| path.starts_with("/v1/") && path != "/v1/openapi.json")
-    else {
-        return response;
-    };
-    let document: Value = serde_json::from_str(&crate::openapi_json()).unwrap();
-    let known = !document["paths"][&path][&method].is_null();
-    if known || response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        return response;
-    }
-    (StatusCode::IM_A_TEAPOT, format!("{method} {path} is not in openapi.json")).into_response()
 }
 
 /// Everything a test needs, with one replica running.

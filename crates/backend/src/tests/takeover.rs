@@ -283,7 +283,7 @@ async fn an_end_waits_for_the_batches_that_were_first(pool: PgPool) {
     world.lease(&alices, &license).await;
     world.sell(&license, &alice(), &bob()).await;
     let mut batch = world.pool.begin().await.unwrap();
-    crate::lease::hold(&mut batch).await.unwrap();
+    crate::db::lease_end::hold(&mut batch).await.unwrap();
     let request = world.lease_request(&bobs, &license);
     let client = other.client.clone();
     let asking = tokio::spawn(async move { client.request_lease(&request).await });

@@ -4,22 +4,25 @@ use std::collections::{BTreeMap, HashMap};
 
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::files::{UptimeRow, write_file};
-use nodesys_core::ids::LicenseIndex;
 use nodesys_core::merkle::MerkleTree;
-use nodesys_core::message::{DayClosed, Message, ReceiptBatch, Signed};
-use nodesys_core::time::{MINUTES_PER_DAY, Minute, Timestamp, UtcDay};
+use nodesys_core::message::{DayClosed, Message, Signed};
+use nodesys_core::time::{MINUTES_PER_DAY, Timestamp, UtcDay};
 use nodesys_core::uptime::uptime_leaf;
 use nodesys_core::{Address, B256, keccak256};
 use sqlx::{PgConnection, PgTransaction};
 
-use super::{CLOSE_MILLIS, DEADLINE_MILLIS, downtime, expected_from};
-use crate::app::{App, AppState};
-use crate::heartbeat;
+use super::expected::expected_from;
+use crate::db;
+use crate::db::day::ClosedDay;
+use crate::db::license::LeasedLicense;
+use crate::liveness::Liveness;
 use crate::periodic::Periodic;
-use crate::sql;
+use crate::state::{App, AppState};
 
-/// Liveness is recorded each minute; twice that is still being alive.
-const ALIVE_GAP_MILLIS: u64 = 60_000;
+/// How long after midnight a day closes at the earliest.
+const CLOSE_MILLIS: u64 = 5 * 60_000;
+/// How long after midnight a day closes without evidence of the next.
+const DEADLINE_MILLIS: u64 = 60 * 60_000;
 
 /// Each minute: closes every day that is due.
 pub(crate) struct Close {
@@ -39,15 +42,9 @@ impl Periodic for Close {
         let now = self.app.clock.now();
         let open = {
             let mut conn = self.app.pool.acquire().await?;
-            sqlx::query_scalar!(
-                r#"select day as "day!" from day where closed_at is null and day < $1 order by day"#,
-                i32::try_from(now.day().0)?
-            )
-            .fetch_all(&mut *conn)
-            .await?
+            db::day::open_before(&mut conn, now.day()).await?
         };
-        for number in open {
-            let day = UtcDay(u32::try_from(number)?);
+        for day in open {
             let mut tx = self.app.pool.begin().await?;
             if due(&mut tx, day, now).await? && close(&self.app, &mut tx, day, now).await? {
                 nodesys_failpoint::reach("close:before");
@@ -67,21 +64,8 @@ async fn due(conn: &mut PgConnection, day: UtcDay, now: Timestamp) -> anyhow::Re
     if since_midnight < CLOSE_MILLIS {
         return Ok(false);
     }
-    let lived = sqlx::query_scalar!(
-        r#"select exists (select from heartbeat_batch where day = $1) as "lived!""#,
-        i32::try_from(day.next().0)?
-    )
-    .fetch_one(conn)
-    .await?;
+    let lived = db::batch::any_on(conn, day.next()).await?;
     Ok(lived || since_midnight >= DEADLINE_MILLIS)
-}
-
-/// What a license needs to get its row.
-struct Leased {
-    license: LicenseIndex,
-    collection: Address,
-    token_id: nodesys_core::U256,
-    first_leased: Timestamp,
 }
 
 /// Closes the day unless another replica has; false then.
@@ -91,19 +75,11 @@ async fn close(
     day: UtcDay,
     now: Timestamp,
 ) -> anyhow::Result<bool> {
-    let number = i32::try_from(day.0)?;
-    // Waits for every batch insert that still holds the day open, and keeps later ones out.
-    let open = sqlx::query_scalar!(
-        r#"select closed_at is null as "open!" from day where day = $1 for update"#,
-        number
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    if !open {
+    if !db::day::lock_open(tx, day).await? {
         return Ok(false);
     }
     let (bits, batches) = fold(tx, day).await?;
-    let excused = downtime(day, &alive(tx, day).await?, ALIVE_GAP_MILLIS);
+    let excused = Liveness::of_day(tx, day).await?.excused(day);
     let files = files(day, &leased(tx, day).await?, &bits);
 
     let leaves: Vec<B256> =
@@ -115,33 +91,11 @@ async fn close(
     let signed = Signed::new(message, &app.domain, &app.receipt_key);
     for (i, (project, csv)) in files.iter().enumerate() {
         let path = tree.path(i).expect("there is a leaf for each project");
-        let csv_hash = keccak256(csv);
-        sqlx::query!(
-            "insert into uptime_file (day, project, csv, csv_hash, path) values ($1, $2, $3, $4, $5)",
-            number,
-            project.as_slice() as _,
-            csv.as_bytes(),
-            csv_hash.as_slice() as _,
-            path.concat()
-        )
-        .execute(&mut **tx)
-        .await?;
+        db::day::insert_file(tx, day, *project, csv, keccak256(csv), &path).await?;
     }
     let receipt_key = app.receipt_key.address();
-    sqlx::query!(
-        "update day set closed_at = $2, excused = $3, uptime_hash = $4, evidence_root = $5,
-                        receipt_key = $6, signature = $7
-         where day = $1",
-        number,
-        sql::signed(now.millis())? as _,
-        excused.as_bytes().as_slice(),
-        signed.message.uptime_hash.as_slice() as _,
-        signed.message.evidence_root.as_slice() as _,
-        receipt_key.as_slice() as _,
-        signed.signature.as_bytes().as_slice()
-    )
-    .execute(&mut **tx)
-    .await?;
+    let closed = ClosedDay { closed: signed, receipt_key, excused };
+    db::day::close(tx, day, &closed, now).await?;
     Ok(true)
 }
 
@@ -150,82 +104,28 @@ async fn fold(
     conn: &mut PgConnection,
     day: UtcDay,
 ) -> anyhow::Result<(HashMap<u32, DayBitmap>, Vec<B256>)> {
-    let rows = sqlx::query!(
-        r#"select minute as "minute!", licenses as "licenses!",
-                  server_time::bigint as "server_time!", root::bytea as "root!"
-           from heartbeat_batch where day = $1 order by writer, wseq"#,
-        i32::try_from(day.0)?
-    )
-    .fetch_all(conn)
-    .await?;
     let mut bits: HashMap<u32, DayBitmap> = HashMap::new();
-    let mut batches = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let minute = u16::try_from(row.minute)?;
-        for index in heartbeat::bitmap(&row.licenses)? {
-            bits.entry(index).or_default().set(minute);
+    let mut hashes = Vec::new();
+    for batch in db::batch::of_day(conn, day).await? {
+        let batch = batch?;
+        for index in batch.licenses {
+            bits.entry(index).or_default().set(batch.minute_of_day);
         }
-        let batch = ReceiptBatch {
-            minute: Minute(day.first_minute().0 + u64::from(minute)),
-            server_time_millis: sql::unsigned(row.server_time)?,
-            root: sql::hash(&row.root)?,
-        };
-        batches.push(batch.struct_hash());
+        hashes.push(batch.receipt.struct_hash());
     }
-    Ok((bits, batches))
-}
-
-async fn alive(
-    conn: &mut PgConnection,
-    day: UtcDay,
-) -> anyhow::Result<Vec<(Timestamp, Timestamp)>> {
-    let rows = sqlx::query!(
-        r#"select started_at::bigint as "started_at!", alive_at::bigint as "alive_at!" from writer
-           where alive_at::bigint >= $1 and started_at::bigint < $2"#,
-        sql::signed(day.start().millis().saturating_sub(ALIVE_GAP_MILLIS))?,
-        sql::signed(day.end().millis())?
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let at = |millis| sql::unsigned(millis).map(Timestamp::from_millis);
-            Ok((at(row.started_at)?, at(row.alive_at)?))
-        })
-        .collect()
+    Ok((bits, hashes))
 }
 
 /// Licenses ever leased before the day's end, by project. A project without any has none.
 async fn leased(
     conn: &mut PgConnection,
     day: UtcDay,
-) -> anyhow::Result<BTreeMap<Address, Vec<Leased>>> {
-    let projects = sqlx::query_scalar!(
-        r#"select project::bytea as "project!" from project where first_day <= $1"#,
-        i32::try_from(day.0)?
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let mut by_project: BTreeMap<Address, Vec<Leased>> = BTreeMap::new();
-    for project in projects {
-        by_project.insert(sql::address(&project)?, Vec::new());
-    }
-    let rows = sqlx::query!(
-        r#"select c.project::bytea as "project!", l.idx as "idx!", l.collection::bytea as "collection!",
-                  l.token_id::bytea as "token_id!", l.first_leased::bigint as "first_leased!"
-           from license l join collection c on c.collection = l.collection
-           where l.first_leased::bigint < $1 order by l.idx"#,
-        sql::signed(day.end().millis())?
-    )
-    .fetch_all(conn)
-    .await?;
-    for row in rows {
-        by_project.entry(sql::address(&row.project)?).or_default().push(Leased {
-            license: LicenseIndex(u32::try_from(row.idx)?),
-            collection: sql::address(&row.collection)?,
-            token_id: sql::uint256(&row.token_id)?,
-            first_leased: Timestamp::from_millis(sql::unsigned(row.first_leased)?),
-        });
+) -> anyhow::Result<BTreeMap<Address, Vec<LeasedLicense>>> {
+    let projects = db::project::existing_on(conn, day).await?;
+    let mut by_project: BTreeMap<Address, Vec<LeasedLicense>> =
+        projects.into_iter().map(|project| (project, Vec::new())).collect();
+    for license in db::license::leased_before(conn, day.end()).await? {
+        by_project.entry(license.project).or_default().push(license);
     }
     Ok(by_project)
 }
@@ -233,10 +133,10 @@ async fn leased(
 /// Each project's `uptime.csv`.
 fn files(
     day: UtcDay,
-    leased: &BTreeMap<Address, Vec<Leased>>,
+    leased: &BTreeMap<Address, Vec<LeasedLicense>>,
     bits: &HashMap<u32, DayBitmap>,
 ) -> BTreeMap<Address, String> {
-    let row = |leased: &Leased| {
+    let row = |leased: &LeasedLicense| {
         let bitmap = bits.get(&leased.license.0).copied().unwrap_or_default();
         UptimeRow {
             license: leased.license,

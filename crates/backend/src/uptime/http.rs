@@ -1,11 +1,9 @@
 //! Routes of the uptime stage: days, closed files, and one license's day as it stands.
 
-use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Json, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use nodesys_core::Address;
 use nodesys_core::api::{DayView, LicenseDay};
 use nodesys_core::files::{UptimeRow, parse_file};
@@ -13,20 +11,11 @@ use nodesys_core::license::LicenseId;
 use nodesys_core::time::{MINUTES_PER_DAY, UtcDay};
 use nodesys_core::uptime::ClosedUptime;
 
-use super::{closed, closed_day, expected_from};
-use crate::app::{App, AppState};
+use super::expected::expected_from;
+use crate::db;
 use crate::error::{ApiError, ApiResult};
-use crate::license::{self, TokenId};
-use crate::project::{self, ProjectRef};
-
-/// The stage's routes, below `/v1`.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/days/{day}", get(show_day))
-        .route("/uptime/{project}/{day}", get(file))
-        .route("/uptime/{project}/{day}/closed", get(attestation))
-        .route("/licenses/{collection}/{token_id}/uptime/{day}", get(license_day))
-}
+use crate::params::{ProjectRef, TokenId};
+use crate::state::{App, AppState};
 
 /// Whether a day is closed, and the backend's word for it.
 #[utoipa::path(get, path = "/v1/days/{day}", tag = "uptime",
@@ -37,7 +26,7 @@ pub(crate) async fn show_day(
 ) -> ApiResult<Json<DayView>> {
     let Path(day) = path?;
     let mut conn = app.pool.acquire().await?;
-    let closed = closed_day(&mut conn, day).await?;
+    let closed = db::day::closed(&mut conn, day).await?;
     let excused = closed.as_ref().map(|closed| closed.excused);
     Ok(Json(DayView { day, closed: closed.map(|closed| closed.closed), excused }))
 }
@@ -75,11 +64,11 @@ pub(crate) async fn attestation(
 
 async fn find(app: &App, project: &ProjectRef, day: UtcDay) -> ApiResult<(Vec<u8>, ClosedUptime)> {
     let mut conn = app.pool.acquire().await?;
-    let project = project::resolve(&mut conn, project).await?;
-    if closed_day(&mut conn, day).await?.is_none() {
+    let project = project.find(&mut conn).await?;
+    if !db::day::is_closed(&mut conn, day).await? {
         return Err(ApiError::day_open(format!("{day} closes 5 minutes after its end, UTC")));
     }
-    closed(&mut conn, project.project, day)
+    db::day::closed_uptime(&mut conn, project.project, day)
         .await?
         .ok_or_else(|| ApiError::not_found(format!("{} did not exist on {day}", project.name)))
 }
@@ -100,10 +89,10 @@ pub(crate) async fn license_day(
 
 async fn day_of(app: &App, id: &LicenseId, day: UtcDay) -> ApiResult<LicenseDay> {
     let mut conn = app.pool.acquire().await?;
-    let license = license::by_hash(&mut conn, id.hash())
+    let license = db::license::by_hash(&mut conn, id.hash())
         .await?
         .ok_or_else(|| ApiError::unknown_license(format!("no license {id} is known")))?;
-    if let Some((csv, _)) = closed(&mut conn, license.project, day).await? {
+    if let Some((csv, _)) = db::day::closed_uptime(&mut conn, license.project, day).await? {
         let rows: Vec<UptimeRow> = parse_file(&csv).map_err(anyhow::Error::from)?;
         let row = rows
             .iter()
@@ -121,7 +110,7 @@ async fn day_of(app: &App, id: &LicenseId, day: UtcDay) -> ApiResult<LicenseDay>
     let first = license
         .first_leased
         .ok_or_else(|| ApiError::not_leased(format!("license {}", license.id)))?;
-    let bitmap = app.ingest.with_fold(|fold| fold.bitmap(day, license.idx));
+    let bitmap = app.live.fold.read(|fold| fold.bitmap(day, license.idx));
     let now = app.clock.now();
     // Of the present day, what has passed; of a day that waits for its close, all of it.
     let passed = if day == now.day() { now.minute().of_day() + 1 } else { MINUTES_PER_DAY };

@@ -1,6 +1,6 @@
 //! Every case of the decision, as a table of facts.
 
-use super::{Address, Decision, EndReason, Lease, Moment, Renewed, Standby, Timestamp};
+use super::{Address, Decision, EndReason, Lease, Liveness, Moment, Renewed, Standby, Timestamp};
 
 const ALICE: Address = Address::repeat_byte(0xa1);
 const BOB: Address = Address::repeat_byte(0xb0);
@@ -12,7 +12,7 @@ const fn at(minutes: u64) -> Timestamp {
 
 /// Minute 100, after a life without a gap.
 fn moment() -> Moment {
-    Moment::new(at(100), &[(at(0), at(100))])
+    Moment::new(at(100), &Liveness::new(&[(at(0), at(100))]))
 }
 
 /// Node 1's, Alice's, last heard at these minutes.
@@ -188,7 +188,7 @@ fn the_former_node_comes_first_for_two_minutes() {
 #[test]
 fn nothing_is_over_while_the_backend_was_down() {
     // Down from minute 62 to 98: of the lease's time 8 minutes have passed.
-    let away = Moment::new(at(100), &[(at(0), at(60)), (at(98), at(100))]);
+    let away = Moment::new(at(100), &Liveness::new(&[(at(0), at(60)), (at(98), at(100))]));
     let lease = held(Some(56), Some(56));
     let waiting = [Standby { asked: at(59), ..standby(2, BOB, 55) }];
     assert_eq!(decide(Some(&lease), &waiting, all_allowed, &away), Outcome::Stay);
@@ -197,6 +197,6 @@ fn nothing_is_over_while_the_backend_was_down() {
     let both = [waiting[0].clone(), former[0].clone()];
     let just = ended(61, EndReason::Expired);
     assert_eq!(decide(Some(&just), &both, all_allowed, &away), granted(2));
-    let later = Moment::new(at(99), &[(at(0), at(60)), (at(98), at(99))]);
+    let later = Moment::new(at(99), &Liveness::new(&[(at(0), at(60)), (at(98), at(99))]));
     assert_eq!(decide(Some(&just), &both, all_allowed, &later), granted(1));
 }

@@ -71,7 +71,7 @@ async fn a_poster_killed_between_signing_and_sending_sends_the_same_bytes(pool: 
     let mut conn = world.pool.acquire().await.unwrap();
     let row = outbox::open(&mut conn).await.unwrap().remove(0);
     let signed = poster.sign(&row, 0, 1).await.unwrap();
-    outbox::set_signed(&mut conn, row.id, &signed, world.now().millis()).await.unwrap();
+    outbox::set_signed(&mut conn, row.id, &signed, world.now()).await.unwrap();
     drop((conn, poster));
     assert_eq!(sent(&world).await, 0);
 
@@ -154,7 +154,7 @@ async fn a_transaction_that_reverts_is_made_anew_when_it_can_be(pool: PgPool) {
     let mut conn = world.pool.acquire().await.unwrap();
     let row = outbox::open(&mut conn).await.unwrap().remove(0);
     let signed = poster.sign(&row, 0, 1).await.unwrap();
-    outbox::set_signed(&mut conn, row.id, &signed, world.now().millis()).await.unwrap();
+    outbox::set_signed(&mut conn, row.id, &signed, world.now()).await.unwrap();
     drop(conn);
     // Between signing and sending the project pauses.
     let distributor = RewardDistributor::new(world.chain.distributor, world.chain.provider.rpc());

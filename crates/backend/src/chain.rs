@@ -1,0 +1,56 @@
+//! The chain as stages need it: the mirror of final blocks, distributors as they are now, and
+//! signatures that a contract wallet may have to judge.
+
+pub(crate) mod mirror;
+
+use alloy::eips::BlockNumberOrTag;
+use nodesys_contracts::project::{self, DistributorState};
+use nodesys_contracts::provider::Provider;
+use nodesys_contracts::wallet_signature::{self, WalletSignatureError};
+use nodesys_core::signature::WalletSignature;
+use nodesys_core::{Address, B256};
+
+use crate::error::{ApiError, ApiResult};
+
+/// A project's distributor now.
+pub(crate) async fn distributor(
+    provider: &Provider,
+    project: Address,
+) -> ApiResult<DistributorState> {
+    let state = project::state_of(provider, project, BlockNumberOrTag::Latest).await?;
+    provider.recheck_chain().await?;
+    Ok(state)
+}
+
+/// Succeeds when the distributor's present reward signer signed the digest.
+pub(crate) async fn verify_reward_signer(
+    provider: &Provider,
+    project: Address,
+    digest: B256,
+    signature: &WalletSignature,
+) -> ApiResult<()> {
+    let signer = distributor(provider, project).await?.signer;
+    if signer.is_zero() {
+        return Err(ApiError::bad_signature("the project's reward signer is disabled on chain"));
+    }
+    verify_wallet(provider, "reward signer", signer, digest, signature).await
+}
+
+/// Succeeds when a wallet signed the digest; `who` names it in the refusal.
+pub(crate) async fn verify_wallet(
+    provider: &Provider,
+    who: &str,
+    wallet: Address,
+    digest: B256,
+    signature: &WalletSignature,
+) -> ApiResult<()> {
+    let verified = wallet_signature::verify(provider, wallet, digest, signature).await;
+    // On another chain the address may be another's contract, or none.
+    provider.recheck_chain().await?;
+    verified.map_err(|error| match error {
+        WalletSignatureError::Signature(error) => {
+            ApiError::bad_signature(format!("{who}: {error}"))
+        }
+        WalletSignatureError::Chain(error) => error.into(),
+    })
+}

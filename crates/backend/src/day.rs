@@ -1,0 +1,194 @@
+//! A day as the backend computes it: from its own uptime, the chain's holders and an upload.
+
+use anyhow::Context;
+use nodesys_core::bundle::{
+    Before, BundleError, DayBundle, DayInput, ProjectInfo, Snapshot, Terms, build_day,
+    canonical_json,
+};
+use nodesys_core::files::{
+    HolderRow, PointsRow, RewardRow, Row, UptimeRow, first_difference, parse_file, write_file,
+};
+use nodesys_core::ids::LicenseIndex;
+use nodesys_core::keccak256;
+use nodesys_core::message::{Message, PointsUpload};
+use nodesys_core::signature::WalletSignature;
+use nodesys_core::time::UtcDay;
+use sqlx::PgConnection;
+
+use crate::db::points::UploadRow;
+use crate::db::project::ProjectRow;
+use crate::error::{ApiError, ApiResult};
+use crate::state::App;
+use crate::{chain, db};
+
+/// An uploaded points file with its terms.
+pub(crate) struct Upload {
+    terms: Terms,
+    points: Vec<PointsRow>,
+    signature: WalletSignature,
+    /// The bytes that it was read from.
+    pub(crate) row: UploadRow,
+}
+
+impl Upload {
+    /// Parses terms and points.
+    pub(crate) fn read(
+        terms: Vec<u8>,
+        csv: Vec<u8>,
+        signature: WalletSignature,
+    ) -> ApiResult<Self> {
+        let parsed: Terms = serde_json::from_slice(&terms)
+            .map_err(|error| ApiError::bad_request(format!("terms: {error}")))?;
+        if canonical_json(&parsed) != terms {
+            return Err(ApiError::bad_request("terms: not RFC 8785 canonical JSON"));
+        }
+        let points = parse_file(&csv).map_err(ApiError::points_invalid)?;
+        let row = UploadRow { terms, csv, signature: signature.as_bytes().to_vec() };
+        Ok(Self { terms: parsed, points, signature, row })
+    }
+
+    /// The last upload of a day.
+    pub(crate) async fn stored(
+        app: &App,
+        project: &ProjectRow,
+        day: UtcDay,
+    ) -> ApiResult<Option<Self>> {
+        let mut conn = app.pool.acquire().await?;
+        let row = db::points::of_day(&mut conn, project.project, day).await?;
+        let Some(row) = row else { return Ok(None) };
+        let signature = WalletSignature::new(row.signature.into())
+            .ok_or_else(|| anyhow::anyhow!("a stored signature is too long"))?;
+        Self::read(row.terms, row.csv, signature).map(Some)
+    }
+
+    /// What the reward signer signs.
+    pub(crate) fn message(&self, day: UtcDay) -> PointsUpload {
+        PointsUpload {
+            epoch: day.epoch(),
+            points_hash: keccak256(&self.row.csv),
+            terms_hash: keccak256(&self.row.terms),
+        }
+    }
+
+    /// The reward signer's signature over it.
+    pub(crate) const fn signature(&self) -> &WalletSignature {
+        &self.signature
+    }
+}
+
+/// Computes a day from an upload. No connection to the database is held while the chain is asked.
+pub(crate) async fn compute(
+    app: &App,
+    project: &ProjectRow,
+    day: UtcDay,
+    upload: &Upload,
+) -> ApiResult<DayBundle> {
+    let mut conn = app.pool.acquire().await?;
+    let (csv, closed) =
+        db::day::closed_uptime(&mut conn, project.project, day).await?.ok_or_else(|| {
+            ApiError::day_open(format!("{day} is not closed, or {} did not exist", project.name))
+        })?;
+    let before = before(&mut conn, project, day).await?;
+    drop(conn);
+    let state = chain::distributor(&app.chain, project.project).await?;
+    let snapshot = app
+        .chain
+        .first_block_at_or_after(day.end().secs(), app.final_depth)
+        .await?
+        .ok_or_else(|| {
+            ApiError::day_open(format!("no block past the end of {day} is final yet: try later"))
+        })?;
+    let uptime: Vec<UptimeRow> = parse_file(&csv).map_err(anyhow::Error::from)?;
+    let mut conn = app.pool.acquire().await?;
+    let holders = holders(&mut conn, &uptime, snapshot.number, snapshot.secs).await?;
+    drop(conn);
+    let input = DayInput {
+        project: ProjectInfo {
+            chain_id: app.domain.chain_id(),
+            registry: app.domain.verifying_contract(),
+            distributor: project.project,
+            name: project.name.clone(),
+        },
+        day,
+        revision: state.revision,
+        daily_quota: state.daily_quota,
+        terms: upload.terms.clone(),
+        snapshot: Snapshot {
+            block_number: snapshot.number,
+            block_hash: snapshot.hash,
+            block_secs: snapshot.secs,
+        },
+        closed,
+        uptime,
+        holders,
+        points: upload.points.clone(),
+        before,
+    };
+    // A million licenses take a while, in which other requests go on.
+    let building = tokio::task::spawn_blocking(move || {
+        build_day(&input).map_err(|error| match error {
+            BundleError::UptimeHash { .. } => ApiError::from(anyhow::Error::from(error)),
+            error => problem(&error, &input),
+        })
+    });
+    building.await.context("building a day")?
+}
+
+/// What the day builds on: nothing on the project's first day, else the day before's commit.
+async fn before(conn: &mut PgConnection, project: &ProjectRow, day: UtcDay) -> ApiResult<Before> {
+    if day == project.first_day {
+        return Ok(Before::default());
+    }
+    let previous = day.previous().filter(|previous| *previous >= project.first_day);
+    let previous = previous.ok_or_else(|| {
+        ApiError::out_of_order(format!("{} began on {}", project.name, project.first_day))
+    })?;
+    let stored = db::commit::accepted(conn, project.project, previous).await?.ok_or_else(|| {
+        ApiError::out_of_order(format!("{previous} has no commit yet, and days follow one another"))
+    })?;
+    let commit = stored.commit.struct_hash();
+    let rewards = db::commit::file(conn, commit, RewardRow::FILE)
+        .await?
+        .with_context(|| format!("commit {commit} has no rewards.csv"))?;
+    let rewards = parse_file(&rewards).map_err(anyhow::Error::from)?;
+    Ok(Before { commit, rewards, carry: stored.carry_out })
+}
+
+/// Holder and renter of each license of the day, once the mirror has reached the snapshot block.
+async fn holders(
+    conn: &mut PgConnection,
+    uptime: &[UptimeRow],
+    block: u64,
+    block_secs: u64,
+) -> ApiResult<Vec<HolderRow>> {
+    if db::cursor::mirrored_block(conn).await?.is_none_or(|mirrored| mirrored < block) {
+        return Err(ApiError::chain_unavailable(format!(
+            "the license mirror has not reached block {block} yet: try again in a minute"
+        )));
+    }
+    let licenses: Vec<LicenseIndex> = uptime.iter().map(|row| row.license).collect();
+    let holders = db::license::holders(conn, &licenses, block).await?;
+    let row = |row: &UptimeRow| {
+        let facts = holders.at(row.collection, row.token_id, block_secs);
+        HolderRow {
+            license: row.license,
+            holder: facts.holder.unwrap_or_default(),
+            renter: facts.rental.map(|rental| rental.renter).unwrap_or_default(),
+        }
+    };
+    Ok(uptime.iter().map(row).collect())
+}
+
+/// The problem of a points row, with the row that the rule gives where the rule decides.
+fn problem(error: &BundleError, input: &DayInput) -> ApiError {
+    let refused = ApiError::points_invalid(error);
+    let by_rule = input.terms.rule.points(&input.uptime, input.closed.excused);
+    let difference = by_rule.and_then(|rows| {
+        let (given, computed) = (write_file(&input.points), write_file(&rows));
+        first_difference(PointsRow::FILE, given.as_bytes(), computed.as_bytes())
+    });
+    match difference {
+        Some(difference) => refused.with_difference(difference),
+        None => refused,
+    }
+}

@@ -1,0 +1,229 @@
+//! Rows of `lease` that are active: of all licenses, of a node, of what the chain should be asked.
+
+use std::collections::BTreeSet;
+
+use nodesys_core::api::{LeaseState, LeaseView};
+use nodesys_core::ids::{Fence, LicenseIndex, Name};
+use nodesys_core::license::LicenseId;
+use nodesys_core::time::{Minute, Timestamp};
+use nodesys_core::{Address, B256};
+use sqlx::PgConnection;
+
+use super::column;
+use super::license::LicenseRow;
+
+/// An active lease as the request path knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LeaseEntry {
+    pub(crate) license: LicenseIndex,
+    pub(crate) node_key: Address,
+    pub(crate) fence: Fence,
+    /// First minute it may be credited for.
+    pub(crate) earns_from: Minute,
+}
+
+/// Another license of the same workload that the node runs.
+pub(crate) async fn same_workload(
+    conn: &mut PgConnection,
+    node: i32,
+    license: &LicenseRow,
+) -> anyhow::Result<Option<LicenseIndex>> {
+    let found = sqlx::query_scalar!(
+        r#"select o.idx as "idx!" from lease l join license o on o.idx = l.license_idx
+           where l.node_idx = $1 and l.ended_at is null and o.collection = $2 and o.idx <> $3"#,
+        node,
+        license.id.collection.as_slice() as _,
+        column::license_number(license.idx)?
+    )
+    .fetch_optional(conn)
+    .await?;
+    found.map(column::license).transpose()
+}
+
+/// All active leases, by license hash.
+pub(crate) async fn all(conn: &mut PgConnection) -> anyhow::Result<Vec<(B256, LeaseEntry)>> {
+    let rows = sqlx::query!(
+        r#"select o.license_hash::bytea as "hash!", o.idx as "idx!", l.fence as "fence!",
+                  n.node_key::bytea as "node_key!", l.earns_from as "earns_from!"
+           from lease l join license o on o.idx = l.license_idx join node n on n.idx = l.node_idx
+           where l.ended_at is null"#
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let entry = LeaseEntry {
+                license: column::license(row.idx)?,
+                node_key: column::address(&row.node_key)?,
+                fence: column::fence(row.fence)?,
+                earns_from: Minute(column::unsigned(row.earns_from)?),
+            };
+            Ok((column::hash(&row.hash)?, entry))
+        })
+        .collect()
+}
+
+/// The active lease of a license.
+pub(crate) async fn by_hash(
+    conn: &mut PgConnection,
+    hash: B256,
+) -> anyhow::Result<Option<LeaseEntry>> {
+    let row = sqlx::query!(
+        r#"select o.idx as "idx!", l.fence as "fence!", n.node_key::bytea as "node_key!",
+                  l.earns_from as "earns_from!"
+           from lease l join license o on o.idx = l.license_idx join node n on n.idx = l.node_idx
+           where o.license_hash = $1 and l.ended_at is null"#,
+        hash.as_slice() as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(LeaseEntry {
+            license: column::license(row.idx)?,
+            node_key: column::address(&row.node_key)?,
+            fence: column::fence(row.fence)?,
+            earns_from: Minute(column::unsigned(row.earns_from)?),
+        })
+    })
+    .transpose()
+}
+
+/// An active lease and when it was granted.
+pub(crate) struct ActiveSince {
+    pub(crate) license: LicenseIndex,
+    pub(crate) granted: Timestamp,
+}
+
+/// Active leases granted before a moment.
+pub(crate) async fn granted_before(
+    conn: &mut PgConnection,
+    before: Timestamp,
+) -> anyhow::Result<Vec<ActiveSince>> {
+    let rows = sqlx::query!(
+        r#"select license_idx as "license_idx!", granted_at::bigint as "granted_at!" from lease
+           where ended_at is null and granted_at < $1"#,
+        column::millis(before)? as _
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let granted = column::time(row.granted_at)?;
+            Ok(ActiveSince { license: column::license(row.license_idx)?, granted })
+        })
+        .collect()
+}
+
+/// Those of some licenses that no node runs.
+pub(crate) async fn unleased(
+    conn: &mut PgConnection,
+    licenses: impl Iterator<Item = LicenseIndex>,
+) -> anyhow::Result<BTreeSet<LicenseIndex>> {
+    let licenses: Vec<i32> = licenses.map(column::license_number).collect::<anyhow::Result<_>>()?;
+    let rows = sqlx::query_scalar!(
+        r#"select idx as "idx!" from license o where idx = any($1) and not exists (
+               select from lease l where l.license_idx = o.idx and l.ended_at is null)"#,
+        &licenses
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(column::license).collect()
+}
+
+/// Leases a node holds, and those it waits for.
+pub(crate) async fn of_node(
+    conn: &mut PgConnection,
+    node: i32,
+    chain_id: u64,
+) -> anyhow::Result<Vec<LeaseView>> {
+    let rows = sqlx::query!(
+        r#"select o.idx as "idx!", o.collection::bytea as "collection!", o.token_id::bytea as "token_id!",
+                  o.license_hash::bytea as "hash!", c.project::bytea as "project!",
+                  c.workload as "workload!", l.fence as "fence!", l.granted_at::bigint as "granted_at!",
+                  l.node_idx = $1 as "held!", n.node_key::bytea as "node_key!"
+           from lease l
+           join license o on o.idx = l.license_idx
+           join collection c on c.collection = o.collection
+           join node n on n.idx = $1
+           where l.ended_at is null and (l.node_idx = $1 or exists (
+               select from standby s where s.license_idx = l.license_idx and s.node_idx = $1))
+           order by o.idx"#,
+        node
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(LeaseView {
+                license: LicenseId {
+                    chain_id,
+                    collection: column::address(&row.collection)?,
+                    token_id: column::uint256(&row.token_id)?,
+                },
+                license_hash: column::hash(&row.hash)?,
+                index: column::license(row.idx)?,
+                project: column::address(&row.project)?,
+                workload: row.workload.parse::<Name>()?,
+                node_key: column::address(&row.node_key)?,
+                state: if row.held { LeaseState::Active } else { LeaseState::Standby },
+                fence: column::fence(row.fence)?,
+                granted_millis: column::unsigned(row.granted_at)?,
+            })
+        })
+        .collect()
+}
+
+/// Active leases of a node, by license, and when each was granted.
+pub(crate) async fn held_by(
+    conn: &mut PgConnection,
+    node: i32,
+) -> anyhow::Result<Vec<ActiveSince>> {
+    let rows = sqlx::query!(
+        r#"select license_idx, granted_at::bigint as "granted_at!" from lease
+           where node_idx = $1 and ended_at is null order by license_idx"#,
+        node
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let granted = column::time(row.granted_at)?;
+            Ok(ActiveSince { license: column::license(row.license_idx)?, granted })
+        })
+        .collect()
+}
+
+/// An active lease and the operator who must be entitled to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OperatedLease {
+    pub(crate) license: LicenseIndex,
+    pub(crate) id: LicenseId,
+    pub(crate) operator: Address,
+}
+
+/// All active leases with their operators.
+pub(crate) async fn operated(
+    conn: &mut PgConnection,
+    chain_id: u64,
+) -> anyhow::Result<Vec<OperatedLease>> {
+    let rows = sqlx::query!(
+        r#"select o.idx as "idx!", o.collection::bytea as "collection!", o.token_id::bytea as "token_id!",
+                  l.operator::bytea as "operator!"
+           from lease l join license o on o.idx = l.license_idx where l.ended_at is null"#
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(OperatedLease {
+                license: column::license(row.idx)?,
+                id: LicenseId {
+                    chain_id,
+                    collection: column::address(&row.collection)?,
+                    token_id: column::uint256(&row.token_id)?,
+                },
+                operator: column::address(&row.operator)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,60 @@
+//! Rows of `claim`: what distributors have paid, by final blocks.
+
+use nodesys_core::ids::Amount;
+use nodesys_core::{Address, B256};
+use sqlx::PgConnection;
+
+use super::column;
+
+/// A claim as the chain logged it.
+#[derive(Debug, Clone)]
+pub(crate) struct NewClaim {
+    pub(crate) block_number: u64,
+    pub(crate) log_index: u64,
+    pub(crate) transaction: B256,
+    pub(crate) project: Address,
+    pub(crate) account: Address,
+    pub(crate) recipient: Address,
+    pub(crate) root: B256,
+    pub(crate) amount: Amount,
+    pub(crate) cumulative: Amount,
+}
+
+/// Stores a claim; once more changes nothing.
+pub(crate) async fn insert(conn: &mut PgConnection, claim: &NewClaim) -> anyhow::Result<()> {
+    sqlx::query!(
+        "insert into claim (block_number, log_index, project, account, recipient, root,
+                            amount, cumulative, tx_hash)
+         values ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8::text::numeric, $9)
+         on conflict do nothing",
+        column::signed(claim.block_number)?,
+        i32::try_from(claim.log_index)?,
+        claim.project.as_slice() as _,
+        claim.account.as_slice() as _,
+        claim.recipient.as_slice() as _,
+        claim.root.as_slice() as _,
+        claim.amount.to_string(),
+        claim.cumulative.to_string(),
+        claim.transaction.as_slice() as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// All that final blocks have paid to an account.
+pub(crate) async fn claimed(
+    conn: &mut PgConnection,
+    project: Address,
+    account: Address,
+) -> anyhow::Result<Amount> {
+    let total = sqlx::query_scalar!(
+        r#"select coalesce(max(cumulative::numeric), 0)::text as "claimed!"
+           from claim where account = $1 and project = $2"#,
+        account.as_slice() as _,
+        project.as_slice() as _
+    )
+    .fetch_one(conn)
+    .await?;
+    column::amount(&total)
+}

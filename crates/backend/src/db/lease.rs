@@ -1,0 +1,198 @@
+//! Rows of `lease`: grants and ends of one license's leases.
+
+use nodesys_core::Address;
+use nodesys_core::api::{LeaseState, LeaseView};
+use nodesys_core::ids::{Fence, LicenseIndex};
+use nodesys_core::time::{Minute, Timestamp};
+use sqlx::PgConnection;
+
+use super::active_lease::LeaseEntry;
+use super::column;
+use super::license::LicenseRow;
+
+/// Why a lease ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndReason {
+    Expired,
+    NotEntitled,
+    Revoked,
+    Moved,
+}
+
+impl EndReason {
+    const ALL: [Self; 4] = [Self::Expired, Self::NotEntitled, Self::Revoked, Self::Moved];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::NotEntitled => "not_entitled",
+            Self::Revoked => "revoked",
+            Self::Moved => "moved",
+        }
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let found = Self::ALL.into_iter().find(|reason| reason.as_str() == text);
+        found.ok_or_else(|| anyhow::anyhow!("no reason for which leases end: {text:?}"))
+    }
+}
+
+/// A lease row with its node's key.
+#[derive(Debug, Clone)]
+pub(crate) struct LeaseRow {
+    pub(crate) fence: Fence,
+    pub(crate) node: i32,
+    pub(crate) node_key: Address,
+    pub(crate) operator: Address,
+    pub(crate) earns_from: Minute,
+    pub(crate) granted: Timestamp,
+    pub(crate) ended: Option<(Timestamp, EndReason)>,
+}
+
+/// A lease to be granted.
+pub(crate) struct NewLease {
+    pub(crate) node: i32,
+    pub(crate) operator: Address,
+    pub(crate) fence: Fence,
+    pub(crate) earns_from: Minute,
+}
+
+impl LeaseRow {
+    pub(crate) const fn active(&self) -> bool {
+        self.ended.is_none()
+    }
+
+    /// As the request path knows it.
+    pub(crate) const fn entry(&self, license: LicenseIndex) -> LeaseEntry {
+        let Self { node_key, fence, earns_from, .. } = *self;
+        LeaseEntry { license, node_key, fence, earns_from }
+    }
+
+    /// As the API shows it.
+    pub(crate) fn view(&self, license: &LicenseRow) -> LeaseView {
+        LeaseView {
+            license: license.id,
+            license_hash: license.hash,
+            index: license.idx,
+            project: license.project,
+            workload: license.workload.clone(),
+            node_key: self.node_key,
+            state: if self.active() { LeaseState::Active } else { LeaseState::Ended },
+            fence: self.fence,
+            granted_millis: self.granted.millis(),
+        }
+    }
+}
+
+/// The lease with the highest fence.
+pub(crate) async fn newest(
+    conn: &mut PgConnection,
+    license: LicenseIndex,
+) -> anyhow::Result<Option<LeaseRow>> {
+    let row = sqlx::query!(
+        r#"select l.fence as "fence!", l.node_idx as "node!", n.node_key::bytea as "node_key!",
+                  l.operator::bytea as "operator!", l.granted_at::bigint as "granted_at!",
+                  l.earns_from as "earns_from!", l.ended_at::bigint as ended_at, l.end_reason
+           from lease l join node n on n.idx = l.node_idx
+           where l.license_idx = $1 order by l.fence desc limit 1"#,
+        column::license_number(license)?
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        let ended = match (row.ended_at, row.end_reason) {
+            (Some(at), Some(reason)) => {
+                let at = column::time(at)?;
+                Some((at, EndReason::parse(&reason)?))
+            }
+            _ => None,
+        };
+        Ok(LeaseRow {
+            fence: column::fence(row.fence)?,
+            node: row.node,
+            node_key: column::address(&row.node_key)?,
+            operator: column::address(&row.operator)?,
+            earns_from: Minute(column::unsigned(row.earns_from)?),
+            granted: column::time(row.granted_at)?,
+            ended,
+        })
+    })
+    .transpose()
+}
+
+/// Grants a lease.
+pub(crate) async fn insert(
+    conn: &mut PgConnection,
+    license: &LicenseRow,
+    lease: &NewLease,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let (idx, now) = (column::license_number(license.idx)?, column::millis(now)?);
+    sqlx::query!(
+        "insert into lease (license_idx, fence, node_idx, operator, granted_at, earns_from)
+         values ($1, $2, $3, $4, $5, $6)",
+        idx,
+        column::signed(lease.fence.get())?,
+        lease.node,
+        lease.operator.as_slice() as _,
+        now as _,
+        column::signed(lease.earns_from.0)?
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "update license set first_leased = $2 where idx = $1 and first_leased is null",
+        idx,
+        now as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends one lease, if it is still active. Afterwards tell `live::Leases`.
+pub(crate) async fn end(
+    conn: &mut PgConnection,
+    license: LicenseIndex,
+    fence: Fence,
+    reason: EndReason,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "update lease set ended_at = $3, end_reason = $4
+         where license_idx = $1 and fence = $2 and ended_at is null",
+        column::license_number(license)?,
+        column::signed(fence.get())?,
+        column::millis(now)? as _,
+        reason.as_str()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends all leases of a node whose authorisation is over, and takes it out of every standby row.
+/// Commit, then tell `live::Leases`.
+pub(crate) async fn end_all_of_node(
+    conn: &mut PgConnection,
+    node: i32,
+    now: Timestamp,
+) -> anyhow::Result<Vec<(LicenseIndex, Fence)>> {
+    sqlx::query!("delete from standby where node_idx = $1", node).execute(&mut *conn).await?;
+    let rows = sqlx::query!(
+        r#"with held as (
+               select license_idx, fence from lease where node_idx = $1 and ended_at is null
+               order by license_idx for update)
+           update lease l set ended_at = $2, end_reason = $3 from held
+           where l.license_idx = held.license_idx and l.fence = held.fence
+           returning l.license_idx as "license_idx!", l.fence as "fence!""#,
+        node,
+        column::millis(now)? as _,
+        EndReason::Revoked.as_str()
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| Ok((column::license(row.license_idx)?, column::fence(row.fence)?)))
+        .collect()
+}

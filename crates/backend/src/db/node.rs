@@ -1,0 +1,273 @@
+//! Rows of `node`: which operator has authorised a node key, until when, and what it asked last.
+
+use nodesys_core::message::{NodeAuthorization, SignedAuthorization};
+use nodesys_core::time::Timestamp;
+use nodesys_core::{Address, U256};
+use sqlx::PgConnection;
+
+use super::column;
+
+/// A node's authorisation.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeRow {
+    pub(crate) idx: i32,
+    pub(crate) authorization: NodeAuthorization,
+    pub(crate) revoked: bool,
+}
+
+/// The raw columns of a [`NodeRow`]; sqlx fills it by name.
+struct Columns {
+    idx: i32,
+    operator: Vec<u8>,
+    nonce: Vec<u8>,
+    not_after_secs: i64,
+    revoked_at: Option<i64>,
+}
+
+impl Columns {
+    fn row(&self, node_key: Address) -> anyhow::Result<NodeRow> {
+        Ok(NodeRow {
+            idx: self.idx,
+            authorization: NodeAuthorization {
+                operator: column::address(&self.operator)?,
+                node_key,
+                not_after: column::unsigned(self.not_after_secs)?,
+                nonce: column::uint256(&self.nonce)?,
+            },
+            revoked: self.revoked_at.is_some(),
+        })
+    }
+}
+
+/// The authorisation in force.
+pub(crate) async fn by_key(
+    conn: &mut PgConnection,
+    node_key: Address,
+) -> anyhow::Result<Option<NodeRow>> {
+    let row = sqlx::query_as!(
+        Columns,
+        r#"select idx as "idx!", operator::bytea as "operator!", nonce::bytea as "nonce!",
+                  not_after_secs as "not_after_secs!", revoked_at::bigint as revoked_at
+           from node where node_key = $1"#,
+        node_key.as_slice() as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| row.row(node_key)).transpose()
+}
+
+/// The same, and the row stays as it is until the transaction ends.
+pub(crate) async fn locked_by_key(
+    conn: &mut PgConnection,
+    node_key: Address,
+) -> anyhow::Result<Option<NodeRow>> {
+    let row = sqlx::query_as!(
+        Columns,
+        r#"select idx as "idx!", operator::bytea as "operator!", nonce::bytea as "nonce!",
+                  not_after_secs as "not_after_secs!", revoked_at::bigint as revoked_at
+           from node where node_key = $1 for update"#,
+        node_key.as_slice() as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| row.row(node_key)).transpose()
+}
+
+/// Stores an authorisation in place of the node's last one.
+pub(crate) async fn authorize(
+    conn: &mut PgConnection,
+    signed: &SignedAuthorization,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let authorization = &signed.authorization;
+    let nonce = authorization.nonce.to_be_bytes::<32>();
+    sqlx::query!(
+        "insert into node (node_key, operator, nonce, not_after_secs, operator_signature,
+                           node_signature, authorized_at)
+         values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (node_key) do update set
+            operator = excluded.operator, nonce = excluded.nonce,
+            not_after_secs = excluded.not_after_secs, revoked_at = null,
+            operator_signature = excluded.operator_signature,
+            node_signature = excluded.node_signature, authorized_at = excluded.authorized_at",
+        authorization.node_key.as_slice() as _,
+        authorization.operator.as_slice() as _,
+        nonce.as_slice() as _,
+        column::signed(authorization.not_after)?,
+        signed.operator_signature.as_bytes().as_ref(),
+        signed.node_signature.as_bytes().as_slice(),
+        column::millis(now)? as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Revokes a node's authorisation; its nonce rises with it.
+pub(crate) async fn revoke(
+    conn: &mut PgConnection,
+    node: i32,
+    nonce: U256,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let nonce = nonce.to_be_bytes::<32>();
+    sqlx::query!(
+        "update node set revoked_at = coalesce(revoked_at, $2), nonce = $3 where idx = $1",
+        node,
+        column::millis(now)? as _,
+        nonce.as_slice() as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A node as the request path knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NodeEntry {
+    pub(crate) idx: u32,
+    pub(crate) operator: Address,
+    pub(crate) not_after_secs: u64,
+    pub(crate) revoked: bool,
+}
+
+/// The raw columns of a [`NodeEntry`]; sqlx fills it by name.
+struct EntryColumns {
+    idx: i32,
+    operator: Vec<u8>,
+    not_after_secs: i64,
+    revoked: bool,
+}
+
+impl TryFrom<EntryColumns> for NodeEntry {
+    type Error = anyhow::Error;
+
+    fn try_from(row: EntryColumns) -> anyhow::Result<Self> {
+        Ok(Self {
+            idx: u32::try_from(row.idx)?,
+            operator: column::address(&row.operator)?,
+            not_after_secs: column::unsigned(row.not_after_secs)?,
+            revoked: row.revoked,
+        })
+    }
+}
+
+/// What the request path needs of a node.
+pub(crate) async fn entry(
+    conn: &mut PgConnection,
+    node_key: Address,
+) -> anyhow::Result<Option<NodeEntry>> {
+    let row = sqlx::query_as!(
+        EntryColumns,
+        r#"select idx as "idx!", operator::bytea as "operator!", not_after_secs as "not_after_secs!",
+                  revoked_at is not null as "revoked!"
+           from node where node_key = $1"#,
+        node_key.as_slice() as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(NodeEntry::try_from).transpose()
+}
+
+/// The same, and the row stays as it is until the transaction ends.
+pub(crate) async fn locked_entry(
+    conn: &mut PgConnection,
+    node_key: Address,
+) -> anyhow::Result<Option<NodeEntry>> {
+    let row = sqlx::query_as!(
+        EntryColumns,
+        r#"select idx as "idx!", operator::bytea as "operator!", not_after_secs as "not_after_secs!",
+                  revoked_at is not null as "revoked!"
+           from node where node_key = $1 for update"#,
+        node_key.as_slice() as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(NodeEntry::try_from).transpose()
+}
+
+/// Whether a node is authorised for this operator, and its row nobody's just now; then it stays as
+/// it is until the transaction ends.
+pub(crate) async fn steady(
+    conn: &mut PgConnection,
+    node: i32,
+    operator: Address,
+    now: Timestamp,
+) -> anyhow::Result<bool> {
+    // Waiting for the row could be waiting in a circle: two nodes that stand by for each other.
+    let found = sqlx::query_scalar!(
+        r#"select idx as "idx!" from node
+           where idx = $1 and operator = $2 and revoked_at is null and not_after_secs >= $3
+           for share skip locked"#,
+        node,
+        operator.as_slice() as _,
+        column::signed(now.secs())?
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.is_some())
+}
+
+/// Node keys authorised or revoked since a moment, by any replica.
+pub(crate) async fn changed_since(
+    conn: &mut PgConnection,
+    since: Timestamp,
+) -> anyhow::Result<Vec<Address>> {
+    let since = column::millis(since)?;
+    let rows = sqlx::query_scalar!(
+        r#"select node_key::bytea as "node_key!" from node
+           where authorized_at::bigint >= $1 or revoked_at::bigint >= $1"#,
+        since
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|bytes| column::address(bytes)).collect()
+}
+
+/// Key and operator of a node, which exists.
+pub(crate) async fn key_and_operator(
+    conn: &mut PgConnection,
+    node: i32,
+) -> anyhow::Result<(Address, Address)> {
+    let row = sqlx::query!(
+        r#"select node_key::bytea as "node_key!", operator::bytea as "operator!" from node
+           where idx = $1"#,
+        node
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((column::address(&row.node_key)?, column::address(&row.operator)?))
+}
+
+/// Takes a lease request's nonce; false when a higher one was taken. The same one again is a repeat.
+pub(crate) async fn take_lease_nonce(
+    conn: &mut PgConnection,
+    node: i32,
+    nonce: u64,
+) -> anyhow::Result<bool> {
+    let nonce = column::signed(nonce)?;
+    let done = sqlx::query!(
+        "update node set lease_nonce = $2 where idx = $1 and lease_nonce <= $2",
+        node,
+        nonce
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The same for a request about notifications.
+pub(crate) async fn take_notify_nonce(
+    conn: &mut PgConnection,
+    node: i32,
+    nonce: u64,
+) -> anyhow::Result<bool> {
+    let done = sqlx::query!(
+        "update node set notify_nonce = $2 where idx = $1 and notify_nonce <= $2",
+        node,
+        column::signed(nonce)?
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

@@ -1,0 +1,284 @@
+//! Rows of `notify_target` and `notify_delivery`.
+
+use nodesys_core::notify::{EventKind, NotifyTarget};
+use nodesys_core::time::Timestamp;
+use nodesys_core::webhook::Secret;
+use sqlx::PgConnection;
+
+use super::column;
+
+/// A message on its way.
+pub(crate) struct Message {
+    pub(crate) id: i64,
+    pub(crate) url: String,
+    pub(crate) secret: Secret,
+    pub(crate) body: String,
+}
+
+impl Message {
+    /// The same at each try, so that a receiver knows a message it has taken.
+    pub(crate) fn webhook_id(&self) -> String {
+        format!("msg_{}", self.id)
+    }
+}
+
+/// Adds a target, or finds the one of this URL; gives back its number and its secret.
+pub(crate) async fn add(
+    conn: &mut PgConnection,
+    node: i32,
+    url: &str,
+    secret: &[u8; 32],
+    now: Timestamp,
+) -> anyhow::Result<(i64, Secret)> {
+    // The no-op update makes a known row come back.
+    let row = sqlx::query!(
+        r#"insert into notify_target (node_idx, url, secret, added_at) values ($1, $2, $3, $4)
+           on conflict (node_idx, url) where removed_at is null do update set url = excluded.url
+           returning id, secret"#,
+        node,
+        url,
+        secret.as_slice(),
+        column::millis(now)? as _
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.id, secret_of(&row.secret)?))
+}
+
+/// A node's targets with what became of their messages, in order.
+pub(crate) async fn targets(
+    conn: &mut PgConnection,
+    node: i32,
+) -> anyhow::Result<Vec<NotifyTarget>> {
+    let rows = sqlx::query!(
+        r#"select t.id, t.url, t.added_at::bigint as "added_at!", t.last_error,
+                  count(d.delivered_at) as "delivered!", count(d.failed_at) as "failed!",
+                  count(d.id) - count(d.delivered_at) - count(d.failed_at) as "waiting!"
+           from notify_target t left join notify_delivery d on d.target_id = t.id
+           where t.node_idx = $1 and t.removed_at is null group by t.id order by t.id"#,
+        node
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(NotifyTarget {
+                target: column::unsigned(row.id)?,
+                url: row.url,
+                added_millis: column::unsigned(row.added_at)?,
+                delivered: u32::try_from(row.delivered)?,
+                waiting: u32::try_from(row.waiting)?,
+                failed: u32::try_from(row.failed)?,
+                last_error: row.last_error,
+            })
+        })
+        .collect()
+}
+
+/// Takes a node's target out; what was on its way to it is no longer sent. False when the node has
+/// never had it; once more changes nothing.
+pub(crate) async fn remove(
+    conn: &mut PgConnection,
+    node: i32,
+    target: i64,
+    now: Timestamp,
+) -> anyhow::Result<bool> {
+    let done = sqlx::query!(
+        "update notify_target set removed_at = coalesce(removed_at, $3)
+         where node_idx = $1 and id = $2",
+        node,
+        target,
+        column::millis(now)? as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A message that was written, and whether it was taken already.
+pub(crate) struct TestRow {
+    pub(crate) message: Message,
+    pub(crate) delivered: bool,
+}
+
+/// Writes a test for a target, or finds the one of the same request.
+pub(crate) async fn test(
+    conn: &mut PgConnection,
+    target: i64,
+    nonce: u64,
+    body: &str,
+    now: Timestamp,
+) -> anyhow::Result<TestRow> {
+    // Sent by who asks, not by the task: for that it waits for ever.
+    let row = sqlx::query!(
+        r#"with written as (
+               insert into notify_delivery (target_id, nonce, kind, body, created_at, next_at)
+               values ($1, $2, $3, $4, $5, 9223372036854775807)
+               on conflict on constraint notify_delivery_test_once
+               do update set nonce = excluded.nonce
+               returning id, target_id, body, delivered_at)
+           select w.id, w.body, w.delivered_at is not null as "delivered!", t.url, t.secret
+           from written w join notify_target t on t.id = w.target_id"#,
+        target,
+        column::signed(nonce)?,
+        EventKind::Test.as_str(),
+        body,
+        column::millis(now)? as _
+    )
+    .fetch_one(conn)
+    .await?;
+    let secret = secret_of(&row.secret)?;
+    let message = Message { id: row.id, url: row.url, secret, body: row.body };
+    Ok(TestRow { message, delivered: row.delivered })
+}
+
+/// Messages that are to be sent now, oldest first, and how often each was tried.
+pub(crate) async fn due(
+    conn: &mut PgConnection,
+    now: Timestamp,
+    limit: i64,
+) -> anyhow::Result<Vec<(Message, u32)>> {
+    let rows = sqlx::query!(
+        r#"select d.id, d.body, d.attempts, t.url, t.secret
+           from notify_delivery d join notify_target t on t.id = d.target_id
+           where d.delivered_at is null and d.failed_at is null and d.next_at <= $1
+             and t.removed_at is null
+           order by d.id limit $2"#,
+        column::millis(now)? as _,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let secret = secret_of(&row.secret)?;
+            let message = Message { id: row.id, url: row.url, secret, body: row.body };
+            Ok((message, u32::try_from(row.attempts)?))
+        })
+        .collect()
+}
+
+/// Writes the message that an outage began, for each target of the node.
+pub(crate) async fn queue_for_node(
+    conn: &mut PgConnection,
+    node: i32,
+    outage: i64,
+    kind: EventKind,
+    body: &str,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "insert into notify_delivery (target_id, outage_id, kind, body, created_at, next_at)
+         select id, $2, $3, $4, $5, $5 from notify_target
+         where node_idx = $1 and removed_at is null",
+        node,
+        outage,
+        kind.as_str(),
+        body,
+        column::millis(now)? as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes the message that an outage ended, for each target that was told that it began.
+pub(crate) async fn queue_for_told(
+    conn: &mut PgConnection,
+    outage: i64,
+    kind: EventKind,
+    body: &str,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "insert into notify_delivery (target_id, outage_id, kind, body, created_at, next_at)
+         select d.target_id, $1, $2, $3, $4, $4
+         from notify_delivery d join notify_target t on t.id = d.target_id
+         where d.outage_id = $1 and t.removed_at is null",
+        outage,
+        kind.as_str(),
+        body,
+        column::millis(now)? as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A node that somebody wants to be told of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WatchedNode {
+    pub(crate) node: i32,
+    pub(crate) revoked: bool,
+    /// When its first target was added.
+    pub(crate) since: Timestamp,
+}
+
+/// Every node that has a target.
+pub(crate) async fn watched(conn: &mut PgConnection) -> anyhow::Result<Vec<WatchedNode>> {
+    let rows = sqlx::query!(
+        r#"select n.idx, n.revoked_at is not null as "revoked!", t.watched::bigint as "watched!"
+           from node n join (
+               select node_idx, min(added_at::bigint) as watched from notify_target
+               where removed_at is null group by node_idx) t on t.node_idx = n.idx
+           order by n.idx"#
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let since = column::time(row.watched)?;
+            Ok(WatchedNode { node: row.idx, revoked: row.revoked, since })
+        })
+        .collect()
+}
+
+/// It was taken.
+pub(crate) async fn delivered(
+    conn: &mut PgConnection,
+    id: i64,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "update notify_delivery set delivered_at = $2, failed_at = null
+         where id = $1 and delivered_at is null",
+        id,
+        column::millis(now)? as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// It was not taken: it is sent again at `next`, or given up.
+pub(crate) async fn refused(
+    conn: &mut PgConnection,
+    id: i64,
+    why: &str,
+    next: Option<Timestamp>,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let failed = match next {
+        Some(_) => None,
+        None => Some(column::millis(now)?),
+    };
+    sqlx::query!(
+        "with tried as (
+             update notify_delivery
+             set attempts = attempts + 1, next_at = coalesce($2, next_at), failed_at = $3
+             where id = $1 and delivered_at is null returning target_id)
+         update notify_target t set last_error = $4 from tried where t.id = tried.target_id",
+        id,
+        next.map(column::millis).transpose()? as _,
+        failed as _,
+        why.chars().take(500).collect::<String>()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A stored secret.
+fn secret_of(bytes: &[u8]) -> anyhow::Result<Secret> {
+    Ok(Secret::from_random(bytes.try_into()?))
+}

@@ -1,0 +1,143 @@
+//! Rows of `outbox`: transactions that are to be on chain.
+
+use nodesys_core::time::Timestamp;
+use nodesys_core::{Address, B256};
+use sqlx::PgConnection;
+
+use super::column;
+
+/// A transaction that is to be on chain.
+#[derive(Debug, Clone)]
+pub(crate) struct OutboxRow {
+    pub(crate) id: i64,
+    pub(crate) commit_hash: B256,
+    pub(crate) to: Address,
+    pub(crate) calldata: Vec<u8>,
+    pub(crate) signed: Option<SignedTx>,
+    pub(crate) attempts: i32,
+}
+
+/// Its signed form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SignedTx {
+    pub(crate) nonce: u64,
+    pub(crate) hash: B256,
+    pub(crate) raw: Vec<u8>,
+}
+
+/// Queues a call for a commit.
+pub(crate) async fn insert(
+    conn: &mut PgConnection,
+    commit: B256,
+    to: Address,
+    calldata: &[u8],
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "insert into outbox (commit_hash, to_address, calldata, created_at) values ($1, $2, $3, $4)",
+        commit.as_slice() as _,
+        to.as_slice() as _,
+        calldata,
+        column::millis(now)? as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Rows that are not done, in order.
+pub(crate) async fn open(conn: &mut PgConnection) -> anyhow::Result<Vec<OutboxRow>> {
+    let rows = sqlx::query!(
+        r#"select o.id as "id!", o.commit_hash::bytea as "commit_hash!",
+                  o.to_address::bytea as "to_address!", o.calldata as "calldata!", o.nonce,
+                  o.tx_hash::bytea as tx_hash, o.raw_tx, o.attempts as "attempts!"
+           from outbox o join reward_commit c on c.commit_hash::bytea = o.commit_hash::bytea
+           where o.done_block is null and c.revoked_block is null order by o.id"#
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let signed = match (row.nonce, row.tx_hash, row.raw_tx) {
+                (Some(nonce), Some(hash), Some(raw)) => Some(SignedTx {
+                    nonce: column::unsigned(nonce)?,
+                    hash: column::hash(&hash)?,
+                    raw,
+                }),
+                _ => None,
+            };
+            Ok(OutboxRow {
+                id: row.id,
+                commit_hash: column::hash(&row.commit_hash)?,
+                to: column::address(&row.to_address)?,
+                calldata: row.calldata,
+                signed,
+                attempts: row.attempts,
+            })
+        })
+        .collect()
+}
+
+/// Puts the signed bytes into the row. Commit before sending.
+pub(crate) async fn set_signed(
+    conn: &mut PgConnection,
+    id: i64,
+    signed: &SignedTx,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "update outbox set nonce = $2, tx_hash = $3, raw_tx = $4, signed_at = $5, attempts = 0
+         where id = $1",
+        id,
+        column::signed(signed.nonce)?,
+        signed.hash.as_slice() as _,
+        signed.raw,
+        column::millis(now)? as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Forgets a transaction that can never come in.
+pub(crate) async fn clear_signed(conn: &mut PgConnection, id: i64) -> anyhow::Result<()> {
+    sqlx::query!(
+        "update outbox set nonce = null, tx_hash = null, raw_tx = null, signed_at = null where id = $1",
+        id
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Counts a try and keeps what it said.
+pub(crate) async fn tried(
+    conn: &mut PgConnection,
+    id: i64,
+    problem: Option<&str>,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "update outbox set attempts = attempts + 1, last_error = $2 where id = $1",
+        id,
+        problem
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A commit's transaction is done: the commit is posted in this block, by whomever.
+pub(crate) async fn set_done(
+    conn: &mut PgConnection,
+    commit: B256,
+    block: u64,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "update outbox set done_block = $2 where commit_hash = $1 and done_block is null",
+        commit.as_slice() as _,
+        column::signed(block)?
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

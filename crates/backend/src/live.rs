@@ -1,0 +1,72 @@
+//! What the request path knows without asking the database: nodes, leases, the fold, recent
+//! answers.
+//!
+//! Each is a cache in front of rows. A miss or a mismatch reads the row before anybody is refused;
+//! a lease that ended is taken out by whoever ends it, and by the minute's follow-up for what other
+//! replicas ended. Nothing here knows a stage.
+
+pub(crate) mod answers;
+pub(crate) mod challenges;
+pub(crate) mod fold;
+pub(crate) mod leases;
+mod lock;
+pub(crate) mod nodes;
+pub(crate) mod pending;
+
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Context;
+use nodesys_core::time::Timestamp;
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use answers::Answers;
+use challenges::Challenges;
+use fold::Fold;
+use leases::Leases;
+use nodes::Nodes;
+use pending::Pending;
+
+/// The request path's memory.
+pub(crate) struct Live {
+    pub(crate) challenges: Challenges,
+    pub(crate) nodes: Nodes,
+    pub(crate) leases: Leases,
+    pub(crate) answers: Answers,
+    pub(crate) fold: Fold,
+    /// Heartbeats that wait for the disk.
+    pub(crate) queue: mpsc::Sender<Pending>,
+    receiver: Mutex<Option<mpsc::Receiver<Pending>>>,
+}
+
+impl Live {
+    /// Loads leases and replays the open days' batches. `queue` heartbeats may wait for the disk.
+    pub(crate) async fn start(
+        pool: &PgPool,
+        now: Timestamp,
+        challenge_secret: Zeroizing<[u8; 32]>,
+        queue: usize,
+    ) -> anyhow::Result<Self> {
+        let (queue, receiver) = mpsc::channel(queue);
+        let mut conn = pool.acquire().await?;
+        let leases = Leases::load(pool.clone(), &mut conn).await?;
+        let fold = Fold::default();
+        fold.follow(&mut conn, None, now).await?;
+        Ok(Self {
+            challenges: Challenges::new(challenge_secret),
+            nodes: Nodes::new(pool.clone()),
+            leases,
+            answers: Answers::default(),
+            fold,
+            queue,
+            receiver: Mutex::new(Some(receiver)),
+        })
+    }
+
+    /// The queue's other end, for the one who stores; it is given once.
+    pub(crate) fn take_receiver(&self) -> anyhow::Result<mpsc::Receiver<Pending>> {
+        let receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        receiver.context("the writer was started twice")
+    }
+}

@@ -1,0 +1,243 @@
+//! The fold: batches of all writers, folded by union into day bitmaps and lease renewals.
+//!
+//! Built at start by replaying the open days' batches, kept up by this replica's own commits and,
+//! each minute, by what other writers have added above their watermarks. Setting a bit twice
+//! changes nothing, so replaying is always safe.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nodesys_core::bitmap::DayBitmap;
+use nodesys_core::ids::LicenseIndex;
+use nodesys_core::message::Status;
+use nodesys_core::time::{Timestamp, UtcDay};
+use roaring::RoaringBitmap;
+use sqlx::PgConnection;
+
+use crate::db;
+use crate::db::batch::StoredBatch;
+use crate::db::evidence::Entry;
+
+/// Most minutes credited while `updating`: for one release, and on one day.
+const UPDATING_PER_RELEASE: u16 = 5;
+const UPDATING_PER_DAY: u16 = 10;
+
+/// When a lease was last renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Renewed {
+    /// By a heartbeat that carried it, whatever it said.
+    pub(crate) carried: Option<Timestamp>,
+    /// By one that said neither `degraded` nor `down`.
+    pub(crate) fit: Option<Timestamp>,
+}
+
+/// Bits and renewals of the days not yet folded away.
+#[derive(Default)]
+pub(crate) struct DayFold {
+    days: BTreeMap<UtcDay, HashMap<u32, DayBitmap>>,
+    renewed: HashMap<u32, Renewed>,
+    /// When each node was last heard, by `node.idx`.
+    heard: HashMap<u32, Timestamp>,
+    watermarks: HashMap<(UtcDay, i32), i64>,
+    /// Minutes credited while updating, by (license, day) and by (license, release).
+    updating_on_day: HashMap<(u32, UtcDay), u16>,
+    updating_release: HashMap<(u32, u64), u16>,
+}
+
+/// What a batch adds to the fold.
+pub(crate) struct Added<'a> {
+    pub(crate) day: UtcDay,
+    pub(crate) minute_of_day: u16,
+    pub(crate) licenses: &'a RoaringBitmap,
+    pub(crate) carried: &'a RoaringBitmap,
+    /// Carried as degraded or down.
+    pub(crate) unfit: &'a RoaringBitmap,
+    /// Whose heartbeats they are.
+    pub(crate) nodes: &'a [u32],
+    pub(crate) server_time: Timestamp,
+    /// (license, release) of credited `updating` lines.
+    pub(crate) updating: &'a [(u32, u64)],
+}
+
+impl DayFold {
+    fn add(&mut self, added: &Added<'_>) {
+        let day = self.days.entry(added.day).or_default();
+        // A minute that is credited already counts no further, whoever stored it again.
+        for (index, release) in added.updating {
+            if !day.entry(*index).or_default().contains(added.minute_of_day) {
+                *self.updating_on_day.entry((*index, added.day)).or_default() += 1;
+                *self.updating_release.entry((*index, *release)).or_default() += 1;
+            }
+        }
+        for index in added.licenses {
+            day.entry(index).or_default().set(added.minute_of_day);
+        }
+        let at = Some(added.server_time);
+        for index in added.licenses | added.carried {
+            let renewed = self.renewed.entry(index).or_default();
+            (renewed.carried, renewed.fit) = (renewed.carried.max(at), renewed.fit.max(at));
+        }
+        for index in added.unfit {
+            let renewed = self.renewed.entry(index).or_default();
+            renewed.carried = renewed.carried.max(at);
+        }
+        for node in added.nodes {
+            let heard = self.heard.entry(*node).or_default();
+            *heard = (*heard).max(added.server_time);
+        }
+    }
+
+    /// Whether one more `updating` minute may be credited.
+    pub(crate) fn may_update(&self, index: LicenseIndex, day: UtcDay, release: u64) -> bool {
+        let on_day = self.updating_on_day.get(&(index.0, day)).copied().unwrap_or(0);
+        let of_release = self.updating_release.get(&(index.0, release)).copied().unwrap_or(0);
+        on_day < UPDATING_PER_DAY && of_release < UPDATING_PER_RELEASE
+    }
+
+    /// A license's minutes of an open day.
+    pub(crate) fn bitmap(&self, day: UtcDay, index: LicenseIndex) -> DayBitmap {
+        self.days.get(&day).and_then(|day| day.get(&index.0)).copied().unwrap_or_default()
+    }
+
+    /// When a heartbeat last carried a license's lease.
+    pub(crate) fn renewed_at(&self, index: LicenseIndex) -> Option<Timestamp> {
+        self.renewed(index).carried
+    }
+
+    /// When a license's lease was last renewed.
+    pub(crate) fn renewed(&self, index: LicenseIndex) -> Renewed {
+        self.renewed.get(&index.0).copied().unwrap_or_default()
+    }
+
+    /// When a heartbeat of a node (`node.idx`) was last accepted.
+    pub(crate) fn heard_at(&self, node: u32) -> Option<Timestamp> {
+        self.heard.get(&node).copied()
+    }
+
+    fn drop_before(&mut self, first: UtcDay) {
+        self.days.retain(|day, _| *day >= first);
+        self.watermarks.retain(|(day, _), _| *day >= first);
+        self.updating_on_day.retain(|(_, day), _| *day >= first);
+    }
+}
+
+/// The fold, shared. The lock is never held across a panic: no code under it can.
+#[derive(Default)]
+pub(crate) struct Fold(Mutex<DayFold>);
+
+impl Fold {
+    /// What the fold says; quick reads only.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&DayFold) -> T) -> T {
+        look(&self.lock())
+    }
+
+    /// Takes in a batch that is stored.
+    pub(crate) fn add(&self, added: &Added<'_>) {
+        self.lock().add(added);
+    }
+
+    /// Reads what is new since the fold's watermarks, of all writers but `own`, today and
+    /// yesterday.
+    pub(crate) async fn follow(
+        &self,
+        conn: &mut PgConnection,
+        own: Option<i32>,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let today = now.day();
+        let first = today.previous().unwrap_or(today);
+        let writers = db::writer::since(conn, first.start()).await?;
+        for day in [first, today] {
+            for writer in writers.iter().copied().filter(|writer| Some(*writer) != own) {
+                let watermark = self.lock().watermarks.get(&(day, writer)).copied().unwrap_or(0);
+                for batch in db::batch::after(conn, day, writer, watermark).await? {
+                    self.add_stored(day, writer, &batch?);
+                }
+            }
+        }
+        self.lock().drop_before(first);
+        Ok(())
+    }
+
+    fn add_stored(&self, day: UtcDay, writer: i32, batch: &StoredBatch) {
+        let nodes: Vec<u32> = batch.entries.iter().map(|entry| entry.node).collect();
+        let updating: Vec<(u32, u64)> = batch
+            .entries
+            .iter()
+            .flat_map(Entry::held)
+            .filter(|(index, status, _)| {
+                *status == Status::Updating as u8 && batch.licenses.contains(*index)
+            })
+            .map(|(index, _, release)| (index, release))
+            .collect();
+        let added = Added {
+            day,
+            minute_of_day: batch.minute_of_day,
+            licenses: &batch.licenses,
+            carried: &batch.carried,
+            unfit: &batch.unfit,
+            nodes: &nodes,
+            server_time: batch.server_time,
+            updating: &updating,
+        };
+        let mut fold = self.lock();
+        fold.add(&added);
+        fold.watermarks.insert((day, writer), batch.wseq);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, DayFold> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(fold: &mut DayFold, minute: u16, updating: &[(u32, u64)]) {
+        let licenses = RoaringBitmap::from_iter([7]);
+        fold.add(&Added {
+            day: UtcDay(1),
+            minute_of_day: minute,
+            licenses: &licenses,
+            carried: &RoaringBitmap::from_iter([9]),
+            unfit: &RoaringBitmap::from_iter([11]),
+            nodes: &[2],
+            server_time: UtcDay(1).start().plus_millis(u64::from(minute) * 60_000),
+            updating,
+        });
+    }
+
+    #[test]
+    fn union_is_idempotent_and_carried_leases_renew_without_credit() {
+        let mut fold = DayFold::default();
+        for minute in [3, 3, 5] {
+            add(&mut fold, minute, &[]);
+        }
+        assert_eq!(fold.bitmap(UtcDay(1), LicenseIndex(7)).runs(), [(3, 4), (5, 6)]);
+        assert_eq!(fold.bitmap(UtcDay(1), LicenseIndex(9)), DayBitmap::EMPTY);
+        let at = UtcDay(1).start().plus_millis(300_000);
+        assert_eq!(fold.renewed_at(LicenseIndex(9)), Some(at));
+        assert_eq!(fold.renewed_at(LicenseIndex(8)), None);
+        assert_eq!(fold.renewed(LicenseIndex(9)).fit, Some(at));
+        assert_eq!(fold.renewed(LicenseIndex(11)), Renewed { carried: Some(at), fit: None });
+        assert_eq!((fold.heard_at(2), fold.heard_at(3)), (Some(at), None));
+    }
+
+    #[test]
+    fn updating_is_bounded_by_release_and_day() {
+        let mut fold = DayFold::default();
+        let may = |fold: &DayFold, release| fold.may_update(LicenseIndex(7), UtcDay(1), release);
+        for minute in 0..5 {
+            assert!(may(&fold, 1));
+            add(&mut fold, minute, &[(7, 1)]);
+            // The same minute by another replica, or read back.
+            add(&mut fold, minute, &[(7, 1)]);
+        }
+        assert!(!may(&fold, 1) && may(&fold, 2));
+        for minute in 5..10 {
+            add(&mut fold, minute, &[(7, 2)]);
+        }
+        assert!(!may(&fold, 3) && fold.may_update(LicenseIndex(7), UtcDay(2), 3));
+    }
+}

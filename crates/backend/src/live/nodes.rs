@@ -1,0 +1,77 @@
+//! Nodes: a cache in front of their rows. Nobody is refused from memory.
+
+use std::collections::HashMap;
+use std::sync::RwLock;
+
+use nodesys_core::Address;
+use nodesys_core::time::Timestamp;
+use sqlx::PgPool;
+
+use super::lock::{read, write};
+use crate::db::node::{self, NodeEntry};
+use crate::error::{ApiError, ApiResult};
+
+/// Nodes by their keys.
+pub(crate) struct Nodes {
+    pool: PgPool,
+    known: RwLock<HashMap<Address, NodeEntry>>,
+}
+
+impl Nodes {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self { pool, known: RwLock::default() }
+    }
+
+    /// The node, from memory or its row.
+    pub(crate) async fn get(&self, node_key: Address) -> ApiResult<NodeEntry> {
+        if let Some(entry) = read(&self.known).get(&node_key) {
+            return Ok(*entry);
+        }
+        let mut conn = self.pool.acquire().await?;
+        let entry = node::entry(&mut conn, node_key).await?.ok_or_else(|| {
+            ApiError::unknown_node(format!(
+                "no authorisation is stored for node {node_key}: run `nodesys pair` first"
+            ))
+        })?;
+        write(&self.known).insert(node_key, entry);
+        Ok(entry)
+    }
+
+    /// The node, while its authorisation holds. Where memory says that it is over the row is read:
+    /// another replica may have taken a new one.
+    pub(crate) async fn authorised(
+        &self,
+        node_key: Address,
+        now: Timestamp,
+    ) -> ApiResult<NodeEntry> {
+        let known = self.get(node_key).await?;
+        if check_authorised(&known, now).is_ok() {
+            return Ok(known);
+        }
+        self.forget(node_key);
+        let stored = self.get(node_key).await?;
+        check_authorised(&stored, now)?;
+        Ok(stored)
+    }
+
+    /// Takes out what may have changed, so that the next request reads the row.
+    pub(crate) fn forget(&self, node_key: Address) {
+        write(&self.known).remove(&node_key);
+    }
+}
+
+/// Refuses an authorisation that is over.
+pub(crate) fn check_authorised(node: &NodeEntry, now: Timestamp) -> ApiResult<()> {
+    if node.revoked {
+        return Err(ApiError::authorization_revoked(
+            "the operator revoked this node; authorise it again with `nodesys pair`",
+        ));
+    }
+    if now.secs() > node.not_after_secs {
+        let until = Timestamp::from_secs(node.not_after_secs);
+        return Err(ApiError::authorization_expired(format!(
+            "the authorisation ended at {until}; renew it with `nodesys pair`"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! All routes, each written once: what is served is what the OpenAPI document says.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use nodesys_core::release::MAX_BYTES;
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+use crate::error::{ApiError, Fault};
+use crate::state::AppState;
+use crate::{
+    claim, commit, db, heartbeat, lease, license, node, notify, points, project, release, root,
+    tree, uptime,
+};
+
+/// Largest body, in bytes, where a route does not set its own limit.
+const BODY_LIMIT: usize = 64 * 1024;
+/// How long a request may take, its body included.
+const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Node System backend",
+        description = "Errors are RFC 9457 problem documents with a stable `code`. 64-bit numbers \
+                       and amounts are decimal strings, days are YYYY-MM-DD, hashes and addresses \
+                       0x hex. A project is named by its name or its distributor's address."
+    ),
+    components(schemas(nodesys_core::api::Problem))
+)]
+struct Document;
+
+/// The documented routes. To add one: write the handler in its stage, and its line here.
+fn documented() -> OpenApiRouter<AppState> {
+    let limit = DefaultBodyLimit::max;
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(project::network))
+        .routes(routes!(project::list))
+        .routes(routes!(project::show))
+        .routes(routes!(node::authorize))
+        .routes(routes!(node::revoke))
+        .routes(routes!(node::show))
+        .routes(routes!(lease::request))
+        .routes(routes!(lease::show))
+        .routes(routes!(license::show))
+        .routes(routes!(heartbeat::open_session))
+        .routes(routes!(heartbeat::take).layer(limit(heartbeat::BODY_LIMIT)))
+        .routes(routes!(notify::add))
+        .routes(routes!(notify::list))
+        .routes(routes!(notify::remove))
+        .routes(routes!(notify::test))
+        .routes(routes!(release::store, release::show).layer(limit(MAX_BYTES)))
+        .routes(routes!(uptime::show_day))
+        .routes(routes!(uptime::file))
+        .routes(routes!(uptime::attestation))
+        .routes(routes!(uptime::license_day))
+        .routes(routes!(points::upload, points::show).layer(limit(points::FILE_LIMIT)))
+        .routes(routes!(points::rewards))
+        .routes(routes!(commit::take))
+        .routes(routes!(commit::show))
+        .routes(routes!(commit::bundle_file))
+        .routes(routes!(tree::show))
+        .routes(routes!(root::list))
+        .routes(routes!(claim::show))
+}
+
+/// The OpenAPI document of all routes as pretty JSON, also kept as `openapi.json`.
+pub fn openapi_json() -> String {
+    let mut json = documented()
+        .into_openapi()
+        .to_pretty_json()
+        .expect("the document is made of plain values, which always serialise");
+    json.push('\n');
+    json
+}
+
+/// Everything that is served.
+pub(crate) fn router(app: AppState) -> Router {
+    let (v1, _) = documented().split_for_parts();
+    let v1 = v1
+        .route(
+            "/v1/openapi.json",
+            get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi_json()) }),
+        )
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(limit_time));
+    v1.route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(|State(app): State<AppState>| async move { app.metrics.render() }))
+        .fallback(|| async { ApiError::not_found("no such route; see /v1/openapi.json") })
+        .method_not_allowed_fallback(|| async {
+            ApiError::method_not_allowed("see /v1/openapi.json")
+        })
+        // A refusal is told by `note_refusal`, once.
+        .layer(TraceLayer::new_for_http().on_failure(()))
+        .layer(from_fn_with_state(app.clone(), note_refusal))
+        .with_state(app)
+}
+
+/// Answers a request that takes too long. What it began may go on; asking again does no harm.
+async fn limit_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_LIMIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            ApiError::busy("no answer within 60 s: send the same request again").into_response()
+        }
+    }
+}
+
+/// Tells the log of requests that are refused for no fault of the caller's.
+async fn note_refusal(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(Fault { code, why }) = response.extensions().get() {
+        app.refusals.note(code, why);
+    }
+    response
+}
+
+/// Ready when the database answers and the RPC answers for the right chain.
+async fn ready(State(app): State<AppState>) -> Result<&'static str, ApiError> {
+    db::ping(&mut *app.pool.acquire().await?).await?;
+    app.chain.recheck_chain().await?;
+    Ok("ready\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_committed_document_is_fresh() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let fresh = super::openapi_json();
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::write(path, &fresh).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == fresh,
+            "crates/backend/openapi.json is not fresh: run the test with UPDATE_SNAPSHOTS=1"
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! The program: start, background jobs, stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use nodesys_clock::Clock;
+use nodesys_contracts::provider::Provider;
+use nodesys_core::message::Domain;
+use nodesys_core::signature::SigningKey;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::lifecycle::Lifecycle;
+use crate::router::router;
+use crate::state::{App, AppState, Parts};
+use crate::{db, heartbeat, lease, notify, periodic, refusals, root, telemetry, uptime};
+
+/// Heartbeats that may wait for the disk before new ones are sent away.
+const QUEUE: usize = 4096;
+
+/// Runs the backend until a signal.
+pub async fn main(config: Config) -> std::process::ExitCode {
+    match run(config).await {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the backend cannot go on");
+            eprintln!("nodesys-backend: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    // Fails only when a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let metrics = telemetry::install()?;
+    let lifecycle = Lifecycle::default();
+    lifecycle.stop_on_signals()?;
+
+    let receipt_key = read_key(&config.receipt_key_file).context("receipt key")?;
+    let poster_key = config
+        .poster_key_file
+        .as_deref()
+        .map(|path| read_key(path).context("poster key"))
+        .transpose()?;
+    let chain = Provider::connect_all(&config.rpc, Some(config.chain_id)).await?;
+    chain.require_code(config.registry, "ProjectRegistry").await?;
+    let clock = Clock::from_flag(config.clock, config.chain_id, "backend").await?;
+    let pool = db::connect(
+        &config.database_url,
+        config.database_connections,
+        config.allow_unsafe_postgres,
+    )
+    .await?;
+    let app = App::start(Parts {
+        pool,
+        clock,
+        chain,
+        domain: Domain::new(config.chain_id, config.registry),
+        final_depth: config.final_depth,
+        first_block: config.first_block,
+        receipt_key,
+        queue: QUEUE,
+        allow_private_webhooks: config.allow_private_webhooks,
+        metrics,
+    })
+    .await?;
+    spawn_jobs(&lifecycle, &app, poster_key).await?;
+
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let addr = listener.local_addr()?;
+    if let Some(path) = &config.ready_file {
+        write_ready_file(path, addr)?;
+    }
+    tracing::info!(%addr, chain_id = config.chain_id, registry = %config.registry, "ready");
+    let stop = lifecycle.stop.clone();
+    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(stop.cancelled_owned());
+    tokio::select! {
+        served = serving.into_future() => served?,
+        () = lifecycle.overdue() => tracing::warn!("some requests did not end in time"),
+    }
+    if !lifecycle.finish().await {
+        bail!("tasks did not end in time");
+    }
+    Ok(())
+}
+
+/// Starts all background work.
+async fn spawn_jobs(
+    lifecycle: &Lifecycle,
+    app: &AppState,
+    poster_key: Option<SigningKey>,
+) -> anyhow::Result<()> {
+    heartbeat::spawn_writer(lifecycle, app.clone()).await?;
+    let clock = &app.clock;
+    let minute = Duration::from_secs(60);
+    let never = || Arc::new(Notify::new());
+    periodic::spawn(lifecycle, clock, minute, never(), lease::Recheck::new(app.clone()));
+    periodic::spawn(lifecycle, clock, lease::PERIOD, never(), lease::Expiry::new(app.clone()));
+    periodic::spawn(lifecycle, clock, minute, never(), uptime::Close::new(app.clone()));
+    periodic::spawn(lifecycle, clock, notify::PERIOD, never(), notify::Notify::new(app.clone()));
+    let report = refusals::Report::new(app.refusals.clone());
+    periodic::spawn(lifecycle, clock, refusals::PERIOD, never(), report);
+    if let Some(key) = poster_key {
+        let poster = root::Poster::new(app.clone(), key);
+        periodic::spawn(lifecycle, clock, minute, app.commit_accepted.clone(), poster);
+    } else {
+        tracing::warn!("no poster key: commits are kept here but posted by others");
+    }
+    Ok(())
+}
+
+/// A private key from a file that only its owner can read.
+fn read_key(path: &std::path::Path) -> anyhow::Result<SigningKey> {
+    use std::os::unix::fs::PermissionsExt;
+    let shown = path.display();
+    let mode = std::fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
+    if mode.permissions().mode() & 0o077 != 0 {
+        bail!("{shown} can be read by others: run `chmod 600 {shown}`");
+    }
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    SigningKey::from_hex(&text).with_context(|| format!("{shown} must hold 64 hex digits"))
+}
+
+/// Tells whoever started us that we are up, in one rename.
+fn write_ready_file(path: &std::path::Path, addr: std::net::SocketAddr) -> anyhow::Result<()> {
+    let ready = serde_json::json!({
+        "pid": std::process::id(),
+        "addr": addr.to_string(),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    let temporary = path.with_extension("tmp");
+    std::fs::write(&temporary, ready.to_string())?;
+    std::fs::rename(&temporary, path)?;
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What handlers and tasks share. It knows no stage.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use nodesys_clock::Clock;
+use nodesys_contracts::provider::Provider;
+use nodesys_core::message::Domain;
+use nodesys_core::signature::SigningKey;
+use sqlx::PgPool;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::error::ApiResult;
+use crate::live::Live;
+use crate::refusals::Refusals;
+
+/// Releases whose announcement may be looked up on chain at once.
+const RELEASE_LOOKUPS: usize = 2;
+
+/// What handlers and tasks share.
+pub(crate) struct App {
+    pub(crate) pool: PgPool,
+    pub(crate) clock: Clock,
+    /// Reads of the chain, over the backend's own RPC.
+    pub(crate) chain: Provider,
+    /// EIP-712 domain of off-chain messages.
+    pub(crate) domain: Domain,
+    /// Blocks below the head that are final where the chain has no such tag.
+    pub(crate) final_depth: u64,
+    /// First block the mirror follows.
+    pub(crate) first_block: u64,
+    pub(crate) receipt_key: SigningKey,
+    /// The request path's memory.
+    pub(crate) live: Live,
+    /// Wakes the poster when a commit was accepted.
+    pub(crate) commit_accepted: Arc<Notify>,
+    /// Whether webhooks may lead to private addresses and to http.
+    pub(crate) allow_private_webhooks: bool,
+    /// Turns to look a release up on chain.
+    pub(crate) release_lookups: Semaphore,
+    /// Refused requests that are counted instead of told one by one.
+    pub(crate) refusals: Arc<Refusals>,
+    pub(crate) metrics: PrometheusHandle,
+}
+
+pub(crate) type AppState = Arc<App>;
+
+/// What an [`App`] is made of, before it has read its database.
+pub(crate) struct Parts {
+    pub(crate) pool: PgPool,
+    pub(crate) clock: Clock,
+    pub(crate) chain: Provider,
+    pub(crate) domain: Domain,
+    pub(crate) final_depth: u64,
+    pub(crate) first_block: u64,
+    pub(crate) receipt_key: SigningKey,
+    /// Heartbeats that may wait for the disk before new ones are sent away.
+    pub(crate) queue: usize,
+    pub(crate) allow_private_webhooks: bool,
+    pub(crate) metrics: PrometheusHandle,
+}
+
+impl App {
+    /// Loads what the request path needs: active leases and the open days' minutes.
+    pub(crate) async fn start(parts: Parts) -> anyhow::Result<AppState> {
+        let challenge_secret = parts.receipt_key.derive("nodesys heartbeat challenge");
+        let now = parts.clock.now();
+        let live = Live::start(&parts.pool, now, challenge_secret, parts.queue).await?;
+        Ok(Arc::new(Self {
+            pool: parts.pool,
+            clock: parts.clock,
+            chain: parts.chain,
+            domain: parts.domain,
+            final_depth: parts.final_depth,
+            first_block: parts.first_block,
+            receipt_key: parts.receipt_key,
+            live,
+            commit_accepted: Arc::new(Notify::new()),
+            allow_private_webhooks: parts.allow_private_webhooks,
+            release_lookups: Semaphore::new(RELEASE_LOOKUPS),
+            refusals: Arc::default(),
+            metrics: parts.metrics,
+        }))
+    }
+
+    /// The chain's own time, by which a root is active or not.
+    pub(crate) async fn chain_secs(&self) -> ApiResult<u64> {
+        let secs = self.chain.latest_block().await?.secs;
+        self.chain.recheck_chain().await?;
+        Ok(secs)
+    }
+}

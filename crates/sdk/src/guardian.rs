@@ -26,8 +26,7 @@ use nodesys_core::message::RewardCommit;
 use nodesys_core::{Address, B256};
 use serde::Serialize;
 
-use crate::audit::day::PostedCommit;
-use crate::audit::{Verdict, standing};
+use crate::audit::{PostedCommit, Verdict, standing};
 use crate::watch::{Look, Post};
 
 /// A step of the guardian.

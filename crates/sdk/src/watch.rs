@@ -17,8 +17,9 @@ use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::{Address, B256};
 use serde::Serialize;
 
-use crate::audit::day::PostedCommit;
-use crate::audit::{AuditError, AuditRange, Auditor, History, Judged, Verdict, standing};
+use crate::audit::{
+    AuditError, AuditRange, Auditor, History, Judged, PostedCommit, Verdict, standing,
+};
 use crate::bundles::Places;
 
 /// How long a post that cannot be told, and is active already, is left before it is looked at again.

@@ -21,9 +21,16 @@ pub struct Config {
     /// Most connections to Postgres.
     #[arg(long, env = "NODESYS_DATABASE_CONNECTIONS", default_value_t = 16)]
     pub database_connections: u32,
-    /// JSON-RPC endpoint of the chain; never taken from anybody else.
-    #[arg(long, env = "NODESYS_RPC", hide_env_values = true)]
-    pub rpc: RpcUrl,
+    /// JSON-RPC endpoint of the chain; never taken from anybody else. May be given more than once, of
+    /// different providers: then a fact is what a majority of them answers alike.
+    #[arg(
+        long,
+        env = "NODESYS_RPC",
+        hide_env_values = true,
+        value_delimiter = ',',
+        required = true
+    )]
+    pub rpc: Vec<RpcUrl>,
     /// Refuse to start on another chain.
     #[arg(long, env = "NODESYS_CHAIN_ID")]
     pub chain_id: u64,

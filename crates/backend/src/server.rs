@@ -45,7 +45,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         .as_deref()
         .map(|path| read_key(path).context("poster key"))
         .transpose()?;
-    let chain = Provider::connect(&config.rpc, Some(config.chain_id)).await?;
+    let chain = Provider::connect_all(&config.rpc, Some(config.chain_id)).await?;
     chain.require_code(config.registry, "ProjectRegistry").await?;
     let clock = Clock::from_flag(config.clock, config.chain_id, "backend").await?;
     let pool = db::connect(

@@ -5,13 +5,13 @@ use std::fmt;
 
 use nodesys_contracts::metadata::Token;
 use nodesys_core::time::UtcDay;
-use nodesys_sdk::audit::{AuditRange, AuditReport, audit_project};
-use nodesys_sdk::bundles::BundleSource;
+use nodesys_sdk::audit::{AuditRange, AuditReport, Verdict, audit_project};
+use nodesys_sdk::bundles::{BundleSource, Places};
 use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::output::{self, amount, say, table};
-use crate::rewards::{bundles_at, token};
+use crate::rewards::{places_at, token};
 use crate::setup::Setup;
 use crate::watch::{self, WatchArgs};
 
@@ -23,13 +23,16 @@ Examples:
   nodesys audit --bundles ./bundles --bundles https://mirror.example.org
   nodesys audit --bundles ./bundles --from 2026-01-01 --to 2026-01-31 -o json
   nodesys audit --watch --webhook https://alerts.example.org/nodesys --webhook-secret-file hook.secret
-  nodesys audit --watch --guardian-keystore guardian.json --guardian-password-file guardian.password
+  nodesys audit --watch --rpc https://one.example.org --rpc https://two.example.com \
+    --guardian-keystore guardian.json --guardian-password-file guardian.password
+  nodesys audit --watch --check --guardian-keystore guardian.json
 
-Ends with 0 when everything holds, with 8 when something differs (each difference is named by
-file and row), with 7 when the chain or the files cannot be read.")]
+Ends with 0 when everything holds, with 8 when something is proven to differ (each difference is named
+by file and row), with 7 when it cannot be told: the chain or the files cannot be read, or two RPCs do
+not agree. What to try is said with each doubt.")]
 pub struct AuditArgs {
-    /// Folder or URL of published bundles; may be given more than once, and each file is taken from
-    /// the first that has it [default: --backend].
+    /// Folder or URL of published bundles; may be given more than once: each file is taken from whichever
+    /// has it as it was committed [default: --backend].
     #[arg(long, value_name = "FOLDER|URL")]
     pub bundles: Vec<String>,
     /// First day [default: the project's first].
@@ -50,17 +53,17 @@ pub async fn run(setup: &Setup, args: &AuditArgs) -> anyhow::Result<Exit> {
     {
         return Err(Exit::Usage.because(format!("--to {to} is before --from {from}")));
     }
-    let source = source(setup, args)?;
+    let places = places(setup, args)?;
     let provider = setup.provider().await?;
     let project = setup.project(&provider).await?;
     say(format!(
         "auditing project {} from {} and {}",
         project.name,
-        source.place(),
-        provider.url()
+        places.place(),
+        provider.place()
     ));
     if args.watch.watch {
-        return watch::run(setup, &args.watch, provider, &project, source).await;
+        return watch::run(setup, &args.watch, provider, &project, places).await;
     }
     let range = AuditRange {
         from: args.from,
@@ -69,25 +72,21 @@ pub async fn run(setup: &Setup, args: &AuditArgs) -> anyhow::Result<Exit> {
         logs_from: setup.first_block(),
     };
     let distributor = project.distributor;
-    let report = audit_project(&provider, project.registry, distributor, &source, range).await?;
-    let exit = if report.holds() { Exit::Done } else { Exit::AuditDifference };
+    let report = audit_project(&provider, project.registry, distributor, &places, range).await?;
+    let exit = match report.verdict {
+        Verdict::Holds => Exit::Done,
+        Verdict::CannotTell => Exit::Network,
+        Verdict::DoesNotHold => Exit::AuditDifference,
+    };
     let token = token(&provider, &project).await?;
     output::print(setup.format(), &Report { report, token })?;
     Ok(exit)
 }
 
-fn source(setup: &Setup, args: &AuditArgs) -> anyhow::Result<BundleSource> {
-    if args.bundles.is_empty() {
-        return Ok(BundleSource::Server(Box::new(setup.backend()?)));
-    }
-    let mut sources =
-        args.bundles.iter().map(|place| bundles_at(place)).collect::<anyhow::Result<Vec<_>>>()?;
-    match (sources.pop(), sources.is_empty()) {
-        (Some(only), true) => Ok(only),
-        (last, _) => {
-            sources.extend(last);
-            Ok(BundleSource::FirstOf(sources))
-        }
+fn places(setup: &Setup, args: &AuditArgs) -> anyhow::Result<Places> {
+    match &args.bundles[..] {
+        [] => Ok(BundleSource::Server(Box::new(setup.backend()?)).into()),
+        places => places_at(places),
     }
 }
 
@@ -111,7 +110,7 @@ impl fmt::Display for Report {
             let root = day.root.to_string();
             table.add_row([
                 day.day.to_string(),
-                if day.holds { "holds" } else { "DOES NOT HOLD" }.to_owned(),
+                day.verdict.to_string(),
                 day.licenses.to_string(),
                 day.minutes.to_string(),
                 day.accounts.to_string(),
@@ -131,13 +130,24 @@ impl fmt::Display for Report {
             show(report.paid),
             show(report.active_total)
         )?;
+        for one in &report.passed_over {
+            writeln!(f, "passed over: {one}")?;
+        }
+        for doubt in &report.doubts {
+            writeln!(f, "cannot tell: {doubt}")?;
+        }
         for finding in &report.findings {
             writeln!(f, "difference: {finding}")?;
         }
-        if report.holds() {
-            write!(f, "everything holds")
-        } else {
-            write!(f, "IT DOES NOT HOLD: {} difference(s)", report.findings.len())
+        if report.rpcs == 1 {
+            writeln!(f, "by the word of one RPC; a second --rpc would vouch for it")?;
+        }
+        match report.verdict {
+            Verdict::Holds => write!(f, "everything holds"),
+            Verdict::CannotTell => write!(f, "CANNOT TELL: {} doubt(s)", report.doubts.len()),
+            Verdict::DoesNotHold => {
+                write!(f, "IT DOES NOT HOLD: {} difference(s)", report.findings.len())
+            }
         }
     }
 }

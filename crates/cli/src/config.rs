@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy as _;
 use nodesys_contracts::RpcUrl;
 use nodesys_core::Address;
-use nodesys_core::ids::Name;
+use nodesys_core::ids::{Name, ParseError};
 use nodesys_sdk::client::Client;
 use serde::{Deserialize, Serialize};
 
@@ -33,12 +33,11 @@ pub struct Settings {
     /// The backend's URL.
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_BACKEND", hide_env = true)]
     pub backend: Option<String>,
-    /// JSON-RPC endpoint of the chain, of your own choice; never shown whole.
+    /// JSON-RPC endpoint of the chain, of your own choice; never shown whole. May be given more than
+    /// once, of different providers: then a fact is what a majority of them answers alike.
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_RPC", hide_env = true)]
-    pub rpc: Option<RpcUrl>,
-    /// A second endpoint of the chain: the manager goes on only where both agree.
-    #[arg(long, global = true, value_name = "URL", env = "NODESYS_SECOND_RPC", hide_env = true)]
-    pub second_rpc: Option<RpcUrl>,
+    #[arg(value_delimiter = ',')]
+    pub rpc: Vec<RpcUrl>,
     /// The chain; an RPC of another one is refused.
     #[arg(long, global = true, value_name = "ID", env = "NODESYS_CHAIN_ID", hide_env = true)]
     pub chain_id: Option<u64>,
@@ -86,7 +85,6 @@ pub struct Settings {
 pub enum Key {
     Backend,
     Rpc,
-    SecondRpc,
     ChainId,
     Registry,
     Project,
@@ -142,8 +140,11 @@ impl Settings {
                 Client::new(text).map_err(|error| error.to_string())?;
                 self.backend = Some(text.to_owned());
             }
-            Key::Rpc => self.rpc = parse(text)?,
-            Key::SecondRpc => self.second_rpc = parse(text)?,
+            Key::Rpc => {
+                let urls = text.split(',').map(|url| url.trim().parse());
+                self.rpc =
+                    urls.collect::<Result<_, ParseError>>().map_err(|error| error.to_string())?;
+            }
             Key::ChainId => self.chain_id = parse(text)?,
             Key::Registry => self.registry = parse(text)?,
             Key::Project => self.project = parse(text)?,
@@ -165,8 +166,10 @@ impl Settings {
         }
         match key {
             Key::Backend => self.backend.clone(),
-            Key::Rpc => text(self.rpc.as_ref()),
-            Key::SecondRpc => text(self.second_rpc.as_ref()),
+            Key::Rpc => {
+                let urls: Vec<String> = self.rpc.iter().map(ToString::to_string).collect();
+                (!urls.is_empty()).then(|| urls.join(","))
+            }
             Key::ChainId => text(self.chain_id.as_ref()),
             Key::Registry => text(self.registry.as_ref()),
             Key::Project => text(self.project.as_ref()),
@@ -202,8 +205,7 @@ impl Settings {
         Self {
             home: self.home,
             backend: self.backend.or(file.backend),
-            rpc: self.rpc.or(file.rpc),
-            second_rpc: self.second_rpc.or(file.second_rpc),
+            rpc: if self.rpc.is_empty() { file.rpc } else { self.rpc },
             chain_id: self.chain_id.or(file.chain_id),
             registry: self.registry.or(file.registry),
             project: self.project.or(file.project),

@@ -81,8 +81,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<AuditError>() {
         return Some(match error {
             AuditError::Chain(error) => of_chain(error),
-            // Whatever the reason, the files could not be had.
-            AuditError::Store(_) => Exit::Network,
+            AuditError::Incomplete { .. } => Exit::Network,
             AuditError::Project(error) => of_day(error),
             AuditError::NothingPosted { .. } => Exit::NotFound,
         });
@@ -95,10 +94,11 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
 
 fn of_chain(error: &ChainError) -> Exit {
     match error {
-        ChainError::Unreachable { .. } | ChainError::Rpc { .. } | ChainError::NotMined { .. } => {
-            Exit::Network
-        }
-        ChainError::WrongChain { .. } => Exit::Usage,
+        ChainError::Unreachable { .. }
+        | ChainError::Rpc { .. }
+        | ChainError::Differ { .. }
+        | ChainError::NotMined { .. } => Exit::Network,
+        ChainError::WrongChain { .. } | ChainError::SameRpc { .. } => Exit::Usage,
         ChainError::NoCode { .. } => Exit::NotFound,
         ChainError::Reverted { .. } | ChainError::NoSigner(_) | ChainError::OutOfRange { .. } => {
             Exit::Failure

@@ -21,7 +21,7 @@ use crate::exit::Exit;
 use crate::output;
 use crate::setup::Setup;
 pub(crate) use proof::token;
-pub(crate) use source::bundles_at;
+pub(crate) use source::places_at;
 
 /// Verbs of `rewards`.
 #[derive(Debug, Subcommand)]
@@ -120,9 +120,10 @@ pub struct ExplainArgs {
 /// Where a proof comes from.
 #[derive(Debug, Clone, clap::Args)]
 pub struct From {
-    /// A backend's URL, or the URL or folder of published bundles [default: --backend].
+    /// A backend's URL, or the URL or folder of published bundles; may be given more than once
+    /// [default: --backend].
     #[arg(long = "from", value_name = "URL|FOLDER")]
-    pub from: Option<String>,
+    pub from: Vec<String>,
 }
 
 /// Options of `rewards claim`.

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use nodesys_clock::{Clock, ClockError, DEVELOPMENT_CHAIN_ID};
-use nodesys_contracts::Provider;
+use nodesys_contracts::{Provider, RpcUrl};
 use nodesys_core::Address;
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::message::Domain;
@@ -82,16 +82,20 @@ impl Setup {
         Ok(Domain::new(chain_id, self.registry()?))
     }
 
+    /// The chain's RPCs: one, or several that must agree.
+    pub fn rpcs(&self) -> anyhow::Result<&[RpcUrl]> {
+        let given = (!self.settings.rpc.is_empty()).then_some(&self.settings.rpc);
+        Ok(Self::need(&given, "--rpc")?)
+    }
+
     /// A connection to the chain for reading.
     pub async fn provider(&self) -> anyhow::Result<Provider> {
-        let rpc = Self::need(&self.settings.rpc, "--rpc")?;
-        Ok(Provider::connect(rpc, self.settings.chain_id).await?)
+        Ok(Provider::connect_all(self.rpcs()?, self.settings.chain_id).await?)
     }
 
     /// A connection to the chain that sends transactions.
     pub async fn provider_with_key(&self, key: &SigningKey) -> anyhow::Result<Provider> {
-        let rpc = Self::need(&self.settings.rpc, "--rpc")?;
-        Ok(Provider::connect_with_key(rpc, self.settings.chain_id, key).await?)
+        Ok(Provider::connect_all_with_key(self.rpcs()?, self.settings.chain_id, key).await?)
     }
 
     /// The project, as the chain knows it.

@@ -1,219 +1,206 @@
-//! `audit --watch`: follows posts, recomputes each as it comes, and says so while there is time.
+//! `audit --watch`: follows posts as they come, says of each whether it holds, and acts in time.
 //!
-//! The first post that does not hold ends it with exit 8, after the guardian (if its key is here)
-//! has revoked and the webhook (if there is one) has been told. What is passing, a chain or a
-//! server that does not answer, is told once and tried again.
+//! It goes on until it is stopped. What fails (an RPC, a place, a step of the guardian, a target) is told
+//! and tried again at the next look; nothing of it ends the watch. What it has found, told and sent is
+//! written down after each look, so that a restart repeats nothing and forgets nothing.
 
-use std::fmt;
+mod checks;
+mod event;
+mod metrics;
+mod state;
+mod targets;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use nodesys_clock::Sleeper;
+use nodesys_clock::DEVELOPMENT_CHAIN_ID;
 use nodesys_contracts::Provider;
 use nodesys_core::bundle::ProjectInfo;
-use nodesys_core::keccak256;
-use nodesys_core::time::Timestamp;
-use nodesys_core::webhook::{ID_HEADER, SIGNATURE_HEADER, Secret, TIMESTAMP_HEADER};
-use nodesys_sdk::bundles::BundleSource;
-use nodesys_sdk::watch::{Alarm, Seen, Stopped, Watcher, stop};
-use serde::Serialize;
+use nodesys_sdk::audit::AuditRange;
+use nodesys_sdk::bundles::Places;
+use nodesys_sdk::guardian::{Guardian, decide};
+use nodesys_sdk::watch::{Look, Watch};
 
 use crate::ask::open_keystore;
 use crate::exit::Exit;
-use crate::output::{self, say};
+use crate::output::{self, Format, say};
 use crate::setup::Setup;
+use checks::Checks;
+use event::{Event, Kind};
+use state::{State, StateFile};
+use targets::Targets;
 
-/// How often the webhook is tried.
-const WEBHOOK_TRIES: u32 = 5;
-const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long each try of a guardian's transaction may take to be mined.
+const WAIT_FOR_BLOCK: Duration = Duration::from_secs(30);
+/// The next look while a step is due that was not taken.
+const SOON: Duration = Duration::from_secs(5);
+const CHECKS_EVERY_SECS: u64 = 3_600;
 
 /// Options of watching.
 #[derive(Debug, clap::Args)]
 pub struct WatchArgs {
-    /// Follow the chain: audit each post as it comes, and end with 8 at the first that does not
-    /// hold, or whose bundle cannot be had within half its delay.
+    /// Follow the chain: audit each post as it comes, tell the targets, and with a guardian's key act.
+    /// Goes on until it is stopped.
     #[arg(long, conflicts_with_all = ["from", "to"])]
     pub watch: bool,
+    /// Check RPCs, places, targets, the guardian's role and gas, and the pause, once; end with 5 where
+    /// something is wrong.
+    #[arg(long, requires = "watch")]
+    pub check: bool,
     /// Seconds between two looks at the chain.
     #[arg(long, value_name = "SECS", default_value_t = 60, requires = "watch")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub interval_secs: u64,
-    /// Told of a post that does not hold (JSON, signed as Standard Webhooks).
+    /// Told of everything that happens, and once a day that the watch is alive (JSON, signed as Standard
+    /// Webhooks). May be given more than once.
     #[arg(long, value_name = "URL", requires_all = ["watch", "webhook_secret_file"])]
-    pub webhook: Option<reqwest::Url>,
-    /// File whose first line is the webhook's secret (whsec_...).
+    pub webhook: Vec<reqwest::Url>,
+    /// File whose first line is the webhooks' secret (whsec_...).
     #[arg(long, value_name = "FILE", requires = "webhook")]
     pub webhook_secret_file: Option<PathBuf>,
-    /// Keystore of the guardian (or owner): a post that does not hold is revoked, and the signer
-    /// disabled, at once.
+    /// Keystore of the guardian (or owner). With two RPCs or more a post that does not hold is stopped at
+    /// once: the signer is disabled, the post revoked. One that cannot be told is paused at half its
+    /// delay.
     #[arg(long, value_name = "FILE", requires = "watch")]
     pub guardian_keystore: Option<PathBuf>,
     /// File whose first line is that keystore's password.
     #[arg(long, value_name = "FILE", requires = "guardian_keystore")]
     pub guardian_password_file: Option<PathBuf>,
+    /// File in which the watch keeps what it has found and told [default: watch-PROJECT.json in the home
+    /// folder].
+    #[arg(long, value_name = "FILE", requires = "watch")]
+    pub state: Option<PathBuf>,
+    /// Serve Prometheus metrics here, at /metrics.
+    #[arg(long, value_name = "ADDR", requires = "watch")]
+    pub metrics: Option<SocketAddr>,
 }
 
-/// What is told of a post that does not hold; also the webhook's body.
-#[derive(Debug, Serialize)]
-struct Report {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(flatten)]
-    alarm: Alarm,
-    /// What the guardian did; absent without its key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stopped: Option<Stopped>,
-    /// Why the guardian could not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    not_stopped: Option<String>,
-}
-
-/// Watches until something does not hold.
+/// Watches until it is stopped, or checks once.
 pub async fn run(
     setup: &Setup,
     args: &WatchArgs,
     provider: Provider,
     project: &ProjectInfo,
-    source: BundleSource,
+    places: Places,
 ) -> anyhow::Result<Exit> {
-    let webhook = Webhook::of(args)?;
-    let guardian = match &args.guardian_keystore {
-        None => None,
-        Some(path) => {
-            let key = open_keystore(path, args.guardian_password_file.as_deref())?;
-            Some(setup.provider_with_key(&key).await?)
-        }
+    let file = StateFile::open(setup, args.state.as_deref(), project)?;
+    let state = file.read()?;
+    let range = AuditRange {
+        from: None,
+        to: None,
+        finality_depth: setup.final_depth(),
+        logs_from: setup.first_block(),
     };
+    let guardian = guardian(setup, args, project, &state).await?;
+    let account = guardian.as_ref().map(Guardian::account);
+    let steady = provider.chain_id() != DEVELOPMENT_CHAIN_ID || setup.settings.clock.is_some();
+    let checks = Checks::new(provider.clone(), project.clone(), places.clone(), account, steady);
+    let targets = Targets::of(args)?;
     let clock = setup.following_clock(provider.chain_id(), "watcher").await?;
+    let watch = Watch::new(provider, project.clone(), places, range, state.settled.clone());
+    let mut round = Round { format: setup.format(), watch, guardian, checks, targets, state, file };
+    if args.check {
+        return round.check_once(clock.now()).await;
+    }
+    if let Some(addr) = args.metrics {
+        metrics::serve(addr).await?;
+    }
     let mut sleeper = clock.sleeper();
-    let (depth, first) = (setup.final_depth(), setup.first_block());
-    let distributor = project.distributor;
-    let mut watcher = Watcher::new(provider, project.registry, distributor, source, depth, first);
-    let mut told = String::new();
+    let mut next_checks = 0;
     loop {
-        match watcher.look().await {
-            Ok(seen) => {
-                tell(&seen, &mut told);
-                if let Some(alarm) = seen.alarm {
-                    let report = act(alarm, guardian.as_ref(), first).await;
-                    output::print(setup.format(), &report)?;
-                    if let Some(webhook) = &webhook {
-                        webhook.send(&report, &mut sleeper).await;
-                    }
-                    return Ok(Exit::AuditDifference);
-                }
-            }
-            Err(error) => say_once(&mut told, format!("trying again: {error}")),
-        }
-        sleeper.sleep(Duration::from_secs(args.interval_secs)).await;
-    }
-}
-
-fn tell(seen: &Seen, told: &mut String) {
-    for day in &seen.held {
-        say(format!("{day} holds"));
-    }
-    let waiting: Vec<String> = seen
-        .waiting
-        .iter()
-        .map(|(day, until)| format!("{day} (until {})", Timestamp::from_secs(*until)))
-        .collect();
-    if !waiting.is_empty() {
-        say_once(told, format!("waiting for the bundle of {}", waiting.join(", ")));
-    }
-}
-
-fn say_once(told: &mut String, words: String) {
-    if *told != words {
-        say(&words);
-        *told = words;
-    }
-}
-
-async fn act(alarm: Alarm, guardian: Option<&Provider>, logs_from: u64) -> Report {
-    let mut report = Report { kind: "commit.differs", alarm, stopped: None, not_stopped: None };
-    if let Some(guardian) = guardian {
-        let (project, hash) = (report.alarm.project, report.alarm.commit_hash);
-        match stop(guardian, project, hash, logs_from).await {
-            Ok(stopped) => report.stopped = Some(stopped),
-            Err(error) => report.not_stopped = Some(error.to_string()),
-        }
-    }
-    report
-}
-
-struct Webhook {
-    url: reqwest::Url,
-    secret: Secret,
-    http: reqwest::Client,
-}
-
-impl Webhook {
-    fn of(args: &WatchArgs) -> anyhow::Result<Option<Self>> {
-        let (Some(url), Some(file)) = (&args.webhook, &args.webhook_secret_file) else {
-            return Ok(None);
+        let now = clock.now();
+        let look = round.watch.look(now).await;
+        let taken = match &mut round.guardian {
+            Some(guardian) => guardian.act(&look).await,
+            None => Vec::new(),
         };
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read the webhook's secret {}", file.display()))?;
-        let secret = text.lines().next().unwrap_or_default().parse()?;
-        let http = reqwest::Client::builder()
-            .timeout(WEBHOOK_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
-        Ok(Some(Self { url: url.clone(), secret, http }))
-    }
-
-    /// Tells it, a few times if need be; what fails is told here, since nobody else hears of it.
-    async fn send(&self, report: &Report, sleeper: &mut Sleeper) {
-        let body = serde_json::to_vec(report).unwrap_or_default();
-        let id = format!("msg_{:x}", keccak256(report.alarm.commit_hash));
-        let mut problem = String::new();
-        for attempt in 0..WEBHOOK_TRIES {
-            let now = sleeper.clock().now();
-            let sent = self
-                .http
-                .post(self.url.clone())
-                .header("content-type", "application/json")
-                .header(ID_HEADER, &id)
-                .header(TIMESTAMP_HEADER, now.secs().to_string())
-                .header(SIGNATURE_HEADER, self.secret.sign(&id, now.secs(), &body))
-                .body(body.clone())
-                .send()
-                .await;
-            problem = match sent {
-                Ok(answer) if answer.status().is_success() => return,
-                Ok(answer) => format!("it answered {}", answer.status()),
-                Err(error) => error.without_url().to_string(),
-            };
-            sleeper.sleep(Duration::from_secs(1 << attempt)).await;
+        metrics::record(&look, &taken);
+        let mut events = event::events(project, &look, &taken, &mut round.state);
+        if now.secs() >= next_checks {
+            next_checks = now.secs() + CHECKS_EVERY_SECS;
+            let report = round.checks.run(&look).await;
+            events.extend(event::health(project, &report, &mut round.state));
         }
-        say(format!("the webhook was not told: {problem}"));
+        events.extend(event::alive(project, now, &look, &mut round.state));
+        round.tell(&events)?;
+        round.keep();
+        round.targets.deliver(&mut round.state, now).await;
+        round.keep();
+        let due = taken.iter().any(|one| one.problem.is_some());
+        let interval = Duration::from_secs(args.interval_secs);
+        sleeper.sleep(if due { SOON.min(interval) } else { interval }).await;
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let alarm = &self.alarm;
-        writeln!(f, "{} DOES NOT HOLD: commit {}", alarm.day, alarm.commit_hash)?;
-        writeln!(f, "posted by   {}", alarm.transaction)?;
-        writeln!(f, "claimable   {}", Timestamp::from_secs(alarm.activates_at_secs))?;
-        for problem in &alarm.problems {
-            writeln!(f, "difference  {problem}")?;
-        }
-        match (&self.stopped, &self.not_stopped) {
-            (Some(stopped), _) => {
-                let words = |done: Option<_>| {
-                    done.map_or_else(|| "was done before".to_owned(), |hash| format!("by {hash}"))
-                };
-                writeln!(f, "revoked     {}", words(stopped.revoked))?;
-                write!(f, "signer off  {}", words(stopped.disabled))
+/// Everything that a look needs.
+struct Round {
+    format: Format,
+    watch: Watch,
+    guardian: Option<Guardian>,
+    checks: Checks,
+    targets: Targets,
+    state: State,
+    file: StateFile,
+}
+
+impl Round {
+    /// Prints events, and queues them for the targets.
+    fn tell(&mut self, events: &[Event]) -> anyhow::Result<()> {
+        for event in events {
+            match self.format {
+                Format::Json => output::data(&serde_json::to_string(event)?)?,
+                Format::Table => output::data(&event.to_string())?,
             }
-            (None, Some(problem)) => write!(f, "NOT REVOKED {problem}"),
-            (None, None) => write!(
-                f,
-                "not revoked: no guardian's key was given; owner or guardian can revoke until then"
-            ),
+            if event.kind != Kind::Holds || self.state.has_told(Kind::Doubtful, event) {
+                self.targets.queue(&mut self.state, event)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down what is known. A disk that is full must not end the watch.
+    fn keep(&mut self) {
+        self.state.settled.clone_from(self.watch.settled());
+        if let Some(guardian) = &self.guardian {
+            self.state.last_fee = guardian.last_fee;
+        }
+        if let Err(error) = self.file.write(&self.state) {
+            say(format!("the watch's state is not written: {error:#}"));
         }
     }
+
+    async fn check_once(&mut self, now: nodesys_core::time::Timestamp) -> anyhow::Result<Exit> {
+        let look = self.watch.look(now).await;
+        let mut report = self.checks.run(&look).await;
+        report.extend(self.targets.check(now).await);
+        let is_owner = look
+            .control
+            .zip(self.guardian.as_ref())
+            .is_some_and(|(control, guardian)| control.owner == guardian.account());
+        let report = checks::Report::of(report, decide(&look, is_owner), &look);
+        output::print(self.format, &report)?;
+        Ok(if report.is_well() { Exit::Done } else { Exit::Unhealthy })
+    }
+}
+
+async fn guardian(
+    setup: &Setup,
+    args: &WatchArgs,
+    project: &ProjectInfo,
+    state: &State,
+) -> anyhow::Result<Option<Guardian>> {
+    let Some(path) = &args.guardian_keystore else { return Ok(None) };
+    let key = open_keystore(path, args.guardian_password_file.as_deref())?;
+    let provider = setup.provider_with_key(&key).await.context("the guardian's connection")?;
+    let mut guardian =
+        Guardian::new(provider, project.distributor, setup.first_block(), WAIT_FOR_BLOCK);
+    guardian.last_fee = state.last_fee;
+    Ok(Some(guardian))
+}
+
+/// Whether a look could be made at all.
+const fn is_blind(look: &Look) -> bool {
+    look.control.is_none()
 }

@@ -3,18 +3,21 @@
 //! which block explorers need to verify a deployed contract. `scripts/gen` runs it; with `--check` it
 //! writes nothing and fails if a file is not what it would write.
 //!
-//! It drives forge rather than the crate foundry-compilers: `foundry.toml` stays the one place of
-//! compiler settings, and the crate would switch on serde_json's `arbitrary_precision` for every
-//! program of the workspace.
+//! It drives the compiler through foundry-compilers, which forge is built on, with the settings of
+//! `foundry.toml`; so the bytecode is the one that forge's tests see.
 
-use std::{
-    env, fs,
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
-};
+mod foundry;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use foundry_compilers::artifacts::{BytecodeObject, Contract};
+use foundry_compilers::project::ProjectCompiler;
+use foundry_compilers::solc::{Solc, SolcCompiler};
+use foundry_compilers::{AggregatedCompilerOutput, Project};
 use serde_json::{Value, json};
 
 /// The contracts that Rust deploys or calls.
@@ -40,15 +43,18 @@ fn main() -> Result<ExitCode> {
     };
 
     let root = repository_root()?;
-    build(&root)?;
+    let (project, solc) = foundry::project(&root)?;
+    let output = compile(&project)?;
 
     let mut files = Vec::new();
     for name in CONTRACTS {
-        files.push((format!("crates/contracts/abi/{name}.json"), bindings_json(&root, name)?));
+        let contract = contract(&output, name)?;
+        files.push((format!("crates/contracts/abi/{name}.json"), bindings_json(name, contract)?));
     }
     for name in VERIFIED {
+        let contract = contract(&output, name)?;
         let relative = format!("crates/contracts/verification/{name}.json");
-        files.push((relative, verification_json(&root, name)?));
+        files.push((relative, verification_json(&root, &solc, name, contract)?));
     }
 
     let mut stale = Vec::new();
@@ -86,67 +92,50 @@ fn repository_root() -> Result<PathBuf> {
         .with_context(|| format!("no foundry.toml in {} or above it", start.display()))
 }
 
-/// Where forge leaves its artifacts: not where tests leave theirs, which may be without bytecode.
-const OUT: &str = "target/forge/gen/out";
-const CACHE: &str = "target/forge/gen/cache";
-
-/// Compiles `contracts/src`.
-fn build(root: &Path) -> Result<()> {
-    let forge = forge(root);
-    let status = Command::new(&forge)
-        .args(["build", "--quiet", "--out", OUT, "--cache-path", CACHE, "contracts/src"])
-        .current_dir(root)
-        .status()
-        .with_context(|| {
-            format!("cannot run {}: run `npm ci --ignore-scripts` or set FORGE", forge.display())
-        })?;
-    ensure!(status.success(), "forge build failed");
-    Ok(())
+/// Compiles the project's sources, without its tests.
+fn compile(project: &Project<SolcCompiler>) -> Result<AggregatedCompilerOutput<SolcCompiler>> {
+    let compiled =
+        ProjectCompiler::with_sources(project, project.paths.read_sources()?)?.compile()?;
+    ensure!(!compiled.has_compiler_errors(), "{compiled}");
+    Ok(compiled.into_output())
 }
 
-/// `$FORGE`, else npm's, else one on the PATH (platforms npm has no binary for).
-fn forge(root: &Path) -> PathBuf {
-    let npm = root.join("node_modules/@foundry-rs/forge-linux-amd64/bin/forge");
-    match env::var_os("FORGE") {
-        Some(path) => path.into(),
-        None if npm.is_file() => npm,
-        None => "forge".into(),
-    }
+/// The one contract of this name.
+fn contract<'a>(
+    output: &'a AggregatedCompilerOutput<SolcCompiler>,
+    name: &str,
+) -> Result<&'a Contract> {
+    let mut found = output.contracts_iter().filter(|(contract, _)| *contract == name);
+    let (_, contract) = found.next().with_context(|| format!("no contract is called {name}"))?;
+    ensure!(found.next().is_none(), "more than one contract is called {name}");
+    Ok(contract)
 }
 
-fn artifact_of(root: &Path, name: &str) -> Result<Value> {
-    let path = root.join(format!("{OUT}/{name}.sol/{name}.json"));
-    let text = fs::read_to_string(&path).with_context(|| format!("no artifact of {name}"))?;
-    serde_json::from_str(&text).with_context(|| format!("artifact of {name} is not JSON"))
-}
-
-/// The part of forge's artifact that bindings need: keys sorted, a newline at the end.
-fn bindings_json(root: &Path, name: &str) -> Result<String> {
-    let artifact = artifact_of(root, name)?;
-    let bytecode = |key: &str| {
-        let object = artifact[key]["object"].as_str().unwrap_or_default();
-        let digits = object.strip_prefix("0x").unwrap_or_default();
-        ensure!(
-            !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit()),
-            "{key} of {name} is missing or not linked"
-        );
-        Ok(object.to_owned())
-    };
+/// What bindings need: keys sorted, a newline at the end.
+fn bindings_json(name: &str, contract: &Contract) -> Result<String> {
+    let evm = contract.evm.as_ref();
+    let deployed = evm.and_then(|evm| evm.deployed_bytecode.as_ref()?.bytecode.as_ref());
     let bindings = json!({
-        "abi": artifact["abi"],
-        "bytecode": bytecode("bytecode")?,
-        "deployedBytecode": bytecode("deployedBytecode")?,
+        "abi": contract.abi,
+        "bytecode": linked(name, evm.and_then(|evm| evm.bytecode.as_ref()).map(|it| &it.object))?,
+        "deployedBytecode": linked(name, deployed.map(|it| &it.object))?,
     });
     Ok(serde_json::to_string_pretty(&bindings)? + "\n")
 }
 
+/// Bytecode as `0x` hex.
+fn linked(name: &str, bytecode: Option<&BytecodeObject>) -> Result<String> {
+    let bytes = bytecode.and_then(BytecodeObject::as_bytes).filter(|bytes| !bytes.is_empty());
+    Ok(bytes.with_context(|| format!("bytecode of {name} is missing or not linked"))?.to_string())
+}
+
 /// Compiler, contract and standard JSON input, made from what the compiler says it read, and compiled
 /// once more: only an input that gives the same bytecode is written.
-fn verification_json(root: &Path, name: &str) -> Result<String> {
-    let artifact = artifact_of(root, name)?;
-    let metadata = &artifact["metadata"];
+fn verification_json(root: &Path, solc: &Solc, name: &str, contract: &Contract) -> Result<String> {
+    let metadata = contract.metadata.as_ref().context("a contract without metadata")?;
+    let metadata = serde_json::to_value(&metadata.metadata)?;
     let mut sources = serde_json::Map::new();
-    let read = metadata["sources"].as_object().context("an artifact without sources")?;
+    let read = metadata["sources"].as_object().context("a contract without sources")?;
     for path in read.keys() {
         let content = fs::read_to_string(root.join(path))
             .with_context(|| format!("cannot read {path}, which {name} is made of"))?;
@@ -156,20 +145,21 @@ fn verification_json(root: &Path, name: &str) -> Result<String> {
     let target = settings
         .as_object_mut()
         .and_then(|settings| settings.remove("compilationTarget"))
-        .context("an artifact without a compilation target")?;
+        .context("a contract without a compilation target")?;
     let (source, _) = target
         .as_object()
         .and_then(|target| target.iter().next())
-        .context("an artifact without a compilation target")?;
+        .context("a contract without a compilation target")?;
     settings["outputSelection"] = json!({ "*": { "*": ["evm.bytecode.object"] } });
     let input = json!({ "language": "Solidity", "sources": sources, "settings": settings });
 
-    let output = compile(root, &input)?;
+    let output: Value = solc.compile_as(&input)?;
     let compiled = &output["contracts"][source.as_str()][name]["evm"]["bytecode"]["object"];
-    let expected = artifact["bytecode"]["object"].as_str().unwrap_or_default();
+    let expected = contract.evm.as_ref().and_then(|evm| evm.bytecode.as_ref());
+    let expected = linked(name, expected.map(|bytecode| &bytecode.object))?;
     ensure!(
         compiled.as_str() == expected.strip_prefix("0x"),
-        "the verification input of {name} compiles to other bytecode than forge made: {}",
+        "the verification input of {name} compiles to other bytecode: {}",
         output["errors"]
     );
     let verification = json!({
@@ -178,19 +168,4 @@ fn verification_json(root: &Path, name: &str) -> Result<String> {
         "input": input,
     });
     Ok(serde_json::to_string_pretty(&verification)? + "\n")
-}
-
-/// Runs the compiler of `foundry.toml`.
-fn compile(root: &Path, input: &Value) -> Result<Value> {
-    let mut solc = Command::new(root.join("contracts/tools/solc"))
-        .arg("--standard-json")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot run contracts/tools/solc")?;
-    // It reads all of its input before it answers, so nothing waits for the other.
-    solc.stdin.take().context("no input")?.write_all(input.to_string().as_bytes())?;
-    let answer = solc.wait_with_output()?;
-    ensure!(answer.status.success(), "contracts/tools/solc failed");
-    serde_json::from_slice(&answer.stdout).context("the compiler's answer is not JSON")
 }

@@ -4,10 +4,15 @@ use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::primitives::B256;
 use alloy::providers::Provider as _;
 use alloy::transports::RpcError;
+use futures::future::join_all;
 use nodesys_core::bundle::Snapshot;
 
 use crate::error::ChainError;
 use crate::provider::Provider;
+use crate::sources::{Source, reached};
+
+/// How far RPCs may be apart, in seconds of block time, where what happens now is decided.
+pub const MOST_LAG_SECS: u64 = 600;
 
 /// A block, as far as we need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,41 +34,50 @@ impl From<BlockRef> for Snapshot {
 impl Provider {
     /// A block by number or tag; `None` where the chain has none.
     pub async fn block(&self, at: BlockNumberOrTag) -> Result<Option<BlockRef>, ChainError> {
-        let block = self
-            .rpc()
-            .get_block(BlockId::Number(at))
-            .await
-            .map_err(|error| self.error(&format!("reading block {at}"), error))?;
-        Ok(block.map(|block| BlockRef {
-            number: block.header.number,
-            hash: block.header.hash,
-            secs: block.header.timestamp,
-        }))
+        let what = format!("reading block {at}");
+        self.agreed(&what, |source| block_of(source, at)).await
     }
 
-    /// The newest block.
+    /// The newest block; with several RPCs the newest that a majority of them has reached.
     pub async fn latest_block(&self) -> Result<BlockRef, ChainError> {
-        self.existing_block(BlockNumberOrTag::Latest).await
+        if self.sources() == 1 {
+            return self.existing_block(BlockNumberOrTag::Latest).await;
+        }
+        let number = reached(self.all(), |source| async move {
+            let newest = source.rpc.get_block_number().await;
+            newest.map_err(|error| {
+                ChainError::from_transport(&source.url, "reading the newest block", error)
+            })
+        })
+        .await?;
+        self.existing_block(BlockNumberOrTag::Number(number)).await
+    }
+
+    /// Succeeds where no RPC is far ahead of the block that they agree on: what happens now may be
+    /// decided by it. A majority that lags would otherwise show old facts in good agreement.
+    ///
+    /// # Errors
+    /// [`ChainError::Differ`] where one is more than [`MOST_LAG_SECS`] ahead.
+    pub async fn require_fresh(&self) -> Result<(), ChainError> {
+        if self.sources() == 1 {
+            return Ok(());
+        }
+        let agreed = self.latest_block().await?;
+        let newest = self.all().iter().map(|source| block_of(source, BlockNumberOrTag::Latest));
+        let ahead = |block: BlockRef| block.secs > agreed.secs.saturating_add(MOST_LAG_SECS);
+        let newest = join_all(newest).await;
+        if newest.into_iter().flatten().flatten().any(ahead) {
+            let (what, rpcs) = ("reading the newest block".to_owned(), self.place());
+            return Err(ChainError::Differ { what, rpcs });
+        }
+        Ok(())
     }
 
     /// The newest final block: what the `finalized` tag says, or, on a chain without that tag,
-    /// the block `fallback_depth` below the newest.
+    /// the block `fallback_depth` below the newest. With several RPCs, the newest that a majority of
+    /// them takes for final.
     pub async fn finalized_block(&self, fallback_depth: u64) -> Result<BlockRef, ChainError> {
-        let tagged = self.rpc().get_block(BlockId::finalized()).await;
-        match tagged {
-            Ok(Some(block)) => {
-                return Ok(BlockRef {
-                    number: block.header.number,
-                    hash: block.header.hash,
-                    secs: block.header.timestamp,
-                });
-            }
-            // No such tag, or nothing final yet by it.
-            Ok(None) | Err(RpcError::ErrorResp(_)) => {}
-            Err(error) => return Err(self.error("reading the finalized block", error)),
-        }
-        let latest = self.latest_block().await?;
-        let number = latest.number.saturating_sub(fallback_depth);
+        let number = reached(self.all(), |source| finalized_of(source, fallback_depth)).await?;
         self.existing_block(BlockNumberOrTag::Number(number)).await
     }
 
@@ -97,9 +111,36 @@ impl Provider {
         &self,
         at: BlockNumberOrTag,
     ) -> Result<BlockRef, ChainError> {
+        if at == BlockNumberOrTag::Latest && self.sources() > 1 {
+            return Box::pin(self.latest_block()).await;
+        }
         self.block(at).await?.ok_or_else(|| ChainError::Rpc {
             what: format!("reading block {at}"),
             problem: "there is no such block".to_owned(),
         })
     }
+}
+
+async fn block_of(source: &Source, at: BlockNumberOrTag) -> Result<Option<BlockRef>, ChainError> {
+    let block = source.rpc.get_block(BlockId::Number(at)).await.map_err(|error| {
+        ChainError::from_transport(&source.url, &format!("reading block {at}"), error)
+    })?;
+    Ok(block.map(|block| BlockRef {
+        number: block.header.number,
+        hash: block.header.hash,
+        secs: block.header.timestamp,
+    }))
+}
+
+/// The number of the newest block that this RPC takes for final.
+async fn finalized_of(source: &Source, fallback_depth: u64) -> Result<u64, ChainError> {
+    let failed =
+        |error| ChainError::from_transport(&source.url, "reading the finalized block", error);
+    match source.rpc.get_block(BlockId::finalized()).await {
+        Ok(Some(block)) => return Ok(block.header.number),
+        // No such tag, or nothing final yet by it.
+        Ok(None) | Err(RpcError::ErrorResp(_)) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    Ok(source.rpc.get_block_number().await.map_err(failed)?.saturating_sub(fallback_depth))
 }

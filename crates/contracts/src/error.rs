@@ -32,6 +32,24 @@ pub enum ChainError {
         /// The chain that answers.
         found: u64,
     },
+    /// The RPCs answered differently, and no majority of them alike. Worth trying again: one may be
+    /// behind.
+    #[error(
+        "{what}: the RPCs {rpcs} do not agree: one of them is behind, or wrong; nothing is decided \
+         until they do"
+    )]
+    Differ {
+        /// What was asked.
+        what: String,
+        /// Which, without paths and credentials.
+        rpcs: String,
+    },
+    /// One RPC is configured twice, so that it would vouch for itself.
+    #[error("the RPC {rpc} is given twice: give others, of other providers, to vouch for it")]
+    SameRpc {
+        /// Which.
+        rpc: RpcUrl,
+    },
     /// No contract at an address.
     #[error("no contract at {address}, which should be {what}: check the address and the chain")]
     NoCode {
@@ -85,7 +103,13 @@ pub enum ChainError {
 impl ChainError {
     /// Whether the same call may succeed later without anything being changed by hand.
     pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Rpc { .. } | Self::NotMined { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Rpc { .. }
+                | Self::Differ { .. }
+                | Self::NotMined { .. }
+        )
     }
 
     /// The revert, where the contract refused.

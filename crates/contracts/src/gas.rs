@@ -38,8 +38,21 @@ impl Provider {
         let failed = |error| self.error(what, error);
         let request = request.with_from(from);
         let units = self.rpc().estimate_gas(request).await.map_err(failed)?;
-        let price = self.rpc().get_gas_price().await.map_err(failed)?;
-        let balance = self.rpc().get_balance(from).await.map_err(failed)?;
+        let (price, balance) = self.price_and_balance(what, from).await?;
         Ok(Gas { units, price, balance })
+    }
+
+    /// The price of a unit of gas, and what an account has to pay it with.
+    ///
+    /// # Errors
+    /// [`ChainError`] where the first RPC does not answer.
+    pub async fn price_and_balance(
+        &self,
+        what: &str,
+        account: Address,
+    ) -> Result<(u128, U256), ChainError> {
+        let failed = |error| self.error(what, error);
+        let price = self.rpc().get_gas_price().await.map_err(failed)?;
+        Ok((price, self.rpc().get_balance(account).await.map_err(failed)?))
     }
 }

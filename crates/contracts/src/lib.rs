@@ -6,6 +6,7 @@
 #[expect(clippy::too_many_arguments, reason = "a Solidity event has as many values as it needs")]
 pub mod bindings;
 pub mod blocks;
+pub mod control;
 pub mod deterministic;
 pub mod error;
 pub mod gas;
@@ -18,8 +19,10 @@ pub mod project;
 pub mod provider;
 pub mod release;
 pub mod revert;
+mod sources;
 pub mod standards;
 pub mod timelock;
+pub mod urgent;
 pub mod verification;
 pub mod wallet_signature;
 
@@ -27,6 +30,7 @@ pub use blocks::BlockRef;
 pub use error::ChainError;
 pub use many::MULTICALL3;
 pub use provider::{Provider, RpcUrl, logs_secrets};
+pub use sources::majority;
 
 #[cfg(test)]
 mod tests;

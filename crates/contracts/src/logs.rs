@@ -14,6 +14,7 @@ use nodesys_core::holders::LicenseEvent;
 use crate::error::ChainError;
 use crate::ownership::DELEGATE_REGISTRY;
 use crate::provider::Provider;
+use crate::sources::Source;
 use crate::standards::{IDelegateRegistry, IERC721, IERC4907};
 
 /// Blocks asked for at first, and at most.
@@ -34,6 +35,22 @@ pub struct Logged<E> {
     pub event: E,
 }
 
+/// A license event, and whom a transfer takes the token from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LicenseLog {
+    /// What happened.
+    pub event: LicenseEvent,
+    /// The former holder of a transfer, zero at a mint.
+    pub from: Option<Address>,
+}
+
+impl<E> Logged<E> {
+    fn map<T>(self, into: impl FnOnce(E) -> T) -> Logged<T> {
+        let Self { block_number, log_index, transaction, address, event } = self;
+        Logged { block_number, log_index, transaction, address, event: into(event) }
+    }
+}
+
 /// `Transfer` and `UpdateUser` of the collections in `from..=to`, in chain order.
 pub async fn license_events(
     provider: &Provider,
@@ -41,13 +58,25 @@ pub async fn license_events(
     from: u64,
     to: u64,
 ) -> Result<Vec<Logged<LicenseEvent>>, ChainError> {
+    let logs = license_logs(provider, collections, from, to).await?;
+    let event = |logged: Logged<LicenseLog>| logged.map(|log| log.event);
+    Ok(logs.into_iter().map(event).collect())
+}
+
+/// As [`license_events`], with what shows whether a token's logs are complete.
+pub async fn license_logs(
+    provider: &Provider,
+    collections: &[Address],
+    from: u64,
+    to: u64,
+) -> Result<Vec<Logged<LicenseLog>>, ChainError> {
     if collections.is_empty() {
         return Ok(Vec::new());
     }
     let topics = vec![IERC721::Transfer::SIGNATURE_HASH, IERC4907::UpdateUser::SIGNATURE_HASH];
     let filter = Filter::new().address(collections.to_vec()).event_signature(topics);
     let logs = pages(provider, "reading license events", &filter, from, to).await?;
-    Ok(logs.iter().filter_map(|log| logged(log, license_event(log)?)).collect())
+    Ok(logs.iter().filter_map(|log| logged(log, license_log(log)?)).collect())
 }
 
 /// Whose right to run licenses of a collection may have changed.
@@ -114,15 +143,18 @@ pub(crate) async fn events_matching<E: SolEvent>(
 }
 
 /// `None` for a log of the same name and another shape, as ERC-20's `Transfer` is.
-fn license_event(log: &Log) -> Option<LicenseEvent> {
+fn license_log(log: &Log) -> Option<LicenseLog> {
     let collection = log.address();
     if let Ok(event) = IERC721::Transfer::decode_log(&log.inner) {
-        let IERC721::Transfer { to, tokenId, .. } = event.data;
-        return Some(LicenseEvent::Transfer { collection, token_id: tokenId, to });
+        let IERC721::Transfer { from, to, tokenId } = event.data;
+        let event = LicenseEvent::Transfer { collection, token_id: tokenId, to };
+        return Some(LicenseLog { event, from: Some(from) });
     }
     let IERC4907::UpdateUser { tokenId, user, expires } =
         IERC4907::UpdateUser::decode_log(&log.inner).ok()?.data;
-    Some(LicenseEvent::UpdateUser { collection, token_id: tokenId, user, expires_secs: expires })
+    let expires_secs = expires;
+    let event = LicenseEvent::UpdateUser { collection, token_id: tokenId, user, expires_secs };
+    Some(LicenseLog { event, from: None })
 }
 
 /// `None` for a log that is not in a block, or no longer.
@@ -139,6 +171,7 @@ fn logged<E>(log: &Log, event: E) -> Option<Logged<E>> {
     })
 }
 
+/// All logs of a range, as a majority of the RPCs has them.
 async fn pages(
     provider: &Provider,
     what: &str,
@@ -146,24 +179,46 @@ async fn pages(
     from: u64,
     to: u64,
 ) -> Result<Vec<Log>, ChainError> {
+    provider.agreed(what, |source| pages_of(source, what, filter, from, to)).await
+}
+
+/// How often a page that was not answered in time is asked for again, by halves. Silence may mean
+/// that it was too wide, and mostly means something else.
+const SILENCES: u32 = 2;
+
+async fn pages_of(
+    source: &Source,
+    what: &str,
+    filter: &Filter,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Log>, ChainError> {
     let mut logs: Vec<Log> = Vec::new();
-    let (mut start, mut width) = (from, WIDEST_PAGE);
+    let (mut start, mut width, mut silences) = (from, WIDEST_PAGE, 0);
     while start <= to {
         let end = start.saturating_add(width - 1).min(to);
         let page = filter.clone().from_block(start).to_block(end);
-        match provider.rpc().get_logs(&page).await.map_err(|error| provider.error(what, error)) {
+        let found = source.rpc.get_logs(&page).await;
+        match found.map_err(|error| ChainError::from_transport(&source.url, what, error)) {
             Ok(found) => {
                 logs.extend(found);
                 start = end.saturating_add(1);
                 width = (width * 2).min(WIDEST_PAGE);
             }
             // Nodes refuse wide pages in many words, and some by not answering in time.
-            Err(ChainError::Rpc { .. } | ChainError::Unreachable { .. }) if end > start => {
+            Err(error @ (ChainError::Rpc { .. } | ChainError::Unreachable { .. }))
+                if end > start && silences < SILENCES =>
+            {
+                silences += u32::from(matches!(error, ChainError::Unreachable { .. }));
                 width = ((end - start).div_ceil(2)).max(1);
                 tracing::debug!(what, start, width, "the node refused a page of logs: halved");
             }
             Err(error) => return Err(error),
         }
+    }
+    for log in &mut logs {
+        // Said by some nodes and not by others, and never used.
+        (log.block_timestamp, log.transaction_index) = (None, None);
     }
     logs.sort_by_key(|log| (log.block_number, log.log_index));
     Ok(logs)

@@ -12,6 +12,7 @@ use futures::future::try_join_all;
 
 use crate::error::{ChainError, revert_data};
 use crate::provider::Provider;
+use crate::sources::Source;
 use crate::standards::IMulticall3::{Call3, aggregate3Call};
 
 /// Multicall3, at the same address on every chain that has it.
@@ -54,74 +55,77 @@ impl Provider {
             1 => false,
             _ => !self.code_at(MULTICALL3, at).await?.is_empty(),
         };
-        let chunks: Vec<&[Call]> =
-            calls.chunks(if aggregate { PER_AGGREGATE } else { PER_BATCH }).collect();
-        let mut answers = Vec::with_capacity(calls.len());
-        for group in chunks.chunks(AT_ONCE) {
-            let group = group.iter().map(|chunk| async move {
-                if aggregate {
-                    self.aggregate(chunk, at).await
-                } else {
-                    self.batch(what, chunk, at).await
-                }
-            });
-            answers.extend(try_join_all(group).await?.into_iter().flatten());
-        }
-        Ok(answers)
+        self.agreed(what, |source| call_many_of(source, what, calls, at, aggregate)).await
     }
+}
 
-    async fn code_at(&self, address: Address, at: BlockId) -> Result<Bytes, ChainError> {
-        self.rpc()
-            .get_code_at(address)
-            .block_id(at)
-            .await
-            .map_err(|error| self.error(&format!("reading the code at {address}"), error))
+/// All calls over one RPC.
+async fn call_many_of(
+    source: &Source,
+    what: &str,
+    calls: &[Call],
+    at: BlockId,
+    aggregate: bool,
+) -> Result<Vec<Option<Bytes>>, ChainError> {
+    let chunks: Vec<&[Call]> =
+        calls.chunks(if aggregate { PER_AGGREGATE } else { PER_BATCH }).collect();
+    let mut answers = Vec::with_capacity(calls.len());
+    for group in chunks.chunks(AT_ONCE) {
+        let group = group.iter().map(|chunk| async move {
+            if aggregate {
+                aggregate_of(source, chunk, at).await
+            } else {
+                batch_of(source, what, chunk, at).await
+            }
+        });
+        answers.extend(try_join_all(group).await?.into_iter().flatten());
     }
+    Ok(answers)
+}
 
-    async fn aggregate(
-        &self,
-        calls: &[Call],
-        at: BlockId,
-    ) -> Result<Vec<Option<Bytes>>, ChainError> {
-        let call3 = |call: &Call| Call3 {
-            target: call.to,
-            allowFailure: true,
-            callData: call.data.clone(),
-        };
-        let call = aggregate3Call { calls: calls.iter().map(call3).collect() };
-        let results = self.call(MULTICALL3, &call, at).await?;
-        if results.len() != calls.len() {
-            return Err(ChainError::Rpc {
-                what: "Multicall3".to_owned(),
-                problem: format!("{} answers to {} calls", results.len(), calls.len()),
-            });
-        }
-        Ok(results.into_iter().map(|one| one.success.then_some(one.returnData)).collect())
+async fn aggregate_of(
+    source: &Source,
+    calls: &[Call],
+    at: BlockId,
+) -> Result<Vec<Option<Bytes>>, ChainError> {
+    let call3 =
+        |call: &Call| Call3 { target: call.to, allowFailure: true, callData: call.data.clone() };
+    let call = aggregate3Call { calls: calls.iter().map(call3).collect() };
+    let request = TransactionRequest::default().with_to(MULTICALL3).with_input(call.abi_encode());
+    let unreadable = |problem: String| ChainError::Rpc { what: "Multicall3".to_owned(), problem };
+    let data = source.rpc.call(request).block(at).await;
+    let data =
+        data.map_err(|error| ChainError::from_transport(&source.url, "Multicall3", error))?;
+    let results = aggregate3Call::abi_decode_returns(&data)
+        .map_err(|error| unreadable(format!("an unreadable answer ({error})")))?;
+    if results.len() != calls.len() {
+        return Err(unreadable(format!("{} answers to {} calls", results.len(), calls.len())));
     }
+    Ok(results.into_iter().map(|one| one.success.then_some(one.returnData)).collect())
+}
 
-    async fn batch(
-        &self,
-        what: &str,
-        calls: &[Call],
-        at: BlockId,
-    ) -> Result<Vec<Option<Bytes>>, ChainError> {
-        let mut batch = BatchRequest::new(self.rpc().client());
-        let mut waiters = Vec::with_capacity(calls.len());
-        for call in calls {
-            let request =
-                TransactionRequest::default().with_to(call.to).with_input(call.data.clone());
-            let waiter = batch.add_call::<_, Bytes>("eth_call", &(request, at));
-            waiters.push(waiter.map_err(|error| self.error(what, error))?);
-        }
-        batch.await.map_err(|error| self.error(what, error))?;
-        let mut answers = Vec::with_capacity(calls.len());
-        for waiter in waiters {
-            answers.push(match waiter.await {
-                Ok(data) => Some(data),
-                Err(error) if revert_data(&error).is_some() => None,
-                Err(error) => return Err(self.error(what, error)),
-            });
-        }
-        Ok(answers)
+async fn batch_of(
+    source: &Source,
+    what: &str,
+    calls: &[Call],
+    at: BlockId,
+) -> Result<Vec<Option<Bytes>>, ChainError> {
+    let failed = |error| ChainError::from_transport(&source.url, what, error);
+    let mut batch = BatchRequest::new(source.rpc.client());
+    let mut waiters = Vec::with_capacity(calls.len());
+    for call in calls {
+        let request = TransactionRequest::default().with_to(call.to).with_input(call.data.clone());
+        let waiter = batch.add_call::<_, Bytes>("eth_call", &(request, at));
+        waiters.push(waiter.map_err(failed)?);
     }
+    batch.await.map_err(failed)?;
+    let mut answers = Vec::with_capacity(calls.len());
+    for waiter in waiters {
+        answers.push(match waiter.await {
+            Ok(data) => Some(data),
+            Err(error) if revert_data(&error).is_some() => None,
+            Err(error) => return Err(failed(error)),
+        });
+    }
+    Ok(answers)
 }

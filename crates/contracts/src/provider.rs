@@ -1,11 +1,13 @@
 //! The provider: a program's connection to one chain, made here and nowhere else.
 //!
-//! [`Provider::connect`] asks for the chain id before anything is trusted to the connection, so
-//! everything later runs on the chain that was configured. Every request has a timeout.
-//! Transactions go out one at a time, each with a nonce read fresh from the chain: a send that
-//! fails burns no nonce, so the next one is never stuck behind it.
+//! It reads over one RPC, or over several that must agree ([`crate::sources`]). Each RPC's chain id
+//! is asked for before anything is trusted to it, so everything later runs on the chain that was
+//! configured. Every request has a timeout. Transactions go out one at a time over the first RPC, each
+//! with a nonce read fresh from the chain: a send that fails burns no nonce, so the next one is never
+//! stuck behind it.
 
 use std::fmt;
+use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
 use alloy::transports::TransportError;
 use alloy::transports::http::Http;
+use futures::future::join_all;
 use nodesys_core::ids::ParseError;
 use nodesys_core::signature::SigningKey;
 use tokio::sync::Mutex;
@@ -29,6 +32,7 @@ use zeroize::Zeroizing;
 
 use crate::error::ChainError;
 use crate::revert::Revert;
+use crate::sources::{Source, agree, chain_id_of, in_words};
 
 /// The http(s) URL of an RPC endpoint. It is shown as scheme, host and port only, since the rest
 /// often carries a secret key.
@@ -87,8 +91,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// A connection to one chain; cheap to clone.
 #[derive(Clone)]
 pub struct Provider {
-    rpc: DynProvider,
-    url: RpcUrl,
+    /// Never empty. The first one also sends.
+    sources: Arc<[Source]>,
     chain_id: u64,
     sender: Option<Address>,
     sending: Arc<Mutex<()>>,
@@ -97,7 +101,7 @@ pub struct Provider {
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Provider")
-            .field("url", &self.url)
+            .field("rpcs", &self.place())
             .field("chain_id", &self.chain_id)
             .field("sender", &self.sender)
             .finish_non_exhaustive()
@@ -105,9 +109,29 @@ impl fmt::Debug for Provider {
 }
 
 impl Provider {
-    /// Connects for reading. With `expect_chain`, any other chain is refused.
+    /// Connects to one RPC for reading. With `expect_chain`, any other chain is refused.
     pub async fn connect(rpc: &RpcUrl, expect_chain: Option<u64>) -> Result<Self, ChainError> {
-        Self::build(rpc, expect_chain, None).await
+        Self::build(std::slice::from_ref(rpc), expect_chain, None, REQUEST_TIMEOUT).await
+    }
+
+    /// Connects to several RPCs that must agree, for reading. One of them must answer now; of the
+    /// others each is taken up when it does. An RPC of another chain is refused, and so is one named
+    /// twice: it would vouch for itself.
+    pub async fn connect_all(
+        rpcs: &[RpcUrl],
+        expect_chain: Option<u64>,
+    ) -> Result<Self, ChainError> {
+        Self::build(rpcs, expect_chain, None, REQUEST_TIMEOUT).await
+    }
+
+    /// As [`Self::connect_all`], with a limit of its own for each request.
+    pub async fn connect_all_within(
+        rpcs: &[RpcUrl],
+        expect_chain: Option<u64>,
+        key: Option<&SigningKey>,
+        request_timeout: Duration,
+    ) -> Result<Self, ChainError> {
+        Self::build(rpcs, expect_chain, key, request_timeout).await
     }
 
     /// Connects for reading and for sending transactions signed by `key`.
@@ -116,69 +140,127 @@ impl Provider {
         expect_chain: Option<u64>,
         key: &SigningKey,
     ) -> Result<Self, ChainError> {
-        Self::build(rpc, expect_chain, Some(key)).await
+        Self::build(std::slice::from_ref(rpc), expect_chain, Some(key), REQUEST_TIMEOUT).await
+    }
+
+    /// Connects to several RPCs that must agree, for reading and for sending transactions signed by
+    /// `key` over the first.
+    pub async fn connect_all_with_key(
+        rpcs: &[RpcUrl],
+        expect_chain: Option<u64>,
+        key: &SigningKey,
+    ) -> Result<Self, ChainError> {
+        Self::build(rpcs, expect_chain, Some(key), REQUEST_TIMEOUT).await
     }
 
     async fn build(
-        url: &RpcUrl,
+        rpcs: &[RpcUrl],
         expect_chain: Option<u64>,
         key: Option<&SigningKey>,
+        request_timeout: Duration,
     ) -> Result<Self, ChainError> {
         // A program installs its TLS provider first thing; a test or an embedding owner may not
         // have. A second installation is refused, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let unreachable = |problem: String| ChainError::Unreachable {
-            what: "connecting".to_owned(),
-            rpc: url.clone(),
-            problem,
-        };
-        let http = reqwest::Client::builder()
-            .timeout(REQUEST_TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()
-            .map_err(|error| unreachable(error.to_string()))?;
-        let local = matches!(url.0.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        let client = RpcClient::new(Http::with_client(http, url.expose().clone()), local);
-        client.set_poll_interval(POLL_INTERVAL);
-        let builder = ProviderBuilder::new()
-            .disable_recommended_fillers()
-            .with_gas_estimation()
-            .with_simple_nonce_management()
-            .fetch_chain_id();
-        let rpc = match key {
-            None => DynProvider::new(builder.connect_client(client)),
-            Some(key) => {
-                let wallet = EthereumWallet::from(local_signer(key));
-                DynProvider::new(builder.wallet(wallet).connect_client(client))
+        let twice = rpcs.iter().enumerate().find(|(i, url)| rpcs[..*i].contains(url));
+        if let Some((_, url)) = twice {
+            return Err(ChainError::SameRpc { rpc: url.clone() });
+        }
+        let clients = rpcs
+            .iter()
+            .map(|url| Ok((client_of(url, key, request_timeout)?, url)))
+            .collect::<Result<Vec<_>, ChainError>>()?;
+        let ids = clients.iter().map(|(rpc, url)| chain_id_of(rpc, url));
+        let (mut chain_id, mut unavailable) = (expect_chain, None);
+        let mut answered = false;
+        for (id, url) in join_all(ids).await.into_iter().zip(rpcs) {
+            match (id, chain_id) {
+                (Ok(found), Some(expected)) if found != expected => {
+                    return Err(ChainError::WrongChain { rpc: url.clone(), expected, found });
+                }
+                (Ok(found), _) => (answered, chain_id) = (true, Some(found)),
+                (Err(error), _) => unavailable = unavailable.or(Some(error)),
             }
-        };
-        let found = rpc
-            .get_chain_id()
-            .await
-            .map_err(|error| ChainError::from_transport(url, "reading the chain id", error))?;
-        match expect_chain {
-            Some(expected) if expected != found => {
-                Err(ChainError::WrongChain { rpc: url.clone(), expected, found })
-            }
-            _ => Ok(Self {
-                rpc,
-                url: url.clone(),
-                chain_id: found,
+        }
+        match (chain_id, unavailable) {
+            (Some(chain_id), _) if answered => Ok(Self {
+                sources: clients
+                    .into_iter()
+                    .map(|(rpc, url)| Source::new(rpc, url.clone(), chain_id))
+                    .collect(),
+                chain_id,
                 sender: key.map(SigningKey::address),
                 sending: Arc::default(),
+            }),
+            (_, Some(error)) => Err(error),
+            _ => Err(ChainError::Rpc {
+                what: "connecting".to_owned(),
+                problem: "no RPC is configured".to_owned(),
             }),
         }
     }
 
-    /// alloy's provider, as the bindings take it: `NodeLicense::new(address, provider.rpc())`.
-    /// Send through [`Self::send`] only.
-    pub const fn rpc(&self) -> &DynProvider {
-        &self.rpc
+    /// Each RPC as a connection of its own, with the same key.
+    pub fn each(&self) -> Vec<Self> {
+        let alone = |source: &Source| Self {
+            sources: [Source::new(source.rpc.clone(), source.url.clone(), self.chain_id)].into(),
+            chain_id: self.chain_id,
+            sender: self.sender,
+            sending: self.sending.clone(),
+        };
+        self.sources.iter().map(alone).collect()
     }
 
-    /// Where it is connected to.
-    pub const fn url(&self) -> &RpcUrl {
-        &self.url
+    /// How many RPCs there are.
+    pub fn sources(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// What a majority of the RPCs answers alike.
+    pub(crate) async fn agreed<'a, T, F>(
+        &'a self,
+        what: &str,
+        ask: impl Fn(&'a Source) -> F,
+    ) -> Result<T, ChainError>
+    where
+        T: PartialEq,
+        F: Future<Output = Result<T, ChainError>>,
+    {
+        agree(&self.sources, what, ask).await
+    }
+
+    pub(crate) fn all(&self) -> &[Source] {
+        &self.sources
+    }
+
+    fn first(&self) -> &Source {
+        &self.sources[0]
+    }
+
+    /// A block that means the same to every RPC: where there are several, the newest one is named by
+    /// its hash.
+    async fn pinned(&self, at: BlockId) -> Result<BlockId, ChainError> {
+        if self.sources.len() == 1 || at != BlockId::latest() {
+            return Ok(at);
+        }
+        Ok(BlockId::hash(self.latest_block().await?.hash))
+    }
+
+    /// alloy's provider, as the bindings take it: `NodeLicense::new(address, provider.rpc())`.
+    /// Send through [`Self::send`] only. It is the first RPC alone: what is decided on is read by the
+    /// methods of this type.
+    pub fn rpc(&self) -> &DynProvider {
+        &self.first().rpc
+    }
+
+    /// The first RPC, over which transactions are sent.
+    pub fn url(&self) -> &RpcUrl {
+        &self.first().url
+    }
+
+    /// All RPCs by scheme, host and port, for words.
+    pub fn place(&self) -> String {
+        in_words(&self.sources)
     }
 
     /// The chain, as it answered when the connection was made.
@@ -191,19 +273,9 @@ impl Provider {
         self.sender
     }
 
-    /// Asks for the chain id again: an RPC behind a name may have become another chain's.
+    /// Asks each RPC for its chain id again: one behind a name may have become another chain's.
     pub async fn recheck_chain(&self) -> Result<(), ChainError> {
-        let found = self
-            .rpc
-            .get_chain_id()
-            .await
-            .map_err(|error| self.error("reading the chain id", error))?;
-        if found == self.chain_id {
-            Ok(())
-        } else {
-            let rpc = self.url.clone();
-            Err(ChainError::WrongChain { rpc, expected: self.chain_id, found })
-        }
+        join_all(self.sources.iter().map(Source::recheck)).await.into_iter().collect()
     }
 
     /// Refuses an address without a contract. `what` says what should be there.
@@ -216,10 +288,21 @@ impl Provider {
 
     /// The code at an address, empty for an ordinary account.
     pub async fn code(&self, address: Address) -> Result<Bytes, ChainError> {
-        self.rpc
-            .get_code_at(address)
-            .await
-            .map_err(|error| self.error(&format!("reading the code at {address}"), error))
+        self.code_at(address, BlockId::latest()).await
+    }
+
+    /// The code at an address as of a block.
+    pub(crate) async fn code_at(&self, address: Address, at: BlockId) -> Result<Bytes, ChainError> {
+        let what = format!("reading the code at {address}");
+        let at = self.pinned(at).await?;
+        self.agreed(&what, |source| {
+            let what = &what;
+            async move {
+                let found = source.rpc.get_code_at(address).block_id(at).await;
+                found.map_err(|error| ChainError::from_transport(&source.url, what, error))
+            }
+        })
+        .await
     }
 
     /// Calls a view function. An answer that is none (as of an address without code) is
@@ -231,18 +314,25 @@ impl Provider {
         at: BlockId,
     ) -> Result<C::Return, ChainError> {
         let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+        let what = format!("{} of {to}", C::SIGNATURE);
+        let at = self.pinned(at).await?;
         let data = self
-            .rpc
-            .call(request)
-            .block(at)
-            .await
-            .map_err(|error| self.error(&format!("{} of {to}", C::SIGNATURE), error))?;
-        if data.is_empty() {
-            let what = format!("a contract with {}", C::SIGNATURE);
-            return Err(ChainError::NoCode { address: to, what });
-        }
+            .agreed(&what, |source| {
+                let (request, what) = (request.clone(), &what);
+                async move {
+                    let data = source.rpc.call(request).block(at).await;
+                    let data =
+                        data.map_err(|error| ChainError::from_transport(&source.url, what, error))?;
+                    if data.is_empty() {
+                        let what = format!("a contract with {}", C::SIGNATURE);
+                        return Err(ChainError::NoCode { address: to, what });
+                    }
+                    Ok(data)
+                }
+            })
+            .await?;
         C::abi_decode_returns(&data).map_err(|error| ChainError::Rpc {
-            what: format!("{} of {to}", C::SIGNATURE),
+            what,
             problem: format!("an unreadable answer ({error})"),
         })
     }
@@ -257,7 +347,7 @@ impl Provider {
         let request = request.with_from(sender);
         let pending = {
             let _one_at_a_time = self.sending.lock().await;
-            self.rpc
+            self.rpc()
                 .send_transaction(request.clone())
                 .await
                 .map_err(|error| self.error(what, error))?
@@ -282,14 +372,14 @@ impl Provider {
     }
 
     /// Runs a failed transaction again on the state it met, to learn why.
-    async fn why_it_failed(
+    pub(crate) async fn why_it_failed(
         &self,
         what: &str,
         request: TransactionRequest,
         receipt: &TransactionReceipt,
     ) -> ChainError {
         let at = BlockId::number(receipt.block_number.unwrap_or_default().saturating_sub(1));
-        match self.rpc.call(request).block(at).await {
+        match self.rpc().call(request).block(at).await {
             Err(error) => self.error(what, error),
             Ok(_) => ChainError::Reverted {
                 what: what.to_owned(),
@@ -299,8 +389,40 @@ impl Provider {
     }
 
     pub(crate) fn error(&self, what: &str, error: TransportError) -> ChainError {
-        ChainError::from_transport(&self.url, what, error)
+        ChainError::from_transport(self.url(), what, error)
     }
+}
+
+fn client_of(
+    url: &RpcUrl,
+    key: Option<&SigningKey>,
+    request_timeout: Duration,
+) -> Result<DynProvider, ChainError> {
+    let unreachable = |problem: String| ChainError::Unreachable {
+        what: "connecting".to_owned(),
+        rpc: url.clone(),
+        problem,
+    };
+    let http = reqwest::Client::builder()
+        .timeout(request_timeout)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .build()
+        .map_err(|error| unreachable(error.to_string()))?;
+    let local = matches!(url.0.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    let client = RpcClient::new(Http::with_client(http, url.expose().clone()), local);
+    client.set_poll_interval(POLL_INTERVAL);
+    let builder = ProviderBuilder::new()
+        .disable_recommended_fillers()
+        .with_gas_estimation()
+        .with_simple_nonce_management()
+        .fetch_chain_id();
+    Ok(match key {
+        None => DynProvider::new(builder.connect_client(client)),
+        Some(key) => {
+            let wallet = EthereumWallet::from(local_signer(key));
+            DynProvider::new(builder.wallet(wallet).connect_client(client))
+        }
+    })
 }
 
 /// The key as alloy's signer.

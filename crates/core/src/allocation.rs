@@ -55,7 +55,39 @@ pub enum AllocationError {
     CumulativeOverflow(Address),
 }
 
-/// Divides the day's pool: license `i` gets `floor(pool * points_i / sum of points)`.
+/// Divides the day's pool: license `i` gets `floor(pool * points_i / sum of points)`, in wei.
+///
+/// What the floors leave, and what is above the quota, is carried to the next day. With no points at
+/// all everything is.
+///
+/// # Errors
+///
+/// [`AllocationError::BudgetOverflow`] where `day_reward + carry_in` is 2^128 wei or more.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::Address;
+/// use nodesys_core::allocation::{Budget, Share, allocate};
+/// use nodesys_core::ids::{Amount, LicenseIndex, Points};
+///
+/// let share = |license, points| Share {
+///     license: LicenseIndex(license),
+///     beneficiary: Address::repeat_byte(0xa1),
+///     points: Points::checked_new(points).expect("below 2^63"),
+/// };
+/// let budget = Budget {
+///     day_reward: Amount::new(100),
+///     carry_in: Amount::ZERO,
+///     daily_quota: Amount::new(1000),
+/// };
+/// let day = allocate(&budget, &[share(0, 1440), share(1, 720), share(2, 1440)])?;
+/// assert_eq!(day.allocated, [40, 20, 40].map(Amount::new));
+///
+/// let day = allocate(&budget, &[share(0, 1), share(1, 1), share(2, 1)])?;
+/// assert_eq!((day.total, day.carry_out), (Amount::new(99), Amount::new(1)));
+/// # Ok::<(), nodesys_core::allocation::AllocationError>(())
+/// ```
 pub fn allocate(budget: &Budget, shares: &[Share]) -> Result<Allocation, AllocationError> {
     let available =
         budget.day_reward.checked_add(budget.carry_in).ok_or(AllocationError::BudgetOverflow)?;
@@ -78,7 +110,12 @@ pub fn allocate(budget: &Budget, shares: &[Share]) -> Result<Allocation, Allocat
 
 /// Adds a day's allocation to the cumulative amounts of the commit before.
 ///
-/// An account that gets nothing and had nothing has no row; amounts never fall.
+/// An account that gets nothing and had nothing has no row; amounts never fall. `allocated` are the
+/// amounts of [`Allocation::allocated`], in the order of `shares`.
+///
+/// # Errors
+///
+/// [`AllocationError::CumulativeOverflow`] where an account would have 2^128 wei or more in all.
 pub fn accumulate(
     before: &[RewardRow],
     shares: &[Share],

@@ -175,7 +175,11 @@ pub enum ReceiptError {
 }
 
 impl Receipt {
-    /// Checks the signature, the path, and that it is for `heartbeat_hash`.
+    /// Checks the signature, that it is for `heartbeat_hash`, and the path.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiptError`] says which of the three does not hold, in that order.
     pub fn verify(
         &self,
         domain: &Domain,
@@ -388,3 +392,6 @@ mod optional_decimal {
         Option::<Plain>::deserialize(d).map(|value| value.map(|Plain(number)| number))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,22 @@ use crate::time::MINUTES_PER_DAY;
 pub const BITMAP_BYTES: usize = MINUTES_PER_DAY as usize / 8;
 
 /// A set of minutes of one UTC day.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::bitmap::DayBitmap;
+///
+/// let mut seen = DayBitmap::EMPTY;
+/// assert!(seen.set(9));
+/// assert!(!seen.set(9), "a minute counts once");
+/// assert_eq!(seen.as_bytes()[1], 0b10, "minute 9 is bit 1 of byte 1");
+///
+/// // Two replicas each saw a part of the day.
+/// let day = seen | DayBitmap::from_minute_on(1380);
+/// assert_eq!(day.count(), 61);
+/// assert_eq!(day.runs(), [(9, 10), (1380, 1440)]);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct DayBitmap([u8; BITMAP_BYTES]);
 
@@ -26,7 +42,7 @@ impl DayBitmap {
     /// Every minute.
     pub const FULL: Self = Self([0xff; BITMAP_BYTES]);
 
-    /// From the stored 180 bytes; `None` for another length.
+    /// From the stored [`BITMAP_BYTES`]; `None` for another length.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }

@@ -279,7 +279,12 @@ pub fn canonical_json<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 impl Bundle {
-    /// Reads `bundle.json` strictly: canonical bytes of this format only.
+    /// Reads `bundle.json` strictly: canonical bytes (RFC 8785) of this format only.
+    ///
+    /// # Errors
+    ///
+    /// [`BundleError::Json`] where the bytes are not such a bundle. Whether the bundle's numbers are
+    /// right is not looked at here: [`build_day`] recomputes them.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
         let fail = |problem: String| BundleError::Json(problem);
         let bundle: Self = serde_json::from_slice(bytes).map_err(|e| fail(e.to_string()))?;
@@ -340,7 +345,18 @@ fn shares(input: &DayInput) -> Vec<Share> {
     input.points.iter().zip(&input.holders).map(share).collect()
 }
 
-/// Makes the day: files, allocation, tree and commit.
+/// Makes the day: files, allocation, tree and commit. Amounts are in wei.
+///
+/// The day's signature ([`DayInput::closed`]) is for the caller to check, by
+/// [`ClosedUptime::verify`].
+///
+/// # Errors
+///
+/// [`BundleError`] names the first thing that is wrong: a parameter of the rule, the order of the
+/// excluded addresses, uptime rows that are not those signed, points that the rule cannot give, a
+/// license that one of the files lacks or adds, or an amount of 2^128 wei or more.
+///
+#[doc = include_str!("bundle/example.md")]
 pub fn build_day(input: &DayInput) -> Result<DayBundle, BundleError> {
     input.terms.check()?;
     let uptime_csv = write_file(&input.uptime).into_bytes();

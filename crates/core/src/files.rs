@@ -25,8 +25,16 @@ pub trait Row: Sized {
     /// The row's sort key.
     fn key(&self) -> Self::Key;
     /// Writes the row without the line feed.
+    ///
+    /// # Errors
+    ///
+    /// None of its own: those of writing to `out`, and a `String` has none.
     fn write(&self, out: &mut String) -> fmt::Result;
-    /// Reads the columns.
+    /// Reads the columns, as many as the header has.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with which column, for a [`FileError`].
     fn read(columns: &[&str]) -> Result<Self, String>;
 }
 
@@ -59,7 +67,12 @@ pub fn sort_rows<R: Row>(rows: &mut [R]) {
     rows.sort_by_key(Row::key);
 }
 
-/// Reads a file strictly; the error names the line.
+/// Reads a file strictly: what [`write_file`] would write, byte for byte, and nothing else.
+///
+/// # Errors
+///
+/// [`FileError`] names the first line that is not as it would be written, is out of order, or
+/// repeats the key of the one before.
 pub fn parse_file<R: Row>(bytes: &[u8]) -> Result<Vec<R>, FileError> {
     let fail = |line: usize, problem: String| FileError { file: R::FILE, line, problem };
     let text = std::str::from_utf8(bytes).map_err(|_| fail(1, "not UTF-8 text".into()))?;

@@ -27,7 +27,7 @@ impl ParseError {
 }
 
 /// Decimal digits only: no sign, no space, no leading zero, so that a number has one spelling.
-fn plain_decimal(text: &str) -> bool {
+pub(crate) fn plain_decimal(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|b| b.is_ascii_digit())
         && (text.len() == 1 || !text.starts_with('0'))

@@ -5,6 +5,8 @@
 //! Modules are named after the stages of the data path:
 //! `license -> heartbeat -> uptime -> points -> commit -> tree -> root -> claim`.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod allocation;
 pub mod api;
 pub mod bitmap;

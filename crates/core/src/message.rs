@@ -13,6 +13,8 @@ use crate::ids::{Amount, Fence, Seq};
 use crate::signature::{Signature, SignatureError, SigningKey, WalletSignature};
 use crate::time::Minute;
 
+pub mod decimal;
+
 /// The Solidity structs, whose names and field order are the EIP-712 type strings.
 pub mod sol {
     alloy_sol_types::sol! {
@@ -28,30 +30,6 @@ pub mod sol {
         struct RewardCommit { uint64 epoch; uint32 revision; bytes32 previous; bytes32 root; uint256 total; bytes32 dataHash; }
         struct Claim { address account; bytes32 root; uint256 cumulative; address recipient; address relayer; uint256 relayerFee; uint64 deadline; }
         struct WorkloadTicket { address project; bytes32 license; uint64 fence; bytes32 audience; uint64 notAfter; }
-    }
-}
-
-/// 64-bit and 256-bit numbers as decimal strings in JSON.
-pub mod decimal {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    /// Writes the decimal digits.
-    pub fn serialize<T: Display, S: Serializer>(value: &T, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(value)
-    }
-
-    /// Reads decimal digits only: no sign, no hex, no leading zero.
-    pub fn deserialize<'de, T: FromStr, D: Deserializer<'de>>(d: D) -> Result<T, D::Error> {
-        let text = String::deserialize(d)?;
-        let plain = !text.is_empty()
-            && text.bytes().all(|b| b.is_ascii_digit())
-            && (text.len() == 1 || !text.starts_with('0'));
-        let parsed = if plain { text.parse().ok() } else { None };
-        parsed
-            .ok_or_else(|| de::Error::custom(format!("not a decimal number in range: {text:.80?}")))
     }
 }
 
@@ -94,6 +72,30 @@ impl Domain {
 }
 
 /// A message that is signed by EIP-712.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::message::{Domain, LeaseRequest, Message, Signed};
+/// use nodesys_core::signature::SigningKey;
+/// use nodesys_core::{Address, B256};
+///
+/// let node = SigningKey::from_bytes(&[7; 32])?;
+/// let registry = Address::repeat_byte(1);
+/// let domain = Domain::new(31_337, registry);
+/// let request = LeaseRequest {
+///     node_key: node.address(),
+///     license: B256::repeat_byte(3),
+///     nonce: 1_767_225_600_000,
+/// };
+/// // The digest binds the message to one contract on one chain.
+/// assert_ne!(request.digest(&domain), request.digest(&Domain::new(1, registry)));
+///
+/// let signed = Signed::new(request, &domain, &node);
+/// assert_eq!(signed.verify(&domain, node.address())?.license, B256::repeat_byte(3));
+/// assert!(signed.verify(&domain, registry).is_err());
+/// # Ok::<(), nodesys_core::signature::SignatureError>(())
+/// ```
 pub trait Message {
     /// The Solidity struct that fixes its type string.
     type Sol: SolStruct;
@@ -101,12 +103,12 @@ pub trait Message {
     /// The message as that struct.
     fn to_sol(&self) -> Self::Sol;
 
-    /// `hashStruct(message)`.
+    /// `hashStruct(message)` (EIP-712).
     fn struct_hash(&self) -> B256 {
         self.to_sol().eip712_hash_struct()
     }
 
-    /// What is signed: `keccak256(0x1901 || domainSeparator || hashStruct(message))`.
+    /// What is signed: `keccak256(0x1901 || domainSeparator || hashStruct(message))` (EIP-712).
     fn digest(&self, domain: &Domain) -> B256 {
         let mut input = [0; 66];
         input[..2].copy_from_slice(&[0x19, 0x01]);
@@ -134,6 +136,10 @@ impl<M: Message> Signed<M> {
     }
 
     /// The message, once the signature is found to be `signer`'s.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Signature::verify`].
     pub fn verify(&self, domain: &Domain, signer: Address) -> Result<&M, SignatureError> {
         self.signature.verify(self.message.digest(domain), signer)?;
         Ok(&self.message)
@@ -273,7 +279,7 @@ pub struct Heartbeat {
     #[schema(value_type = String)]
     pub node_key: Address,
     /// Which minute it is for: minutes since 1970 UTC.
-    #[serde(with = "decimal_minute")]
+    #[serde(with = "decimal::minute")]
     #[schema(value_type = String)]
     pub minute: Minute,
     /// Rising with each heartbeat of the node.
@@ -284,20 +290,6 @@ pub struct Heartbeat {
     pub challenge: B256,
     /// At most [`MAX_LEASES`] lines.
     pub leases: Vec<LeaseStatus>,
-}
-
-mod decimal_minute {
-    use serde::{Deserializer, Serializer};
-
-    use crate::time::Minute;
-
-    pub(super) fn serialize<S: Serializer>(minute: &Minute, s: S) -> Result<S::Ok, S::Error> {
-        super::decimal::serialize(&minute.0, s)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Minute, D::Error> {
-        super::decimal::deserialize(d).map(Minute)
-    }
 }
 
 /// What the backend took of one heartbeat: a leaf of a receipt batch.
@@ -325,7 +317,7 @@ pub struct Accepted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReceiptBatch {
     /// The minute all of its heartbeats are for.
-    #[serde(with = "decimal_minute")]
+    #[serde(with = "decimal::minute")]
     #[schema(value_type = String)]
     pub minute: Minute,
     /// The backend's clock when it committed, milliseconds since 1970.

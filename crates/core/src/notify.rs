@@ -197,6 +197,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_new_targets_secret_is_not_shown() {
+        let target = NotifyTarget {
+            target: 7,
+            url: "https://hooks.example.org".to_owned(),
+            added_millis: 1,
+            delivered: 0,
+            waiting: 0,
+            failed: 0,
+            last_error: None,
+        };
+        let added = NotifyAdded { target, secret: "whsec_SECRET".to_owned() };
+        assert!(serde_json::to_string(&added).unwrap().contains("SECRET"), "it is sent");
+        let shown = format!("{added:?}");
+        assert!(shown.contains("hooks.example.org") && !shown.contains("SECRET"), "{shown}");
+    }
+
+    #[test]
     fn kinds_are_read_as_they_are_written() {
         for kind in EventKind::ALL {
             assert_eq!(EventKind::parse(kind.as_str()), Some(kind));

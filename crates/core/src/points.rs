@@ -125,6 +125,10 @@ impl TaskPart {
 
 impl Rule {
     /// Checks the parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`BadRule`] names the parameter that is out of range.
     pub fn check(&self) -> Result<(), BadRule> {
         let Parts { rate, minimum_uptime_ppm, tasks } = self.parts();
         if minimum_uptime_ppm > MILLION {
@@ -187,6 +191,10 @@ impl Rule {
 
     /// Succeeds when the rule can give these points: the very ones where uptime decides, else the
     /// part for uptime and a whole number of tasks, at most `max_tasks`.
+    ///
+    /// # Errors
+    ///
+    /// [`BadPoints`] says what the rule gives instead.
     pub fn check_points(
         &self,
         row: &UptimeRow,
@@ -206,7 +214,8 @@ impl Rule {
         }
     }
 
-    /// The day's `points.csv` rows by this rule, in license order.
+    /// The day's `points.csv` rows by this rule, in license order; `None` where uptime alone does
+    /// not decide.
     pub fn points(&self, uptime: &[UptimeRow], excused: DayBitmap) -> Option<Vec<PointsRow>> {
         uptime
             .iter()

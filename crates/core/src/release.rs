@@ -117,6 +117,11 @@ enum Format {
 
 impl Release {
     /// Reads a release however it is spaced and ordered.
+    ///
+    /// # Errors
+    ///
+    /// [`ReleaseError`] where it is too large, no JSON (a repeated key included), or has fields that
+    /// are unknown, missing or out of range; each of these is named.
     pub fn parse(text: &[u8]) -> Result<Self, ReleaseError> {
         if text.len() > MAX_BYTES {
             return Err(ReleaseError::TooLarge(text.len()));
@@ -126,6 +131,11 @@ impl Release {
     }
 
     /// Takes the bytes of an announced hash: those and no others.
+    ///
+    /// # Errors
+    ///
+    /// [`ReleaseError`] where they have another hash or are not canonical, and that of
+    /// [`Self::parse`].
     pub fn from_announced(bytes: &[u8], announced: B256) -> Result<Self, ReleaseError> {
         if bytes.len() > MAX_BYTES {
             return Err(ReleaseError::TooLarge(bytes.len()));

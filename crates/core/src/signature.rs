@@ -3,15 +3,27 @@
 //! [`Signature`] is what a key makes (EIP-2: the upper half of S is refused, so a signature has
 //! one spelling). [`WalletSignature`] is what a wallet makes: the same 65 bytes, or whatever bytes
 //! an ERC-1271 contract accepts; only the chain can judge the latter.
+//!
+//! The curve is `k256`'s, or with the feature `libsecp256k1` that C library's, which verifies several
+//! times as fast. Which one a program has makes no difference to its bytes or its errors: the tests
+//! hold both to the same vectors, and to each other.
 
 use std::fmt;
 use std::str::FromStr;
 
 use alloy_primitives::{Address, B256, Bytes, hex, keccak256};
-use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
-use secp256k1::{Message, PublicKey, SecretKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
+
+#[cfg(any(test, feature = "libsecp256k1"))]
+mod libsecp;
+#[cfg(any(test, not(feature = "libsecp256k1")))]
+mod pure;
+
+#[cfg(feature = "libsecp256k1")]
+use libsecp as curve;
+#[cfg(not(feature = "libsecp256k1"))]
+use pure as curve;
 
 /// Half the order of secp256k1 (SEC 2, 2.4.1): the largest S that EIP-2 allows.
 const HALF_ORDER: [u8; 32] =
@@ -53,7 +65,11 @@ pub enum SignatureError {
 pub struct Signature([u8; 65]);
 
 impl Signature {
-    /// Checks length, low S and the recovery byte.
+    /// Checks length, low S (EIP-2) and the recovery byte.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError`] says which of the three is wrong, the first in that order.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SignatureError> {
         let bytes: [u8; 65] = bytes.try_into().map_err(|_| SignatureError::Malformed)?;
         if bytes[32..64] > HALF_ORDER[..] {
@@ -71,15 +87,19 @@ impl Signature {
     }
 
     /// The address whose key signed the digest.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError::Unrecoverable`] where no key can have made it.
     pub fn recover(&self, digest: B256) -> Result<Address, SignatureError> {
-        let id = if self.0[64] == 28 { RecoveryId::One } else { RecoveryId::Zero };
-        RecoverableSignature::from_compact(&self.0[..64], id)
-            .and_then(|signature| signature.recover(Message::from_digest(digest.0)))
-            .map(|key| address_of(&key))
-            .map_err(|_| SignatureError::Unrecoverable)
+        curve::recover(&self.0, digest).ok_or(SignatureError::Unrecoverable)
     }
 
     /// Succeeds when `expected`'s key signed the digest.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError::WrongSigner`] where another key did, else that of [`Self::recover`].
     pub fn verify(&self, digest: B256, expected: Address) -> Result<(), SignatureError> {
         match self.recover(digest)? {
             found if found == expected => Ok(()),
@@ -144,6 +164,10 @@ impl WalletSignature {
     }
 
     /// As a key's signature, for an address without code.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Signature::from_bytes`].
     pub fn as_key_signature(&self) -> Result<Signature, SignatureError> {
         Signature::from_bytes(&self.0)
     }
@@ -166,19 +190,28 @@ impl<'de> Deserialize<'de> for WalletSignature {
 ///
 /// It has no `Debug` and no `Display`, and is wiped when dropped.
 pub struct SigningKey {
-    secret: SecretKey,
+    secret: curve::Secret,
     address: Address,
 }
 
 impl SigningKey {
-    /// From 32 secret bytes.
+    /// From 32 secret bytes, a big-endian number.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError::BadKey`] where it is zero or not below the curve's order (SEC 1, 3.2.1).
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SignatureError> {
-        let secret = SecretKey::from_secret_bytes(*bytes).map_err(|_| SignatureError::BadKey)?;
-        let address = address_of(&PublicKey::from_secret_key(&secret));
+        let secret = curve::Secret::from_bytes(bytes).ok_or(SignatureError::BadKey)?;
+        let address = secret.address();
         Ok(Self { secret, address })
     }
 
     /// From 64 hex digits, with or without `0x`; surrounding white space is ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError::BadKey`] where it is not such digits, or not a key. The text stays out of the
+    /// error, since it may be a secret.
     pub fn from_hex(text: &str) -> Result<Self, SignatureError> {
         let mut bytes = Zeroizing::new([0; 32]);
         let digits = text.trim();
@@ -189,10 +222,7 @@ impl SigningKey {
 
     /// The secret as 64 hex digits, for writing a 0600 file.
     pub fn to_hex(&self) -> Zeroizing<String> {
-        let mut bytes = self.secret.to_secret_bytes();
-        let text = Zeroizing::new(hex::encode(bytes));
-        bytes.zeroize();
-        text
+        Zeroizing::new(hex::encode(self.secret.to_bytes().as_slice()))
     }
 
     /// The key's address.
@@ -202,88 +232,16 @@ impl SigningKey {
 
     /// A key for another purpose, derived from this one: `keccak256(secret || label)`.
     pub fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
-        let mut input = Zeroizing::new(self.secret.to_secret_bytes().to_vec());
-        input.extend_from_slice(label.as_bytes());
+        // Made in one piece, since a vector that grows leaves a copy behind.
+        let input = Zeroizing::new([self.secret.to_bytes().as_slice(), label.as_bytes()].concat());
         Zeroizing::new(keccak256(&*input).0)
     }
 
-    /// Signs a digest: deterministic (RFC 6979), low-S.
+    /// Signs a digest: deterministic (RFC 6979), low-S (EIP-2).
     pub fn sign(&self, digest: B256) -> Signature {
-        let signed = RecoverableSignature::sign_ecdsa_recoverable(
-            Message::from_digest(digest.0),
-            &self.secret,
-        );
-        let (id, compact) = signed.serialize_compact();
-        let mut bytes = [0; 65];
-        bytes[..64].copy_from_slice(&compact);
-        bytes[64] = 27 + id.to_u8();
-        Signature(bytes)
+        Signature(self.secret.sign(digest))
     }
-}
-
-impl Drop for SigningKey {
-    fn drop(&mut self) {
-        self.secret.non_secure_erase();
-    }
-}
-
-/// An account's address: the last 20 bytes of keccak256 of its uncompressed public key.
-fn address_of(key: &PublicKey) -> Address {
-    Address::from_raw_public_key(&key.serialize_uncompressed()[1..])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key() -> SigningKey {
-        SigningKey::from_bytes(&[7; 32]).unwrap()
-    }
-
-    #[test]
-    fn signs_and_verifies() {
-        let digest = keccak256("hello");
-        let signature = key().sign(digest);
-        assert_eq!(signature.verify(digest, key().address()), Ok(()));
-        assert_eq!(signature.to_string().parse(), Ok(signature));
-        assert!(matches!(
-            signature.verify(digest, Address::ZERO),
-            Err(SignatureError::WrongSigner { .. })
-        ));
-        assert!(signature.verify(keccak256("other"), key().address()).is_err());
-    }
-
-    #[test]
-    fn the_upper_half_of_s_is_refused() {
-        let mut bytes = *key().sign(keccak256("hello")).as_bytes();
-        // n - s signs the same digest for the same key with the other recovery id.
-        let order = alloy_primitives::U256::from_be_bytes(HALF_ORDER)
-            * alloy_primitives::U256::from(2)
-            + alloy_primitives::U256::from(1);
-        let s = alloy_primitives::U256::from_be_slice(&bytes[32..64]);
-        bytes[32..64].copy_from_slice(&(order - s).to_be_bytes::<32>());
-        bytes[64] = 27 + 28 - bytes[64];
-        assert_eq!(Signature::from_bytes(&bytes), Err(SignatureError::HighS));
-    }
-
-    #[test]
-    fn malformed_signatures_are_named() {
-        assert_eq!("0x12".parse::<Signature>(), Err(SignatureError::Malformed));
-        assert_eq!("zz".parse::<Signature>(), Err(SignatureError::Malformed));
-        let mut bytes = *key().sign(B256::ZERO).as_bytes();
-        bytes[64] = 0;
-        assert_eq!(Signature::from_bytes(&bytes), Err(SignatureError::RecoveryByte(0)));
-        assert_eq!(Signature::from_bytes(&bytes[..64]), Err(SignatureError::Malformed));
-        assert!(SigningKey::from_bytes(&[0; 32]).is_err());
-    }
-
-    #[test]
-    fn known_address() {
-        // The first account of the mnemonic "test test ... junk" (every EVM development chain).
-        let key = SigningKey::from_hex(
-            "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
-        )
-        .unwrap();
-        assert_eq!(key.address().to_string(), "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
-    }
-}
+mod tests;

@@ -107,7 +107,11 @@ pub enum BadTask {
 }
 
 impl TaskSpec {
-    /// Reads a line of `task add`.
+    /// Reads a line of `task add`: JSON, with what is left out filled in.
+    ///
+    /// # Errors
+    ///
+    /// [`BadTask`] names the first field that is unknown, missing or out of range.
     pub fn parse(line: &[u8]) -> Result<Self, BadTask> {
         let line: Line =
             serde_json::from_slice(line).map_err(|error| BadTask::Json(error.to_string()))?;

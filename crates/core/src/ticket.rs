@@ -161,6 +161,10 @@ pub enum TicketError {
 impl TicketText {
     /// Everything that can be told from the ticket alone, cheapest first. The answer is the node
     /// key that signed; that it holds the license's lease is for the caller to find out.
+    ///
+    /// # Errors
+    ///
+    /// [`TicketError`] says which check failed first: project, audience, time, signature.
     pub fn check(
         &self,
         domain: &Domain,

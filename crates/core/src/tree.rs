@@ -64,6 +64,25 @@ pub enum TreeError {
 }
 
 /// A tree of cumulative rewards, complete with its leaves.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::Address;
+/// use nodesys_core::ids::Amount;
+/// use nodesys_core::tree::{Leaf, RewardTree};
+///
+/// let leaf = |account, wei| Leaf {
+///     account: Address::repeat_byte(account),
+///     cumulative: Amount::new(wei),
+/// };
+/// let tree = RewardTree::build([leaf(0xa1, 400), leaf(0xb0, 200), leaf(0xca, 400)])?;
+/// assert_eq!(tree.total(), Amount::new(1000));
+///
+/// let turned = RewardTree::build([leaf(0xca, 400), leaf(0xa1, 400), leaf(0xb0, 200)])?;
+/// assert_eq!(turned.root(), tree.root(), "leaves may come in any order");
+/// # Ok::<(), nodesys_core::tree::TreeError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RewardTree {
     /// Sorted by account.
@@ -76,6 +95,11 @@ pub struct RewardTree {
 
 impl RewardTree {
     /// The tree of these leaves, which may come in any order; fastest when sorted by account.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError`] where an account has two leaves or a leaf of zero, the amounts add up to 2^128
+    /// wei or more, or there are 2^31 leaves or more.
     pub fn build(leaves: impl IntoIterator<Item = Leaf>) -> Result<Self, TreeError> {
         let mut leaves: Vec<Leaf> = leaves.into_iter().collect();
         if !leaves.is_sorted_by_key(|leaf| leaf.account) {
@@ -141,6 +165,30 @@ pub struct Proof {
 
 impl Proof {
     /// Whether the proof leads to this root.
+    ///
+    /// The leaf is hashed twice and pairs are sorted, as OpenZeppelin's `StandardMerkleTree` and
+    /// `MerkleProof` have it; so this answers what the contract's `claim` would. That the root is the
+    /// one in force is for the caller to read on chain.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nodesys_core::Address;
+    /// use nodesys_core::ids::Amount;
+    /// use nodesys_core::tree::{Leaf, RewardTree};
+    ///
+    /// let [alice, bob, carol] = [0xa1, 0xb0, 0xca].map(Address::repeat_byte);
+    /// let leaves = [(alice, 400), (bob, 600)]
+    ///     .map(|(account, wei)| Leaf { account, cumulative: Amount::new(wei) });
+    /// let tree = RewardTree::build(leaves)?;
+    ///
+    /// let mut proof = tree.proof(&alice).expect("she has a leaf");
+    /// assert!(proof.verify(tree.root()));
+    /// proof.cumulative = Amount::new(401);
+    /// assert!(!proof.verify(tree.root()));
+    /// assert_eq!(tree.proof(&carol), None);
+    /// # Ok::<(), nodesys_core::tree::TreeError>(())
+    /// ```
     pub fn verify(&self, root: B256) -> bool {
         let leaf = Leaf { account: self.account, cumulative: self.cumulative };
         merkle::verify(leaf.hash(), &self.path, root)

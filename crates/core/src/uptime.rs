@@ -15,7 +15,7 @@ use crate::time::{MINUTES_PER_DAY, UtcDay};
 pub const MILLION: u32 = 1_000_000;
 
 /// |seen and expected minus excused| / |expected minus excused| in parts per million, rounded
-/// down; one million when nothing was expected.
+/// down; [`MILLION`] when nothing was expected.
 pub fn ratio_ppm(row: &UptimeRow, excused: DayBitmap) -> u32 {
     let due = expected_minutes(row) & !excused;
     match u32::from(due.count()) {
@@ -77,6 +77,10 @@ pub enum ClosedUptimeError {
 impl ClosedUptime {
     /// Checks signature, day and path. That the key was recorded in the registry when it signed
     /// is for the caller to read on chain.
+    ///
+    /// # Errors
+    ///
+    /// [`ClosedUptimeError`] says which of the three does not hold, in that order.
     pub fn verify(
         &self,
         domain: &Domain,
@@ -100,6 +104,8 @@ impl ClosedUptime {
 mod tests {
     use super::*;
     use crate::ids::LicenseIndex;
+    use crate::merkle::MerkleTree;
+    use crate::signature::SigningKey;
     use alloy_primitives::U256;
     use proptest::prelude::*;
 
@@ -122,6 +128,53 @@ mod tests {
         assert_eq!(ratio_ppm(&row(noon_on, 1440), !noon_on), MILLION);
         assert_eq!(ratio_ppm(&row(DayBitmap::EMPTY, 1440), DayBitmap::FULL), MILLION);
         assert_eq!(ratio_ppm(&row(DayBitmap::EMPTY, 0), DayBitmap::EMPTY), MILLION);
+    }
+
+    #[test]
+    fn what_was_seen_before_it_was_expected_counts_for_nothing() {
+        let morning = !DayBitmap::from_minute_on(720);
+        assert_eq!(ratio_ppm(&row(morning, 720), DayBitmap::EMPTY), 0);
+        assert_eq!(expected_minutes(&row(morning, 1)), DayBitmap::from_minute_on(1439));
+        assert_eq!(ratio_ppm(&row(DayBitmap::from_minute_on(1439), 3), DayBitmap::EMPTY), 333_333);
+    }
+
+    #[test]
+    fn a_closed_days_word_is_for_one_key_day_project_and_file() {
+        let (ours, other) = (Address::repeat_byte(2), Address::repeat_byte(3));
+        let (csv, excused) = (keccak256("uptime.csv"), DayBitmap::from_minute_on(1439));
+        let day = UtcDay(20_454);
+        let domain = Domain::new(31_337, Address::repeat_byte(1));
+        let key = SigningKey::from_bytes(&[3; 32]).unwrap();
+        let leaves = [uptime_leaf(other, csv, excused), uptime_leaf(ours, csv, excused)];
+        let tree = MerkleTree::from_leaf_hashes(leaves);
+        let word =
+            DayClosed { day: day.epoch(), uptime_hash: tree.root(), evidence_root: B256::ZERO };
+        let good = ClosedUptime {
+            closed: Signed::new(word, &domain, &key),
+            receipt_key: key.address(),
+            uptime_csv: csv,
+            excused,
+            path: tree.path(1).unwrap(),
+        };
+        assert_eq!(good.verify(&domain, ours, day), Ok(()));
+
+        let not_included = Err(ClosedUptimeError::NotIncluded(csv));
+        assert_eq!(good.verify(&domain, other, day), not_included);
+        let bad = ClosedUptime { excused: DayBitmap::EMPTY, ..good.clone() };
+        assert_eq!(bad.verify(&domain, ours, day), not_included);
+        let bad = ClosedUptime { path: vec![], ..good.clone() };
+        assert_eq!(bad.verify(&domain, ours, day), not_included);
+        let changed = keccak256("another file");
+        let bad = ClosedUptime { uptime_csv: changed, ..good.clone() };
+        let refused = Err(ClosedUptimeError::NotIncluded(changed));
+        assert_eq!(bad.verify(&domain, ours, day), refused);
+
+        let (found, expected) = (day.epoch(), day.next().epoch());
+        let refused = Err(ClosedUptimeError::OtherDay { found, expected });
+        assert_eq!(good.verify(&domain, ours, day.next()), refused);
+        let bad = ClosedUptime { receipt_key: other, ..good };
+        let refused = bad.verify(&domain, ours, day);
+        assert!(matches!(refused, Err(ClosedUptimeError::Signature(_))), "{refused:?}");
     }
 
     proptest! {

@@ -144,7 +144,7 @@ fn one_changed_byte_fails() {
         for field in fields.iter().filter(|field| !is_empty(&vector.message[*field])) {
             let mut changed = vector.clone();
             change(&mut changed.message[field]);
-            assert!(check_any(&changed).is_err(), "{} {field}", vector.name);
+            assert_eq!(check_any(&changed), Err("struct hash"), "{} {field}", vector.name);
         }
         let mut changed = vector.clone();
         change(&mut changed.domain["verifyingContract"]);

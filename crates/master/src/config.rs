@@ -1,6 +1,6 @@
-//! Settings: flags, else environment, else a JSON file, read once at the start.
+//! Settings: flags, then environment, then a JSON file, read once at the start.
 //!
-//! Each command asks for what it needs, and says which flag is missing.
+//! Each command checks the settings that it needs, and names a missing flag.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,8 +16,6 @@ use nodesys_core::bundle::Terms;
 use nodesys_core::ids::Name;
 use nodesys_core::signature::SigningKey;
 use serde::{Deserialize, Deserializer};
-
-use crate::cli::Sender;
 
 /// A Postgres URL, which may hold a password and is never shown.
 #[derive(Clone)]
@@ -53,22 +51,57 @@ where
     text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
 }
 
-/// Settings of all commands; in the file they are named as the flags are, with `_` for `-`.
+/// One value, several with commas between them, or a list of them.
+fn parsed_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(String),
+        Many(Vec<String>),
+    }
+    let texts: Vec<String> = match Option::<Written>::deserialize(deserializer)? {
+        None => Vec::new(),
+        Some(Written::One(text)) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+        Some(Written::Many(texts)) => texts,
+    };
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
+/// Keystore of the account that sends a transaction and pays its gas.
+#[derive(Debug, Args)]
+pub struct Sender {
+    /// Encrypted JSON keystore of the sender [the reward signer's].
+    #[arg(long, value_name = "FILE", env = "NODESYS_SENDER_KEYSTORE")]
+    pub sender_keystore: Option<PathBuf>,
+    /// File whose first line is the password of the sender's keystore.
+    #[arg(long, value_name = "FILE", env = "NODESYS_SENDER_PASSWORD_FILE")]
+    #[arg(requires = "sender_keystore")]
+    pub sender_password_file: Option<PathBuf>,
+}
+
+/// Settings of all commands. The file has the names of the flags, with `_` for `-`.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
+#[command(next_help_heading = "Settings of all commands")]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// JSON file of settings; flags and environment go before it.
+    /// JSON file of settings; flags and environment take precedence.
     #[arg(long, global = true, value_name = "FILE", env = "NODESYS_MASTER_CONFIG")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// The backend's URL.
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_BACKEND")]
     pub backend: Option<String>,
-    /// JSON-RPC endpoint of the chain, of your own choice.
+    /// JSON-RPC endpoint of the chain, of your own choice. May be given more than once, of different
+    /// providers: then a fact is what a majority of them answers alike.
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_RPC", hide_env_values = true)]
-    #[serde(deserialize_with = "parsed")]
-    pub rpc: Option<RpcUrl>,
-    /// Refuse to work on another chain.
+    #[arg(value_delimiter = ',')]
+    #[serde(deserialize_with = "parsed_list")]
+    pub rpc: Vec<RpcUrl>,
+    /// Chain id; the command refuses to work on another chain.
     #[arg(long, global = true, value_name = "ID", env = "NODESYS_CHAIN_ID")]
     pub chain_id: Option<u64>,
     /// Address of `ProjectRegistry`.
@@ -86,33 +119,37 @@ pub struct Settings {
     /// Encrypted JSON keystore of the reward signer.
     #[arg(long, global = true, value_name = "FILE", env = "NODESYS_SIGNER_KEYSTORE")]
     pub signer_keystore: Option<PathBuf>,
-    /// File whose first line is that keystore's password.
+    /// File whose first line is the password of the reward signer's keystore.
     #[arg(long, global = true, value_name = "FILE", env = "NODESYS_SIGNER_PASSWORD_FILE")]
     pub signer_password_file: Option<PathBuf>,
-    /// Postgres of the master alone, which keeps what was signed; migrated at start.
+    /// The master's own Postgres: record of signed commits, task queue. Migrated at start.
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_DATABASE_URL")]
     #[arg(hide_env_values = true)]
     #[serde(deserialize_with = "parsed")]
     pub database_url: Option<DatabaseUrl>,
-    /// Blocks below the head that count as final where the chain has no `finalized` tag [64].
+    /// Depth at which a block counts as final if the chain has no `finalized` tag [64].
     #[arg(long, global = true, value_name = "BLOCKS", env = "NODESYS_FINAL_DEPTH")]
     pub final_depth: Option<u64>,
-    /// First block that may hold a log of the project's collections [0].
+    /// First block that may contain a log of the project's collections [0].
     #[arg(long, global = true, value_name = "BLOCK", env = "NODESYS_FIRST_BLOCK")]
     pub first_block: Option<u64>,
-    /// A stepped clock, for the development chain only.
+    /// Address of a stepped clock; for the development chain only.
     #[arg(long, global = true, value_name = "ADDR")]
     pub clock: Option<SocketAddr>,
 }
 
 impl Settings {
-    /// These settings, filled up from the file that they name.
+    /// These settings, completed from the file of `--config`.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or has an unknown or malformed field.
     pub fn with_file(self) -> anyhow::Result<Self> {
         let Some(path) = &self.config else { return Ok(self) };
         let text = std::fs::read(path)
             .with_context(|| format!("cannot read the settings file {}", path.display()))?;
         let file: Self = serde_json::from_slice(&text)
-            .with_context(|| format!("{} is no settings file", path.display()))?;
+            .with_context(|| format!("{} is not a valid settings file", path.display()))?;
         Ok(self.or(file))
     }
 
@@ -120,7 +157,7 @@ impl Settings {
         Self {
             config: self.config,
             backend: self.backend.or(file.backend),
-            rpc: self.rpc.or(file.rpc),
+            rpc: if self.rpc.is_empty() { file.rpc } else { self.rpc },
             chain_id: self.chain_id.or(file.chain_id),
             registry: self.registry.or(file.registry),
             project: self.project.or(file.project),
@@ -135,7 +172,11 @@ impl Settings {
         }
     }
 
-    /// A setting that a command cannot do without.
+    /// A required setting.
+    ///
+    /// # Errors
+    ///
+    /// If it is missing; the error names the flag and its environment variable.
     pub fn need<'a, T>(value: &'a Option<T>, flag: &str) -> anyhow::Result<&'a T> {
         value.as_ref().with_context(|| {
             let variable = flag.trim_start_matches('-').replace('-', "_").to_uppercase();
@@ -143,40 +184,66 @@ impl Settings {
         })
     }
 
+    fn rpcs(&self) -> anyhow::Result<&[RpcUrl]> {
+        let given = (!self.rpc.is_empty()).then_some(&self.rpc);
+        Ok(Self::need(&given, "--rpc")?)
+    }
+
     /// A connection to the chain for reading.
+    ///
+    /// # Errors
+    ///
+    /// If `--rpc` is missing, does not answer, or is on another chain than `--chain-id`.
     pub async fn provider(&self) -> anyhow::Result<Provider> {
-        let rpc = Self::need(&self.rpc, "--rpc")?;
-        Ok(Provider::connect(rpc, self.chain_id).await?)
+        Ok(Provider::connect_all(self.rpcs()?, self.chain_id).await?)
     }
 
     /// A connection to the chain that sends transactions.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::provider`].
     pub async fn provider_with_key(&self, key: &SigningKey) -> anyhow::Result<Provider> {
-        let rpc = Self::need(&self.rpc, "--rpc")?;
-        Ok(Provider::connect_with_key(rpc, self.chain_id, key).await?)
+        Ok(Provider::connect_all_with_key(self.rpcs()?, self.chain_id, key).await?)
     }
 
     /// The project's terms.
+    ///
+    /// # Errors
+    ///
+    /// If `--terms` is missing, or its file cannot be read or is not valid.
     pub fn read_terms(&self) -> anyhow::Result<Terms> {
         let path = Self::need(&self.terms, "--terms")?;
         let text = std::fs::read(path)
             .with_context(|| format!("cannot read the terms file {}", path.display()))?;
         let terms: Terms = serde_json::from_slice(&text)
-            .with_context(|| format!("{} is no terms file", path.display()))?;
+            .with_context(|| format!("{} is not a valid terms file", path.display()))?;
         terms.rule.check().with_context(|| format!("terms file {}", path.display()))?;
         if !terms.excluded.is_sorted_by(|a, b| a < b) {
-            bail!("terms file {}: excluded addresses must rise and not repeat", path.display());
+            bail!(
+                "terms file {}: excluded addresses must be in ascending order, without repetition",
+                path.display()
+            );
         }
         Ok(terms)
     }
 
     /// The reward signer's key.
+    ///
+    /// # Errors
+    ///
+    /// If a flag is missing, or the keystore cannot be opened with the password.
     pub fn signer_key(&self) -> anyhow::Result<SigningKey> {
         let path = Self::need(&self.signer_keystore, "--signer-keystore")?;
         let password = Self::need(&self.signer_password_file, "--signer-password-file")?;
         open(path, password)
     }
 
-    /// Who pays for a transaction.
+    /// The key that sends a transaction: of the sender's keystore, or else the reward signer's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::signer_key`].
     pub fn sender_key(&self, sender: &Sender) -> anyhow::Result<SigningKey> {
         match &sender.sender_keystore {
             None => self.signer_key(),
@@ -188,6 +255,10 @@ impl Settings {
     }
 
     /// The clock of a command that ends by itself.
+    ///
+    /// # Errors
+    ///
+    /// If `--clock` is given off the development chain, or does not answer.
     pub async fn observed_clock(&self, chain_id: u64) -> anyhow::Result<Clock> {
         match self.clock {
             None => Ok(Clock::system()),
@@ -212,7 +283,7 @@ mod tests {
     const TERMS: &str = include_str!("../terms.example.json");
 
     #[test]
-    fn the_example_file_is_a_settings_file() {
+    fn the_example_file_parses() {
         let file: Settings = serde_json::from_str(EXAMPLE).unwrap();
         assert_eq!(file.project.as_ref().map(Name::as_str), Some("acme"));
         assert!(!format!("{file:?}").contains("secret"), "{file:?}");
@@ -224,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_terms_are_terms() {
+    fn the_example_terms_parse() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("terms.json");
         std::fs::write(&path, TERMS).unwrap();
@@ -239,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn a_missing_setting_is_named() {
         let error = Settings::default().signer_key().err().unwrap().to_string();
         assert!(error.contains("--signer-keystore"), "{error}");
         assert!(error.contains("NODESYS_SIGNER_KEYSTORE"), "{error}");

@@ -1,4 +1,4 @@
-//! One error at the master's HTTP: an RFC 9457 problem document with a stable `code`.
+//! Errors of the master's HTTP routes: an RFC 9457 problem document with a stable `code`.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -30,16 +30,16 @@ macro_rules! problems {
 
 problems! {
     bad_request => BAD_REQUEST, "The request cannot be read";
-    not_found => NOT_FOUND, "Nothing there";
-    missing_ticket => UNAUTHORIZED, "A ticket is needed";
-    bad_ticket => UNAUTHORIZED, "The ticket does not hold";
-    ticket_expired => UNAUTHORIZED, "The ticket's time is over";
+    not_found => NOT_FOUND, "Not found";
+    missing_ticket => UNAUTHORIZED, "A ticket is missing";
+    bad_ticket => UNAUTHORIZED, "The ticket is not valid";
+    ticket_expired => UNAUTHORIZED, "The ticket has expired";
     /// The ticket's node does not hold the license's lease with this fence.
     lease_lost => FORBIDDEN, "The node does not hold the license's lease";
     /// The task is not leased to this license.
     not_leased => FORBIDDEN, "The task is not leased to this license";
     task_expired => CONFLICT, "The lease of the task has ended";
-    already_done => CONFLICT, "Another result was taken before";
+    already_done => CONFLICT, "Another result was accepted before";
     late => CONFLICT, "The task has ended without this result";
     too_large => PAYLOAD_TOO_LARGE, "The request is too large";
 }
@@ -58,19 +58,19 @@ impl ApiError {
         Self { retry_after_secs: Some(1), ..Self::new(status, code, title, detail) }
     }
 
-    /// Too much at once; nothing was stored.
+    /// Too many requests at once; nothing was stored.
     pub(crate) fn busy(detail: impl std::fmt::Display) -> Self {
         let title = "Try again in a moment";
         Self::try_later(StatusCode::SERVICE_UNAVAILABLE, "busy", title, detail.to_string())
     }
 
-    /// One license asks too often; nothing was stored.
+    /// One license sends too many requests; nothing was stored.
     pub(crate) fn rate_limited(detail: impl std::fmt::Display) -> Self {
         let title = "Too many requests";
         Self::try_later(StatusCode::TOO_MANY_REQUESTS, "rate_limited", title, detail.to_string())
     }
 
-    /// Who holds the lease cannot be found out now, so nothing was decided.
+    /// The lease cannot be checked now, so nothing was decided.
     pub(crate) fn lease_unknown(detail: impl std::fmt::Display) -> Self {
         let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "The lease cannot be checked now");
         Self::try_later(status, "lease_unknown", title, detail.to_string())
@@ -106,30 +106,30 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A fault of ours: logged in full here, told in general.
+/// An internal fault: logged in full, reported without details.
 impl From<anyhow::Error> for ApiError {
     fn from(error: anyhow::Error) -> Self {
         tracing::error!(error = format!("{error:#}"), "a request failed");
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        let detail = "the master's log says more; nothing was stored".to_owned();
+        let detail = "the master's log has the details; nothing was stored".to_owned();
         Self::new(status, "internal", "The master failed", detail)
     }
 }
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        /// A deadlock resolved, a statement cancelled, a lock not had in time.
+        /// Deadlock resolved, statement cancelled, lock timeout.
         const PASSING: [&str; 4] = ["40001", "40P01", "57014", "55P03"];
         let passing = |error: &dyn sqlx::error::DatabaseError| {
             error.code().is_some_and(|code| PASSING.contains(&&*code) || code.starts_with("57P"))
         };
         match &error {
-            // A server that dies or comes up may answer with other than the protocol's words.
+            // A server that stops or starts may answer outside the protocol.
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => {
                 Self::busy("the database does not answer; nothing was stored")
             }
             sqlx::Error::Database(database) if passing(&**database) => {
-                Self::busy("the database gave the request up; nothing was stored")
+                Self::busy("the database cancelled the request; nothing was stored")
             }
             _ => anyhow::Error::from(error).context("database").into(),
         }

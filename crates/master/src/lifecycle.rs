@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 pub(crate) fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("NODESYS_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,alloy=warn,sqlx=warn"));
-    // Fails only when a test has set it up already, which is as good.
+    // Fails only if a test has set it up already.
     let secret_free = filter_fn(|metadata| !nodesys_contracts::logs_secrets(metadata.target()));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let _ = tracing_subscriber::registry().with(filter).with(secret_free).with(lines).try_init();
@@ -28,7 +28,7 @@ pub(crate) fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
     let stop = stop.clone();
     tokio::spawn(async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-        tracing::info!("stopping: what was begun is finished first");
+        tracing::info!("stopping: finishing the work in progress");
         stop.cancel();
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         tracing::warn!("second signal: ending at once");
@@ -37,7 +37,7 @@ pub(crate) fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says where the service listens, in a file that appears whole.
+/// Writes the service's address to a file, atomically.
 pub(crate) fn write_ready_file(path: &Path, addr: SocketAddr) -> anyhow::Result<()> {
     let body = serde_json::json!({
         "pid": std::process::id(),

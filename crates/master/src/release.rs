@@ -1,30 +1,31 @@
-//! `release validate|announce|publish|tombstone|show`: what a project's nodes run.
+//! `release validate|key|announce|publish|tombstone|show`: the workloads that a project's nodes run.
 //!
-//! What stays true: each command may be run again and does what is left to do; nothing is announced
-//! that does not validate; only canonical bytes are published, under their own hash.
+//! Each command may be run again and does the missing steps. Only a valid release is announced, and
+//! only canonical bytes are published, under their own hash.
+
+mod view;
 
 use std::path::{Path, PathBuf};
 
 use alloy::network::TransactionBuilder as _;
 use alloy::rpc::types::TransactionRequest;
 use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand};
-use nodesys_contracts::Provider;
-use nodesys_contracts::project::{by_name, collection_of};
+use clap::{Arg, Subcommand};
+use nodesys_contracts::project::collection_of;
 use nodesys_core::Address;
 use nodesys_core::ids::Name;
 use nodesys_core::release::{MAX_BYTES, Release, ReleaseError, Version};
 use nodesys_sdk::client::Client;
 use nodesys_sdk::release::{Announcer, write_to_folder};
 
-use crate::cli::{Format, Sender};
+use crate::chain::project::{RegisteredProject, find};
+use crate::chain::registry::{self, ReleaseKeyArgs};
+use crate::chain::tx::{SendArgs, TxSender};
 use crate::config::Settings;
-use crate::print;
-use crate::registry::{self, ReleaseKey};
-
-mod show;
-
-use show::{AnnouncedView, Calldata, Chosen, Published, Shown, Validated};
+use crate::output::{Format, print, print_bytes};
+use view::{
+    Announcement, AnnouncementView, CalldataView, PublicationView, ReleaseView, WorkloadView,
+};
 
 const FILE: &str = "\
 Examples:
@@ -44,7 +45,7 @@ Examples:
   nodesys-master release announce render.json --sender-keystore release-key.json
   nodesys-master release announce render.json --calldata
 
-The sender is the project's release key. It may run on nodes after the project's release delay.";
+The sender is the project's release key.";
 
 const PUBLISH: &str = "\
 Examples:
@@ -52,8 +53,8 @@ Examples:
   nodesys-master release publish render.json --to /srv/releases
   nodesys-master release publish render.json --to /srv/releases --no-backend
 
-The backend keeps announced releases only, so announce first; a folder for a web server may be
-written before.";
+The backend accepts announced releases only, so announce first. A web server's folder can be written
+before.";
 
 const TOMBSTONE: &str = "\
 Examples:
@@ -70,7 +71,7 @@ Examples:
 pub enum ReleaseCommand {
     /// Check a release file; nothing is sent.
     ///
-    /// A file that does not hold is refused with every field that is wrong.
+    /// The refusal of an invalid file lists every field that is wrong.
     #[command(after_help = FILE)]
     Validate {
         /// The release, as JSON.
@@ -79,115 +80,97 @@ pub enum ReleaseCommand {
         /// Print the canonical bytes, whose hash is announced, and nothing else.
         #[arg(long, conflicts_with = "output")]
         canonical: bool,
-        /// How to print it.
+        /// Output format.
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
-    /// Say which key announces releases of --project, and how long an announcement waits.
+    /// Set the release key of --project, and the delay of its announcements. Safe to re-run.
     ///
-    /// Once something was announced, another key takes over after seven days.
+    /// After the first announcement, a new key takes over after seven days.
     #[command(after_help = KEY)]
-    Key(ReleaseKey),
-    /// Announce a release on chain; finding it announced already is success.
-    #[command(after_help = ANNOUNCE)]
+    Key(ReleaseKeyArgs),
+    /// Announce a release on chain. Safe to re-run: finds an existing announcement.
+    ///
+    /// It may run on nodes after the project's release delay.
+    #[command(after_help = ANNOUNCE, mut_arg("calldata", excludes_sender))]
     Announce {
         /// The release, as JSON.
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// How it is sent.
         #[command(flatten)]
-        send: Send,
+        send: SendArgs,
     },
-    /// Hand a release's document to the backend, and write it to folders that web servers serve.
+    /// Upload a release's document to the backend, and write it to web servers' folders. Safe to re-run.
     #[command(after_help = PUBLISH)]
     Publish {
         /// The release, as JSON.
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// A folder to write `<hash>.json` to; may be given several times.
+        /// Folder in which to write `<hash>.json`; may be given several times.
         #[arg(long, value_name = "DIR")]
         to: Vec<PathBuf>,
-        /// Do not hand it to the backend.
+        /// Do not upload it to the backend.
         #[arg(long, requires = "to")]
         no_backend: bool,
-        /// How to print it.
+        /// Output format.
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
-    /// Announce that nodes remove a workload, up to a version; finding it announced is success.
-    #[command(after_help = TOMBSTONE)]
+    /// Announce the removal of a workload from nodes. Safe to re-run: finds an existing announcement.
+    #[command(after_help = TOMBSTONE, mut_arg("calldata", excludes_sender))]
     Tombstone {
         /// The workload's name.
         workload: Name,
-        /// The tombstone's own version, above every one announced before.
+        /// The tombstone's own version; higher than all announced before.
         #[arg(long, value_name = "NUMBER")]
         version: Version,
-        /// Remove its persistent volumes too, with all that is in them.
+        /// Remove its persistent volumes too, with their data.
         #[arg(long)]
         removes_volumes: bool,
-        /// How it is sent.
         #[command(flatten)]
-        send: Send,
+        send: SendArgs,
     },
-    /// Show what the chain says of a workload, and whether its releases can be fetched.
+    /// Show a workload's releases on chain, and whether the backend has their documents.
     #[command(after_help = SHOW)]
     Show {
         /// The workload's name.
         workload: Name,
-        /// How to print it.
+        /// Output format.
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
 }
 
-/// How a transaction of the release key is sent.
-#[derive(Debug, Args)]
-pub struct Send {
-    /// Send nothing: print the transaction, for a Safe or a hardware wallet.
-    #[arg(long, conflicts_with_all = ["sender_keystore", "sender_password_file"])]
-    calldata: bool,
-    /// The release key, which also pays the gas.
-    #[command(flatten)]
-    sender: Sender,
-    /// How to print it.
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
-}
-
-/// Runs one of the commands.
-pub(crate) async fn run(settings: &Settings, command: ReleaseCommand) -> anyhow::Result<()> {
-    match command {
-        ReleaseCommand::Validate { file, canonical, output } => {
-            let release = read(&file)?;
-            if canonical {
-                use std::io::Write as _;
-                return std::io::stdout()
-                    .write_all(&release.canonical())
-                    .context("cannot write to standard output");
+impl ReleaseCommand {
+    /// Runs the command.
+    pub(crate) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
+        match self {
+            Self::Validate { file, canonical, output } => {
+                let release = read(&file)?;
+                match canonical {
+                    true => print_bytes(&release.canonical()),
+                    false => print(output, &ReleaseView::of(&release)),
+                }
             }
-            print(output, &Validated::of(&release))
-        }
-        ReleaseCommand::Key(key) => {
-            print(key.send.output, &registry::release_key(settings, &key).await?)
-        }
-        ReleaseCommand::Announce { file, send } => {
-            announce(settings, &Chosen::Release(Box::new(read(&file)?)), &send).await
-        }
-        ReleaseCommand::Tombstone { workload, version, removes_volumes, send } => {
-            let tombstone = Chosen::Tombstone { workload, version, removes_volumes };
-            announce(settings, &tombstone, &send).await
-        }
-        ReleaseCommand::Publish { file, to, no_backend, output } => {
-            let release = read(&file)?;
-            print(output, &publish(settings, &release, &to, no_backend).await?)
-        }
-        ReleaseCommand::Show { workload, output } => {
-            print(output, &shown(settings, &workload).await?)
+            Self::Key(args) => {
+                print(args.send.output, &registry::release_key(settings, &args).await?)
+            }
+            Self::Announce { file, send } => {
+                announce(settings, &Announcement::Release(Box::new(read(&file)?)), &send).await
+            }
+            Self::Tombstone { workload, version, removes_volumes, send } => {
+                let tombstone = Announcement::Tombstone { workload, version, removes_volumes };
+                announce(settings, &tombstone, &send).await
+            }
+            Self::Publish { file, to, no_backend, output } => {
+                print(output, &publish(settings, &read(&file)?, &to, no_backend).await?)
+            }
+            Self::Show { workload, output } => print(output, &show(settings, &workload).await?),
         }
     }
 }
 
-/// Reads a release file, or says each field that does not hold.
+/// Reads a release file. The error for an invalid one lists every wrong field.
 fn read(path: &Path) -> anyhow::Result<Release> {
     let shown = path.display();
     let size = std::fs::metadata(path).with_context(|| format!("cannot read {shown}"))?.len();
@@ -198,64 +181,60 @@ fn read(path: &Path) -> anyhow::Result<Release> {
     Release::parse(&text).map_err(|error| match error {
         ReleaseError::Fields(problems) => {
             let lines: Vec<String> = problems.iter().map(|one| format!("\n  {one}")).collect();
-            anyhow::anyhow!("{shown} is no release:{}", lines.concat())
+            anyhow::anyhow!("{shown} is not a valid release:{}", lines.concat())
         }
-        other => anyhow::Error::new(other).context(format!("{shown} is no release")),
+        other => anyhow::Error::new(other).context(format!("{shown} is not a valid release")),
     })
 }
 
-/// The registry and the project of the settings.
-async fn project(settings: &Settings, provider: &Provider) -> anyhow::Result<(Address, Address)> {
-    let registry = *Settings::need(&settings.registry, "--registry")?;
-    let name = Settings::need(&settings.project, "--project")?;
-    let project = by_name(provider, registry, name)
-        .await?
-        .with_context(|| format!("the registry {registry} has no project {name}"))?;
-    Ok((registry, project))
+/// Lets `--calldata` exclude the sender's keystore.
+fn excludes_sender(calldata: Arg) -> Arg {
+    calldata.conflicts_with_all(["sender_keystore", "sender_password_file"])
 }
 
-async fn announce(settings: &Settings, what: &Chosen, send: &Send) -> anyhow::Result<()> {
-    let provider = if send.calldata {
-        settings.provider().await?
-    } else {
-        settings.provider_with_key(&settings.sender_key(&send.sender)?).await?
-    };
-    let (registry, project) = project(settings, &provider).await?;
-    let announcer = Announcer { provider: &provider, registry, project };
-    if collection_of(&provider, registry, project, what.workload()).await?.is_none() {
+async fn announce(
+    settings: &Settings,
+    announcement: &Announcement,
+    send: &SendArgs,
+) -> anyhow::Result<()> {
+    let sender = TxSender::connect(settings, send).await?;
+    let provider = &sender.provider;
+    let RegisteredProject { registry, address: project, .. } = find(settings, provider).await?;
+    let announcer = Announcer { provider, registry, project };
+    if collection_of(provider, registry, project, announcement.workload()).await?.is_none() {
         bail!(
-            "the project lists no collection for the workload {}, so nobody could run it: check the \
-             name, or list the collection first",
-            what.workload()
+            "the project lists no collection for the workload {}: check the name, or list a \
+             collection first",
+            announcement.workload()
         );
     }
-    if send.calldata {
-        let request = match what {
-            Chosen::Release(release) => announcer.release_request(release),
-            Chosen::Tombstone { workload, version, removes_volumes } => {
+    if sender.only_prints() {
+        let request = match announcement {
+            Announcement::Release(release) => announcer.release_request(release),
+            Announcement::Tombstone { workload, version, removes_volumes } => {
                 announcer.tombstone_request(workload, *version, *removes_volumes)
             }
         };
-        let from = announcer.state(what.workload()).await?.release_key;
+        let from = announcer.state(announcement.workload()).await?.release_key;
         return print(send.output, &calldata(provider.chain_id(), from, &request)?);
     }
-    let announced = match what {
-        Chosen::Release(release) => announcer.release(release).await?,
-        Chosen::Tombstone { workload, version, removes_volumes } => {
+    let announced = match announcement {
+        Announcement::Release(release) => announcer.release(release).await?,
+        Announcement::Tombstone { workload, version, removes_volumes } => {
             announcer.tombstone(workload, *version, *removes_volumes).await?
         }
     };
-    print(send.output, &AnnouncedView::of(what, announced))
+    print(send.output, &AnnouncementView::of(announcement, announced))
 }
 
 fn calldata(
     chain_id: u64,
     from: Option<Address>,
     request: &TransactionRequest,
-) -> anyhow::Result<Calldata> {
+) -> anyhow::Result<CalldataView> {
     let to = request.to().context("the transaction has no receiver")?;
     let data = request.input().context("the transaction has no data")?.clone();
-    Ok(Calldata { chain_id, from, to, data })
+    Ok(CalldataView { chain_id, from, to, data })
 }
 
 async fn publish(
@@ -263,8 +242,8 @@ async fn publish(
     release: &Release,
     folders: &[PathBuf],
     no_backend: bool,
-) -> anyhow::Result<Published> {
-    let mut published = Published::of(release);
+) -> anyhow::Result<PublicationView> {
+    let mut published = PublicationView::of(release);
     for folder in folders {
         let (path, fresh) = write_to_folder(folder, release)
             .with_context(|| format!("cannot write to {}", folder.display()))?;
@@ -273,21 +252,21 @@ async fn publish(
     if !no_backend {
         let backend = Client::new(Settings::need(&settings.backend, "--backend")?)?;
         let provider = settings.provider().await?;
-        let (_, project) = project(settings, &provider).await?;
+        let project = find(settings, &provider).await?.address;
         backend.put_release(project, release).await?;
         published.backend(backend.base().to_string());
     }
     Ok(published)
 }
 
-async fn shown(settings: &Settings, workload: &Name) -> anyhow::Result<Shown> {
+async fn show(settings: &Settings, workload: &Name) -> anyhow::Result<WorkloadView> {
     let provider = settings.provider().await?;
-    let (registry, project) = project(settings, &provider).await?;
+    let RegisteredProject { registry, address: project, .. } = find(settings, &provider).await?;
     let announcer = Announcer { provider: &provider, registry, project };
     let state = announcer.state(workload).await?;
     let newest = announcer.newest(workload).await?;
     let backend = settings.backend.as_deref().map(Client::new).transpose()?;
-    Ok(Shown::of(workload, &state, newest, backend.as_ref()).await)
+    Ok(WorkloadView::of(workload, &state, newest, backend.as_ref()).await)
 }
 
 #[cfg(test)]
@@ -295,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_is_a_release_and_a_wrong_one_is_told_field_by_field() {
+    fn the_example_parses_and_an_error_lists_each_wrong_field() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("release.json");
         let example = include_str!("../../core/schema/release.example.json");
@@ -307,7 +286,10 @@ mod tests {
         let words = read(&path).unwrap_err().to_string();
         assert!(words.contains("\n  /containers/0/resources/limit"), "{words}");
         std::fs::write(&path, "{").unwrap();
-        assert!(format!("{:#}", read(&path).unwrap_err()).contains("release.json is no release"));
+        assert!(
+            format!("{:#}", read(&path).unwrap_err())
+                .contains("release.json is not a valid release")
+        );
         std::fs::write(&path, vec![b' '; MAX_BYTES + 1]).unwrap();
         assert!(read(&path).unwrap_err().to_string().contains("at most 65536"));
         let words = format!("{:#}", read(&folder.path().join("none.json")).unwrap_err());

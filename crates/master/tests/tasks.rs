@@ -288,8 +288,21 @@ fn close(test: &Test, licenses: &[(u64, u16)]) {
     *world.backend.closed.lock().unwrap() = Some((csv, word));
 }
 
+/// `points preview` of the test's day: tasks and points of each license.
+fn preview(world: &World) -> Vec<(Value, Value)> {
+    let arguments = ["points", "preview", "--day", "2026-01-01", "-o", "json"];
+    let (good, text) = world.command(&arguments, "");
+    assert!(good, "{text}");
+    let preview: Value = serde_json::from_str(&text).unwrap();
+    let row = |row: &Value| (row["tasks"].clone(), row["points"].clone());
+    preview["rows"].as_array().unwrap().iter().map(row).collect()
+}
+
+const CLOSED: &str = "select count(*) from task_queue where closed_through >= 20454";
+const OF_NEXT_DAY: &str = "select count(*) from task_result where day = 20455";
+
 #[sqlx::test(migrations = false)]
-async fn a_closed_day_pays_uptime_and_the_tasks_accepted_in_it(pool: PgPool) {
+async fn only_a_commit_closes_the_task_counts_of_a_day(pool: PgPool) {
     let test = Test::start(pool).await;
     let (world, master) = (&test.world, test.master("master").await);
     let lines: String = (0..5).map(|i| format!("{{\"key\":\"{i}\",\"input\":{i}}}\n")).collect();
@@ -300,23 +313,34 @@ async fn a_closed_day_pays_uptime_and_the_tasks_accepted_in_it(pool: PgPool) {
         assert_eq!(master.report(&ticket, task, &json!(1)).await.status, 200);
     }
     close(&test, &[(3, 1440), (7, 100)]);
-    let preview = || {
-        let arguments = ["points", "preview", "--day", "2026-01-01", "-o", "json"];
-        let (good, text) = world.command(&arguments, "");
-        assert!(good, "{text}");
-        let preview: Value = serde_json::from_str(&text).unwrap();
-        let row = |row: &Value| (row["tasks"].clone(), row["points"].clone());
-        preview["rows"].as_array().unwrap().iter().map(row).collect::<Vec<_>>()
-    };
     // One point a minute and ten a task: see the terms of the test.
-    let expected = [(json!(0), json!("1440")), (json!(3), json!("130"))];
-    assert_eq!(preview(), expected);
-    // The counts are closed: what is accepted now counts for the next day.
+    let points =
+        |tasks: u64, points: &str| vec![(json!(0), json!("1440")), (json!(tasks), json!(points))];
+    assert_eq!(preview(world), points(3, "130"));
+    assert_eq!(world.backend.take_downloads(), 1, "uptime.csv is fetched once");
+    assert_eq!(test.number(CLOSED).await, 0, "a preview closes nothing");
+    // So a result that is accepted on that day still counts for it.
     assert_eq!(master.report(&ticket, &tasks[3], &json!(1)).await.status, 200);
-    assert_eq!(preview(), expected);
-    let next = "select day from task_result order by task desc limit 1";
-    let next: i32 = sqlx::query(next).fetch_one(&test.pool).await.unwrap().get(0);
-    assert_eq!(next.unsigned_abs(), START.day().0 + 1);
+    assert_eq!(preview(world), points(4, "140"));
+
+    world.chain.mint_licenses(7).await;
+    world.chain.pass(86_400).await;
+    let commit = ["commit", "--day", "2026-01-01"];
+    let (good, text) = world.command(&[&commit[..], &["--dry-run", "-o", "json"]].concat(), "");
+    assert!(good, "{text}");
+    let built: Value = serde_json::from_str(&text).unwrap();
+    // All points are of one holder: the day's reward, less what does not divide.
+    assert_eq!(built["allocated"], "999");
+    assert_eq!(test.number(CLOSED).await, 0, "a dry run closes nothing");
+
+    // The stand-in for the backend takes no points, so this commit gets no further than that.
+    let (good, text) = world.command(&commit, "");
+    assert!(!good && text.contains("/v1/points/"), "{text}");
+    assert_eq!(test.number(CLOSED).await, 1, "a commit closes the counts first");
+    assert_eq!(test.number(OF_NEXT_DAY).await, 0);
+    assert_eq!(master.report(&ticket, &tasks[4], &json!(1)).await.status, 200);
+    assert_eq!(test.number(OF_NEXT_DAY).await, 1);
+    assert_eq!(preview(world), points(4, "140"));
 }
 
 /// A generator of its own, so that a printed seed brings the same round back.

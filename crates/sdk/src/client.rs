@@ -159,18 +159,18 @@ impl Client {
 }
 
 fn parse_base(text: &str) -> Result<Url, Error> {
-    let bad = |why: &str| Error::BadUrl { url: text.chars().take(200).collect(), why: why.into() };
+    // Whatever else is wrong with it, text with a password is not repeated.
+    let shown = if text.contains('@') { "(hidden)" } else { text };
+    let bad = |why: &str| Error::BadUrl { url: shown.chars().take(200).collect(), why: why.into() };
     let url = Url::parse(text).map_err(|error| bad(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(bad("expected http:// or https://"));
     }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("leave user name and password out"));
+    }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(bad("a backend's URL has no ? and no #"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        // Not repeated: the part to hide is in it.
-        let (url, why) = ("(hidden)".to_owned(), "leave user name and password out".to_owned());
-        return Err(Error::BadUrl { url, why });
     }
     Ok(url)
 }

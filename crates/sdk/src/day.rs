@@ -14,7 +14,7 @@ use nodesys_contracts::ownership::ownership_of;
 use nodesys_contracts::project::{self, DistributorState};
 use nodesys_contracts::{BlockRef, ChainError, Provider};
 use nodesys_core::bundle::{
-    Before, BundleError, DayBundle, DayInput, ProjectInfo, Terms, build_day,
+    Before, Bundle, BundleError, DayBundle, DayInput, ProjectInfo, Terms, build_day,
 };
 use nodesys_core::files::{FileError, HolderRow, PointsRow, UptimeRow, parse_file};
 use nodesys_core::holders::Holders;
@@ -25,7 +25,7 @@ use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::uptime::{ClosedUptime, ClosedUptimeError};
 use nodesys_core::{Address, B256, U256};
 
-use crate::bundles::{BundleSource, StoreError};
+use crate::bundles::{Places, Reason, StoreError};
 use crate::client::{self, Client};
 
 /// Why a day cannot be built (yet).
@@ -196,7 +196,7 @@ pub struct DayBuilder {
     /// The project's decisions.
     pub terms: Terms,
     /// Where earlier days are.
-    pub bundles: BundleSource,
+    pub bundles: Places,
     /// Depth at which a block counts as final where the chain has no such tag.
     pub finality_depth: u64,
     /// First block that may hold a log of the project's collections.
@@ -371,13 +371,14 @@ impl DayBuilder {
                 link(current.next(), expected, B256::ZERO)?;
                 break;
             }
-            let (bundle, after) = self.bundles.after(project, current).await?;
-            link(current, expected, after.commit)?;
+            if current == head {
+                link(current, expected, state.head)?;
+                expected = Some(state.head);
+            }
+            let (bundle, after) = self.earlier(project, current, expected).await?;
             expected = Some(bundle.previous);
-            let hash = after.commit;
             newest.get_or_insert(after);
             if current == head {
-                link(current, Some(state.head), hash)?;
                 break;
             }
             if bundle.revision != state.revision {
@@ -389,6 +390,28 @@ impl DayBuilder {
             current = current.previous().unwrap_or(head);
         }
         Ok(newest.unwrap_or_default())
+    }
+
+    /// An earlier day's bundle; where the chain or a later day names its commit, the bundle of that one.
+    async fn earlier(
+        &self,
+        project: Address,
+        day: UtcDay,
+        expected: Option<B256>,
+    ) -> Result<(Bundle, Before), DayError> {
+        match (self.bundles.after(project, day, expected).await, expected) {
+            (Err(StoreError::Missing { passed_over, .. }), Some(expected))
+                if passed_over.iter().any(|one| one.reason == Reason::Altered) =>
+            {
+                let words: Vec<String> = passed_over.iter().map(ToString::to_string).collect();
+                let problem = format!(
+                    "no place has the bundle that leads to commit {expected} ({})",
+                    words.join("; ")
+                );
+                Err(DayError::BrokenChain { day, problem })
+            }
+            (found, _) => Ok(found?),
+        }
     }
 
     fn check_funds(
@@ -411,11 +434,11 @@ impl DayBuilder {
     }
 }
 
-/// `found` is what the commit after it named as its previous one.
+/// `expected` is the commit that the day after names as its previous one, `found` the chain's.
 fn link(day: UtcDay, expected: Option<B256>, found: B256) -> Result<(), DayError> {
     match expected {
         Some(expected) if expected != found => {
-            let problem = format!("its commit is {found}, the chain continues from {expected}");
+            let problem = format!("the day after continues commit {expected}, the chain {found}");
             Err(DayError::BrokenChain { day, problem })
         }
         _ => Ok(()),

@@ -7,5 +7,6 @@ pub mod bundles;
 pub mod client;
 pub mod commit;
 pub mod day;
+pub mod guardian;
 pub mod release;
 pub mod watch;

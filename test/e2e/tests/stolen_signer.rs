@@ -20,6 +20,9 @@ use nodesys_devnet::deploy::{TOKEN, wallet};
 use nodesys_e2e::ShortDay;
 use nodesys_e2e::short_day::DAY;
 use nodesys_sdk::commit;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Child;
 
 type Heard = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
@@ -37,8 +40,26 @@ async fn receiver() -> (String, Heard) {
     (url, heard)
 }
 
+/// The watch's events, as they come.
+fn events(child: &mut Child) -> Arc<Mutex<Vec<Value>>> {
+    let events = Arc::<Mutex<Vec<Value>>>::default();
+    let (kept, stdout) = (events.clone(), child.stdout.take().unwrap());
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(stdout).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            kept.lock().unwrap().push(serde_json::from_str(&line).unwrap());
+        }
+    });
+    events
+}
+
+fn of_kind(events: &Mutex<Vec<Value>>, kind: &str) -> Vec<Value> {
+    let events = events.lock().unwrap();
+    events.iter().filter(|event| event["type"] == kind).cloned().collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watcher_with_the_guardians_key_takes_it_back() {
+async fn a_watch_with_the_guardians_key_pulls_the_brake() {
     let day = ShortDay::start(1).await;
     let (chain, people) = (&day.net.chain, &day.net.people);
     let distributor = day.net.network.deployed.distributor;
@@ -52,12 +73,13 @@ async fn a_watcher_with_the_guardians_key_takes_it_back() {
     let secret_file = day.net.path("hook.secret");
     std::fs::write(&secret_file, secret.expose().as_str()).unwrap();
     let arguments = ["audit", "--watch", "-o", "json", "--webhook", &url, "--webhook-secret-file"];
-    let mut watcher = day.net.nodesys(&people.carol, &arguments).unwrap();
-    watcher.arg(&secret_file).arg("--bundles").arg(day.net.bundles());
-    watcher.arg("--guardian-keystore").arg(&people.guardian.keystore);
-    watcher.arg("--guardian-password-file").arg(&people.guardian.password_file);
-    watcher.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let watcher = tokio::spawn(watcher.spawn().unwrap().wait_with_output());
+    let mut watch = day.net.nodesys(&people.carol, &arguments).unwrap();
+    watch.arg(&secret_file).arg("--bundles").arg(day.net.bundles());
+    watch.arg("--guardian-keystore").arg(&people.guardian.keystore);
+    watch.arg("--guardian-password-file").arg(&people.guardian.password_file);
+    watch.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut watch = watch.spawn().unwrap();
+    let events = events(&mut watch);
 
     // The thief takes the largest amount that the quota lets through, for himself.
     let thief = people.bob.address();
@@ -78,45 +100,47 @@ async fn a_watcher_with_the_guardians_key_takes_it_back() {
     let state = state_of(&chain.reader, distributor, BlockNumberOrTag::Latest).await.unwrap();
     assert_eq!(state.total, loot);
 
-    // No bundle is published. It is waited for, half the delay of ten minutes, and not longer.
+    // No bundle is published. That is told at once; half the delay of ten minutes is waited.
     day.pass_minutes(4).await;
-    if watcher.is_finished() {
-        panic!("the owner may still publish: {:?}", watcher.await.unwrap().unwrap());
-    }
+    let doubts = of_kind(&events, "commit.doubtful");
+    assert_eq!(doubts.len(), 1, "{events:?}");
+    assert_eq!(doubts[0]["post"]["day"], DAY.to_string());
+    assert!(of_kind(&events, "guardian.acted").is_empty(), "the owner may still publish");
     let mut minutes = 0;
-    while !watcher.is_finished() && minutes < 5 {
+    while of_kind(&events, "guardian.acted").is_empty() && minutes < 5 {
         day.pass_minutes(1).await;
         minutes += 1;
     }
-    let output = watcher.await.unwrap().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(8), "{words}");
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["day"], DAY.to_string());
-    assert!(report["stopped"]["revoked"].is_string(), "{report}");
-    assert!(report["stopped"]["disabled"].is_string(), "{report}");
+    let acted = of_kind(&events, "guardian.acted");
+    assert_eq!((acted.len(), &acted[0]["steps"][0]["step"]), (1, &"pause".into()), "{events:?}");
 
-    // The chain has taken it back, and the key signs nothing any more.
-    let state = state_of(&chain.reader, distributor, BlockNumberOrTag::Latest).await.unwrap();
-    assert_eq!((state.head, state.total), (B256::ZERO, Amount::ZERO));
-    assert!(state.signer.is_zero());
+    // The delay passes, and the root does not become active; nor can the thief post another day.
     day.pass_minutes(15).await;
     let bound = RewardDistributor::new(distributor, chain.reader.rpc());
     assert!(!bound.isActive(tree.root()).call().await.unwrap());
-    let again = RewardCommit { revision: state.revision, ..forged };
-    let signed = commit::sign(&again, &domain, &people.signer.key);
+    assert!(bound.isPaused().call().await.unwrap());
+    let next = RewardCommit { epoch: forged.epoch + 1, previous: state.head, ..forged };
+    let signed = commit::sign(&next, &domain, &people.signer.key);
     let refused = commit::post(&stolen, distributor, &signed, 0).await.unwrap_err();
     let name = refused.revert().and_then(|revert| revert.name().map(str::to_owned));
-    assert_eq!(name.as_deref(), Some("SignerIsDisabled"), "{refused}");
+    assert_eq!(name.as_deref(), Some("PostPaused"), "{refused}");
+    assert!(watch.try_wait().unwrap().is_none(), "the watch goes on");
+    watch.kill().await.unwrap();
 
-    // The webhook was told once, in a message that only the watcher can have signed.
+    // The webhook was told of each once, in messages that only the watch can have signed.
     let heard = heard.lock().unwrap().clone();
-    let [(headers, body)] = heard.as_slice() else { panic!("{} messages", heard.len()) };
-    let header = |name: &str| headers[name].to_str().unwrap();
-    let timestamp = header(TIMESTAMP_HEADER).parse().unwrap();
-    assert_eq!(header(SIGNATURE_HEADER), secret.sign(header(ID_HEADER), timestamp, body));
-    let told: serde_json::Value = serde_json::from_slice(body).unwrap();
-    assert_eq!((&told["type"], &told["day"]), (&"commit.differs".into(), &report["day"]));
+    let header = |headers: &HeaderMap, name: &str| headers[name].to_str().unwrap().to_owned();
+    let mut told = Vec::new();
+    for (headers, body) in &heard {
+        let timestamp = header(headers, TIMESTAMP_HEADER).parse().unwrap();
+        let expected = secret.sign(&header(headers, ID_HEADER), timestamp, body);
+        assert_eq!(header(headers, SIGNATURE_HEADER), expected);
+        let event: Value = serde_json::from_slice(body).unwrap();
+        told.push(event["type"].as_str().unwrap().to_owned());
+    }
+    for kind in ["commit.doubtful", "guardian.acted"] {
+        assert_eq!(told.iter().filter(|one| *one == kind).count(), 1, "{told:?}");
+    }
     drop(node);
     day.net.stop().await.unwrap();
 }

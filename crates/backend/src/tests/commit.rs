@@ -46,7 +46,7 @@ pub(crate) fn builder(world: &World) -> DayBuilder {
             name: "acme".parse().unwrap(),
         },
         terms: terms(),
-        bundles: BundleSource::Server(Box::new(world.client().clone())),
+        bundles: BundleSource::Server(Box::new(world.client().clone())).into(),
         finality_depth: 0,
         logs_from: 0,
     }

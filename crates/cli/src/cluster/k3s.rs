@@ -66,7 +66,7 @@ pub(super) async fn look(
     let url = |text: &str| reqwest::Url::parse(text).ok();
     let mut urls = Vec::new();
     urls.extend(setup.settings.backend.as_deref().and_then(url).map(|url| ("backend", url)));
-    urls.extend(setup.settings.rpc.as_ref().map(|rpc| ("rpc", rpc.expose().clone())));
+    urls.extend(setup.settings.rpc.iter().map(|rpc| ("rpc", rpc.expose().clone())));
     let program_there =
         Path::new(PROGRAM).exists() || cached(pin, &pin.k3s, Path::new(CACHE)).exists();
     if !program_there {

@@ -34,19 +34,17 @@ impl Inputs {
         let chain_id = *Setup::need(&settings.chain_id, "--chain-id")?;
         let registry = setup.registry()?;
         let backend = Setup::need(&settings.backend, "--backend")?.clone();
-        let rpc = Setup::need(&settings.rpc, "--rpc")?;
-        for (flag, url) in [("--backend", backend.as_str()), ("--rpc", rpc.expose().as_str())]
-            .into_iter()
-            .chain(settings.second_rpc.as_ref().map(|url| ("--second-rpc", url.expose().as_str())))
-        {
-            reachable_from_pods(flag, url)?;
+        let rpcs = setup.rpcs()?;
+        reachable_from_pods("--backend", &backend)?;
+        for rpc in rpcs {
+            reachable_from_pods("--rpc", rpc.expose().as_str())?;
         }
         if let Some(clock) = settings.clock {
             reachable_from_pods("--clock", &format!("http://{clock}"))?;
         }
-        let mut rpc_urls = Zeroizing::new(format!("{}\n", rpc.expose().as_str()));
-        if let Some(second) = &settings.second_rpc {
-            rpc_urls.push_str(second.expose().as_str());
+        let mut rpc_urls = Zeroizing::new(String::new());
+        for rpc in rpcs {
+            rpc_urls.push_str(rpc.expose().as_str());
             rpc_urls.push('\n');
         }
         let (node_key_hex, node_key, operator) = paired(setup).await?;

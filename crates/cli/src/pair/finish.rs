@@ -27,9 +27,9 @@ pub(super) async fn hand_in(setup: &Setup, signed: &PairSigned) -> anyhow::Resul
     let domain = files::domain(setup, signed.chain_id, signed.registry)?;
     let backend = setup.backend()?;
     let key = node_key::read(&setup.node_key_file()?)?;
-    let provider = match &setup.settings.rpc {
-        Some(rpc) => Some(Provider::connect(rpc, Some(signed.chain_id)).await?),
-        None => None,
+    let provider = match &setup.settings.rpc[..] {
+        [] => None,
+        rpcs => Some(Provider::connect_all(rpcs, Some(signed.chain_id)).await?),
     };
     let signed = cosign(signed, &domain, &key, provider.as_ref()).await?;
     files::same_network(&backend, &domain).await?;

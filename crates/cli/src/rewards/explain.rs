@@ -3,12 +3,9 @@
 
 use std::fmt;
 
-use anyhow::Context as _;
 use nodesys_contracts::metadata::Token;
 use nodesys_core::bitmap::DayBitmap;
-use nodesys_core::bundle::{
-    BUNDLE_JSON, Before, Bundle, DayBundle, DayInput, ProjectInfo, build_day,
-};
+use nodesys_core::bundle::{Before, DayBundle, DayInput, ProjectInfo, build_day};
 use nodesys_core::files::{HolderRow, PointsRow, Row, UptimeRow, parse_file};
 use nodesys_core::ids::{Amount, LicenseIndex, Name, Points};
 use nodesys_core::message::Message as _;
@@ -16,7 +13,7 @@ use nodesys_core::points::Rule;
 use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::ratio_ppm;
 use nodesys_core::{Address, B256};
-use nodesys_sdk::bundles::{BundleSource, StoreError, commit_of};
+use nodesys_sdk::bundles::{Places, commit_of};
 use serde::Serialize;
 
 use super::ExplainArgs;
@@ -87,34 +84,35 @@ pub(super) async fn explain(setup: &Setup, args: &ExplainArgs) -> anyhow::Result
     let provider = setup.provider().await?;
     let project = setup.project(&provider).await?;
     let account = operator::or_own(setup, args.account, "--account").await?;
-    let day = rebuild(source.bundles(), &project, args.day).await?;
-    let commit_hash = day.built.commit.struct_hash();
     let posted = posted(setup, &provider, &project).await?;
-    let posted = posted.iter().any(|one| one.commit_hash == commit_hash);
+    let commit = posted.iter().find(|one| one.day == args.day).map(|one| one.commit_hash);
+    let day = rebuild(source.bundles(), &project, args.day, commit).await?;
+    let posted = commit.is_some();
     let unit = token(&provider, &project).await?;
     Ok(part_of(&day, project.name, account, args.day, posted, unit))
 }
 
-/// The day by core's own function, required to be what was published.
+/// The day by core's own function, required to be what was published; where it is posted, the files of
+/// the posted commit, from whichever place has them.
 async fn rebuild(
-    source: &BundleSource,
+    places: &Places,
     project: &ProjectInfo,
     day: UtcDay,
+    commit: Option<B256>,
 ) -> anyhow::Result<Rebuilt> {
-    let place = source.place();
+    let place = places.place();
+    let (bundle, json) = places.bundle_of(project.distributor, day, commit).await?;
     let file = async |name: &str| -> anyhow::Result<Vec<u8>> {
-        let found = source.file(project.distributor, day, name).await?;
-        let missing = || StoreError::Missing { place: place.clone(), file: name.to_owned(), day };
-        Ok(found.ok_or_else(missing)?)
+        let expected = bundle.files.get(name).copied().unwrap_or_default();
+        let found = places.committed(project.distributor, day, name, expected).await;
+        Ok(places.needed(day, name, found)?)
     };
-    let json = file(BUNDLE_JSON).await?;
-    let bundle = Bundle::parse(&json).with_context(|| place.clone())?;
     let uptime = parse_file::<UptimeRow>(&file(UptimeRow::FILE).await?)?;
     let holders = parse_file::<HolderRow>(&file(HolderRow::FILE).await?)?;
     let points = parse_file::<PointsRow>(&file(PointsRow::FILE).await?)?;
     let before = match day.previous() {
         Some(previous) if !bundle.previous.is_zero() => {
-            source.after(project.distributor, previous).await?.1
+            places.after(project.distributor, previous, Some(bundle.previous)).await?.1
         }
         _ => Before::default(),
     };

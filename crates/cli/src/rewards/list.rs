@@ -36,9 +36,9 @@ pub(super) async fn list(setup: &Setup, account: Option<Address>) -> anyhow::Res
     let account = operator::or_own(setup, account, "--account").await?;
     let views = backend.rewards(account).await?;
     // For units only; without a chain the amounts are told in wei.
-    let provider = match &setup.settings.rpc {
-        Some(_) => setup.provider().await.map_err(|error| say(format!("{error:#}"))).ok(),
-        None => None,
+    let provider = match &setup.settings.rpc[..] {
+        [] => None,
+        _ => setup.provider().await.map_err(|error| say(format!("{error:#}"))).ok(),
     };
     let mut projects = Vec::with_capacity(views.len());
     for view in views {

@@ -14,10 +14,11 @@ use serde::Serialize;
 
 use super::ShowArgs;
 use super::proof::token;
-use super::source::{Posted, ProofSource, posted};
+use super::source::{ProofSource, posted};
 use crate::license::operator;
 use crate::output::{amount, moment};
 use crate::setup::Setup;
+use nodesys_sdk::audit::day::PostedCommit;
 
 /// The account's rewards, printed. Amounts are in wei.
 #[derive(Debug, Serialize)]
@@ -68,7 +69,7 @@ pub(super) async fn show(setup: &Setup, args: &ShowArgs) -> anyhow::Result<Shown
     let claimed = provider.call(distributor, &call, latest).await?;
     let claimed = Amount::from_u256(claimed).context("the chain has paid 2^128 wei or more")?;
     let posted = posted(setup, &provider, &project).await?;
-    let earned = async |one: Option<&Posted>| match one {
+    let earned = async |one: Option<&PostedCommit>| match one {
         Some(one) => source.by_posted(&project, account, one).await,
         None => Ok(Amount::ZERO),
     };
@@ -80,7 +81,7 @@ pub(super) async fn show(setup: &Setup, args: &ShowArgs) -> anyhow::Result<Shown
         None => None,
         Some(one) => Some(Next {
             day: one.day,
-            root: one.root,
+            root: one.commit.root,
             activates_at_secs: one.activates_at.to_string(),
             activates_at: moment(one.activates_at),
             adds: earned(pending).await?.checked_sub(active_amount).unwrap_or_default(),
@@ -94,7 +95,7 @@ pub(super) async fn show(setup: &Setup, args: &ShowArgs) -> anyhow::Result<Shown
         day: newest.map(|one| one.day),
         cumulative,
         active_day: active.map(|one| one.day),
-        active_root: active.map(|one| one.root),
+        active_root: active.map(|one| one.commit.root),
         active: active_amount,
         claimed,
         claimable: active_amount.checked_sub(claimed).unwrap_or_default(),

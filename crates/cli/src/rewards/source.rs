@@ -1,15 +1,18 @@
 //! Where proofs come from: a backend's route, or published bundles from which the tree is built
 //! again. Either way the result is a proof that verifies, or none.
 
+use alloy::eips::BlockNumberOrTag;
 use anyhow::Context as _;
 use nodesys_contracts::Provider;
-use nodesys_contracts::project::{DistributorEvent, distributor_events};
+use nodesys_contracts::project::{distributor_events, state_of};
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::ids::Amount;
 use nodesys_core::time::UtcDay;
 use nodesys_core::tree::{Leaf, Proof, RewardTree};
 use nodesys_core::{Address, B256};
-use nodesys_sdk::bundles::{BundleSource, StoreError};
+use nodesys_sdk::audit::day::PostedCommit;
+use nodesys_sdk::audit::standing;
+use nodesys_sdk::bundles::{BundleSource, Places, StoreError};
 use nodesys_sdk::client::{self, Client};
 
 use super::From;
@@ -25,38 +28,26 @@ pub(super) struct Proven {
     pub(super) proof: Proof,
 }
 
-/// A commit that stands on chain.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Posted {
-    pub(super) day: UtcDay,
-    pub(super) root: B256,
-    pub(super) commit_hash: B256,
-    pub(super) activates_at: u64,
-}
-
-/// The commits of a project that stand, oldest first, by the chain alone.
+/// The commits of a project that stand, oldest first, by the chain alone. Where its logs cannot be
+/// complete, which commits there are cannot be told.
 pub(super) async fn posted(
     setup: &Setup,
     provider: &Provider,
     project: &ProjectInfo,
-) -> anyhow::Result<Vec<Posted>> {
-    let newest = provider.latest_block().await?.number;
+) -> anyhow::Result<Vec<PostedCommit>> {
+    let newest = provider.latest_block().await?;
     let (distributor, from) = (project.distributor, setup.first_block());
-    let events = distributor_events(provider, distributor, from, newest).await?;
-    let mut posted: Vec<Posted> = Vec::new();
-    for logged in &events {
-        match &logged.event {
-            DistributorEvent::Posted(one) => posted.push(Posted {
-                day: UtcDay::from_epoch(one.epoch).context("a day beyond the calendar")?,
-                root: one.root,
-                commit_hash: one.commitHash,
-                activates_at: one.activatesAt,
-            }),
-            DistributorEvent::Revoked(revoked) => {
-                posted.retain(|one| one.commit_hash != revoked.commitHash);
-            }
-            _ => {}
-        }
+    let at = BlockNumberOrTag::Number(newest.number);
+    let state = state_of(provider, distributor, at).await?;
+    let events = distributor_events(provider, distributor, from, newest.number).await?;
+    let posted = standing(&events);
+    if posted.last().map_or(B256::ZERO, |last| last.commit_hash) != state.head {
+        return Err(Exit::Network.because(format!(
+            "cannot tell: the chain's last commit is {}, and the logs that {} gives do not lead to \
+             it; try again in a minute, or name another --rpc with the project's whole history",
+            state.head,
+            provider.place()
+        )));
     }
     Ok(posted)
 }
@@ -64,17 +55,17 @@ pub(super) async fn posted(
 /// A place that gives proofs.
 pub(super) struct ProofSource {
     backend: Option<Client>,
-    bundles: BundleSource,
+    bundles: Places,
 }
 
 impl ProofSource {
     pub(super) fn new(setup: &Setup, from: &From) -> anyhow::Result<Self> {
-        let bundles = match &from.from {
-            Some(from) => bundles_at(from)?,
-            None => BundleSource::Server(Box::new(setup.backend()?)),
+        let bundles = match &from.from[..] {
+            [] => BundleSource::Server(Box::new(setup.backend()?)).into(),
+            places => places_at(places)?,
         };
-        let backend = match &bundles {
-            BundleSource::Server(client) => Some((**client).clone()),
+        let backend = match &bundles.sources() {
+            [BundleSource::Server(client)] => Some((**client).clone()),
             _ => None,
         };
         Ok(Self { backend, bundles })
@@ -90,7 +81,7 @@ impl ProofSource {
         if let Some(found) = self.backends_proof(project, account, Some(day)).await? {
             return Ok(Some(found));
         }
-        let (tree, _) = self.tree(project, day).await?;
+        let tree = self.tree(project, day, None).await?;
         Ok(in_tree(&tree, account, day))
     }
 
@@ -114,7 +105,7 @@ impl ProofSource {
         let Some(newest) = active.peek().map(|one| one.day) else { return Ok(None) };
         let mut missing = None;
         for one in active {
-            if one.root.is_zero() {
+            if one.commit.root.is_zero() {
                 return Ok(None);
             }
             match self.posted_tree(project, one).await {
@@ -140,13 +131,13 @@ impl ProofSource {
         &self,
         project: &ProjectInfo,
         account: Address,
-        posted: &Posted,
+        posted: &PostedCommit,
     ) -> anyhow::Result<Amount> {
-        if posted.root.is_zero() {
+        if posted.commit.root.is_zero() {
             return Ok(Amount::ZERO);
         }
         let found = self.backends_proof(project, account, Some(posted.day)).await?;
-        if let Some(found) = found.filter(|found| found.root == posted.root) {
+        if let Some(found) = found.filter(|found| found.root == posted.commit.root) {
             return Ok(found.proof.cumulative);
         }
         let tree = self.posted_tree(project, posted).await?;
@@ -154,27 +145,17 @@ impl ProofSource {
     }
 
     /// The bundles.
-    pub(super) const fn bundles(&self) -> &BundleSource {
+    pub(super) const fn bundles(&self) -> &Places {
         &self.bundles
     }
 
-    /// The tree of a posted commit: the files must lead to the very commit that the chain has.
+    /// The tree of a posted commit: from whichever place has the files that lead to it.
     async fn posted_tree(
         &self,
         project: &ProjectInfo,
-        posted: &Posted,
+        posted: &PostedCommit,
     ) -> anyhow::Result<RewardTree> {
-        let (tree, commit) = self.tree(project, posted.day).await?;
-        if commit == posted.commit_hash {
-            return Ok(tree);
-        }
-        Err(Exit::Failure.because(format!(
-            "the files of {} in {} lead to commit {commit}, the chain has {}: they are not the \
-             project's; take them from somewhere else with --from",
-            posted.day,
-            self.bundles.place(),
-            posted.commit_hash
-        )))
+        self.tree(project, posted.day, Some(posted.commit_hash)).await
     }
 
     async fn backends_proof(
@@ -203,9 +184,14 @@ impl ProofSource {
         Ok(Some(Proven { day: view.day, root: view.root, proof }))
     }
 
-    /// The tree of a day, built from its rewards, and the commit that its files lead to.
-    async fn tree(&self, project: &ProjectInfo, day: UtcDay) -> anyhow::Result<(RewardTree, B256)> {
-        let (bundle, after) = self.bundles.after(project.distributor, day).await?;
+    /// The tree of a day, built from its rewards; of the posted commit, where one is named.
+    async fn tree(
+        &self,
+        project: &ProjectInfo,
+        day: UtcDay,
+        commit: Option<B256>,
+    ) -> anyhow::Result<RewardTree> {
+        let (bundle, after) = self.bundles.after(project.distributor, day, commit).await?;
         let leaf = |row: &nodesys_core::files::RewardRow| Leaf {
             account: row.account,
             cumulative: row.cumulative,
@@ -220,7 +206,7 @@ impl ProofSource {
                 bundle.root
             )));
         }
-        Ok((tree, after.commit))
+        Ok(tree)
     }
 }
 
@@ -232,15 +218,21 @@ fn is_missing(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Missing { .. }))
 }
 
-/// Bundles at a URL or in a folder, which must be there.
-pub(crate) fn bundles_at(place: &str) -> anyhow::Result<BundleSource> {
-    let source = BundleSource::parse(place)?;
-    if let BundleSource::Folder(store) = &source {
-        let root = store.root();
-        std::fs::read_dir(root).map_err(|error| {
-            let shown = root.display();
-            Exit::Network.because(format!("the folder of bundles {shown} cannot be read: {error}"))
-        })?;
+/// The places of bundles, URLs and folders. A folder that cannot be read is passed over, and named,
+/// unless it is the only place.
+pub(crate) fn places_at(places: &[String]) -> anyhow::Result<Places> {
+    let mut sources = Vec::with_capacity(places.len());
+    for place in places {
+        let source = BundleSource::parse(place)?;
+        if let (BundleSource::Folder(store), [_]) = (&source, places) {
+            let root = store.root();
+            std::fs::read_dir(root).map_err(|error| {
+                let shown = root.display();
+                Exit::Network
+                    .because(format!("the folder of bundles {shown} cannot be read: {error}"))
+            })?;
+        }
+        sources.push(source);
     }
-    Ok(source)
+    Ok(Places::new(sources))
 }

@@ -30,7 +30,7 @@ pub(super) struct Chain {
 }
 
 pub(super) async fn section(setup: &Setup, now: Timestamp) -> Section<Chain> {
-    if setup.settings.rpc.is_none() {
+    if setup.settings.rpc.is_empty() {
         return Section::not_configured("give --rpc URL");
     }
     Section::from_result(read(setup, now).await)
@@ -47,7 +47,7 @@ async fn read(setup: &Setup, now: Timestamp) -> anyhow::Result<(Chain, Vec<Strin
         problems.push(format!("its newest block is of {}: the RPC is behind", ago(now, then)));
     }
     let mut chain = Chain {
-        rpc: provider.url().to_string(),
+        rpc: provider.place(),
         chain_id: provider.chain_id().to_string(),
         block_number: block.number.to_string(),
         block_time: then.to_string(),

@@ -27,7 +27,7 @@ pub(super) const BUILT_IN_REPOSITORY: Option<&str> = option_env!("NODESYS_UPDATE
 /// The latest time that is known: this machine's clock, and the chain's newest block.
 pub(super) async fn latest_time(setup: &Setup) -> anyhow::Result<Timestamp> {
     let now = setup.clock().await?.now();
-    if setup.settings.rpc.is_none() {
+    if setup.settings.rpc.is_empty() {
         return Ok(now);
     }
     let block = async { anyhow::Ok(setup.provider().await?.latest_block().await?) };

@@ -11,11 +11,11 @@ use std::path::Path;
 use alloy::eips::BlockNumberOrTag;
 use anyhow::Context as _;
 use nodesys_clock::DEVELOPMENT_CHAIN_ID;
+use nodesys_contracts::Provider;
 use nodesys_contracts::logs::license_events;
 use nodesys_contracts::ownership::{AtBlock, rights_of};
 use nodesys_contracts::project::{self, Project};
 use nodesys_contracts::release::{AnnouncedRelease, releases_of};
-use nodesys_contracts::{Provider, RpcUrl};
 use nodesys_core::holders::LicenseEvent;
 use nodesys_core::license::{LicenseId, Right};
 use nodesys_core::release::Release;
@@ -167,9 +167,9 @@ struct Place {
     collection: Address,
 }
 
-/// The chain, over one RPC or over two that must agree.
+/// The chain, over one RPC or over several that must agree.
 struct Chain {
-    providers: Vec<Provider>,
+    provider: Provider,
     registry: Address,
     chain_id: u64,
 }
@@ -177,59 +177,27 @@ struct Chain {
 impl Chain {
     async fn connect(setup: &Setup) -> anyhow::Result<Self> {
         let chain_id = *Setup::need(&setup.settings.chain_id, "--chain-id")?;
-        let first = Setup::need(&setup.settings.rpc, "--rpc")?;
-        let rpcs: Vec<&RpcUrl> =
-            [Some(first), setup.settings.second_rpc.as_ref()].into_iter().flatten().collect();
-        let mut providers = Vec::with_capacity(rpcs.len());
-        for rpc in rpcs {
-            providers.push(Provider::connect(rpc, Some(chain_id)).await?);
-        }
-        Ok(Self { providers, registry: setup.registry()?, chain_id })
-    }
-
-    fn first(&self) -> &Provider {
-        &self.providers[0]
-    }
-
-    /// What every RPC says alike.
-    async fn agreed<T: PartialEq>(
-        &self,
-        what: &str,
-        ask: impl AsyncFn(&Provider) -> anyhow::Result<T>,
-    ) -> anyhow::Result<T> {
-        let answer = ask(self.first()).await?;
-        for other in &self.providers[1..] {
-            if ask(other).await? != answer {
-                return Err(Exit::Network.because(format!(
-                    "the two RPCs do not agree on {what}: one of them may be behind, or wrong; try \
-                     again in a minute"
-                )));
-            }
-        }
-        Ok(answer)
+        let provider = setup.provider().await?;
+        provider.require_fresh().await?;
+        Ok(Self { provider, registry: setup.registry()?, chain_id })
     }
 
     /// The project and the collection; a project that was pinned under the name stays the one.
     async fn place(&self, name: &ProjectWorkload, file: &WorkloadsFile) -> anyhow::Result<Place> {
         let registry = self.registry;
-        let found = self
-            .agreed("the project", async |provider| {
-                let Some(address) = project::by_name(provider, registry, &name.project).await?
-                else {
-                    return Ok(None);
-                };
-                let project = project::of(provider, registry, address).await?;
-                let collection =
-                    project::collection_of(provider, registry, address, &name.workload).await?;
-                Ok(project.map(|project| (project, collection)))
-            })
-            .await?;
-        let Some((project, collection)) = found else {
+        let provider = &self.provider;
+        let found = match project::by_name(provider, registry, &name.project).await? {
+            Some(address) => project::of(provider, registry, address).await?,
+            None => None,
+        };
+        let Some(project) = found else {
             return Err(Exit::NotFound.because(format!(
                 "the registry {registry} has no project {}: check the name, which is case-sensitive",
                 name.project
             )));
         };
+        let (address, workload) = (project.distributor, &name.workload);
+        let collection = project::collection_of(provider, registry, address, workload).await?;
         let collection = collection.ok_or_else(|| {
             Exit::NotFound.because(format!(
                 "project {} ({}) has no workload {}",
@@ -296,7 +264,7 @@ impl Chain {
                 .map_err(|_| Exit::Usage.because(format!("--license {text} is above 2^256")));
         }
         let name: LicenseName = text.parse().map_err(|error| Exit::Usage.because(error))?;
-        let found = resolve(setup, self.first(), &name).await?.license;
+        let found = resolve(setup, &self.provider, &name).await?.license;
         if found.collection != place.collection {
             return Err(Exit::Usage.because(format!(
                 "license {text} is of the collection {}, but the workload's licenses are of {}",
@@ -314,7 +282,7 @@ impl Chain {
         place: &Place,
         operator: Address,
     ) -> anyhow::Result<LicenseId> {
-        let (provider, collection) = (self.first(), place.collection);
+        let (provider, collection) = (&self.provider, place.collection);
         let newest = provider.latest_block().await?.number;
         let events = license_events(provider, &[collection], setup.first_block(), newest).await?;
         let minted: BTreeSet<U256> = events
@@ -360,14 +328,11 @@ impl Chain {
 
     /// The operator's right to run the license; an error that ends with 4 where there is none.
     async fn right(&self, license: LicenseId, operator: Address) -> anyhow::Result<Right> {
-        let (ownership, right) = self
-            .agreed("who may run the license", async |provider| {
-                let latest = BlockNumberOrTag::Latest;
-                let AtBlock { facts, .. } =
-                    rights_of(provider, &[(license, operator)], latest).await?;
-                facts.into_iter().next().context("a question without an answer")
-            })
-            .await?;
+        let asks = [(license, operator)];
+        let AtBlock { facts, .. } =
+            rights_of(&self.provider, &asks, BlockNumberOrTag::Latest).await?;
+        let (ownership, right) =
+            facts.into_iter().next().context("a question without an answer")?;
         if ownership.holder.is_some() && right.allows() {
             return Ok(right);
         }
@@ -390,13 +355,9 @@ impl Chain {
     ) -> anyhow::Result<(Release, AnnouncedRelease, bool)> {
         let (registry, project) = (self.registry, place.project.distributor);
         let workload = &args.workload.workload;
-        let (runnable, announced, tombstone) = self
-            .agreed("the announced release", async |provider| {
-                let latest = BlockNumberOrTag::Latest;
-                let state = releases_of(provider, registry, project, workload, latest).await?;
-                Ok((state.runnable, state.announced, state.tombstone))
-            })
-            .await?;
+        let latest = BlockNumberOrTag::Latest;
+        let state = releases_of(&self.provider, registry, project, workload, latest).await?;
+        let (runnable, announced, tombstone) = (state.runnable, state.announced, state.tombstone);
         let standing = announced.filter(|announced| {
             tombstone.is_none_or(|tombstone| tombstone.version < announced.version)
         });

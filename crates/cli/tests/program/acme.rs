@@ -10,7 +10,9 @@ use nodesys_contracts::bindings::{
 use nodesys_contracts::logs::license_events;
 use nodesys_contracts::ownership::DELEGATE_REGISTRY;
 use nodesys_core::bitmap::DayBitmap;
-use nodesys_core::bundle::{Before, Beneficiary, DayInput, ProjectInfo, Terms, build_day};
+use nodesys_core::bundle::{
+    Before, Beneficiary, DayBundle, DayInput, ProjectInfo, Terms, build_day,
+};
 use nodesys_core::files::{UptimeRow, write_file};
 use nodesys_core::holders::Holders;
 use nodesys_core::ids::{Amount, LicenseIndex};
@@ -21,7 +23,7 @@ use nodesys_core::signature::SigningKey;
 use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::{ClosedUptime, uptime_leaf};
 use nodesys_sdk::bundles::BundleStore;
-use nodesys_sdk::commit::{post, sign};
+use nodesys_sdk::commit::{post, sign, with_rewards};
 use nodesys_sdk::day::holder_rows;
 
 use crate::anvil::Anvil;
@@ -166,6 +168,33 @@ impl Acme {
         minutes: [DayBitmap; 3],
         before: Before,
     ) -> Before {
+        let built = self.build(day, minutes, before).await;
+        self.sign_and_post(store, &built).await;
+        built.after()
+    }
+
+    /// As `publish`, with amounts that no points give.
+    pub async fn publish_forged(
+        &self,
+        store: &BundleStore,
+        day: UtcDay,
+        minutes: [DayBitmap; 3],
+        before: Before,
+    ) {
+        let built = self.build(day, minutes, before).await;
+        let mut rewards = built.rewards.clone();
+        rewards[0].cumulative = rewards[0].cumulative.checked_add(Amount::new(1)).unwrap();
+        rewards[1].cumulative = rewards[1].cumulative.checked_sub(Amount::new(1)).unwrap();
+        self.sign_and_post(store, &with_rewards(&built, rewards).unwrap()).await;
+    }
+
+    async fn sign_and_post(&self, store: &BundleStore, built: &DayBundle) {
+        let signed = sign(&built.commit, &Domain::new(31_337, self.distributor), &signer());
+        store.write(built, &signed).unwrap();
+        post(&self.owner, self.distributor, &signed, 0).await.unwrap();
+    }
+
+    async fn build(&self, day: UtcDay, minutes: [DayBitmap; 3], before: Before) -> DayBundle {
         for after in [60, 120, 180, 240] {
             self.anvil.mine_at(&self.owner, day.end().secs() + after).await;
         }
@@ -200,7 +229,7 @@ impl Acme {
             excluded: vec![],
         };
         let at = nodesys_contracts::BlockRef::into(snapshot);
-        let built = build_day(&DayInput {
+        build_day(&DayInput {
             project: self.project(),
             day,
             revision: 0,
@@ -219,11 +248,7 @@ impl Acme {
             uptime,
             before,
         })
-        .unwrap();
-        let signed = sign(&built.commit, &Domain::new(31_337, self.distributor), &signer());
-        store.write(&built, &signed).unwrap();
-        post(&self.owner, self.distributor, &signed, 0).await.unwrap();
-        built.after()
+        .unwrap()
     }
 
     /// The delay of everything posted passes.

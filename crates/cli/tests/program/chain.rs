@@ -1,5 +1,7 @@
 //! Licenses, claims and audits against a real anvil, through the program itself; no backend runs.
 
+use std::path::Path;
+
 use crate::acme::{Acme, BOB, CAROL, DAVE, FIRST_DAY, TOKEN, alice};
 use crate::home::{Home, Run};
 use nodesys_contracts::keystore;
@@ -242,27 +244,58 @@ async fn rewards_are_claimed_and_audited_from_files_and_a_chain() {
     home.run("audit --backend http://127.0.0.1:1").fails(7, "cannot be reached");
     home.run(&format!("audit --bundles {bundles} --rpc http://127.0.0.1:1")).fails(7, "answer");
 
-    one_changed_byte(&home, &store, &acme, &claim, &audit);
+    // Two RPCs vouch for it; one that is given twice does not, nor does one that is down.
+    let second = acme.anvil.url.expose().as_str().replace("127.0.0.1", "localhost");
+    let (first, two) =
+        (acme.anvil.url.expose().to_string(), format!("audit --bundles {bundles} -o json"));
+    let report = json(&home.run(&format!("{two} --rpc {first} --rpc {second}")).expect(0));
+    assert_eq!((&report["rpcs"], &report["verdict"]), (&2.into(), &"holds".into()));
+    home.run(&format!("{two} --rpc {first} --rpc {first}")).fails(2, "given twice");
+    home.run(&format!("{two} --rpc {first} --rpc http://127.0.0.1:1")).fails(7, "answer");
+
+    what_a_place_gives(&home, &store, &acme, &audit);
 }
 
-/// One byte of one file: the audit names its row, and no claim goes by it.
-fn one_changed_byte(
-    home: &Home,
-    store: &BundleStore,
-    acme: &Acme,
-    claim: &dyn Fn(&str) -> Run,
-    audit: &dyn Fn(&str) -> Run,
-) {
-    let path = store.day_folder(acme.distributor, FIRST_DAY.next()).join("rewards.csv");
+/// One byte of one file: place and row are named, and nobody is accused. A file that is nowhere: it
+/// cannot be told.
+fn what_a_place_gives(home: &Home, store: &BundleStore, acme: &Acme, audit: &dyn Fn(&str) -> Run) {
+    let folder = store.root().display().to_string();
+    let good = home.path("good");
+    copy_folder(store.root(), &good);
+    let day = store.day_folder(acme.distributor, FIRST_DAY.next());
+    let path = day.join("rewards.csv");
     let mut bytes = std::fs::read(&path).unwrap();
     let last = bytes.iter().rposition(u8::is_ascii_digit).unwrap();
     bytes[last] = if bytes[last] == b'9' { b'8' } else { bytes[last] + 1 };
     std::fs::write(&path, bytes).unwrap();
-    let folder = store.root().display().to_string();
-    let report = json(&audit(&folder).expect(8));
-    let finding = &report["findings"][0];
-    assert_eq!(finding["file"], "rewards.csv", "{report}");
-    assert_eq!(finding["difference"]["line"], 3, "{report}");
-    home.run(&format!("audit --bundles {folder}")).fails(8, "DOES NOT HOLD");
-    claim("--yes").fails(1, "not what bundle.json says");
+    let report = json(&audit(&folder).expect(0));
+    let passed = &report["passed_over"][0];
+    assert_eq!((&passed["file"], &passed["reason"]), (&"rewards.csv".into(), &"altered".into()));
+    assert!(passed["problem"].as_str().unwrap().contains("line 3:"), "{report}");
+    home.run(&format!("audit --bundles {folder}")).fails(0, "passed over: rewards.csv");
+
+    std::fs::remove_file(day.join("uptime.csv")).unwrap();
+    let report = json(&audit(&folder).expect(7));
+    assert_eq!((&report["verdict"], &report["findings"]), (&"cannot_tell".into(), &json("[]")));
+    assert_eq!(report["doubts"][0]["file"], "uptime.csv");
+    home.run(&format!("audit --bundles {folder}")).fails(7, "CANNOT TELL");
+    let account = format!("--account {} --day {}", alice().address(), FIRST_DAY.next());
+    home.run(&format!("rewards explain {account} --from {folder}")).fails(3, "has no uptime.csv");
+    // A second place has it, wherever it stands among them.
+    let (good, both) = (good.display(), "rewards explain");
+    home.run(&format!("audit --bundles {folder} --bundles {good}")).fails(0, "everything holds");
+    home.run(&format!("{both} {account} --from {folder} --from {good}")).fails(0, "on chain");
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod chain;
 mod home;
 mod offline;
 mod page;
+mod watch;
 
 // What that support expects at the root of its crate.
 use nodesys_contracts::{Provider, RpcUrl};

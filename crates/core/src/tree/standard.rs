@@ -63,6 +63,10 @@ impl RewardTree {
     ///
     /// `StandardMerkleTree.load` accepts it if the tree has a leaf; OpenZeppelin knows no empty
     /// tree.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing to `out`.
     pub fn to_standard_v1(&self, mut out: impl Write) -> io::Result<()> {
         let [account, cumulative] = LEAF_ENCODING;
         write!(
@@ -87,6 +91,11 @@ impl RewardTree {
     /// Reads a `standard-v1` dump, rebuilds the tree and requires every node to be equal.
     ///
     /// Values may stand in any order; leaves must be sorted by hash, OpenZeppelin's default.
+    ///
+    /// # Errors
+    ///
+    /// [`StandardError`] where the bytes are no such dump, the values make no tree, or a node or an
+    /// index is not that of the values' tree.
     pub fn from_standard_v1(json: &[u8]) -> Result<Self, StandardError> {
         let Dump { format, leaf_encoding, tree: nodes, values } = serde_json::from_slice(json)?;
         if format != FORMAT || leaf_encoding != LEAF_ENCODING {

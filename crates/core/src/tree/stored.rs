@@ -73,6 +73,10 @@ impl RewardTree {
     }
 
     /// Reads the stored form, rebuilds the tree and requires every byte to be equal.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError`] where the bytes are not those that [`Self::to_bytes`] writes for some tree.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoredError> {
         let header = bytes.get(..HEADER).ok_or_else(|| wrong_length(HEADER, bytes.len()))?;
         let leaves = read_header(header)?;
@@ -135,6 +139,11 @@ impl ProofSearch {
     }
 
     /// Takes what the step before asked for (nothing, at first) and says what comes next.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError`] where what was read is not what was asked for, or no part of a stored tree;
+    /// the finished proof is checked, so a damaged tree gives an error rather than a wrong proof.
     pub fn step(&mut self, read: &[Vec<u8>]) -> Result<Step, StoredError> {
         match &self.stage {
             Stage::Start => {
@@ -231,6 +240,10 @@ pub enum LookupError<E> {
 }
 
 /// An account's proof from a stored tree, read range by range; `None` where the tree lacks it.
+///
+/// # Errors
+///
+/// The reader's own, as [`LookupError::Read`], and those of [`ProofSearch::step`].
 pub fn proof_from_bytes<E>(
     reader: impl Fn(Range<usize>) -> Result<Vec<u8>, E>,
     account: Address,

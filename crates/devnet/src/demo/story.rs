@@ -203,7 +203,8 @@ async fn claim(net: &Devnet, who: &Person) -> anyhow::Result<Claimed> {
     run(command).await?.json()
 }
 
-/// Backend and master stopped, everything is recomputed; one byte changed, and the row is named.
+/// Backend and master stopped, everything is recomputed; one byte changed, and the place and the row are
+/// named; a file that is nowhere, and it cannot be told.
 async fn audit(net: &mut Devnet) -> anyhow::Result<()> {
     say("backend and master are stopped; anyone recomputes both days from files and an RPC");
     net.stop_master().await?;
@@ -216,17 +217,24 @@ async fn audit(net: &mut Devnet) -> anyhow::Result<()> {
     };
     audit(&bundles).await?.ok().context("the audit should hold")?;
 
-    say("one byte of one file is changed");
+    say("one byte of one published file is changed: the committed hash tells what it was");
     let changed = net.path("tampered");
     copy_folder(&bundles, &changed)?;
     let project = format!("{:#x}", net.network.deployed.distributor);
-    let file = changed.join(project).join(FIRST_DAY.to_string()).join("rewards.csv");
+    let day = changed.join(project).join(FIRST_DAY.to_string());
+    let file = day.join("rewards.csv");
     let mut bytes = std::fs::read(&file)?;
     let last = bytes.iter().rposition(u8::is_ascii_digit).context("a file of numbers")?;
     bytes[last] = if bytes[last] == b'9' { b'8' } else { bytes[last] + 1 };
     std::fs::write(&file, bytes)?;
     let found = audit(&changed).await?;
-    ensure!(found.code == Some(8), "the audit should exit 8, not {:?}", found.code);
+    let named = found.stdout.contains("passed over: rewards.csv");
+    ensure!(found.code == Some(0) && named, "the changed file should be named: {}", found.stdout);
+
+    say("a file is nowhere to be had: nobody is accused, and nothing is said to hold");
+    std::fs::remove_file(day.join("uptime.csv"))?;
+    let found = audit(&changed).await?;
+    ensure!(found.code == Some(7), "the audit should exit 7, not {:?}", found.code);
     Ok(())
 }
 

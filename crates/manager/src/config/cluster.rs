@@ -36,7 +36,7 @@ pub(super) struct PlacementEntry {
 pub struct ClusterSettings {
     /// How the cluster is reached; `None` from inside it.
     pub kubeconfig: Option<PathBuf>,
-    /// The chain's RPCs: one, or two that must agree.
+    /// The chain's RPCs: one, or several that must agree.
     pub rpcs: Vec<RpcUrl>,
     /// Where pods reach the manager; `None` by the manager's service.
     pub manager_url: Option<String>,
@@ -73,10 +73,9 @@ impl ClusterEntry {
             .collect::<Result<_, _>>()
             .with_context(|| format!("{} does not hold", path.display()))?;
         ensure!(
-            (1..=2).contains(&rpcs.len()),
-            "{} holds {} RPC URLs: write one, or two that must agree, one a line",
-            path.display(),
-            rpcs.len()
+            !rpcs.is_empty(),
+            "{} holds no RPC URL: write one, or several that must agree, one a line",
+            path.display()
         );
         let placements = placements
             .into_iter()

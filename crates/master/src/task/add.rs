@@ -1,4 +1,4 @@
-//! Adding tasks: NDJSON in, one transaction, the same keys again change nothing.
+//! Adding tasks from NDJSON, in one transaction. Adding the same keys again changes nothing.
 
 use std::io::BufRead;
 
@@ -8,30 +8,35 @@ use nodesys_core::time::Timestamp;
 use serde::Serialize;
 use sqlx::PgTransaction;
 
-use super::queue::{Queue, signed};
+use super::queue::{Queue, pg_bigint};
 
 /// Tasks written in one statement.
 const BATCH: usize = 500;
-/// The longest line: an input, spelled with escapes, and the rest.
+/// The longest line: the largest input, spelled with escapes, and the other fields.
 const MAX_LINE_BYTES: u64 = MAX_INPUT_BYTES as u64 * 8;
 
-/// What was added.
+/// Number of tasks in a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Added {
+pub struct AddedTasks {
     /// New tasks.
     pub added: u64,
-    /// Tasks that were there already.
+    /// Tasks that existed already.
     pub known: u64,
 }
 
 /// Adds the tasks of an NDJSON text, all or none; empty lines are skipped.
+///
+/// # Errors
+///
+/// If a line is not a task, a key exists with another content, or the database fails. Then no task
+/// was added.
 pub async fn add(
     queue: &Queue,
     mut lines: impl BufRead + Send,
     now: Timestamp,
-) -> anyhow::Result<Added> {
+) -> anyhow::Result<AddedTasks> {
     let mut transaction = queue.pool().begin().await?;
-    let (mut total, mut batch, mut number) = (Added::default(), Vec::new(), 0_usize);
+    let (mut total, mut batch, mut number) = (AddedTasks::default(), Vec::new(), 0_usize);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -39,11 +44,11 @@ pub async fn add(
         let read = limited.read_until(b'\n', &mut line).context("the tasks cannot be read")?;
         number += usize::from(read > 0);
         if read as u64 == MAX_LINE_BYTES {
-            bail!("line {number} is longer than {MAX_LINE_BYTES} bytes; nothing was added");
+            bail!("line {number} is longer than {MAX_LINE_BYTES} bytes; no task was added");
         }
         if !line.trim_ascii().is_empty() {
             let task = TaskSpec::parse(line.trim_ascii())
-                .with_context(|| format!("line {number}; nothing was added"))?;
+                .with_context(|| format!("line {number}; no task was added"))?;
             batch.push((number, task));
         }
         if batch.len() == BATCH || (read == 0 && !batch.is_empty()) {
@@ -87,7 +92,7 @@ async fn write(
            $7::smallint[], $8::smallint[], $9::bytea[], $10::smallint[], $11::integer[])
          on conflict on constraint task_once do nothing",
         queue.id(),
-        signed(now.millis()),
+        pg_bigint(now.millis()),
         &keys,
         &hashes,
         &inputs,
@@ -115,8 +120,8 @@ async fn write(
         let at = usize::try_from(row.at).unwrap_or(1).saturating_sub(1);
         let (line, task) = &batch[at];
         bail!(
-            "line {line}: key {:?} is task {} already, with another content; give it another key; \
-             nothing was added",
+            "line {line}: task {1} has the key {0:?} already, with another content: choose another \
+             key; no task was added",
             task.key,
             row.id
         );

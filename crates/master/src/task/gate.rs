@@ -1,9 +1,9 @@
-//! Who may lease and report: the ticket, then the license's lease, cheapest check first.
+//! Admission of requests: checks the ticket, then the license's lease, cheapest check first.
 //!
-//! A ticket says which license and fence; that its signer holds that lease is the backend's word,
-//! asked at most every [`FRESH_MILLIS`]; that the license's collection is the project's, and which
-//! workload it is, is read on chain over the master's own RPC. While either does not answer, a
-//! ticket that was admitted before goes on until it ends, and no other is let in.
+//! A ticket names a license and a fence. The backend says whether the ticket's node holds that lease;
+//! it is asked at most every [`FRESH_MILLIS`]. The chain says, over the master's own RPC, whether the
+//! license's collection is the project's, and for which workload. While either does not answer, a
+//! ticket that was admitted before is admitted until it expires, and no other is.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,34 +24,22 @@ use nodesys_core::{Address, B256};
 use nodesys_sdk::client::Client;
 use tokio::sync::Semaphore;
 
-use super::queue::Holder;
+use super::allowance::{Allowance, Cost, PER_SECOND};
+use super::queue::LeaseHolder;
 use crate::error::{ApiError, ApiResult};
 
-/// How long the backend's word for a lease is taken without asking again.
+/// How long the backend's answer about a lease is used without asking again.
 const FRESH_MILLIS: u64 = 30_000;
-/// How long a collection that the project lists stays known as such.
+/// How long the chain's answer about a listed collection is used.
 const LISTED_MILLIS: u64 = 600_000;
-/// How soon the backend is asked again when a ticket contradicts it, or when it did not answer.
+/// Shortest time until the backend is asked again after it contradicted a ticket or did not answer.
 const AGAIN_MILLIS: u64 = 2_000;
-/// How long one question may take, and how long a request waits for its turn to ask.
+/// Time limit of one question, and of a request's wait for its turn to ask.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Questions under way at once, whoever causes them.
+/// Questions under way at once, over all licenses.
 const ASKING: usize = 8;
-/// Licenses remembered before those nobody asks for are forgotten.
+/// Number of remembered licenses above which those without a fresh answer are forgotten.
 const REMEMBERED: usize = 100_000;
-/// What a license may spend at once, and gets back each second.
-const BURST: u32 = 600;
-const PER_SECOND: u32 = 100;
-
-/// What a request costs of it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Cost {
-    /// Leasing reads and writes many rows.
-    Lease = 10,
-    /// A result.
-    Result = 1,
-}
-
 /// Checks tickets and leases.
 pub(crate) struct Gate {
     domain: Domain,
@@ -62,23 +50,23 @@ pub(crate) struct Gate {
     clock: Clock,
     asking: Semaphore,
     licenses: Mutex<HashMap<B256, License>>,
-    /// Collections of this project with their workloads, and when the chain said so.
+    /// Collections of this project with their workloads, and the time of the chain's answer.
     listed: Mutex<HashMap<Address, (Name, u64)>>,
 }
 
-/// A good ticket, of whose lease nothing is known yet.
-pub(crate) struct Shown {
-    ticket: WorkloadTicket,
+/// A ticket with a valid signature, whose lease is not checked yet.
+pub(crate) struct CheckedTicket {
+    message: WorkloadTicket,
     node_key: Address,
 }
 
-/// What is remembered of a license.
+/// A remembered license.
 struct License {
-    /// `None` where no node holds its lease.
+    /// `None` if no node holds its lease.
     lease: Option<Lease>,
-    /// When the backend and the chain last answered for it.
+    /// Time of the last answer of backend and chain.
     asked_millis: Option<u64>,
-    /// When the backend or the chain last failed to answer for it.
+    /// Time of their last failure to answer.
     failed_millis: Option<u64>,
     allowance: Allowance,
 }
@@ -88,7 +76,7 @@ struct Lease {
     node_key: Address,
     fence: Fence,
     workload: Name,
-    /// The latest end of a ticket admitted on a fresh answer.
+    /// The latest expiry of a ticket that was admitted on a fresh answer.
     until_secs: u64,
 }
 
@@ -113,8 +101,8 @@ impl Gate {
         }
     }
 
-    /// The ticket of a request, checked as far as it goes by itself.
-    pub(crate) fn ticket(&self, headers: &HeaderMap) -> ApiResult<Shown> {
+    /// The ticket of a request, with every check that needs no question.
+    pub(super) fn ticket(&self, headers: &HeaderMap) -> ApiResult<CheckedTicket> {
         let how = "send Authorization: Bearer <ticket>, with a ticket of POST /v1/ticket at the \
                    node's manager";
         let value = headers.get(header::AUTHORIZATION).ok_or(how);
@@ -131,58 +119,58 @@ impl Gate {
         let node_key = ticket
             .check(&self.domain, self.project.distributor, &self.audience, now)
             .map_err(refuse)?;
-        Ok(Shown { ticket: ticket.0.message, node_key })
+        Ok(CheckedTicket { message: ticket.0.message, node_key })
     }
 
     /// Succeeds when the ticket's node holds the license's lease with its fence, and the license
     /// has not asked too often.
-    pub(crate) async fn admit(&self, shown: &Shown, cost: Cost) -> ApiResult<Holder> {
-        let known = match self.remembered(shown) {
+    pub(super) async fn admit(&self, ticket: &CheckedTicket, cost: Cost) -> ApiResult<LeaseHolder> {
+        let known = match self.remembered(ticket) {
             Some(answer) => answer,
             None => {
-                let asked = self.ask(shown).await;
-                self.remember(shown, asked)
+                let asked = self.ask(ticket).await;
+                self.remember(ticket, asked)
             }
         };
         let workload = known?;
-        self.spend(shown.ticket.license, cost)?;
-        let WorkloadTicket { license, fence, .. } = shown.ticket;
-        Ok(Holder { license, node_key: shown.node_key, fence, workload })
+        self.spend(ticket.message.license, cost)?;
+        let WorkloadTicket { license, fence, .. } = ticket.message;
+        Ok(LeaseHolder { license, node_key: ticket.node_key, fence, workload })
     }
 
-    /// What is remembered decides, unless it is old or contradicted by the ticket.
-    fn remembered(&self, shown: &Shown) -> Option<ApiResult<Name>> {
+    /// The decision from memory; `None` if it is too old or contradicts the ticket.
+    fn remembered(&self, ticket: &CheckedTicket) -> Option<ApiResult<Name>> {
         let now = self.clock.monotonic_millis();
         let mut licenses = self.lock();
-        let license = licenses.get_mut(&shown.ticket.license)?;
+        let license = licenses.get_mut(&ticket.message.license)?;
         let age = license.asked_millis.map_or(u64::MAX, |at| now.saturating_sub(at));
         let failed_lately =
             license.failed_millis.is_some_and(|at| now.saturating_sub(at) < AGAIN_MILLIS);
-        let matching = license.lease.as_mut().filter(|lease| lease.is_of(shown));
+        let matching = license.lease.as_mut().filter(|lease| lease.is_of(ticket));
         match matching {
             Some(lease) if age < FRESH_MILLIS => {
-                lease.until_secs = lease.until_secs.max(shown.ticket.not_after);
+                lease.until_secs = lease.until_secs.max(ticket.message.not_after);
                 Some(Ok(lease.workload.clone()))
             }
-            // Whoever was admitted does not wait for a backend that has just failed to answer.
-            Some(lease) if failed_lately && shown.ticket.not_after <= lease.until_secs => {
+            // A ticket that was admitted before does not wait for a backend that has just failed.
+            Some(lease) if failed_lately && ticket.message.not_after <= lease.until_secs => {
                 Some(Ok(lease.workload.clone()))
             }
             Some(_) => None,
-            None if age < AGAIN_MILLIS => Some(Err(lost(license.lease.as_ref(), shown))),
+            None if age < AGAIN_MILLIS => Some(Err(lost(license.lease.as_ref(), ticket))),
             None => None,
         }
     }
 
-    /// Asks the backend who holds the lease, and the chain whose the collection is. `Ok(None)` when
-    /// nobody holds it.
-    async fn ask(&self, shown: &Shown) -> Result<Option<Lease>, ApiError> {
+    /// Asks the backend for the lease's node, and the chain for the collection's project. `Ok(None)`
+    /// if no node holds the lease.
+    async fn ask(&self, ticket: &CheckedTicket) -> Result<Option<Lease>, ApiError> {
         let turn = tokio::time::timeout(ASK_TIMEOUT, self.asking.acquire()).await;
         let _turn = turn
             .ok()
             .and_then(Result::ok)
             .ok_or_else(|| ApiError::busy("too many new licenses at once; nothing was stored"))?;
-        let license = shown.ticket.license;
+        let license = ticket.message.license;
         let view = match self.backend.lease(license).await {
             Ok(view) => view,
             Err(error) if matches!(error.code(), Some("not_leased" | "unknown_license")) => {
@@ -200,7 +188,7 @@ impl Gate {
         Ok(Some(Lease { node_key, fence, workload, until_secs: 0 }))
     }
 
-    /// Whether the backend's answer is for the license asked for, and for this project.
+    /// Whether the backend's answer is about this license and this project.
     fn is_of(&self, view: &LeaseView, license: B256) -> bool {
         view.license.chain_id == self.project.chain_id
             && view.license.hash() == license
@@ -231,14 +219,18 @@ impl Gate {
         Ok(Some(name))
     }
 
-    fn remember(&self, shown: &Shown, asked: Result<Option<Lease>, ApiError>) -> ApiResult<Name> {
+    fn remember(
+        &self,
+        ticket: &CheckedTicket,
+        asked: Result<Option<Lease>, ApiError>,
+    ) -> ApiResult<Name> {
         let now = self.clock.monotonic_millis();
         let mut licenses = self.lock();
         if licenses.len() >= REMEMBERED {
             let fresh = |at: u64| now.saturating_sub(at) < FRESH_MILLIS;
             licenses.retain(|_, known| known.asked_millis.is_some_and(fresh));
         }
-        let license = licenses.entry(shown.ticket.license).or_insert_with(|| License {
+        let license = licenses.entry(ticket.message.license).or_insert_with(|| License {
             lease: None,
             asked_millis: None,
             failed_millis: None,
@@ -253,19 +245,19 @@ impl Gate {
                     .take()
                     .filter(|old| lease.as_ref().is_some_and(|new| old.same(new)));
                 license.lease = lease;
-                let Some(lease) = license.lease.as_mut().filter(|lease| lease.is_of(shown)) else {
-                    return Err(lost(license.lease.as_ref(), shown));
+                let Some(lease) = license.lease.as_mut().filter(|lease| lease.is_of(ticket)) else {
+                    return Err(lost(license.lease.as_ref(), ticket));
                 };
                 let until = until.map_or(0, |old| old.until_secs);
-                lease.until_secs = until.max(shown.ticket.not_after);
+                lease.until_secs = until.max(ticket.message.not_after);
                 Ok(lease.workload.clone())
             }
             Err(error) => {
                 if error.code() == "lease_unknown" {
                     license.failed_millis = Some(now);
                 }
-                match license.lease.as_ref().filter(|lease| lease.is_of(shown)) {
-                    Some(lease) if shown.ticket.not_after <= lease.until_secs => {
+                match license.lease.as_ref().filter(|lease| lease.is_of(ticket)) {
+                    Some(lease) if ticket.message.not_after <= lease.until_secs => {
                         Ok(lease.workload.clone())
                     }
                     _ => Err(error),
@@ -301,8 +293,8 @@ fn locked<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Lease {
-    fn is_of(&self, shown: &Shown) -> bool {
-        self.node_key == shown.node_key && self.fence == shown.ticket.fence
+    fn is_of(&self, ticket: &CheckedTicket) -> bool {
+        self.node_key == ticket.node_key && self.fence == ticket.message.fence
     }
 
     fn same(&self, other: &Self) -> bool {
@@ -310,16 +302,16 @@ impl Lease {
     }
 }
 
-fn lost(lease: Option<&Lease>, shown: &Shown) -> ApiError {
-    let WorkloadTicket { license, fence, .. } = &shown.ticket;
-    let (node, who) = (shown.node_key, "the ticket is signed by");
+fn lost(lease: Option<&Lease>, ticket: &CheckedTicket) -> ApiError {
+    let WorkloadTicket { license, fence, .. } = &ticket.message;
+    let node = ticket.node_key;
     match lease {
         None => ApiError::lease_lost(format!(
-            "no node holds the lease of license {license} in this project; {who} {node}"
+            "no node holds the lease of license {license} in this project; the ticket is signed by {node}"
         )),
-        Some(lease) if lease.node_key != node => {
-            ApiError::lease_lost(format!("another node holds license {license}; {who} {node}"))
-        }
+        Some(lease) if lease.node_key != node => ApiError::lease_lost(format!(
+            "another node holds the lease of license {license}; the ticket is signed by {node}"
+        )),
         Some(lease) => ApiError::lease_lost(format!(
             "the lease of license {license} has fence {}, the ticket says {fence}",
             lease.fence
@@ -328,49 +320,5 @@ fn lost(lease: Option<&Lease>, shown: &Shown) -> ApiError {
 }
 
 fn unknown(why: &str) -> ApiError {
-    ApiError::lease_unknown(format!("who holds the license cannot be found out now: {why}"))
-}
-
-/// A token bucket.
-struct Allowance {
-    left: u32,
-    at_millis: u64,
-}
-
-impl Allowance {
-    const fn full(now_millis: u64) -> Self {
-        Self { left: BURST, at_millis: now_millis }
-    }
-
-    fn spend(&mut self, cost: u32, now_millis: u64) -> bool {
-        let millis = now_millis.saturating_sub(self.at_millis);
-        let back = (millis / 10).saturating_mul(u64::from(PER_SECOND)) / 100;
-        if back > 0 {
-            let back = u32::try_from(back).unwrap_or(BURST);
-            self.left = self.left.saturating_add(back).min(BURST);
-            self.at_millis = now_millis;
-        }
-        match self.left.checked_sub(cost) {
-            Some(left) => {
-                self.left = left;
-                true
-            }
-            None => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_allowance_refills_and_ends() {
-        let mut allowance = Allowance::full(0);
-        assert!((0..60).all(|_| allowance.spend(Cost::Lease as u32, 5)));
-        assert!(!allowance.spend(1, 9));
-        assert!(allowance.spend(1, 10) && !allowance.spend(1, 19));
-        assert!(allowance.spend(100, 1_020) && !allowance.spend(2, 1_020));
-        assert!(allowance.spend(600, u64::MAX) && !allowance.spend(1, u64::MAX));
-    }
+    ApiError::lease_unknown(format!("the lease cannot be checked now: {why}"))
 }

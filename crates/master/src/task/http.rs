@@ -1,8 +1,8 @@
 //! `POST /v1/tasks/lease` and `POST /v1/tasks/{id}/result`, for workloads with a ticket.
 //!
-//! In the order of checks: room, ticket, lease and allowance, size, then the body, then the
-//! database. A result is answered once its transaction has committed, with the same answer for
-//! right and wrong ones, so that a workload cannot tell which tasks have known answers.
+//! Checks come in this order: a free slot, ticket, lease and allowance, size, body, database. A
+//! result is acknowledged once its transaction has committed. Right and wrong results get the same
+//! answer, so that a workload cannot tell which tasks have known answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,18 +23,19 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::sync::SemaphorePermit;
 
-use super::Tasks;
-use super::gate::{Cost, Shown};
-use super::queue::Leased;
-use super::result::{Given, Taken, take};
+use super::allowance::Cost;
+use super::gate::CheckedTicket;
+use super::queue::LeasedTask;
+use super::result::{GivenOutput, ResultOutcome, take};
+use super::state::Tasks;
 use crate::error::{ApiError, ApiResult};
 
 /// Requests under way at once; each may hold a body.
 pub(crate) const SLOTS: usize = 256;
 const MAX_LEASE_BODY_BYTES: usize = 1024;
-/// How much of a body that is too large is read and dropped, so that the sender hears why.
+/// Bytes of an oversized body that are read and dropped, so that its sender receives the answer.
 const DRAINED_BYTES: usize = 16 * 1024 * 1024;
-/// How long a body may take to arrive.
+/// Time limit for the arrival of a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The routes.
@@ -50,8 +51,8 @@ async fn lease(
     headers: HeaderMap,
     body: Body,
 ) -> ApiResult<Response> {
-    let (_room, shown) = enter(&tasks, &headers)?;
-    let holder = tasks.gate.admit(&shown, Cost::Lease).await?;
+    let (_slot, ticket) = enter(&tasks, &headers)?;
+    let holder = tasks.gate.admit(&ticket, Cost::Lease).await?;
     let body = sized(body, &headers, MAX_LEASE_BODY_BYTES).await?;
     let LeaseTasks { max } = parse(&read(body, MAX_LEASE_BODY_BYTES).await?)?;
     if max == 0 || max > MAX_LEASED {
@@ -61,7 +62,7 @@ async fn lease(
     if leased.len() < usize::from(max) {
         tasks.idle.notify_one();
     }
-    Answer::of(&leased).map_err(Into::into)
+    LeasedTasksBody::of(&leased).map_err(Into::into)
 }
 
 async fn result(
@@ -70,23 +71,26 @@ async fn result(
     headers: HeaderMap,
     body: Body,
 ) -> ApiResult<Json<ResultTaken>> {
-    let (_room, shown) = enter(&tasks, &headers)?;
+    let (_slot, ticket) = enter(&tasks, &headers)?;
     let task: TaskId = id.parse().map_err(ApiError::bad_request)?;
-    let holder = tasks.gate.admit(&shown, Cost::Result).await?;
+    let holder = tasks.gate.admit(&ticket, Cost::Result).await?;
     let body = sized(body, &headers, MAX_RESULT_BYTES).await?;
     let TaskResult { output } = parse(&read(body, MAX_RESULT_BYTES).await?)?;
-    let given = Given { output: canonical_text(&output), output_hash: output_hash(&output) };
+    let given = GivenOutput { output: canonical_text(&output), output_hash: output_hash(&output) };
     let taken = take(&tasks.queue, task, &holder, &given, tasks.clock.now()).await;
     answer(task, taken.map_err(database)?)
 }
 
-fn enter<'a>(tasks: &'a Tasks, headers: &HeaderMap) -> ApiResult<(SemaphorePermit<'a>, Shown)> {
-    let room = tasks.slots.try_acquire();
-    let room = room.map_err(|_| ApiError::busy("too many requests at once"))?;
-    Ok((room, tasks.gate.ticket(headers)?))
+fn enter<'a>(
+    tasks: &'a Tasks,
+    headers: &HeaderMap,
+) -> ApiResult<(SemaphorePermit<'a>, CheckedTicket)> {
+    let slot = tasks.slots.try_acquire();
+    let slot = slot.map_err(|_| ApiError::busy("too many requests at once"))?;
+    Ok((slot, tasks.gate.ticket(headers)?))
 }
 
-/// A database that is only busy is told from one that fails.
+/// Tells a busy database from one that fails.
 fn database(error: anyhow::Error) -> ApiError {
     match error.downcast::<sqlx::Error>() {
         Ok(error) => error.into(),
@@ -94,26 +98,26 @@ fn database(error: anyhow::Error) -> ApiError {
     }
 }
 
-fn answer(task: TaskId, taken: Taken) -> ApiResult<Json<ResultTaken>> {
-    match taken {
-        Taken::Stored(stored) => Ok(Json(stored)),
-        Taken::NoTask => Err(ApiError::not_found(format!("there is no task {task}"))),
-        Taken::NotLeased => Err(ApiError::not_leased(format!(
+fn answer(task: TaskId, outcome: ResultOutcome) -> ApiResult<Json<ResultTaken>> {
+    match outcome {
+        ResultOutcome::Stored(stored) => Ok(Json(stored)),
+        ResultOutcome::NoTask => Err(ApiError::not_found(format!("there is no task {task}"))),
+        ResultOutcome::NotLeased => Err(ApiError::not_leased(format!(
             "task {task} is not leased to this license with this fence: lease tasks first"
         ))),
-        Taken::TaskExpired => Err(ApiError::task_expired(format!(
+        ResultOutcome::TaskExpired => Err(ApiError::task_expired(format!(
             "the lease of task {task} ended before its result came: lease it again"
         ))),
-        Taken::AlreadyDone => Err(ApiError::already_done(format!(
-            "this license has answered task {task} with another output, which stands"
+        ResultOutcome::AlreadyDone => Err(ApiError::already_done(format!(
+            "this license has answered task {task} with another output; the first one counts"
         ))),
-        Taken::Late => Err(ApiError::late(format!(
+        ResultOutcome::Late => Err(ApiError::late(format!(
             "task {task} ended without this result; drop it and lease others"
         ))),
     }
 }
 
-/// Refuses a body that says that it is too large.
+/// Refuses a body whose declared length is too large.
 async fn sized(body: Body, headers: &HeaderMap, most: usize) -> ApiResult<Body> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     match length.and_then(|text| text.parse::<usize>().ok()) {
@@ -132,7 +136,7 @@ async fn drain(body: Body) {
         let mut chunks = body.into_data_stream();
         while let Some(Ok(_)) = chunks.next().await {}
     };
-    // Whoever sends too slowly hears nothing.
+    // A sender that is too slow gets no answer.
     let _ = tokio::time::timeout(BODY_TIMEOUT, all).await;
 }
 
@@ -157,38 +161,38 @@ async fn read(body: Body, most: usize) -> ApiResult<Vec<u8>> {
 
 fn too_large(most: usize) -> ApiError {
     ApiError::too_large(format!(
-        "at most {most} bytes are taken: keep large outputs elsewhere and send their hash"
+        "at most {most} bytes are accepted: store large outputs elsewhere and send their hash"
     ))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
     serde_json::from_slice(bytes).map_err(|error| {
-        ApiError::bad_request(format!("the body is not what is expected: {error}"))
+        ApiError::bad_request(format!("the body is not the expected JSON: {error}"))
     })
 }
 
-/// [`nodesys_core::task::LeasedTasks`], with inputs as they are stored.
+/// [`nodesys_core::task::LeasedTasks`], with the inputs' stored text.
 #[derive(Serialize)]
-struct Answer<'a> {
-    tasks: Vec<Line<'a>>,
+struct LeasedTasksBody<'a> {
+    tasks: Vec<TaskBody<'a>>,
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct TaskBody<'a> {
     id: TaskId,
     input: &'a RawValue,
     #[serde(serialize_with = "nodesys_core::message::decimal::serialize")]
     expires_millis: u64,
 }
 
-impl Answer<'_> {
-    fn of(leased: &[Leased]) -> anyhow::Result<Response> {
+impl LeasedTasksBody<'_> {
+    fn of(leased: &[LeasedTask]) -> anyhow::Result<Response> {
         let mut tasks = Vec::with_capacity(leased.len());
         for task in leased {
             let input = serde_json::from_str(&task.input)?;
-            tasks.push(Line { id: task.id, input, expires_millis: task.expires.millis() });
+            tasks.push(TaskBody { id: task.id, input, expires_millis: task.expires.millis() });
         }
-        let body = serde_json::to_vec(&Answer { tasks })?;
+        let body = serde_json::to_vec(&LeasedTasksBody { tasks })?;
         Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
     }
 }

@@ -6,25 +6,26 @@
 use std::collections::HashMap;
 
 use anyhow::{Context as _, ensure};
+use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::ids::{Fence, Name, TaskId};
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::{Address, B256};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, PgTransaction};
 
-use crate::config::DatabaseUrl;
+use crate::config::Settings;
+use crate::database;
 
 /// Leases ended in one statement.
 const EXPIRE_AT_ONCE: i64 = 1000;
-/// How often a lease is tried again when the same license leases at the same moment.
+/// Retries of a lease when the same license leases at the same moment.
 const TRIES: usize = 4;
-/// The advisory lock of day and result: shared to take a result, exclusive to close a day.
+/// The advisory lock between results and closing days: shared for a result, exclusive for a close.
 macro_rules! day_lock {
     () => {
         "7309940802348113"
     };
 }
-/// The advisory lock of whoever ends overdue leases.
+/// The advisory lock of the master that ends overdue leases.
 const EXPIRE_LOCK: i64 = 7_309_940_802_348_114;
 
 /// A project's queue.
@@ -34,22 +35,22 @@ pub struct Queue {
     id: i32,
 }
 
-/// Who leases: a license, by the node and the fence of its ticket.
+/// A license that leases tasks, by the node and the fence of its ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub struct LeaseHolder {
     /// The license's hash.
     pub license: B256,
-    /// Its node.
+    /// The node's key.
     pub node_key: Address,
-    /// Its lease's fence.
+    /// The fence of the license's own lease.
     pub fence: Fence,
-    /// The workload it licenses.
+    /// The workload of the license.
     pub workload: Name,
 }
 
 /// A task leased to a license.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leased {
+pub struct LeasedTask {
     /// The task.
     pub id: TaskId,
     /// Its input, canonical JSON.
@@ -58,44 +59,34 @@ pub struct Leased {
     pub expires: Timestamp,
 }
 
-/// What an expiry did.
+/// Task leases that an expiry ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ended {
-    /// Leases that were overdue.
+pub struct ExpiredLeases {
+    /// Overdue leases.
     pub leases: u64,
-    /// Tasks that were given up with them.
+    /// Tasks that were given up with them, since they may not be leased again.
     pub dead: u64,
 }
 
-/// Connects to the master's database as the queue needs it: what is answered is on disk.
-pub async fn connect(url: &DatabaseUrl) -> anyhow::Result<PgPool> {
-    let options: PgConnectOptions = url.expose().parse().context("--database-url")?;
-    // Statements here are short; compiling them costs more than running them.
-    let options = options.options([("synchronous_commit", "on"), ("jit", "off")]);
-    let pool = PgPoolOptions::new()
-        .max_connections(16)
-        .acquire_timeout(std::time::Duration::from_secs(3))
-        .connect_with(options)
-        .await
-        .context("the master's database does not answer: check --database-url")?;
-    migrate(&pool).await?;
-    let fsync = sqlx::query_scalar!("select current_setting('fsync')").fetch_one(&pool).await?;
-    if fsync.as_deref() != Some("on") {
-        tracing::warn!("this Postgres runs with fsync off: a crash loses what was acknowledged");
-    }
-    Ok(pool)
-}
-
-/// Brings the master's database up to date; several masters may do it at once.
-pub(crate) async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
-    sqlx::migrate!("../../migrations/master")
-        .run(pool)
-        .await
-        .context("the master's database cannot be migrated")
+/// The task queue of a project, created on first use.
+///
+/// # Errors
+///
+/// If `--database-url` is missing or the database does not answer.
+pub(crate) async fn open_queue(
+    settings: &Settings,
+    project: &ProjectInfo,
+) -> anyhow::Result<Queue> {
+    let url = Settings::need(&settings.database_url, "--database-url")?;
+    Queue::open(database::connect(url).await?, project.chain_id, project.distributor).await
 }
 
 impl Queue {
-    /// The project's queue, made when it is first asked for.
+    /// The queue of a distributor, created on first use.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
     pub async fn open(pool: PgPool, chain_id: u64, distributor: Address) -> anyhow::Result<Self> {
         let chain_id = i64::try_from(chain_id).context("a chain id of 2^63 or more")?;
         sqlx::query!(
@@ -124,9 +115,9 @@ impl Queue {
         self.id
     }
 
-    /// A transaction in which a result may be taken: no day closes before it ends.
+    /// A transaction for taking a result: no day closes before it ends.
     pub(crate) async fn begin_result(&self) -> sqlx::Result<PgTransaction<'static>> {
-        // A result that has to wait for a lock this long is better sent again.
+        // A workload can send its result again sooner than a longer wait would end.
         const BEGIN: &str = concat!(
             "begin; set local lock_timeout = '3s'; select pg_advisory_xact_lock_shared(",
             day_lock!(),
@@ -137,12 +128,16 @@ impl Queue {
 
     /// Leases tasks, oldest first, so that the license holds up to `max`: those it holds already
     /// come first, so the same request again gets the same tasks.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
     pub async fn lease(
         &self,
-        holder: &Holder,
+        holder: &LeaseHolder,
         max: u16,
         now: Timestamp,
-    ) -> sqlx::Result<Vec<Leased>> {
+    ) -> sqlx::Result<Vec<LeasedTask>> {
         let mut tries = 0;
         loop {
             match self.lease_once(holder, max, now).await {
@@ -159,10 +154,10 @@ impl Queue {
 
     async fn lease_once(
         &self,
-        holder: &Holder,
+        holder: &LeaseHolder,
         max: u16,
         now: Timestamp,
-    ) -> sqlx::Result<Vec<Leased>> {
+    ) -> sqlx::Result<Vec<LeasedTask>> {
         let rows = sqlx::query!(
             r#"with held as (
                  select a.task as id, t.input, a.expires_millis
@@ -201,13 +196,13 @@ impl Queue {
             holder.workload.as_str(),
             holder.license.as_slice(),
             holder.node_key.as_slice(),
-            signed(holder.fence.get()),
-            signed(now.millis()),
+            pg_bigint(holder.fence.get()),
+            pg_bigint(now.millis()),
             i64::from(max),
         )
         .fetch_all(&self.pool)
         .await?;
-        let leased = |id: i64, input, expires_millis: i64| Leased {
+        let leased = |id: i64, input, expires_millis: i64| LeasedTask {
             id: task_id(id),
             input,
             expires: Timestamp::from_millis(expires_millis.unsigned_abs()),
@@ -215,10 +210,14 @@ impl Queue {
         Ok(rows.into_iter().map(|row| leased(row.id, row.input, row.expires_millis)).collect())
     }
 
-    /// Ends the leases that are overdue, and gives tasks up that may not be leased again. One
-    /// master does it at a time; the others find nothing to do.
-    pub async fn expire(&self, now: Timestamp) -> anyhow::Result<Ended> {
-        let mut total = Ended::default();
+    /// Ends overdue leases, and gives up tasks that may not be leased again. One master does it at a
+    /// time; the others find nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn expire(&self, now: Timestamp) -> anyhow::Result<ExpiredLeases> {
+        let mut total = ExpiredLeases::default();
         loop {
             let mut transaction = self.pool.begin().await?;
             let mine = sqlx::query_scalar!(
@@ -244,7 +243,7 @@ impl Queue {
         &self,
         transaction: &mut PgTransaction<'_>,
         now: Timestamp,
-    ) -> sqlx::Result<Ended> {
+    ) -> sqlx::Result<ExpiredLeases> {
         let row = sqlx::query!(
             r#"with overdue as (
                  select task from task_attempt
@@ -282,24 +281,27 @@ impl Queue {
                       (select count(*) from over where hopeless) as "dead!",
                       (select count(*) from buried) as "buried!""#,
             self.id,
-            signed(now.millis()),
+            pg_bigint(now.millis()),
             EXPIRE_AT_ONCE,
         )
         .fetch_one(&mut **transaction)
         .await?;
-        Ok(Ended { leases: row.leases.unsigned_abs(), dead: row.dead.unsigned_abs() })
+        Ok(ExpiredLeases { leases: row.leases.unsigned_abs(), dead: row.dead.unsigned_abs() })
     }
 
-    /// Closes a day's counts, and tells them by license: from now on results count for later days.
-    /// The same day again gives the same counts. The caller knows that the day is over.
+    /// Closes a day's counts for good and returns them by license: from now on results count for
+    /// later days. The same day again gives the same counts. The day must be over.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails; then the day may or may not be closed.
     pub async fn close_day(&self, day: UtcDay) -> anyhow::Result<HashMap<B256, u64>> {
         const LOCK: &str = concat!("begin; select pg_advisory_xact_lock(", day_lock!(), ")");
-        let day = i32::try_from(day.0).context("a day beyond the calendar")?;
         let mut transaction = self.pool.begin_with(LOCK).await?;
         let updated = sqlx::query!(
             "update task_queue set closed_through = greatest(closed_through, $2) where id = $1",
             self.id,
-            day
+            pg_day(day)?
         )
         .execute(&mut *transaction)
         .await?;
@@ -308,13 +310,13 @@ impl Queue {
         self.counts(day).await
     }
 
-    /// Results accepted for a day so far, by license.
-    pub(crate) async fn counts(&self, day: i32) -> anyhow::Result<HashMap<B256, u64>> {
+    /// Results accepted for a day so far, by license. They are final once the day is closed.
+    pub(crate) async fn counts(&self, day: UtcDay) -> anyhow::Result<HashMap<B256, u64>> {
         let rows = sqlx::query!(
             r#"select license, count(*) as "tasks!" from task_result
                where queue = $1 and day = $2 group by license"#,
             self.id,
-            day
+            pg_day(day)?
         )
         .fetch_all(&self.pool)
         .await?;
@@ -322,9 +324,14 @@ impl Queue {
     }
 }
 
-/// A number of Postgres, which has no unsigned ones. Ids and times end below 2^63.
-pub(crate) fn signed(value: u64) -> i64 {
+/// A number as Postgres stores it, which has no unsigned types. Ids and times are below 2^63.
+pub(crate) fn pg_bigint(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A day as Postgres stores it.
+pub(crate) fn pg_day(day: UtcDay) -> anyhow::Result<i32> {
+    i32::try_from(day.0).context("a day beyond the calendar")
 }
 
 pub(crate) fn task_id(id: i64) -> TaskId {
@@ -332,8 +339,5 @@ pub(crate) fn task_id(id: i64) -> TaskId {
 }
 
 pub(crate) fn hash(bytes: &[u8]) -> anyhow::Result<B256> {
-    B256::try_from(bytes).context("a stored hash has not 32 bytes")
+    B256::try_from(bytes).context("a stored hash is not 32 bytes long")
 }
-
-#[cfg(test)]
-mod tests;

@@ -348,7 +348,7 @@ impl Named {
 const WEEK: u64 = 7 * 86_400;
 
 #[tokio::test]
-async fn what_raises_risk_is_queued_waits_and_is_executed() {
+async fn an_action_that_raises_risk_waits_and_is_executed() {
     let stage = Stage::start().await;
     let named = stage.project().await;
     let queue = named.project(&["queue", "--quota", "2000"]);
@@ -380,7 +380,7 @@ async fn what_raises_risk_is_queued_waits_and_is_executed() {
     assert_eq!(stage.run(&named.project(&["show"]))["daily_quota"], "2000");
     assert_eq!(stage.run(&named.project(&["pending"]))["waiting"], json!([]));
     let words = stage.refused(&named.project(&["execute", &hash]));
-    assert!(words.contains("nothing waits under"), "{words}");
+    assert!(words.contains("no call waits under"), "{words}");
 
     // What is not done in two weeks lapses, and can be queued again.
     let queue = named.project(&["queue", "--delay", "60"]);
@@ -447,7 +447,7 @@ async fn the_guardian_cancels_all_but_its_replacement_and_pauses_once() {
 }
 
 #[tokio::test]
-async fn a_chain_without_the_deployment_proxy_is_told() {
+async fn a_chain_without_the_deployment_proxy_is_reported() {
     let stage = Stage::start().await;
     let none = Bytes::new();
     let _: Value = stage

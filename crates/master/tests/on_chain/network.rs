@@ -102,7 +102,7 @@ async fn a_network_is_started_on_a_new_chain() {
     assert!(again["what"].as_str().unwrap().ends_with(" on"), "{again}");
     assert_eq!(again["transaction"], Value::Null);
     let refused = stage.refused(&release(&key, &["--delay", "90000"]));
-    assert!(refused.contains("no longer set together with the key"), "{refused}");
+    assert!(refused.contains("is not set together with the key"), "{refused}");
     let in_force = async || {
         let show = ["release", "show", "render"];
         stage.run(&[&show[..], &named].concat())["release_key"].clone()

@@ -4,7 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use alloy::primitives::B256;
+use alloy::primitives::{B256, U256};
+use alloy::providers::Provider as _;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use nodesys_contracts::Provider;
 use nodesys_contracts::bindings::ProjectRegistry::ProjectParams;
@@ -14,6 +15,8 @@ use nodesys_core::signature::SigningKey;
 
 /// anvil's, the development chain.
 pub const CHAIN_ID: u64 = 31_337;
+/// Start of the chain's time, 2026-01-01: the project's first day.
+const START_SECS: u64 = 20_454 * 86_400;
 /// The first of anvil's funded accounts ("test test test ... junk").
 const FUNDED: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 
@@ -92,6 +95,33 @@ impl Chain {
         sent(provider, listed.into_transaction_request()).await;
         let recorded = registry.setReceiptKey(receipt_key().address(), 1, u64::from(u32::MAX));
         sent(provider, recorded.into_transaction_request()).await;
+        let token = DevToken::new(token, rpc);
+        let funds = token.mint(self.distributor, U256::from(1_000_000));
+        sent(provider, funds.into_transaction_request()).await;
+    }
+
+    async fn funded(&self) -> Provider {
+        let key = SigningKey::from_hex(FUNDED).unwrap();
+        Provider::connect_with_key(&self.url.parse().unwrap(), Some(CHAIN_ID), &key).await.unwrap()
+    }
+
+    /// Mints the licenses 1 to `count` of workload `alpha`.
+    pub async fn mint_licenses(&self, count: u64) {
+        let (provider, holder) = (self.funded().await, key(0x40).address());
+        let licenses = NodeLicense::new(self.alpha, provider.rpc());
+        let mint = licenses.mintBatch(holder, U256::from(count));
+        sent(&provider, mint.into_transaction_request()).await;
+    }
+
+    /// Moves the chain's time on, by blocks of which the first ones are final.
+    pub async fn pass(&self, secs: u64) {
+        let provider = self.funded().await;
+        let _: serde_json::Value =
+            provider.rpc().raw_request("evm_increaseTime".into(), (secs,)).await.unwrap();
+        for _ in 0..4 {
+            let _: serde_json::Value =
+                provider.rpc().raw_request("evm_mine".into(), ()).await.unwrap();
+        }
     }
 }
 
@@ -117,6 +147,7 @@ fn start_anvil() -> (Child, String) {
     assert!(path.exists(), "no anvil at {}: run npm ci, or set NODESYS_ANVIL", path.display());
     let mut child = Command::new(path)
         .args(["--port", "0", "--slots-in-an-epoch", "1", "--no-request-size-limit"])
+        .args(["--timestamp", &START_SECS.to_string()])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

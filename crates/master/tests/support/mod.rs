@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,20 +39,28 @@ type Leases = Arc<Mutex<HashMap<B256, LeaseView>>>;
 
 /// A closed day: its `uptime.csv` and the backend's word for it.
 pub type Closed = Arc<Mutex<Option<(String, ClosedUptime)>>>;
+type Downloads = Arc<AtomicUsize>;
 
 /// The backend's `GET /v1/leases/{license}` and `/v1/uptime`, at an address that stays.
 pub struct Backend {
     pub addr: SocketAddr,
     pub leases: Leases,
     pub closed: Closed,
+    /// How often `uptime.csv` was fetched.
+    downloads: Downloads,
     serving: Option<tokio::runtime::Runtime>,
 }
 
 impl Backend {
     fn start() -> Self {
         let addr = "127.0.0.1:0".parse().unwrap();
-        let mut backend =
-            Self { addr, leases: Leases::default(), closed: Closed::default(), serving: None };
+        let mut backend = Self {
+            addr,
+            leases: Leases::default(),
+            closed: Closed::default(),
+            downloads: Downloads::default(),
+            serving: None,
+        };
         backend.up();
         backend
     }
@@ -65,7 +74,8 @@ impl Backend {
         let uptime = Router::new()
             .route("/v1/uptime/{project}/{day}", get(uptime_csv))
             .route("/v1/uptime/{project}/{day}/closed", get(closed_uptime));
-        let routes = routes.merge(uptime.with_state(self.closed.clone()));
+        let state = (self.closed.clone(), self.downloads.clone());
+        let routes = routes.merge(uptime.with_state(state));
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(1).enable_all().build().unwrap();
         runtime.spawn(async move {
@@ -73,6 +83,11 @@ impl Backend {
             axum::serve(listener, routes).await.unwrap();
         });
         self.serving = Some(runtime);
+    }
+
+    /// How often `uptime.csv` was fetched since the last call.
+    pub fn take_downloads(&self) -> usize {
+        self.downloads.swap(0, Ordering::Relaxed)
     }
 
     /// Ends every connection, as a process that dies does.
@@ -89,11 +104,12 @@ impl Drop for Backend {
     }
 }
 
-async fn uptime_csv(State(closed): State<Closed>) -> String {
+async fn uptime_csv(State((closed, downloads)): State<(Closed, Downloads)>) -> String {
+    downloads.fetch_add(1, Ordering::Relaxed);
     closed.lock().unwrap().as_ref().unwrap().0.clone()
 }
 
-async fn closed_uptime(State(closed): State<Closed>) -> Json<ClosedUptime> {
+async fn closed_uptime(State((closed, _)): State<(Closed, Downloads)>) -> Json<ClosedUptime> {
     Json(closed.lock().unwrap().as_ref().unwrap().1.clone())
 }
 

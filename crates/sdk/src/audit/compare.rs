@@ -1,8 +1,5 @@
-//! Comparing files that are one line of JSON, and finding which byte of a file was changed.
+//! Comparing files that are one line of JSON.
 
-use std::ops::Range;
-
-use alloy::primitives::{B256, keccak256};
 use nodesys_core::files::Difference;
 use serde_json::Value;
 
@@ -58,47 +55,4 @@ fn first_bytes(file: &str, given: &[u8], computed: &[u8]) -> Difference {
         bytes.get(from..end).map(|part| String::from_utf8_lossy(part).into_owned())
     };
     line(file, &format!("byte {same}"), 1, part(given), part(computed))
-}
-
-/// The bytes that tables are made of.
-pub(super) const TABLE: &[u8] = b"0123456789abcdefx,\n";
-/// The bytes that `bundle.json` is made of.
-pub(super) const JSON: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz\"{}[]:,-._";
-/// Bytes hashed at most: a second or two.
-const WORK: usize = 400_000_000;
-
-/// The file as it was, where a single byte in `range` of a small file was replaced since its hash
-/// was taken: trying them all tells which, and the hash proves it.
-pub(super) fn restore(
-    given: &[u8],
-    range: Range<usize>,
-    alphabet: &[u8],
-    expected: B256,
-) -> Option<Vec<u8>> {
-    let work = given.len().checked_mul(range.len())?.checked_mul(alphabet.len())?;
-    if work > WORK {
-        return None;
-    }
-    let mut tried = given.to_vec();
-    for i in range {
-        let was = *given.get(i)?;
-        for &byte in alphabet.iter().filter(|&&byte| byte != was) {
-            tried[i] = byte;
-            if keccak256(&tried) == expected {
-                return Some(tried);
-            }
-        }
-        tried[i] = was;
-    }
-    None
-}
-
-/// Where line `number` (from 1) of a file stands, its line feed included.
-pub(super) fn line_range(file: &[u8], number: usize) -> Range<usize> {
-    let mut ends = file.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(i, _)| i + 1);
-    let start = match number {
-        0 | 1 => 0,
-        _ => ends.nth(number - 2).unwrap_or(file.len()),
-    };
-    start..ends.next().unwrap_or(file.len())
 }

@@ -1,16 +1,15 @@
-//! One day, audited: pure, from what the chain says and the bytes that were published.
+//! One day, judged: pure, from what the chain says and the bytes that were committed.
 //!
-//! The day is rebuilt by the same `build_day` that made it, from what cannot be argued about: the
-//! signed uptime, the holders folded from logs, the points by the rule, the day before. Each
-//! published file is then held against the rebuilt one. So that one changed byte gives one
-//! finding, a damaged file is replaced by what its committed hash proves it to have been, where
-//! that can be found.
+//! A day *holds* when the rebuilt commit is the posted one and every fact that the bundle states is the
+//! chain's. It *does not hold* when committed bytes and agreed facts contradict each other; one such
+//! proof suffices, whatever else is unknown. Everything else is *cannot tell*, with the reason. A file
+//! that nobody gives is rebuilt where the others determine it, and then the committed hash of it speaks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use alloy::primitives::keccak256;
 use nodesys_core::bundle::{
-    BUNDLE_JSON, Before, Bundle, DayBundle, DayInput, ProjectInfo, Snapshot, TREE_JSON, build_day,
+    BUNDLE_JSON, Before, Bundle, BundleError, DayBundle, DayInput, ProjectInfo, Snapshot, build_day,
 };
 use nodesys_core::files::{
     Difference, HolderRow, PointsRow, RewardRow, Row, UptimeRow, first_difference, parse_file,
@@ -18,13 +17,13 @@ use nodesys_core::files::{
 };
 use nodesys_core::holders::Holders;
 use nodesys_core::ids::Amount;
-use nodesys_core::message::{Domain, Message as _, RewardCommit, SignedCommit};
+use nodesys_core::message::{Domain, Message as _, RewardCommit};
 use nodesys_core::time::UtcDay;
-use nodesys_core::{Address, B256};
+use nodesys_core::{Address, B256, U256};
 
-use super::compare::{JSON, TABLE, json_difference, line_range, restore};
-use super::report::{DayReport, Finding, line};
-use crate::bundles::{COMMIT_JSON, commit_of};
+use super::compare::json_difference;
+use super::report::{DayReport, Doubt, Finding, line};
+use crate::bundles::{Fetched, Reason, commit_of};
 use crate::day::holder_rows;
 
 /// A commit that stands on chain.
@@ -32,16 +31,8 @@ use crate::day::holder_rows;
 pub struct PostedCommit {
     /// Its day.
     pub day: UtcDay,
-    /// Its revision.
-    pub revision: u32,
-    /// Struct hash of the commit before.
-    pub previous: B256,
-    /// Its root.
-    pub root: B256,
-    /// Its total.
-    pub total: Amount,
-    /// keccak256 of its `bundle.json`.
-    pub data_hash: B256,
+    /// What was signed.
+    pub commit: RewardCommit,
     /// Its struct hash.
     pub commit_hash: B256,
     /// When it becomes active, seconds since 1970.
@@ -52,6 +43,12 @@ pub struct PostedCommit {
     pub transaction: B256,
 }
 
+/// A fact of the chain, or why it cannot be told.
+pub type Fact<T> = Result<T, String>;
+
+/// Why the logs of a token cannot be complete, by collection and token.
+pub type DoubtfulTokens = BTreeMap<(Address, U256), String>;
+
 /// What the chain says of a day.
 #[derive(Debug)]
 pub struct DayFacts<'a> {
@@ -60,183 +57,124 @@ pub struct DayFacts<'a> {
     /// The commit.
     pub posted: &'a PostedCommit,
     /// When it was posted, seconds since 1970.
-    pub posted_secs: u64,
+    pub posted_secs: Fact<u64>,
     /// First final block at or past the day's end.
-    pub snapshot: Option<Snapshot>,
-    /// Holders and rentals as of that block.
+    pub snapshot: Fact<Snapshot>,
+    /// The recorded validity of the bundle's receipt key; `None` where the registry has none.
+    pub receipt_key: Fact<Option<(u64, u64)>>,
+    /// Whether the project listed a collection by the snapshot.
+    pub listed: BTreeMap<Address, Fact<bool>>,
+    /// The daily quotas in force between the snapshot and the post.
+    pub quotas: Fact<Vec<Amount>>,
+    /// Holders and rentals as of the snapshot, folded from logs.
     pub holders: &'a Holders,
-    /// The daily quotas in force between that block and the post, the newest last.
-    pub quotas: Vec<Amount>,
-    /// Receipt keys of the registry with their validity.
-    pub receipt_keys: &'a BTreeMap<Address, (u64, u64)>,
-    /// Collections that the project listed.
-    pub collections: BTreeSet<Address>,
+    /// Tokens whose logs contradict themselves or the chain's state.
+    pub doubtful: DoubtfulTokens,
 }
+
+/// The committed files of a day, by name, as far as places gave them.
+pub type DayFiles = BTreeMap<&'static str, Fetched>;
 
 /// What became of it.
 #[derive(Debug)]
 pub struct DayOutcome {
     /// The day in a line.
     pub report: DayReport,
-    /// What does not hold.
+    /// What is proven not to hold.
     pub findings: Vec<Finding>,
+    /// What cannot be told.
+    pub doubts: Vec<Doubt>,
     /// What the next day builds on, where that is sure.
     pub after: Option<Before>,
 }
 
-/// The published files of a day, by name.
-pub type Files = BTreeMap<&'static str, Vec<u8>>;
-
-/// Audits one day. `before` is what it builds on, where that is known.
-pub fn audit_day(facts: &DayFacts<'_>, files: &Files, before: Option<&Before>) -> DayOutcome {
-    let mut audit = Audit { facts, day: facts.posted.day, files, findings: Vec::new() };
-    let mut report = audit.empty_report();
+/// Judges one day. `before` is what it builds on, where that is known.
+pub fn audit_day(facts: &DayFacts<'_>, files: &DayFiles, before: Fact<&Before>) -> DayOutcome {
+    let day = facts.posted.day;
+    let mut audit = Audit { facts, day, files, findings: Vec::new(), doubts: Vec::new() };
+    let mut report = DayReport::of(facts.posted);
     let after = audit.run(before, &mut report);
-    DayOutcome { report, findings: audit.findings, after }
+    DayOutcome { report, findings: audit.findings, doubts: audit.doubts, after }
 }
 
 struct Audit<'a> {
     facts: &'a DayFacts<'a>,
     day: UtcDay,
-    files: &'a Files,
+    files: &'a DayFiles,
     findings: Vec<Finding>,
+    doubts: Vec<Doubt>,
 }
 
-/// A file's bytes as far as they are known, and whether they are what was committed.
-struct Checked {
-    bytes: Vec<u8>,
-    committed: bool,
-    expected: B256,
-}
+const COMMITTED: &str = "it was committed, but it is wrong";
 
-const CHANGED: &str = "it was changed after it was committed";
-
-impl Audit<'_> {
-    fn run(&mut self, before: Option<&Before>, report: &mut DayReport) -> Option<Before> {
-        let json = self.checked_json()?;
-        let bundle = match Bundle::parse(&json.bytes) {
+impl<'a> Audit<'a> {
+    fn run(&mut self, before: Fact<&Before>, report: &mut DayReport) -> Option<Before> {
+        let Some(json) = self.bytes(BUNDLE_JSON) else {
+            self.withheld(BUNDLE_JSON);
+            return None;
+        };
+        let bundle = match Bundle::parse(json) {
             Ok(bundle) => bundle,
             Err(error) => {
                 self.found(Some(BUNDLE_JSON), error.to_string());
                 return None;
             }
         };
-        let uptime_file = self.checked::<UptimeRow>(&bundle);
-        // Nothing else says what the minutes were, so a changed byte has to be found and undone.
-        let uptime_file = uptime_file.map(|file| self.restored::<UptimeRow>(file));
-        let holders_file = self.checked::<HolderRow>(&bundle);
-        let mut points_file = self.checked::<PointsRow>(&bundle);
-        if bundle.terms.rule.counts_tasks() {
-            // How many tasks were counted stands nowhere else.
-            points_file = points_file.map(|file| self.restored::<PointsRow>(file));
-        }
-        let mut rewards_file = self.checked::<RewardRow>(&bundle);
+        self.check_commit(&bundle, json);
         self.check_closed(&bundle);
+        self.check_snapshot(&bundle);
+        self.check_quota(&bundle);
 
-        let uptime = uptime_file.as_ref().and_then(|file| self.parsed::<UptimeRow>(file));
+        let uptime = self.rows::<UptimeRow>(&bundle);
+        if uptime.is_none() && !self.has_finding(UptimeRow::FILE) {
+            self.withheld(UptimeRow::FILE);
+        }
         if let Some(rows) = &uptime {
             report.licenses = rows.len();
             report.minutes = rows.iter().map(|row| u64::from(row.minutes)).sum();
             self.check_collections(rows);
         }
-        let trusted = uptime_file.as_ref().is_some_and(|file| file.committed);
-        if let (Some(rows), false) = (&uptime, trusted) {
-            self.blame_uptime(&bundle, rows, points_file.as_ref());
-        }
-        let rebuilt = match (&uptime, trusted, before) {
-            (Some(rows), true, Some(before)) => {
-                self.rebuild(&bundle, rows, before, points_file.as_ref())
+        let points = self.points(&bundle, uptime.as_deref());
+        let holders = self.holders(&bundle, uptime.as_deref());
+        let before = before.map_err(|reason| self.doubt(reason)).ok();
+        let rebuilt = match (uptime, points, holders, before) {
+            (Some(uptime), Some(points), Some(holders), Some(before)) => {
+                self.rebuild(&bundle, json, uptime, points, holders, before)
             }
             _ => None,
         };
-        match &rebuilt {
-            Some(rebuilt) => {
-                self.hold_against::<HolderRow>(rebuilt, holders_file.as_ref());
-                self.hold_against::<PointsRow>(rebuilt, points_file.as_ref());
-                self.hold_against::<RewardRow>(rebuilt, rewards_file.as_ref());
-                self.hold_json(rebuilt, &json);
-                self.check_tree(rebuilt);
-                self.check_commit(&rebuilt.commit);
-                report.accounts = rebuilt.rewards.len();
-                report.allocated = Some(rebuilt.bundle.totals.allocated);
-                report.carry_out = Some(rebuilt.bundle.carry_out);
-            }
-            None => {
-                self.blame_unknown::<HolderRow>(holders_file);
-                self.blame_unknown::<PointsRow>(points_file);
-                rewards_file = self.blame_unknown::<RewardRow>(rewards_file);
-                self.check_commit(&commit_of(&bundle, &json.bytes));
-            }
+        if let Some(rebuilt) = &rebuilt {
+            report.accounts = rebuilt.rewards.len();
+            report.allocated = Some(rebuilt.bundle.totals.allocated);
+            report.carry_out = Some(rebuilt.bundle.carry_out);
         }
-        self.check_signed_commit();
-        self.after(rebuilt, &bundle, &json, rewards_file.as_ref())
+        self.after(rebuilt, &bundle)
     }
 
-    /// `bundle.json` as the chain has it.
-    fn checked_json(&mut self) -> Option<Checked> {
-        let Some(given) = self.files.get(BUNDLE_JSON) else {
-            self.found(Some(BUNDLE_JSON), "it is missing".to_owned());
-            return None;
-        };
-        let (found, expected) = (keccak256(given), self.facts.posted.data_hash);
-        if found == expected {
-            return Some(Checked { bytes: given.clone(), committed: true, expected });
-        }
-        if let Some(restored) = restore(given, 0..given.len(), JSON, expected) {
-            let difference = json_difference(BUNDLE_JSON, given, &restored);
-            self.differs(CHANGED, difference);
-            return Some(Checked { bytes: restored, committed: true, expected });
-        }
-        let problem = format!("its keccak256 is {found}, the chain has {expected}");
-        self.found(Some(BUNDLE_JSON), problem);
-        Some(Checked { bytes: given.clone(), committed: false, expected })
-    }
-
-    /// A file as published. Where it is not what was committed, the finding is left to whoever
-    /// can tell the row.
-    fn checked<R: Row>(&mut self, bundle: &Bundle) -> Option<Checked> {
-        let Some(given) = self.files.get(R::FILE) else {
-            self.found(Some(R::FILE), "it is missing".to_owned());
-            return None;
-        };
-        let Some(&expected) = bundle.files.get(R::FILE) else {
-            self.found(Some(BUNDLE_JSON), format!("it names no hash of {}", R::FILE));
-            return None;
-        };
-        let committed = keccak256(given) == expected;
-        Some(Checked { bytes: given.clone(), committed, expected })
-    }
-
-    /// The file as it was committed, where one changed byte can be found and undone; with the
-    /// finding that names its row.
-    fn restored<R: Row>(&mut self, file: Checked) -> Checked {
-        if file.committed {
-            return file;
-        }
-        let range = match parse_file::<R>(&file.bytes) {
-            // A line before or after may be the broken one, if a line feed was hit.
-            Err(error) => line_range(&file.bytes, error.line),
-            Ok(_) => 0..file.bytes.len(),
-        };
-        match restore(&file.bytes, range, TABLE, file.expected) {
-            None => file,
-            Some(bytes) => {
-                self.differs(CHANGED, first_difference(R::FILE, &file.bytes, &bytes));
-                Checked { bytes, committed: true, expected: file.expected }
+    /// The bundle is of the commit that the chain has: its other fields are fixed by their hash.
+    fn check_commit(&mut self, bundle: &Bundle, json: &[u8]) {
+        let (given, posted) = (commit_of(bundle, json), &self.facts.posted.commit);
+        let fields = [
+            ("epoch", given.epoch.to_string(), posted.epoch.to_string()),
+            ("revision", given.revision.to_string(), posted.revision.to_string()),
+            ("previous", given.previous.to_string(), posted.previous.to_string()),
+            ("root", given.root.to_string(), posted.root.to_string()),
+            ("totals/cumulative", given.total.to_string(), posted.total.to_string()),
+        ];
+        for (field, given, posted) in fields {
+            if given != posted {
+                let pointer = format!("/{field}");
+                let difference = line(BUNDLE_JSON, &pointer, 1, Some(given), Some(posted));
+                self.differs("the commit on chain says otherwise", Some(difference));
             }
         }
-    }
-
-    fn parsed<R: Row>(&mut self, file: &Checked) -> Option<Vec<R>> {
-        match parse_file::<R>(&file.bytes) {
-            Ok(rows) => Some(rows),
-            Err(error) => {
-                let text = String::from_utf8_lossy(&file.bytes);
-                let given = text.split('\n').nth(error.line - 1).map(str::to_owned);
-                let difference = line(R::FILE, R::HEADER, error.line, given, None);
-                self.findings.push(Finding::row(self.day, error.problem, difference));
-                None
-            }
+        if bundle.project != *self.facts.project {
+            let (given, ours) = (serde_json::to_value(&bundle.project), self.facts.project);
+            let (given, ours) = (given.unwrap_or_default(), serde_json::to_value(ours));
+            let of = |value: serde_json::Value| Some(value.to_string());
+            let difference =
+                line(BUNDLE_JSON, "/project", 1, of(given), of(ours.unwrap_or_default()));
+            self.differs("it is of another project", Some(difference));
         }
     }
 
@@ -252,206 +190,259 @@ impl Audit<'_> {
             let problem = format!("the closed day was signed for another {}", UptimeRow::FILE);
             self.found(Some(BUNDLE_JSON), problem);
         }
-        let key = closed.receipt_key;
-        let ends = self.day.end().secs();
-        let recorded = self.facts.receipt_keys.get(&key);
+        let (key, ends) = (closed.receipt_key, self.day.end().secs());
         // Signed at some moment between the day's end and the post.
-        if !recorded.is_some_and(|(from, until)| *from <= self.facts.posted_secs && *until > ends) {
-            let problem = format!("its receipt key {key} is not recorded in the registry for then");
-            self.found(Some(BUNDLE_JSON), problem);
+        let known = self.facts.posted_secs.clone();
+        let recorded = known.and_then(|posted| Ok((posted, self.facts.receipt_key.clone()?)));
+        match recorded {
+            Ok((posted, Some((from, until)))) if from <= posted && until > ends => {}
+            Ok(_) => {
+                let problem =
+                    format!("its receipt key {key} is not recorded in the registry for then");
+                self.found(Some(BUNDLE_JSON), problem);
+            }
+            Err(reason) => self.doubt(format!("the receipt key {key}: {reason}")),
+        }
+    }
+
+    fn check_snapshot(&mut self, bundle: &Bundle) {
+        match &self.facts.snapshot {
+            Ok(snapshot) if *snapshot == bundle.snapshot => {}
+            Ok(snapshot) => {
+                let json = |snapshot: &Snapshot| serde_json::to_vec(snapshot).unwrap_or_default();
+                let difference =
+                    json_difference(BUNDLE_JSON, &json(&bundle.snapshot), &json(snapshot));
+                let difference = difference.map(|difference| Difference {
+                    header: format!("/snapshot{}", difference.header),
+                    ..difference
+                });
+                let problem = "it is not the first block past the day's end";
+                self.differs(problem, difference);
+            }
+            Err(reason) => self.doubt(format!("the snapshot block: {reason}")),
+        }
+    }
+
+    fn check_quota(&mut self, bundle: &Bundle) {
+        match &self.facts.quotas {
+            Ok(quotas) if quotas.contains(&bundle.daily_quota) => {}
+            Ok(quotas) => {
+                let computed = quotas.last().map(ToString::to_string);
+                let given = Some(bundle.daily_quota.to_string());
+                let difference = line(BUNDLE_JSON, "/daily_quota", 1, given, computed);
+                self.differs("it was not the daily quota then", Some(difference));
+            }
+            Err(reason) => self.doubt(format!("the daily quota: {reason}")),
         }
     }
 
     fn check_collections(&mut self, rows: &[UptimeRow]) {
-        let foreign = rows
-            .iter()
-            .enumerate()
-            .find(|(_, row)| !self.facts.collections.contains(&row.collection));
-        if let Some((i, row)) = foreign {
-            let given = Some(spelled(row));
-            let difference = line(UptimeRow::FILE, UptimeRow::HEADER, i + 2, given, None);
-            let problem = format!("the project does not list the collection {}", row.collection);
-            self.findings.push(Finding::row(self.day, problem, difference));
-        }
-    }
-
-    /// `uptime.csv` is not what was signed: the row whose minutes do not give its points is it.
-    fn blame_uptime(&mut self, bundle: &Bundle, rows: &[UptimeRow], points: Option<&Checked>) {
-        let points = points
-            .filter(|file| file.committed)
-            .and_then(|file| parse_file::<PointsRow>(&file.bytes).ok())
-            .unwrap_or_default();
-        let (rule, excused) = (&bundle.terms.rule, bundle.uptime.excused);
-        let suspect = rows.iter().zip(&points).enumerate().find(|(_, (row, points))| {
-            row.license != points.license
-                || rule.points_of(row, excused).is_some_and(|computed| computed != points.points)
-        });
-        let problem = "its keccak256 is not the one that was signed and committed";
-        match suspect {
-            Some((i, (row, points))) => {
-                let computed = format!("minutes that give license {} its points", points.license);
-                let difference = line(
-                    UptimeRow::FILE,
-                    UptimeRow::HEADER,
-                    i + 2,
-                    Some(spelled(row)),
-                    Some(format!("{computed}: {}", points.points)),
-                );
-                self.findings.push(Finding::row(self.day, problem, difference));
+        let mut unknown: Option<String> = None;
+        for (i, row) in rows.iter().enumerate() {
+            match self.facts.listed.get(&row.collection) {
+                Some(Ok(true)) => {}
+                Some(Ok(false)) => {
+                    let given = Some(spelled(row));
+                    let difference = line(UptimeRow::FILE, UptimeRow::HEADER, i + 2, given, None);
+                    let problem =
+                        format!("the project does not list the collection {}", row.collection);
+                    self.findings.push(Finding::row(self.day, problem, difference));
+                    return;
+                }
+                Some(Err(reason)) => unknown = Some(reason.clone()),
+                None => unknown = Some("it was not asked for".to_owned()),
             }
-            None => self.found(Some(UptimeRow::FILE), problem.to_owned()),
+        }
+        if let Some(reason) = unknown {
+            self.doubt(format!("whether the project lists its collections: {reason}"));
         }
     }
 
+    /// The day's points: by the rule where uptime decides them, else as they were committed.
+    fn points(&mut self, bundle: &Bundle, uptime: Option<&[UptimeRow]>) -> Option<Vec<PointsRow>> {
+        let uptime = uptime?;
+        let Some(computed) = bundle.terms.rule.points(uptime, bundle.uptime.excused) else {
+            // How many tasks were counted is in this file and nowhere else.
+            let rows = self.rows::<PointsRow>(bundle);
+            if rows.is_none() && !self.has_finding(PointsRow::FILE) {
+                self.withheld(PointsRow::FILE);
+            }
+            return rows;
+        };
+        let csv = write_file(&computed).into_bytes();
+        self.hold_against::<PointsRow>(bundle, &csv, "the rule gives other points");
+        Some(computed)
+    }
+
+    /// Holders and renters, as committed, once each row is held against the chain.
+    fn holders(&mut self, bundle: &Bundle, uptime: Option<&[UptimeRow]>) -> Option<Vec<HolderRow>> {
+        let uptime = uptime?;
+        let block_secs = bundle.snapshot.block_secs;
+        let folded = holder_rows(uptime, self.facts.holders, block_secs);
+        let csv = write_file(&folded).into_bytes();
+        if bundle.files.get(HolderRow::FILE) == Some(&keccak256(&csv)) {
+            return Some(folded);
+        }
+        let Some(committed) = self.rows::<HolderRow>(bundle) else {
+            if self.has_finding(HolderRow::FILE) {
+                return None;
+            }
+            if self.facts.doubtful.is_empty() {
+                let problem = "its committed hash is not that of the holders on chain";
+                self.found(Some(HolderRow::FILE), problem.to_owned());
+            } else {
+                self.withheld(HolderRow::FILE);
+            }
+            return None;
+        };
+        let text = |row: &HolderRow| spelled(row);
+        let mut reason: Option<String> = None;
+        for (i, (row, uptime)) in folded.iter().zip(uptime).enumerate() {
+            let given = committed.get(i);
+            if given == Some(row) {
+                continue;
+            }
+            if let Some(why) = self.facts.doubtful.get(&(uptime.collection, uptime.token_id)) {
+                reason.get_or_insert_with(|| {
+                    format!("the holder of license {} ({}): {why}", row.license, uptime.token_id)
+                });
+                continue;
+            }
+            let (given, computed) = (given.map(text), Some(text(row)));
+            let difference = line(HolderRow::FILE, HolderRow::HEADER, i + 2, given, computed);
+            self.differs(COMMITTED, Some(difference));
+            break;
+        }
+        if committed.len() > folded.len() {
+            let given = committed.get(folded.len()).map(text);
+            let at = folded.len() + 2;
+            let difference = line(HolderRow::FILE, HolderRow::HEADER, at, given, None);
+            self.differs("there is no such license in uptime.csv", Some(difference));
+        }
+        if let Some(reason) = reason {
+            self.doubt(reason);
+        }
+        Some(committed)
+    }
+
+    /// The day by core's own function, from what was committed: what it gives must be what was.
     fn rebuild(
         &mut self,
         bundle: &Bundle,
-        uptime: &[UptimeRow],
+        json: &[u8],
+        uptime: Vec<UptimeRow>,
+        points: Vec<PointsRow>,
+        holders: Vec<HolderRow>,
         before: &Before,
-        points_file: Option<&Checked>,
     ) -> Option<DayBundle> {
-        let Some(snapshot) = self.facts.snapshot else {
-            self.found(None, "the chain has no final block after the day's end".to_owned());
-            return None;
-        };
-        let quota = self.facts.quotas.iter().find(|quota| **quota == bundle.daily_quota);
-        let quota = quota.or(self.facts.quotas.last()).copied().unwrap_or(bundle.daily_quota);
-        let points = match bundle.terms.rule.points(uptime, bundle.uptime.excused) {
-            Some(points) => points,
-            // The rule needs more than uptime: the file is all there is.
-            None => self.parsed::<PointsRow>(points_file?)?,
-        };
         let input = DayInput {
             project: self.facts.project.clone(),
             day: self.day,
-            revision: self.facts.posted.revision,
-            daily_quota: quota,
+            revision: self.facts.posted.commit.revision,
+            daily_quota: bundle.daily_quota,
             terms: bundle.terms.clone(),
-            snapshot,
+            snapshot: bundle.snapshot,
             closed: bundle.uptime.clone(),
-            holders: holder_rows(uptime, self.facts.holders, snapshot.block_secs),
-            uptime: uptime.to_vec(),
+            uptime,
+            holders,
             points,
             before: before.clone(),
         };
-        match build_day(&input) {
-            Ok(rebuilt) => Some(rebuilt),
+        let rebuilt = match build_day(&input) {
+            Ok(rebuilt) => rebuilt,
+            Err(BundleError::Points { license, given, problem }) => {
+                let row = input.points.iter().position(|row| row.license == license);
+                let at = row.map_or(1, |i| i + 2);
+                let given = Some(format!("{license},{given}"));
+                let difference = line(PointsRow::FILE, PointsRow::HEADER, at, given, None);
+                self.differs(&problem.to_string(), Some(difference));
+                return None;
+            }
             Err(error) => {
                 self.found(None, format!("the day cannot be rebuilt: {error}"));
+                return None;
+            }
+        };
+        self.hold_against::<RewardRow>(bundle, &rebuilt.files[RewardRow::FILE], COMMITTED);
+        if self.findings.is_empty() {
+            let difference = json_difference(BUNDLE_JSON, json, &rebuilt.files[BUNDLE_JSON]);
+            self.differs("it is not what the day's files give", difference);
+        }
+        Some(rebuilt)
+    }
+
+    /// A file that others determine: its committed hash must be that of the computed bytes. Where the
+    /// committed bytes are known too, the row is named.
+    fn hold_against<R: Row>(&mut self, bundle: &Bundle, computed: &[u8], problem: &str) {
+        if bundle.files.get(R::FILE) == Some(&keccak256(computed)) {
+            return;
+        }
+        match self.bytes(R::FILE) {
+            Some(given) => self.differs(problem, first_difference(R::FILE, given, computed)),
+            None => {
+                let problem =
+                    format!("{problem}: its committed hash is not that of the right file");
+                self.found(Some(R::FILE), problem);
+            }
+        }
+    }
+
+    /// A committed file's rows, where its bytes are known and can be read.
+    fn rows<R: Row>(&mut self, bundle: &Bundle) -> Option<Vec<R>> {
+        if !bundle.files.contains_key(R::FILE) {
+            self.found(Some(BUNDLE_JSON), format!("it names no hash of {}", R::FILE));
+            return None;
+        }
+        let bytes = self.bytes(R::FILE)?;
+        match parse_file::<R>(bytes) {
+            Ok(rows) => Some(rows),
+            Err(error) => {
+                let text = String::from_utf8_lossy(bytes);
+                let given = text.split('\n').nth(error.line - 1).map(str::to_owned);
+                let difference = line(R::FILE, R::HEADER, error.line, given, None);
+                self.findings.push(Finding::row(self.day, error.problem, difference));
                 None
             }
         }
     }
 
-    fn hold_against<R: Row>(&mut self, rebuilt: &DayBundle, file: Option<&Checked>) {
-        let Some(file) = file else { return };
-        let problem = if file.committed { "it was committed, but it is wrong" } else { CHANGED };
-        self.differs(problem, first_difference(R::FILE, &file.bytes, &rebuilt.files[R::FILE]));
-    }
-
-    fn hold_json(&mut self, rebuilt: &DayBundle, json: &Checked) {
-        // Sums, hashes and root follow from rows that have their own findings.
-        let follows = |difference: &Difference| {
-            ["/carry_out", "/files", "/pool", "/root", "/totals"]
-                .iter()
-                .any(|part| difference.header.starts_with(part))
-        };
-        let difference = json_difference(BUNDLE_JSON, &json.bytes, &rebuilt.files[BUNDLE_JSON]);
-        if difference.as_ref().is_some_and(follows) && !self.findings.is_empty() {
-            return;
-        }
-        self.differs("it is not what the day's facts give", difference);
-    }
-
-    fn check_tree(&mut self, rebuilt: &DayBundle) {
-        let Some(given) = self.files.get(TREE_JSON) else {
-            self.found(Some(TREE_JSON), "it is missing".to_owned());
-            return;
-        };
-        let mut computed = Vec::new();
-        if rebuilt.tree.to_standard_v1(&mut computed).is_ok() {
-            let problem = "it is not the tree of rewards.csv";
-            self.differs(problem, json_difference(TREE_JSON, given, &computed));
-        }
-    }
-
-    fn check_commit(&mut self, computed: &RewardCommit) {
-        let posted = self.facts.posted;
-        // With other findings, that the commit differs follows from them.
-        if computed.struct_hash() != posted.commit_hash && self.findings.is_empty() {
-            let problem = format!(
-                "the files lead to commit {} (root {}, total {}), the chain has {} (root {}, total \
-                 {})",
-                computed.struct_hash(),
-                computed.root,
-                computed.total,
-                posted.commit_hash,
-                posted.root,
-                posted.total
-            );
-            self.found(None, problem);
-        }
-    }
-
-    /// `commit.json`, where it is published, is the commit that was posted.
-    fn check_signed_commit(&mut self) {
-        let Some(bytes) = self.files.get(COMMIT_JSON) else { return };
-        match serde_json::from_slice::<SignedCommit>(bytes) {
-            Err(error) => self.found(Some(COMMIT_JSON), format!("not a signed commit: {error}")),
-            Ok(signed) => {
-                let (found, posted) = (signed.commit.struct_hash(), self.facts.posted.commit_hash);
-                if found != posted {
-                    let problem = format!("it is commit {found}, the chain has {posted}");
-                    self.found(Some(COMMIT_JSON), problem);
-                }
-            }
-        }
-    }
-
-    /// A file that is not what was committed, when there is nothing to hold it against.
-    fn blame_unknown<R: Row>(&mut self, file: Option<Checked>) -> Option<Checked> {
-        let file = self.restored::<R>(file?);
-        if !file.committed {
-            let problem = "its keccak256 is not the committed one; its rows cannot be told apart \
-                           without good uptime and the day before";
-            self.found(Some(R::FILE), problem.to_owned());
-        }
-        Some(file)
-    }
-
-    fn after(
-        &self,
-        rebuilt: Option<DayBundle>,
-        bundle: &Bundle,
-        json: &Checked,
-        rewards: Option<&Checked>,
-    ) -> Option<Before> {
+    /// What the next day builds on: by what was committed, even where that was wrong.
+    fn after(&self, rebuilt: Option<DayBundle>, bundle: &Bundle) -> Option<Before> {
         let commit = self.facts.posted.commit_hash;
         if let Some(rebuilt) = rebuilt.filter(|day| day.commit.struct_hash() == commit) {
             return Some(rebuilt.after());
         }
-        // Later days are judged by what was committed, even where that was wrong.
-        let rewards = rewards.filter(|file| file.committed && json.committed)?;
-        let rewards = parse_file::<RewardRow>(&rewards.bytes).ok()?;
+        let rewards = parse_file::<RewardRow>(self.bytes(RewardRow::FILE)?).ok()?;
         Some(Before { commit, rewards, carry: bundle.carry_out })
     }
 
-    fn empty_report(&self) -> DayReport {
-        let posted = self.facts.posted;
-        DayReport {
-            day: posted.day,
-            commit_hash: posted.commit_hash,
-            root: posted.root,
-            transaction: posted.transaction,
-            total: posted.total,
-            licenses: 0,
-            minutes: 0,
-            accounts: 0,
-            allocated: None,
-            carry_out: None,
-            active: false,
-            holds: true,
-        }
+    fn bytes(&self, file: &str) -> Option<&'a [u8]> {
+        let files = self.files;
+        files.get(file).and_then(|fetched| fetched.bytes.as_deref())
+    }
+
+    fn has_finding(&self, file: &str) -> bool {
+        self.findings.iter().any(|finding| finding.file.as_deref() == Some(file))
+    }
+
+    /// Nobody gave the committed bytes of a file that nothing else determines.
+    fn withheld(&mut self, file: &'static str) {
+        let passed_over =
+            self.files.get(file).map(|file| &file.passed_over[..]).unwrap_or_default();
+        let words: Vec<String> =
+            passed_over.iter().map(|one| format!("{}: {}", one.place, one.problem)).collect();
+        let problem = match passed_over.iter().any(|one| one.reason == Reason::Altered) {
+            true => "no place gave it as it was committed",
+            false => "no place gave it",
+        };
+        let words =
+            if words.is_empty() { String::new() } else { format!(" ({})", words.join("; ")) };
+        self.doubts.push(Doubt {
+            day: Some(self.day),
+            file: Some(file.to_owned()),
+            problem: format!("{problem}{words}"),
+            fix: "name another place with --bundles, or ask the owner to publish it".to_owned(),
+        });
     }
 
     fn found(&mut self, file: Option<&str>, problem: String) {
@@ -463,9 +454,13 @@ impl Audit<'_> {
             self.findings.push(Finding::row(self.day, problem, difference));
         }
     }
+
+    fn doubt(&mut self, problem: String) {
+        self.doubts.push(Doubt::of_the_chain(Some(self.day), problem));
+    }
 }
 
-fn spelled(row: &UptimeRow) -> String {
+fn spelled<R: Row + Clone>(row: &R) -> String {
     let text = write_file(std::slice::from_ref(row));
     text.lines().nth(1).unwrap_or_default().to_owned()
 }

@@ -9,7 +9,42 @@ use nodesys_core::time::UtcDay;
 use nodesys_core::{B256, files};
 use serde::Serialize;
 
-/// One thing that does not hold.
+use super::day::PostedCommit;
+use crate::bundles::PassedOver;
+
+/// The three answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Everything was recomputed and is right.
+    Holds,
+    /// Something is missing, or sources do not agree: nobody is accused.
+    CannotTell,
+    /// Committed bytes and agreed facts contradict each other.
+    DoesNotHold,
+}
+
+impl Verdict {
+    pub(super) const fn of(proven_wrong: bool, in_doubt: bool) -> Self {
+        match (proven_wrong, in_doubt) {
+            (true, _) => Self::DoesNotHold,
+            (false, true) => Self::CannotTell,
+            (false, false) => Self::Holds,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Holds => "holds",
+            Self::CannotTell => "cannot tell",
+            Self::DoesNotHold => "DOES NOT HOLD",
+        })
+    }
+}
+
+/// One thing that is proven not to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The day.
@@ -44,6 +79,43 @@ impl fmt::Display for Finding {
     }
 }
 
+/// One thing that cannot be told, with what to try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Doubt {
+    /// The day; `None` where it concerns all of them.
+    pub day: Option<UtcDay>,
+    /// The file that no place gave, where it is one.
+    pub file: Option<String>,
+    /// Why it cannot be told, with the places or RPCs to blame.
+    pub problem: String,
+    /// What to try.
+    pub fix: String,
+}
+
+impl Doubt {
+    pub(super) fn of_the_chain(day: Option<UtcDay>, problem: String) -> Self {
+        let fix = "try again in a minute, or name another --rpc with the project's whole history";
+        Self { day, file: None, problem, fix: fix.to_owned() }
+    }
+
+    /// Whether bytes are missing that the chain committed to.
+    pub const fn is_withheld(&self) -> bool {
+        self.file.is_some()
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(day) = self.day {
+            write!(f, "{day} ")?;
+        }
+        if let Some(file) = &self.file {
+            write!(f, "{file}: ")?;
+        }
+        write!(f, "{}; {}", self.problem, self.fix)
+    }
+}
+
 /// One audited day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DayReport {
@@ -69,8 +141,27 @@ pub struct DayReport {
     pub carry_out: Option<Amount>,
     /// Whether its delay had passed at the newest block.
     pub active: bool,
-    /// Whether everything about it holds.
-    pub holds: bool,
+    /// Whether it holds.
+    pub verdict: Verdict,
+}
+
+impl DayReport {
+    pub(super) fn of(posted: &PostedCommit) -> Self {
+        Self {
+            day: posted.day,
+            commit_hash: posted.commit_hash,
+            root: posted.commit.root,
+            transaction: posted.transaction,
+            total: posted.commit.total,
+            licenses: 0,
+            minutes: 0,
+            accounts: 0,
+            allocated: None,
+            carry_out: None,
+            active: false,
+            verdict: Verdict::CannotTell,
+        }
+    }
 }
 
 /// All audited days, and all that was found.
@@ -78,6 +169,10 @@ pub struct DayReport {
 pub struct AuditReport {
     /// Whose days.
     pub project: ProjectInfo,
+    /// By the word of how many RPCs; what one alone says nobody vouches for.
+    pub rpcs: usize,
+    /// Of all days together.
+    pub verdict: Verdict,
     /// The days, in order.
     pub days: Vec<DayReport>,
     /// Days whose commits were revoked; only what stands is audited.
@@ -88,32 +183,17 @@ pub struct AuditReport {
     pub paid: Amount,
     /// Total of the newest active commit, in wei.
     pub active_total: Amount,
-    /// What does not hold; empty when all does.
+    /// What is proven not to hold.
     pub findings: Vec<Finding>,
+    /// What cannot be told.
+    pub doubts: Vec<Doubt>,
+    /// Places that failed or gave other bytes, whatever others gave.
+    pub passed_over: Vec<PassedOver>,
 }
 
 impl AuditReport {
-    pub(super) const fn new(project: ProjectInfo, revoked: Vec<UtcDay>) -> Self {
-        Self {
-            project,
-            days: Vec::new(),
-            revoked,
-            claims: 0,
-            paid: Amount::ZERO,
-            active_total: Amount::ZERO,
-            findings: Vec::new(),
-        }
-    }
-
     pub(super) fn finish(&mut self) {
-        for day in &mut self.days {
-            day.holds = !self.findings.iter().any(|finding| finding.day == day.day);
-        }
-    }
-
-    /// Whether everything holds.
-    pub fn holds(&self) -> bool {
-        self.findings.is_empty()
+        self.verdict = Verdict::of(!self.findings.is_empty(), !self.doubts.is_empty());
     }
 }
 
@@ -125,7 +205,7 @@ impl fmt::Display for AuditReport {
                 f,
                 "{}: {} ({} licenses, {} minutes, {} accounts, total {} wei, {})",
                 day.day,
-                if day.holds { "holds" } else { "DOES NOT HOLD" },
+                day.verdict,
                 day.licenses,
                 day.minutes,
                 day.accounts,
@@ -138,10 +218,16 @@ impl fmt::Display for AuditReport {
             "claims: {} for {} wei of {} active",
             self.claims, self.paid, self.active_total
         )?;
+        for one in &self.passed_over {
+            writeln!(f, "passed over: {one}")?;
+        }
+        for doubt in &self.doubts {
+            writeln!(f, "cannot tell: {doubt}")?;
+        }
         for finding in &self.findings {
             writeln!(f, "difference: {finding}")?;
         }
-        if self.holds() { write!(f, "everything holds") } else { write!(f, "it does not hold") }
+        write!(f, "{}", self.verdict)
     }
 }
 

@@ -1,12 +1,12 @@
-//! One changed byte, in each file of a day, is found in its file and its row.
+//! The verdict on a day: what is proven, what is not missed, and what cannot be told.
 
 use std::collections::BTreeMap;
 
 use alloy::primitives::keccak256;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::{
-    BUNDLE_JSON, Before, Beneficiary, DayBundle, DayInput, ProjectInfo, Snapshot, TREE_JSON, Terms,
-    build_day, canonical_json,
+    BUNDLE_JSON, Before, Beneficiary, Bundle, DayBundle, DayInput, ProjectInfo, Snapshot,
+    TREE_JSON, Terms, build_day, canonical_json,
 };
 use nodesys_core::files::{HolderRow, PointsRow, RewardRow, Row, UptimeRow, write_file};
 use nodesys_core::holders::{Holders, LicenseEvent};
@@ -18,9 +18,10 @@ use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::{ClosedUptime, uptime_leaf};
 use nodesys_core::{Address, B256, U256};
 
-use super::day::{DayFacts, DayOutcome, Files, PostedCommit, audit_day};
+use super::Verdict;
+use super::day::{DayFacts, DayFiles, DayOutcome, DoubtfulTokens, PostedCommit, audit_day};
 use super::report::Finding;
-use crate::bundles::{COMMIT_JSON, published_files};
+use crate::bundles::{BundleSource, COMMIT_JSON, Places, Reason, published_files};
 use crate::commit::{sign, with_rewards};
 use crate::day::holder_rows;
 
@@ -116,6 +117,8 @@ fn snapshot(day: UtcDay) -> Snapshot {
     Snapshot { block_number: 7, block_hash: B256::repeat_byte(7), block_secs }
 }
 
+type Files = BTreeMap<&'static str, Vec<u8>>;
+
 struct Published {
     files: Files,
     posted: PostedCommit,
@@ -124,17 +127,12 @@ struct Published {
 fn publish(day: &DayBundle) -> Published {
     let key = SigningKey::from_bytes(&[5; 32]).unwrap();
     let signed = sign(&day.commit, &Domain::new(31_337, project().distributor), &key);
-    let commit = &day.commit;
     Published {
         files: published_files(day, &signed).unwrap(),
         posted: PostedCommit {
-            day: UtcDay::from_epoch(commit.epoch).unwrap(),
-            revision: commit.revision,
-            previous: commit.previous,
-            root: commit.root,
-            total: commit.total,
-            data_hash: commit.data_hash,
-            commit_hash: commit.struct_hash(),
+            day: UtcDay::from_epoch(day.commit.epoch).unwrap(),
+            commit: day.commit.clone(),
+            commit_hash: day.commit.struct_hash(),
             activates_at: 0,
             block_number: 9,
             transaction: B256::ZERO,
@@ -146,6 +144,32 @@ fn audit(published: &Published, before: &Before) -> DayOutcome {
     audit_with(published, before, |_| {})
 }
 
+/// The committed files of these published ones, as places give them: by hash, and repaired where that
+/// can be.
+fn committed(published: &Published) -> DayFiles {
+    let folder = tempfile::tempdir().unwrap();
+    let (distributor, day) = (project().distributor, published.posted.day);
+    let path = folder.path().join(format!("{distributor:#x}")).join(day.to_string());
+    std::fs::create_dir_all(&path).unwrap();
+    for (name, bytes) in &published.files {
+        std::fs::write(path.join(name), bytes).unwrap();
+    }
+    let places = Places::from(BundleSource::parse(folder.path().to_str().unwrap()).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let expected = published.posted.commit.data_hash;
+        let json = places.committed(distributor, day, BUNDLE_JSON, expected).await;
+        let bundle = json.bytes.as_deref().map(|bytes| Bundle::parse(bytes).unwrap());
+        let mut files = DayFiles::from([(BUNDLE_JSON, json)]);
+        for name in [UptimeRow::FILE, HolderRow::FILE, PointsRow::FILE, RewardRow::FILE] {
+            let Some(bundle) = &bundle else { break };
+            let expected = bundle.files[name];
+            files.insert(name, places.committed(distributor, day, name, expected).await);
+        }
+        files
+    })
+}
+
 fn audit_with(
     published: &Published,
     before: &Before,
@@ -153,19 +177,23 @@ fn audit_with(
 ) -> DayOutcome {
     let project = project();
     let holders = holders();
-    let receipt_keys = BTreeMap::from([(receipt_key().address(), (0, u64::MAX))]);
     let mut facts = DayFacts {
         project: &project,
         posted: &published.posted,
-        posted_secs: published.posted.day.end().secs() + 400,
-        snapshot: Some(snapshot(published.posted.day)),
+        posted_secs: Ok(published.posted.day.end().secs() + 400),
+        snapshot: Ok(snapshot(published.posted.day)),
+        receipt_key: Ok(Some((0, u64::MAX))),
+        listed: [(COLLECTION, Ok(true))].into(),
+        quotas: Ok(vec![Amount::new(9000), Amount::new(5000)]),
         holders: &holders,
-        quotas: vec![Amount::new(9000), Amount::new(5000)],
-        receipt_keys: &receipt_keys,
-        collections: [COLLECTION].into(),
+        doubtful: DoubtfulTokens::new(),
     };
     change(&mut facts);
-    audit_day(&facts, &published.files, Some(before))
+    audit_day(&facts, &committed(published), Ok(before))
+}
+
+fn verdict(outcome: &DayOutcome) -> Verdict {
+    Verdict::of(!outcome.findings.is_empty(), !outcome.doubts.is_empty())
 }
 
 /// The only finding, which must be in this file; its line.
@@ -187,14 +215,23 @@ fn two_days() -> (Published, Before, Published) {
 fn honest_days_hold_and_lead_to_each_other() {
     let (first, between, second) = two_days();
     let outcome = audit(&first, &Before::default());
-    assert_eq!(outcome.findings, []);
+    assert_eq!((outcome.findings.len(), outcome.doubts.len()), (0, 0), "{outcome:#?}");
     assert_eq!(outcome.after.as_ref(), Some(&between));
     assert_eq!((outcome.report.licenses, outcome.report.minutes), (4, 1440 + 1240 + 2 * 1140));
-    assert_eq!(audit(&second, &between).findings, []);
+    assert_eq!(verdict(&audit(&second, &between)), Verdict::Holds);
+}
+
+/// The only place that was passed over, which must be for this file; in words.
+fn passed_over(published: &Published, file: &str) -> String {
+    let files = committed(published);
+    let passed: Vec<_> = files.values().flat_map(|fetched| &fetched.passed_over).collect();
+    let [one] = &passed[..] else { panic!("expected one place: {passed:#?}") };
+    assert_eq!((one.file.as_str(), one.reason), (file, Reason::Altered), "{one}");
+    one.problem.clone()
 }
 
 #[test]
-fn one_changed_byte_of_a_table_is_found_in_its_row() {
+fn one_changed_byte_is_named_by_its_row_and_accuses_nobody() {
     let (_, between, second) = two_days();
     for name in [UptimeRow::FILE, HolderRow::FILE, PointsRow::FILE, RewardRow::FILE] {
         let good = second.files[name].clone();
@@ -205,69 +242,70 @@ fn one_changed_byte_of_a_table_is_found_in_its_row() {
             let files = Files::from_iter([(name, bytes)]);
             let files = second.files.clone().into_iter().chain(files).collect();
             let changed = Published { files, posted: second.posted.clone() };
-            let (line, finding) = only(&audit(&changed, &between), name);
-            let expected = 1 + good[..at].iter().filter(|byte| **byte == b'\n').count();
-            assert_eq!(line, expected, "byte {at}: {finding}");
+            let outcome = audit(&changed, &between);
+            assert_eq!(verdict(&outcome), Verdict::Holds, "byte {at} of {name}: {outcome:#?}");
+            let line = 1 + good[..at].iter().filter(|byte| **byte == b'\n').count();
+            let words = passed_over(&changed, name);
+            assert!(words.contains(&format!("line {line}:")), "byte {at} of {name}: {words}");
+        }
+    }
+    let text = String::from_utf8(second.files[BUNDLE_JSON].clone()).unwrap();
+    let mut files = second.files.clone();
+    files.insert(BUNDLE_JSON, text.replacen("\"pool\":\"1", "\"pool\":\"9", 1).into_bytes());
+    let changed = Published { files, posted: second.posted.clone() };
+    assert_eq!(verdict(&audit(&changed, &between)), Verdict::Holds);
+    passed_over(&changed, BUNDLE_JSON);
+}
+
+#[test]
+fn a_careless_copy_is_named_and_serves() {
+    let (_, between, second) = two_days();
+    type Change = fn(&[u8]) -> Vec<u8>;
+    let crlf: Change = |bytes| String::from_utf8_lossy(bytes).replace('\n', "\r\n").into_bytes();
+    let mark: Change = |bytes| [b"\xef\xbb\xbf", bytes].concat();
+    let cut: Change = |bytes| bytes[..bytes.len() - 1].to_vec();
+    let all: [(Change, &str); 3] =
+        [(crlf, "CRLF"), (mark, "byte order mark"), (cut, "last line feed")];
+    for (change, words) in all {
+        for name in [UptimeRow::FILE, HolderRow::FILE, PointsRow::FILE, RewardRow::FILE] {
+            let mut files = second.files.clone();
+            files.insert(name, change(&second.files[name]));
+            let copied = Published { files, posted: second.posted.clone() };
+            assert_eq!(verdict(&audit(&copied, &between)), Verdict::Holds, "{name}");
+            let problem = passed_over(&copied, name);
+            assert!(problem.contains(words), "{name}: {problem}");
         }
     }
 }
 
 #[test]
-fn one_changed_byte_of_json_is_found_at_its_place() {
+fn what_nobody_gives_cannot_be_told_or_is_computed() {
     let (_, between, second) = two_days();
-    let replace = |name: &'static str, from: &str, to: &str| {
-        let text = String::from_utf8(second.files[name].clone()).unwrap();
-        assert!(text.contains(from), "{text}");
-        let mut files = second.files.clone();
-        files.insert(name, text.replacen(from, to, 1).into_bytes());
-        audit(&Published { files, posted: second.posted.clone() }, &between)
-    };
-    let (_, finding) = only(&replace(BUNDLE_JSON, "\"pool\":\"1", "\"pool\":\"9"), BUNDLE_JSON);
-    let difference = finding.difference.unwrap();
-    assert_eq!(difference.header, "/pool");
-    assert_eq!(
-        (difference.given.as_deref(), difference.computed.as_deref()),
-        (Some("9002"), Some("1002"))
-    );
-    only(&replace(BUNDLE_JSON, "{\"carry_in\"", "[\"carry_in\""), BUNDLE_JSON);
-
-    let (_, finding) = only(&replace(TREE_JSON, "\"treeIndex\":2", "\"treeIndex\":3"), TREE_JSON);
-    assert!(finding.to_string().contains("/treeIndex"), "{finding}");
-    let (_, finding) = only(&replace(COMMIT_JSON, "\"revision\":0", "\"revision\":1"), COMMIT_JSON);
-    assert!(finding.to_string().contains("the chain has"), "{finding}");
-}
-
-#[test]
-fn in_a_large_file_the_row_is_found_without_trying_bytes() {
-    let day = build_day(&input(D0, &[1000; 300], Before::default())).unwrap();
-    let mut published = publish(&day);
-    let mut bytes = published.files[UptimeRow::FILE].clone();
-    let last = bytes.len() - 10;
-    bytes[last] = if bytes[last] == b'0' { b'1' } else { b'0' };
-    published.files.insert(UptimeRow::FILE, bytes);
-    let (line, finding) = only(&audit(&published, &Before::default()), UptimeRow::FILE);
-    assert_eq!(line, 301, "{finding}");
-    assert!(finding.problem.contains("minutes 1000 but the bitmap has"), "{finding}");
-
-    // Minutes and bitmap changed together still do not give the points.
-    let mut rows = input(D0, &[1000; 300], Before::default()).uptime;
-    rows[41].bitmap = DayBitmap::FULL;
-    rows[41].minutes = 1440;
-    published.files.insert(UptimeRow::FILE, write_file(&rows).into_bytes());
-    let (line, finding) = only(&audit(&published, &Before::default()), UptimeRow::FILE);
-    assert_eq!(line, 43, "{finding}");
-}
-
-#[test]
-fn a_missing_file_is_said_to_be_missing() {
-    let (_, between, second) = two_days();
-    for name in [BUNDLE_JSON, UptimeRow::FILE, HolderRow::FILE, PointsRow::FILE, TREE_JSON] {
+    for (name, verdict_without) in [
+        (BUNDLE_JSON, Verdict::CannotTell),
+        (UptimeRow::FILE, Verdict::CannotTell),
+        // What other files and the chain determine is not missed.
+        (HolderRow::FILE, Verdict::Holds),
+        (PointsRow::FILE, Verdict::Holds),
+        (RewardRow::FILE, Verdict::Holds),
+        (TREE_JSON, Verdict::Holds),
+        (COMMIT_JSON, Verdict::Holds),
+    ] {
         let mut files = second.files.clone();
         files.remove(name);
         let outcome = audit(&Published { files, posted: second.posted.clone() }, &between);
-        let (_, finding) = only(&outcome, name);
-        assert!(finding.problem.contains("missing"), "{finding}");
+        assert_eq!(verdict(&outcome), verdict_without, "{name}: {outcome:#?}");
+        assert!(outcome.doubts.iter().all(|doubt| doubt.file.as_deref() == Some(name)));
     }
+    // In a file too large to be repaired.
+    let day = build_day(&input(D0, &[1000; 300], Before::default())).unwrap();
+    let mut published = publish(&day);
+    let bytes = published.files.get_mut(UptimeRow::FILE).unwrap();
+    let last = bytes.len() - 10;
+    bytes[last] = if bytes[last] == b'0' { b'1' } else { b'0' };
+    let outcome = audit(&published, &Before::default());
+    assert_eq!(verdict(&outcome), Verdict::CannotTell);
+    assert!(outcome.doubts[0].problem.contains("keccak256"), "{}", outcome.doubts[0]);
 }
 
 #[test]
@@ -277,23 +315,38 @@ fn an_owner_who_commits_wrong_rows_is_found_out() {
     wrong.holders[0].holder = CAROL;
     let published = publish(&build_day(&wrong).unwrap());
     let outcome = audit(&published, &Before::default());
-    let first = &outcome.findings[0];
-    assert_eq!(first.file.as_deref(), Some(HolderRow::FILE));
-    assert_eq!(first.difference.as_ref().unwrap().line, 2);
-    assert!(outcome.findings.iter().any(|f| f.file.as_deref() == Some(RewardRow::FILE)));
+    assert_eq!(only(&outcome, HolderRow::FILE).0, 2);
+    // Where that row's logs may be at fault, nothing is proven by it.
+    let key = (COLLECTION, U256::from(1));
+    let outcome = audit_with(&published, &Before::default(), |facts| {
+        facts.doubtful = [(key, "the logs are not complete".to_owned())].into();
+    });
+    assert_eq!(verdict(&outcome), Verdict::CannotTell, "{outcome:#?}");
+    // An undecidable row hides no proven one.
+    wrong.holders[2].holder = ALICE;
+    let published = publish(&build_day(&wrong).unwrap());
+    let outcome = audit_with(&published, &Before::default(), |facts| {
+        facts.doubtful = [(key, "the logs are not complete".to_owned())].into();
+    });
+    assert_eq!(only(&outcome, HolderRow::FILE).0, 4);
+    assert_eq!(verdict(&outcome), Verdict::DoesNotHold);
 
-    // Rewards that no points give, with a root and a commit of their own.
+    // Rewards that no points give, with a root and a commit of their own: also where the thief does not
+    // publish them.
     let day = build_day(&input(D0, &[1440, 1440, 1440, 1440], Before::default())).unwrap();
     let mut rewards = day.rewards.clone();
     rewards[0].cumulative = Amount::new(9);
-    let day = with_rewards(&day, rewards).unwrap();
-    let outcome = audit(&publish(&day), &Before::default());
+    let mut published = publish(&with_rewards(&day, rewards).unwrap());
+    let outcome = audit(&published, &Before::default());
     let first = &outcome.findings[0];
     assert_eq!(
         (first.file.as_deref(), first.difference.as_ref().unwrap().line),
         (Some(RewardRow::FILE), 2)
     );
     assert!(first.problem.contains("committed"), "{first}");
+    published.files.remove(RewardRow::FILE);
+    let outcome = audit(&published, &Before::default());
+    assert_eq!(verdict(&outcome), Verdict::DoesNotHold, "{outcome:#?}");
 
     // Points that are not the rule's cannot even be built, so they are forged like the rewards.
     let mut day = build_day(&input(D0, &[1440, 1440, 1440, 1440], Before::default())).unwrap();
@@ -307,30 +360,46 @@ fn an_owner_who_commits_wrong_rows_is_found_out() {
     let json = canonical_json(&day.bundle);
     day.commit.data_hash = keccak256(&json);
     day.files.insert(BUNDLE_JSON, json);
-    let (line, _) = only(&audit(&publish(&day), &Before::default()), PointsRow::FILE);
-    assert_eq!(line, 4);
+    let outcome = audit(&publish(&day), &Before::default());
+    let first = &outcome.findings[0];
+    assert_eq!(
+        (first.file.as_deref(), first.difference.as_ref().unwrap().line),
+        (Some(PointsRow::FILE), 4)
+    );
 }
 
-static NO_KEYS: BTreeMap<Address, (u64, u64)> = BTreeMap::new();
-
 #[test]
-fn the_facts_of_the_chain_decide() {
+fn the_facts_of_the_chain_decide_and_what_is_unknown_does_not() {
     let (first, _, _) = two_days();
     let start = Before::default();
-    let outcome = audit_with(&first, &start, |facts| facts.receipt_keys = &NO_KEYS);
+    let problem = |outcome: &DayOutcome, header: &str| {
+        let (_, finding) = only(outcome, BUNDLE_JSON);
+        assert_eq!(finding.difference.map(|it| it.header).as_deref(), Some(header));
+    };
+    let outcome = audit_with(&first, &start, |facts| facts.receipt_key = Ok(None));
     assert!(only(&outcome, BUNDLE_JSON).1.problem.contains("receipt key"));
     let outcome = audit_with(&first, &start, |facts| {
-        facts.snapshot = facts.snapshot.map(|at| Snapshot { block_number: 6, ..at });
+        facts.snapshot = facts.snapshot.clone().map(|at| Snapshot { block_number: 6, ..at });
     });
-    let difference = only(&outcome, BUNDLE_JSON).1.difference.unwrap();
-    assert_eq!(difference.header, "/snapshot/block_number");
-    let outcome = audit_with(&first, &start, |facts| facts.quotas = vec![Amount::new(7000)]);
-    let difference = only(&outcome, BUNDLE_JSON).1.difference.unwrap();
-    assert_eq!(difference.header, "/daily_quota");
-    let outcome = audit_with(&first, &start, |facts| facts.collections = [ALICE].into());
+    problem(&outcome, "/snapshot/block_number");
+    let outcome = audit_with(&first, &start, |facts| facts.quotas = Ok(vec![Amount::new(7000)]));
+    problem(&outcome, "/daily_quota");
+    let outcome =
+        audit_with(&first, &start, |facts| facts.listed = [(COLLECTION, Ok(false))].into());
     assert!(only(&outcome, UptimeRow::FILE).1.problem.contains("does not list"));
-    let outcome = audit_with(&first, &start, |facts| facts.snapshot = None);
-    assert!(outcome.findings[0].problem.contains("no final block"));
+
+    type Unknown = fn(&mut DayFacts<'_>);
+    let unknown: [Unknown; 5] = [
+        |facts| facts.receipt_key = Err("x".into()),
+        |facts| facts.posted_secs = Err("x".into()),
+        |facts| facts.snapshot = Err("x".into()),
+        |facts| facts.quotas = Err("x".into()),
+        |facts| facts.listed = [(COLLECTION, Err("x".into()))].into(),
+    ];
+    for change in unknown {
+        let outcome = audit_with(&first, &start, change);
+        assert_eq!(verdict(&outcome), Verdict::CannotTell, "{outcome:#?}");
+    }
 }
 
 #[test]
@@ -350,13 +419,16 @@ fn points_for_tasks_are_held_to_the_rule_and_a_changed_byte_is_undone() {
     };
     let good = day([1450, 720, 1490, 30]).unwrap();
     let mut published = publish(&good);
-    assert_eq!(audit(&published, &Before::default()).findings, []);
-    // The count of tasks stands nowhere else, so the changed byte itself is found.
+    assert_eq!(verdict(&audit(&published, &Before::default())), Verdict::Holds);
+    // The count of tasks is in this file and nowhere else, so the changed byte itself is found.
     let text = String::from_utf8(published.files[PointsRow::FILE].clone()).unwrap();
     let changed = text.replacen(",1490", ",1480", 1).into_bytes();
     published.files.insert(PointsRow::FILE, changed);
-    let (line, _) = only(&audit(&published, &Before::default()), PointsRow::FILE);
-    assert_eq!(line, 4);
+    assert_eq!(verdict(&audit(&published, &Before::default())), Verdict::Holds);
+    assert!(passed_over(&published, PointsRow::FILE).contains("line 4:"));
+    published.files.remove(PointsRow::FILE);
+    let outcome = audit(&published, &Before::default());
+    assert_eq!(outcome.doubts[0].file.as_deref(), Some(PointsRow::FILE), "{outcome:#?}");
 
     assert!(day([1455, 720, 1490, 30]).is_err());
     assert!(day([1450, 720, 1500, 30]).is_err());

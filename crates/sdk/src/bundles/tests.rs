@@ -1,5 +1,8 @@
+use nodesys_core::Address;
 use nodesys_core::bitmap::DayBitmap;
-use nodesys_core::bundle::{Beneficiary, DayInput, ProjectInfo, Snapshot, Terms, build_day};
+use nodesys_core::bundle::{
+    Before, Beneficiary, DayInput, ProjectInfo, Snapshot, Terms, build_day,
+};
 use nodesys_core::ids::Amount;
 use nodesys_core::message::{DayClosed, Domain, Signed};
 use nodesys_core::points::Rule;
@@ -74,10 +77,13 @@ async fn a_day_is_written_whole_once_and_read_back() {
     let entries = || std::fs::read_dir(path.parent().unwrap()).unwrap().count();
     assert_eq!(entries(), 1);
 
-    let source = BundleSource::Folder(store.clone());
-    let (bundle, before) = source.after(PROJECT, DAY).await.unwrap();
+    let places = Places::from(BundleSource::Folder(store.clone()));
+    let (bundle, before) = places.after(PROJECT, DAY, None).await.unwrap();
     assert_eq!((bundle, before), (day.bundle.clone(), day.after()));
-    let missing = source.after(PROJECT, DAY.next()).await.unwrap_err();
+    places.after(PROJECT, DAY, Some(day.after().commit)).await.unwrap();
+    let other = places.after(PROJECT, DAY, Some(B256::repeat_byte(9))).await.unwrap_err();
+    assert!(other.to_string().contains("leads to another commit"), "{other}");
+    let missing = places.after(PROJECT, DAY.next(), None).await.unwrap_err();
     assert!(matches!(missing, StoreError::Missing { .. }), "{missing}");
 
     // Rebuilt after a revocation: the old one is kept aside.
@@ -96,8 +102,44 @@ async fn rewards_that_are_not_the_bundles_are_refused() {
     let day = empty_day(0);
     let path = store.write(&day, &signed(&day)).unwrap();
     std::fs::write(path.join("rewards.csv"), "account,cumulative\n").unwrap();
-    BundleSource::Folder(store.clone()).after(PROJECT, DAY).await.unwrap();
+    Places::from(BundleSource::Folder(store.clone())).after(PROJECT, DAY, None).await.unwrap();
     std::fs::write(path.join("rewards.csv"), "account,cumulative \n").unwrap();
-    let error = BundleSource::Folder(store).after(PROJECT, DAY).await.unwrap_err();
-    assert!(error.to_string().contains("not what bundle.json says"), "{error}");
+    let error =
+        Places::from(BundleSource::Folder(store)).after(PROJECT, DAY, None).await.unwrap_err();
+    assert!(error.to_string().contains("was committed"), "{error}");
+}
+
+#[tokio::test]
+async fn a_place_that_fails_or_differs_is_passed_over_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = |name: &str| BundleStore::new(folder.path().join(name));
+    let day = empty_day(0);
+    for name in ["altered", "good"] {
+        store(name).write(&day, &signed(&day)).unwrap();
+    }
+    let path = store("altered").day_folder(PROJECT, DAY).join(BUNDLE_JSON);
+    std::fs::write(&path, b"{}").unwrap();
+    // Nobody listens there, the folder is missing, one byte file is another's: the fourth has it.
+    let rustls = rustls::crypto::ring::default_provider().install_default();
+    drop(rustls);
+    let down = BundleSource::parse("http://127.0.0.1:9").unwrap();
+    let places = Places::new(vec![
+        down,
+        BundleSource::Folder(store("missing")),
+        BundleSource::Folder(store("altered")),
+        BundleSource::Folder(store("good")),
+    ]);
+    let expected = keccak256(&day.files[BUNDLE_JSON]);
+    let found = places.committed(PROJECT, DAY, BUNDLE_JSON, expected).await;
+    assert_eq!(found.bytes.as_ref(), Some(&day.files[BUNDLE_JSON]));
+    let reasons: Vec<Reason> = found.passed_over.iter().map(|one| one.reason).collect();
+    assert_eq!(reasons, [Reason::Unavailable, Reason::Missing, Reason::Altered]);
+    assert!(found.passed_over[2].place.ends_with("altered"));
+    // Without the good one nobody has it, and each is named with what it gave.
+    let places = Places::new(places.sources()[..3].to_vec());
+    let found = places.committed(PROJECT, DAY, BUNDLE_JSON, expected).await;
+    let words = places.needed(DAY, BUNDLE_JSON, found).unwrap_err().to_string();
+    for part in ["127.0.0.1:9", "altered", "keccak256"] {
+        assert!(words.contains(part), "{words}");
+    }
 }

@@ -119,6 +119,14 @@ fn only_a_backends_url_is_taken() {
     for bad in ["", "backend", "ftp://x", "http://x?y=1", "http://x#y"] {
         assert!(matches!(client(bad), Err(Error::BadUrl { .. })), "{bad}");
     }
-    let secret = client("http://user:hunter2@x").unwrap_err().to_string();
-    assert!(!secret.contains("hunter2"), "{secret}");
+    for secret in [
+        "http://user:hunter2@x",
+        "http://user:hunter2@x?y",
+        "ftp://user:hunter2@x",
+        "user:hunter2@",
+    ] {
+        let error = client(secret).unwrap_err();
+        let words = format!("{error} {error:?}");
+        assert!(words.contains("(hidden)") && !words.contains("hunter2"), "{words}");
+    }
 }

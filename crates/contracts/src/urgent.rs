@@ -1,0 +1,184 @@
+//! Transactions that must come into a block: sent over every RPC, and replaced with a higher fee until
+//! one of them is mined.
+//!
+//! All tries of one transaction have the same nonce, so at most one of them takes effect. Doing it again
+//! later begins at the nonce that the chain names, and so replaces what still waits.
+
+use std::time::Duration;
+
+use alloy::consensus::BlockHeader as _;
+use alloy::eips::BlockNumberOrTag;
+use alloy::network::TransactionBuilder as _;
+use alloy::primitives::{Address, B256};
+use alloy::providers::{PendingTransactionBuilder, Provider as _};
+use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
+
+use crate::error::ChainError;
+use crate::provider::Provider;
+
+/// How often a transaction is sent again with a higher fee before the caller hears of it.
+const TRIES: u32 = 5;
+/// Gas for a call that no RPC could estimate.
+const GAS_UNESTIMATED: u64 = 600_000;
+/// The least tip: some chains refuse none.
+const LEAST_TIP: u128 = 1_000_000_000;
+
+/// The fee of the last try, to be surpassed by the next of the same nonce.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LastFee {
+    /// The account nonce.
+    pub nonce: u64,
+    /// The most per gas, in wei.
+    pub max_fee: u128,
+    /// The tip per gas, in wei.
+    pub tip: u128,
+}
+
+impl LastFee {
+    /// A quarter more than before: nodes ask for a tenth.
+    fn raised(self) -> Self {
+        let more = |fee: u128| fee.saturating_add(fee / 4).saturating_add(1);
+        Self { max_fee: more(self.max_fee), tip: more(self.tip), ..self }
+    }
+}
+
+impl Provider {
+    /// Sends a transaction until it is in a block, waiting `wait` for each try. `last` is the fee of a try
+    /// that may still wait; it is kept up to date, so that a caller that writes it down goes on where it
+    /// was after a crash.
+    ///
+    /// # Errors
+    /// [`ChainError::Reverted`] where no RPC would take the call and one says that the contract refuses
+    /// it; [`ChainError::NotMined`] after the last try, which may still come in; else the last RPC's.
+    pub async fn send_until_mined(
+        &self,
+        what: &str,
+        request: TransactionRequest,
+        wait: Duration,
+        last: &mut LastFee,
+    ) -> Result<TransactionReceipt, ChainError> {
+        let sender = self.sender().ok_or_else(|| ChainError::NoSigner(what.to_owned()))?;
+        let gas = self.gas_by_any(what, sender, &request).await?;
+        let nonce = self.nonce_by_any(what, sender).await?;
+        let mut fee = self.fee_now(nonce).await;
+        if last.nonce == nonce && last.max_fee > 0 {
+            let raised = last.raised();
+            fee.max_fee = fee.max_fee.max(raised.max_fee);
+            fee.tip = fee.tip.max(raised.tip);
+        }
+        let mut sent: Vec<B256> = Vec::new();
+        let mut problem: Option<ChainError> = None;
+        for _ in 0..TRIES {
+            let mut try_now = request
+                .clone()
+                .with_from(sender)
+                .with_nonce(nonce)
+                .with_gas_limit(gas)
+                .with_max_fee_per_gas(fee.max_fee)
+                .with_max_priority_fee_per_gas(fee.tip.min(fee.max_fee));
+            try_now.set_chain_id(self.chain_id());
+            *last = fee;
+            for source in self.all() {
+                match source.rpc.send_transaction(try_now.clone()).await {
+                    Ok(pending) if sent.contains(pending.tx_hash()) => {}
+                    Ok(pending) => sent.push(*pending.tx_hash()),
+                    Err(error) => {
+                        problem = Some(ChainError::from_transport(&source.url, what, error));
+                    }
+                }
+            }
+            if let Some(receipt) = self.mined(&sent, wait).await {
+                return if receipt.status() {
+                    Ok(receipt)
+                } else {
+                    Err(self.why_it_failed(what, request.with_from(sender), &receipt).await)
+                };
+            }
+            fee = fee.raised();
+        }
+        match (sent.last(), problem) {
+            (Some(transaction), _) => Err(ChainError::NotMined {
+                what: what.to_owned(),
+                transaction: *transaction,
+                waited_secs: wait.as_secs() * u64::from(TRIES),
+            }),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(ChainError::NoSigner(what.to_owned())),
+        }
+    }
+
+    /// The receipt of any of these transactions, by any RPC.
+    async fn mined(&self, sent: &[B256], wait: Duration) -> Option<TransactionReceipt> {
+        let newest = *sent.last()?;
+        // Waiting is for the newest try; an older one is asked for once that is over.
+        let pending = PendingTransactionBuilder::new(self.rpc().root().clone(), newest);
+        if let Ok(receipt) = pending.with_timeout(Some(wait)).get_receipt().await {
+            return Some(receipt);
+        }
+        for transaction in sent.iter().rev() {
+            for source in self.all() {
+                if let Ok(Some(receipt)) = source.rpc.get_transaction_receipt(*transaction).await {
+                    return Some(receipt);
+                }
+            }
+        }
+        None
+    }
+
+    async fn gas_by_any(
+        &self,
+        what: &str,
+        sender: Address,
+        request: &TransactionRequest,
+    ) -> Result<u64, ChainError> {
+        let mut refused: Option<ChainError> = None;
+        for source in self.all() {
+            match source.rpc.estimate_gas(request.clone().with_from(sender)).await {
+                // Half as much again: the chain moves on between estimate and block.
+                Ok(gas) => return Ok(gas.saturating_add(gas / 2)),
+                Err(error) => {
+                    let error = ChainError::from_transport(&source.url, what, error);
+                    if matches!(error, ChainError::Reverted { .. }) {
+                        refused = Some(error);
+                    }
+                }
+            }
+        }
+        refused.map_or(Ok(GAS_UNESTIMATED), Err)
+    }
+
+    /// The next nonce by blocks, not by what waits: a waiting transaction is to be replaced.
+    async fn nonce_by_any(&self, what: &str, sender: Address) -> Result<u64, ChainError> {
+        let (mut newest, mut problem) = (None, None);
+        for source in self.all() {
+            match source.rpc.get_transaction_count(sender).latest().await {
+                // An RPC that is behind names a nonce that is used up.
+                Ok(nonce) => newest = newest.max(Some(nonce)),
+                Err(error) => {
+                    problem = Some(ChainError::from_transport(&source.url, what, error));
+                }
+            }
+        }
+        match (newest, problem) {
+            (Some(nonce), _) => Ok(nonce),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(ChainError::NoSigner(what.to_owned())),
+        }
+    }
+
+    /// Twice the dearest base fee that an RPC names, and its tip.
+    async fn fee_now(&self, nonce: u64) -> LastFee {
+        let mut fee = LastFee { nonce, max_fee: 2 * LEAST_TIP, tip: LEAST_TIP };
+        for source in self.all() {
+            if let Ok(tip) = source.rpc.get_max_priority_fee_per_gas().await {
+                fee.tip = fee.tip.max(tip);
+            }
+            let newest = source.rpc.get_block_by_number(BlockNumberOrTag::Latest).await;
+            let base = newest.ok().flatten().and_then(|block| block.header.base_fee_per_gas());
+            let base = u128::from(base.unwrap_or_default());
+            fee.max_fee = fee.max_fee.max(base.saturating_mul(2));
+        }
+        fee.max_fee = fee.max_fee.saturating_add(fee.tip);
+        fee
+    }
+}

@@ -1,0 +1,256 @@
+//! `project create|show|fund`: a project's contract on chain. [`super::timelock`] has the owner's
+//! later decisions.
+//!
+//! The sender owns the project it creates, at an address that depends on all of its parameters, so a
+//! second run finds it. Funding tops up to a level, so a second run sends nothing.
+
+use std::fmt;
+
+use alloy::eips::{BlockId, BlockNumberOrTag};
+use alloy::sol_types::SolValue as _;
+use anyhow::{Context as _, bail};
+use clap::Args;
+use nodesys_contracts::Provider;
+use nodesys_contracts::bindings::ProjectRegistry::{
+    ProjectParams, createProjectCall, projectAddressCall,
+};
+use nodesys_contracts::project::{by_name, of, state_of};
+use nodesys_contracts::standards::IERC20;
+use nodesys_contracts::verification::Verification;
+use nodesys_core::ids::{Amount, Name};
+use nodesys_core::{Address, B256, U256};
+use serde::{Deserialize, Serialize};
+
+use super::deploy::{Contract, DeployArgs, DeploymentView, read_params};
+use super::tx::call_request;
+use crate::config::{Sender, Settings};
+use crate::output::Format;
+
+/// A level up to which a project is funded.
+#[derive(Debug, Args)]
+pub struct FundArgs {
+    /// Balance to reach, in the token's smallest unit; the missing part is transferred.
+    #[arg(long, value_name = "WEI")]
+    up_to: Amount,
+    /// The account whose tokens are sent, and which pays the gas.
+    #[command(flatten)]
+    sender: Sender,
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Format,
+}
+
+/// The parameter file of a project.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProjectFile {
+    name: Name,
+    token: Address,
+    signer: Address,
+    #[serde(default)]
+    guardian: Address,
+    daily_quota: Amount,
+    delay_secs: u64,
+    #[serde(default)]
+    metadata_uri: String,
+}
+
+/// Creates a project.
+pub(crate) async fn create(
+    settings: &Settings,
+    args: &DeployArgs,
+) -> anyhow::Result<DeploymentView> {
+    let file: ProjectFile = read_params(&args.params)?;
+    let registry = *Settings::need(&settings.registry, "--registry")?;
+    let key = settings.sender_key(&args.sender)?;
+    let provider = settings.provider_with_key(&key).await?;
+    let params = ProjectParams {
+        name: file.name.to_string(),
+        token: file.token,
+        signer: file.signer,
+        guardian: file.guardian,
+        dailyQuota: file.daily_quota.get(),
+        delay: file.delay_secs,
+        metadataURI: file.metadata_uri,
+        userSalt: args.salt,
+    };
+    let at = BlockId::latest();
+    let call = projectAddressCall { creator: key.address(), params: params.clone() };
+    let address = provider.call(registry, &call, at).await?;
+    let transaction = match by_name(&provider, registry, &file.name).await? {
+        Some(found) if found == address => None,
+        Some(other) => bail!(
+            "the name {} is taken by the project at {other}, whose parameters, owner or salt differ \
+             from these (which give {address})",
+            file.name
+        ),
+        None => {
+            let call = createProjectCall { params: params.clone() };
+            let what = format!("creating the project {}", file.name);
+            let receipt = provider.send(&what, call_request(registry, &call)).await?;
+            Some(receipt.transaction_hash)
+        }
+    };
+    provider.require_code(address, "the project's distributor").await?;
+    let contract = Contract {
+        name: file.name.to_string(),
+        verification: Verification::reward_distributor(),
+        arguments: (registry, params).abi_encode_params(),
+    };
+    contract.recorded(&provider, args, address, transaction)
+}
+
+/// A project's state on chain.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProjectView {
+    project: Address,
+    name: Name,
+    owner: Address,
+    signer: Address,
+    token: Address,
+    daily_quota: Amount,
+    balance: String,
+    /// Committed and not claimed yet.
+    owed: String,
+    epoch: u64,
+    revision: u32,
+}
+
+impl fmt::Display for ProjectView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "project      {} ({})", self.project, self.name)?;
+        writeln!(f, "owner        {}", self.owner)?;
+        if self.signer.is_zero() {
+            writeln!(f, "signer       none: disabled")?;
+        } else {
+            writeln!(f, "signer       {}", self.signer)?;
+        }
+        writeln!(f, "token        {}", self.token)?;
+        writeln!(f, "daily quota  {}", self.daily_quota)?;
+        writeln!(f, "balance      {}", self.balance)?;
+        writeln!(f, "owed         {}", self.owed)?;
+        writeln!(f, "last epoch   {}", self.epoch)?;
+        write!(f, "revision     {}", self.revision)
+    }
+}
+
+/// A project as the registry records it.
+pub(crate) struct RegisteredProject {
+    pub(crate) registry: Address,
+    /// Its `RewardDistributor`.
+    pub(crate) address: Address,
+    pub(crate) name: Name,
+    pub(crate) owner: Address,
+}
+
+/// Finds the project of `--project` in the registry of `--registry`.
+pub(crate) async fn find(
+    settings: &Settings,
+    provider: &Provider,
+) -> anyhow::Result<RegisteredProject> {
+    let registry = *Settings::need(&settings.registry, "--registry")?;
+    let name = Settings::need(&settings.project, "--project")?;
+    let address = by_name(provider, registry, name).await?.with_context(|| {
+        format!(
+            "the registry {registry} has no project {name}: check the name, or create it with \
+             `project create`"
+        )
+    })?;
+    let project = of(provider, registry, address)
+        .await?
+        .with_context(|| format!("the registry {registry} does not know {address}"))?;
+    Ok(RegisteredProject { registry, address, name: project.name, owner: project.owner })
+}
+
+/// Reads a project.
+pub(crate) async fn show(settings: &Settings) -> anyhow::Result<ProjectView> {
+    let provider = settings.provider().await?;
+    let project = find(settings, &provider).await?;
+    let state = state_of(&provider, project.address, BlockNumberOrTag::Latest).await?;
+    Ok(ProjectView {
+        project: project.address,
+        name: project.name,
+        owner: project.owner,
+        signer: state.signer,
+        token: state.token,
+        daily_quota: state.daily_quota,
+        balance: state.balance.to_string(),
+        owed: state.total.get().saturating_sub(state.paid.get()).to_string(),
+        epoch: state.epoch,
+        revision: state.revision,
+    })
+}
+
+/// A project's funding.
+#[derive(Debug, Serialize)]
+pub(crate) struct FundingView {
+    project: Address,
+    token: Address,
+    sent: String,
+    balance: String,
+    transaction: Option<B256>,
+}
+
+impl fmt::Display for FundingView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "project      {}", self.project)?;
+        writeln!(f, "token        {}", self.token)?;
+        writeln!(f, "sent         {}", self.sent)?;
+        write!(f, "balance      {}", self.balance)?;
+        match self.transaction {
+            Some(transaction) => write!(f, "\ntransaction  {transaction}"),
+            None => write!(f, "\ntransaction  none: the balance is high enough"),
+        }
+    }
+}
+
+/// Tops a project's balance up to a level.
+pub(crate) async fn fund(settings: &Settings, args: &FundArgs) -> anyhow::Result<FundingView> {
+    let (key, up_to) = (settings.sender_key(&args.sender)?, args.up_to);
+    let provider = settings.provider_with_key(&key).await?;
+    let project = find(settings, &provider).await?.address;
+    let state = state_of(&provider, project, BlockNumberOrTag::Latest).await?;
+    let missing = up_to.to_u256().saturating_sub(state.balance);
+    let mut transaction = None;
+    if !missing.is_zero() {
+        let call = IERC20::balanceOfCall { account: key.address() };
+        let own = provider.call(state.token, &call, BlockId::latest()).await?;
+        if own < missing {
+            bail!(
+                "the project lacks {missing} of token {}, but {} has only {own}: nothing was sent",
+                state.token,
+                key.address()
+            );
+        }
+        let call = IERC20::transferCall { to: project, amount: missing };
+        let request = call_request(state.token, &call);
+        transaction = Some(provider.send("funding the project", request).await?.transaction_hash);
+    }
+    let after = state_of(&provider, project, BlockNumberOrTag::Latest).await?.balance;
+    if after < up_to.to_u256() {
+        bail!(
+            "the project holds {after} after the transfer, less than {up_to}: does the token take a \
+             fee?"
+        );
+    }
+    Ok(FundingView {
+        project,
+        token: state.token,
+        sent: U256::to_string(&missing),
+        balance: after.to_string(),
+        transaction,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_file_parses() {
+        let text = include_str!("../../project.example.json");
+        let file: ProjectFile = serde_json::from_str(text).unwrap();
+        assert_eq!((file.name.as_str(), file.delay_secs), ("acme", 86_400));
+        assert!(serde_json::from_str::<ProjectFile>(&text.replace("guardian", "guard")).is_err());
+    }
+}

@@ -1,0 +1,270 @@
+//! `registry create|receipt-key|show` for the network's operator, and the entries of project owners
+//! in the registry: `project list-workload`, `license consent`, `release key`.
+//!
+//! Each command reads the chain first and sends a transaction only where something is left to do, so
+//! it may be run again. With `--calldata` it prints the transaction for a Safe or a hardware wallet.
+
+use std::fmt;
+
+use alloy::eips::BlockId;
+use alloy::sol_types::{SolCall, SolValue as _};
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use nodesys_contracts::ChainError;
+use nodesys_contracts::bindings::NodeLicense;
+use nodesys_contracts::bindings::ProjectRegistry::{self, *};
+use nodesys_contracts::project::collection_of;
+use nodesys_contracts::verification::Verification;
+use nodesys_core::Address;
+use nodesys_core::ids::Name;
+use nodesys_core::time::{Timestamp, UtcDay};
+use serde::{Deserialize, Serialize};
+
+use super::deploy::{Contract, DeployArgs, DeploymentView, read_params};
+use super::project::{RegisteredProject, find};
+use super::tx::{SendArgs, TxSender, TxView, call_request};
+use crate::config::Settings;
+
+/// A receipt key and its days.
+#[derive(Debug, Args)]
+pub struct ReceiptKeyArgs {
+    /// Address of the key, as the backend's /v1/network names it.
+    #[arg(long, value_name = "ADDRESS")]
+    key: Address,
+    /// The first day on which the key is valid.
+    #[arg(long, value_name = "DAY")]
+    from: UtcDay,
+    /// The first day on which the key is no longer valid [never].
+    #[arg(long, value_name = "DAY")]
+    until: Option<UtcDay>,
+    #[command(flatten)]
+    pub(crate) send: SendArgs,
+}
+
+/// A workload and its license collection.
+#[derive(Debug, Args)]
+pub struct ListWorkloadArgs {
+    /// The workload's name: lower-case letters, digits and dashes.
+    #[arg(value_name = "WORKLOAD")]
+    workload: Name,
+    /// The license collection of the workload. It cannot be changed later.
+    #[arg(long, value_name = "ADDRESS")]
+    collection: Address,
+    #[command(flatten)]
+    pub(crate) send: SendArgs,
+}
+
+/// A collection owner's consent to a listing.
+#[derive(Debug, Args)]
+pub struct ConsentArgs {
+    /// The license collection; the sender is its owner.
+    #[arg(long, value_name = "ADDRESS")]
+    collection: Address,
+    /// Withdraw the consent; existing listings stay.
+    #[arg(long)]
+    withdraw: bool,
+    #[command(flatten)]
+    pub(crate) send: SendArgs,
+}
+
+/// The release key and the release delay.
+#[derive(Debug, Args)]
+pub struct ReleaseKeyArgs {
+    /// Address of the key that announces releases; not the owner's.
+    #[arg(value_name = "ADDRESS")]
+    key: Address,
+    /// Time between an announcement and its effect on nodes. Required before the first announcement.
+    #[arg(long, value_name = "SECS")]
+    delay: Option<u64>,
+    #[command(flatten)]
+    pub(crate) send: SendArgs,
+}
+
+/// The parameter file of a registry.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegistryFile {
+    operator: Address,
+}
+
+/// Deploys a registry.
+pub(crate) async fn create(
+    settings: &Settings,
+    args: &DeployArgs,
+) -> anyhow::Result<DeploymentView> {
+    let file: RegistryFile = read_params(&args.params)?;
+    let key = settings.sender_key(&args.sender)?;
+    let provider = settings.provider_with_key(&key).await?;
+    let contract = Contract {
+        name: "registry".to_owned(),
+        verification: Verification::project_registry(),
+        arguments: file.operator.abi_encode(),
+    };
+    contract.deploy(&provider, args, &ProjectRegistry::BYTECODE).await
+}
+
+/// A registry's operator.
+#[derive(Debug, Serialize)]
+pub(crate) struct RegistryView {
+    registry: Address,
+    operator: Address,
+    /// The account that was offered the role and has not accepted; zero for none.
+    pending_operator: Address,
+}
+
+impl fmt::Display for RegistryView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "registry     {}", self.registry)?;
+        write!(f, "operator     {}", self.operator)?;
+        match self.pending_operator.is_zero() {
+            true => Ok(()),
+            false => write!(f, "\noffered to   {}", self.pending_operator),
+        }
+    }
+}
+
+/// Reads a registry.
+pub(crate) async fn show(settings: &Settings) -> anyhow::Result<RegistryView> {
+    let registry = *Settings::need(&settings.registry, "--registry")?;
+    let provider = settings.provider().await?;
+    provider.require_code(registry, "the registry").await?;
+    let at = BlockId::latest();
+    let operator = provider.call(registry, &networkOperatorCall {}, at).await?;
+    let pending_operator = provider.call(registry, &pendingNetworkOperatorCall {}, at).await?;
+    Ok(RegistryView { registry, operator, pending_operator })
+}
+
+/// A registry that is written to.
+struct RegistryWriter {
+    sender: TxSender,
+    registry: Address,
+}
+
+impl RegistryWriter {
+    async fn connect(settings: &Settings, send: &SendArgs) -> anyhow::Result<Self> {
+        let registry = *Settings::need(&settings.registry, "--registry")?;
+        let sender = TxSender::connect(settings, send).await?;
+        sender.provider.require_code(registry, "the registry").await?;
+        Ok(Self { sender, registry })
+    }
+
+    async fn read<C: SolCall>(&self, call: C) -> Result<C::Return, ChainError> {
+        self.sender.read(self.registry, call).await
+    }
+
+    /// Records an entry, unless it is recorded already.
+    async fn record<C: SolCall>(
+        &self,
+        entry: String,
+        recorded: bool,
+        call: C,
+    ) -> anyhow::Result<TxView> {
+        if recorded {
+            return Ok(TxView::not_needed(entry));
+        }
+        let purpose = format!("to record: {entry}");
+        self.sender.send(entry, &purpose, call_request(self.registry, &call)).await
+    }
+}
+
+/// Records a receipt key.
+pub(crate) async fn receipt_key(
+    settings: &Settings,
+    args: &ReceiptKeyArgs,
+) -> anyhow::Result<TxView> {
+    let from = args.from.start().secs();
+    let until = args.until.map_or(u64::MAX, |day| day.start().secs());
+    ensure!(from < until, "--until {} is not after --from", args.until.unwrap_or(args.from));
+    let writer = RegistryWriter::connect(settings, &args.send).await?;
+    let known = writer.read(receiptKeyOfCall { key: args.key }).await?;
+    let done = (known.validFrom, known.validUntil) == (from, until);
+    let end = args.until.map_or_else(|| "on".to_owned(), |day| format!("until before {day}"));
+    let entry = format!("receipt key {} is valid from {} {end}", args.key, args.from);
+    let call = setReceiptKeyCall { key: args.key, validFrom: from, validUntil: until };
+    writer.record(entry, done, call).await
+}
+
+/// Lists a collection as a workload's licenses.
+pub(crate) async fn list_workload(
+    settings: &Settings,
+    args: &ListWorkloadArgs,
+) -> anyhow::Result<TxView> {
+    let writer = RegistryWriter::connect(settings, &args.send).await?;
+    let RegisteredProject { address: project, name, owner, .. } =
+        find(settings, &writer.sender.provider).await?;
+    let (workload, collection) = (&args.workload, args.collection);
+    let listed = collection_of(&writer.sender.provider, writer.registry, project, workload).await?;
+    if let Some(other) = listed.filter(|listed| *listed != collection) {
+        bail!(
+            "workload {name}/{workload} is listed with the collection {other}, which cannot be \
+             changed: choose another name"
+        );
+    }
+    if listed.is_none() {
+        writer.sender.provider.require_code(collection, "the collection").await?;
+        let collection_owner = writer.sender.read(collection, NodeLicense::ownerCall {}).await?;
+        if collection_owner != owner
+            && !writer.read(isListingConsentedCall { collection, project }).await?
+        {
+            bail!(
+                "collection {collection} belongs to {collection_owner}, who has to consent first with \
+                 nodesys-master license consent --collection {collection} --project {name}"
+            );
+        }
+    }
+    let entry = format!("workload {name}/{workload} is listed with the collection {collection}");
+    let call = listCollectionCall { project, workload: workload.to_string(), collection };
+    writer.record(entry, listed.is_some(), call).await
+}
+
+/// Gives or withdraws the consent to a listing by the project.
+pub(crate) async fn consent(settings: &Settings, args: &ConsentArgs) -> anyhow::Result<TxView> {
+    let writer = RegistryWriter::connect(settings, &args.send).await?;
+    let RegisteredProject { address: project, name, .. } =
+        find(settings, &writer.sender.provider).await?;
+    let (collection, consented) = (args.collection, !args.withdraw);
+    let known = writer.read(isListingConsentedCall { collection, project }).await?;
+    let word = if consented { "may" } else { "may not" };
+    let entry = format!("project {name} {word} list the collection {collection}");
+    let call = consentToListingCall { collection, project, consented };
+    writer.record(entry, known == consented, call).await
+}
+
+/// Sets the release key; after the first announcement, queues its change.
+pub(crate) async fn release_key(
+    settings: &Settings,
+    args: &ReleaseKeyArgs,
+) -> anyhow::Result<TxView> {
+    let writer = RegistryWriter::connect(settings, &args.send).await?;
+    let RegisteredProject { address: project, name, owner, .. } =
+        find(settings, &writer.sender.provider).await?;
+    let key = args.key;
+    ensure!(
+        key != owner,
+        "{key} is the owner's key: releases need another key, so that one stolen key cannot both \
+         announce a release and prevent its veto"
+    );
+    let known = writer.read(releaseAuthorityOfCall { project }).await?;
+    let entry = format!("release key of {name} is {key}");
+    if !known.inUse {
+        let delay = args.delay.context("--delay is needed before the first announcement")?;
+        let done = (known.releaseKey, known.releaseDelay) == (key, delay);
+        let entry = format!("{entry}, with a delay of {delay} s");
+        let call = setReleaseKeyCall { project, releaseKey: key, releaseDelay: delay };
+        return writer.record(entry, done, call).await;
+    }
+    ensure!(
+        args.delay.is_none_or(|delay| delay == known.releaseDelay),
+        "the delay is {} s; after the first announcement it is not set together with the key",
+        known.releaseDelay
+    );
+    let call = queueReleaseKeyCall { project, releaseKey: key };
+    if known.releaseKey == key {
+        return writer.record(entry, true, call).await;
+    }
+    if known.nextReleaseKey == key {
+        let from = Timestamp::from_secs(known.nextReleaseKeyFrom);
+        return writer.record(format!("{entry} from {from} on"), true, call).await;
+    }
+    writer.record(format!("{entry} seven days from now"), false, call).await
+}

@@ -1,0 +1,282 @@
+//! What the chain says of a project as far as all its days share it, and whether its logs can be
+//! complete.
+//!
+//! An RPC that has pruned old logs, or lags, answers with fewer of them and no error. So an absence in
+//! the logs is no fact by itself: counts, links and sums in the contract's state must say the same
+//! ([`gaps`]), and each token's transfers must follow one upon the other from its mint.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy::eips::BlockNumberOrTag;
+use nodesys_contracts::logs::{LicenseLog, Logged, license_logs};
+use nodesys_contracts::project::{
+    Collection, DistributorEvent, DistributorState, RegistryEvent, collections_of,
+    distributor_events, registry_events, state_of,
+};
+use nodesys_contracts::{BlockRef, Provider};
+use nodesys_core::bundle::ProjectInfo;
+use nodesys_core::holders::Holders;
+use nodesys_core::ids::Amount;
+use nodesys_core::message::RewardCommit;
+use nodesys_core::time::UtcDay;
+use nodesys_core::{Address, B256, U256};
+
+use super::day::{DoubtfulTokens, Fact, PostedCommit};
+use super::{AuditError, AuditRange};
+use crate::day::{DayError, project_of};
+
+/// The logs and the newest state of a project.
+#[derive(Debug)]
+pub struct History {
+    /// The project.
+    pub project: ProjectInfo,
+    /// The newest block, at which the state is.
+    pub newest: BlockRef,
+    /// The distributor then.
+    pub state: DistributorState,
+    /// Why the logs cannot be complete; empty when state and logs agree.
+    pub gaps: Vec<String>,
+    pub(super) collections: Vec<Collection>,
+    pub(super) events: Vec<Logged<DistributorEvent>>,
+    pub(super) license_logs: Vec<Logged<LicenseLog>>,
+    first_quota: Option<Amount>,
+    broken: DoubtfulTokens,
+    at_newest: Holders,
+}
+
+impl History {
+    /// Reads it up to the newest block.
+    pub async fn read(
+        provider: &Provider,
+        registry: Address,
+        distributor: Address,
+        range: AuditRange,
+    ) -> Result<Self, AuditError> {
+        let project =
+            project_of(provider, registry, distributor).await.map_err(|error| match error {
+                DayError::Chain(error) => AuditError::Chain(error),
+                other => AuditError::Project(other),
+            })?;
+        let newest = provider.latest_block().await?;
+        let state =
+            state_of(provider, distributor, BlockNumberOrTag::Number(newest.number)).await?;
+        let (from, to) = (range.logs_from, newest.number);
+        let of_registry = registry_events(provider, registry, from, to).await?;
+        let events = distributor_events(provider, distributor, from, to).await?;
+        let collections = collections_of(&of_registry, distributor, to)?;
+        let addresses: Vec<Address> = collections.iter().map(|one| one.address).collect();
+        let license_logs = license_logs(provider, &addresses, from, to).await?;
+        let created = of_registry.iter().find_map(|logged| match &logged.event {
+            RegistryEvent::ProjectCreated(created) if created.project == distributor => {
+                Some(created)
+            }
+            _ => None,
+        });
+        let first_quota = created.map(|created| Amount::new(created.dailyQuota));
+        Ok(Self {
+            gaps: gaps(first_quota, &events, &state),
+            broken: broken(&license_logs),
+            at_newest: license_logs.iter().map(|logged| logged.event.event).collect(),
+            project,
+            newest,
+            state,
+            collections,
+            events,
+            license_logs,
+            first_quota,
+        })
+    }
+
+    /// The commits that stand, in the order of their days.
+    pub fn posted(&self) -> Vec<PostedCommit> {
+        standing(&self.events)
+    }
+
+    /// The days whose commits were revoked.
+    pub fn revoked_days(&self) -> Vec<UtcDay> {
+        let day = |logged: &Logged<DistributorEvent>| match &logged.event {
+            DistributorEvent::Revoked(revoked) => UtcDay::from_epoch(revoked.epoch),
+            _ => None,
+        };
+        self.events.iter().filter_map(day).collect()
+    }
+
+    /// How many claims there were.
+    pub fn claims(&self) -> u64 {
+        let claims = self.events.iter();
+        claims.filter(|one| matches!(one.event, DistributorEvent::Claimed(_))).count() as u64
+    }
+
+    /// Why logs alone prove nothing here, if so.
+    pub(super) fn doubt(&self) -> Option<String> {
+        (!self.gaps.is_empty()).then(|| self.gaps.join("; "))
+    }
+
+    /// The daily quotas in force from the snapshot block up to the post.
+    pub(super) fn quotas(&self, snapshot: u64, posted: u64) -> Fact<Vec<Amount>> {
+        if let Some(doubt) = self.doubt() {
+            return Err(doubt);
+        }
+        let mut in_force: Vec<Amount> = self.first_quota.into_iter().collect();
+        for logged in self.events.iter().filter(|logged| logged.block_number <= posted) {
+            let Some(quota) = new_quota(&logged.event) else { continue };
+            if logged.block_number <= snapshot {
+                in_force.clear();
+            }
+            in_force.push(quota);
+        }
+        Ok(in_force)
+    }
+
+    /// The block in which a collection was listed, where its log is known.
+    pub(super) fn listed_in(&self, collection: Address) -> Option<u64> {
+        let found = self.collections.iter().find(|one| one.address == collection);
+        found.map(|one| one.listed_in)
+    }
+
+    /// Why a token's logs contradict themselves, if they do.
+    pub(super) fn broken(&self, collection: Address, token_id: U256) -> Option<&String> {
+        self.broken.get(&(collection, token_id))
+    }
+
+    /// Holders and renters by all logs up to the newest block.
+    pub(super) const fn holders_now(&self) -> &Holders {
+        &self.at_newest
+    }
+}
+
+/// The posts of these events that were not revoked, in the order of their days.
+pub fn standing(events: &[Logged<DistributorEvent>]) -> Vec<PostedCommit> {
+    let mut posts: Vec<PostedCommit> = Vec::new();
+    for logged in events {
+        match &logged.event {
+            DistributorEvent::Posted(posted) => {
+                // `post` takes no total that 112 bits cannot hold.
+                let Some(total) = Amount::from_u256(posted.total) else { continue };
+                posts.push(PostedCommit {
+                    // A day beyond the calendar comes of no honest signer, and no bundle is of it.
+                    day: UtcDay::from_epoch(posted.epoch).unwrap_or(UtcDay(u32::MAX)),
+                    commit: RewardCommit {
+                        epoch: posted.epoch,
+                        revision: posted.revision,
+                        previous: posted.previous,
+                        root: posted.root,
+                        total,
+                        data_hash: posted.dataHash,
+                    },
+                    commit_hash: posted.commitHash,
+                    activates_at: posted.activatesAt,
+                    block_number: logged.block_number,
+                    transaction: logged.transaction,
+                });
+            }
+            DistributorEvent::Revoked(revoked) => {
+                posts.retain(|post| post.commit_hash != revoked.commitHash);
+            }
+            _ => {}
+        }
+    }
+    posts
+}
+
+fn new_quota(event: &DistributorEvent) -> Option<Amount> {
+    match event {
+        DistributorEvent::QuotaLowered(lowered) => Some(Amount::new(lowered.newQuota)),
+        DistributorEvent::QuotaRaised(raised) => Some(Amount::new(raised.newQuota)),
+        _ => None,
+    }
+}
+
+/// Where logs and state contradict each other: the logs are not all of them.
+pub fn gaps(
+    first_quota: Option<Amount>,
+    events: &[Logged<DistributorEvent>],
+    state: &DistributorState,
+) -> Vec<String> {
+    let mut gaps = Vec::new();
+    let Some(mut quota) = first_quota else {
+        return vec![
+            "the RPC has no log of the project's creation: old logs are missing".to_owned(),
+        ];
+    };
+    let posts = standing(events);
+    let by_hash: BTreeMap<B256, &PostedCommit> =
+        posts.iter().map(|post| (post.commit_hash, post)).collect();
+    let (mut at, mut reached) = (state.head, 0);
+    while !at.is_zero() && reached <= posts.len() {
+        let Some(post) = by_hash.get(&at) else {
+            gaps.push(format!("the chain's commit {at} has no Posted log at the RPC"));
+            break;
+        };
+        (at, reached) = (post.commit.previous, reached + 1);
+    }
+    if at.is_zero() && reached != posts.len() {
+        let more = posts.len() - reached;
+        gaps.push(format!("{more} logged commits do not lead to the chain's head"));
+    }
+    let revision = |event: &DistributorEvent| match event {
+        DistributorEvent::SignerDisabled(one) => Some(one.revision),
+        DistributorEvent::SignerSet(one) => Some(one.revision),
+        DistributorEvent::HeadRewound(one) => Some(one.revision),
+        _ => None,
+    };
+    let revisions: BTreeSet<u32> = events.iter().filter_map(|one| revision(&one.event)).collect();
+    if revisions.len() != state.revision as usize {
+        gaps.push(format!(
+            "the logs tell of {} revisions, the chain of {}",
+            revisions.len(),
+            state.revision
+        ));
+    }
+    let mut paid = U256::ZERO;
+    for logged in events {
+        if let DistributorEvent::Claimed(claimed) = &logged.event {
+            paid = paid.saturating_add(claimed.amount);
+        }
+        quota = new_quota(&logged.event).unwrap_or(quota);
+    }
+    if paid != state.paid.to_u256() {
+        gaps.push(format!("the logged claims are {paid} wei, the chain says {}", state.paid));
+    }
+    if quota != state.daily_quota {
+        gaps.push(format!(
+            "by the logs the daily quota is {quota}, the chain says {}",
+            state.daily_quota
+        ));
+    }
+    gaps
+}
+
+/// Tokens whose transfers do not follow one upon the other from a mint, and those rented before it.
+fn broken(logs: &[Logged<LicenseLog>]) -> DoubtfulTokens {
+    use nodesys_core::holders::LicenseEvent;
+    let mut holders: BTreeMap<(Address, U256), Address> = BTreeMap::new();
+    let mut broken = DoubtfulTokens::new();
+    for logged in logs {
+        let block = logged.block_number;
+        match logged.event.event {
+            LicenseEvent::Transfer { collection, token_id, to } => {
+                let key = (collection, token_id);
+                let holder = holders.insert(key, to).unwrap_or_default();
+                let from = logged.event.from.unwrap_or_default();
+                if holder != from {
+                    broken.entry(key).or_insert_with(|| {
+                        format!(
+                            "its logs at the RPC are not complete: block {block} takes it from \
+                             {from}, who does not hold it by the logs before"
+                        )
+                    });
+                }
+            }
+            LicenseEvent::UpdateUser { collection, token_id, .. } => {
+                let key = (collection, token_id);
+                if !holders.contains_key(&key) {
+                    broken.entry(key).or_insert_with(|| {
+                        format!("it is rented in block {block}, and no log before mints it")
+                    });
+                }
+            }
+        }
+    }
+    broken
+}

@@ -1,6 +1,11 @@
-//! A day as the backend computes it: from its own uptime, the chain's holders and an upload.
+//! A day as the backend computes it: from its own uptime, the chain's holders and an upload. It is
+//! computed once for the upload, its commit and each look at its rewards.
+
+use std::sync::Arc;
 
 use anyhow::Context;
+use nodesys_contracts::BlockRef;
+use nodesys_contracts::project::DistributorState;
 use nodesys_core::bundle::{
     Before, BundleError, DayBundle, DayInput, ProjectInfo, Snapshot, Terms, build_day,
     canonical_json,
@@ -9,12 +14,13 @@ use nodesys_core::files::{
     HolderRow, PointsRow, RewardRow, Row, UptimeRow, first_difference, parse_file, write_file,
 };
 use nodesys_core::ids::LicenseIndex;
-use nodesys_core::keccak256;
 use nodesys_core::message::{Message, PointsUpload};
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
+use nodesys_core::{B256, keccak256};
 use sqlx::PgConnection;
 
+use crate::db::commit::CommitRow;
 use crate::db::points::UploadRow;
 use crate::db::project::ProjectRow;
 use crate::error::{ApiError, ApiResult};
@@ -76,30 +82,82 @@ impl Upload {
     }
 }
 
-/// Computes a day from an upload. No connection to the database is held while the chain is asked.
+/// What a day is computed from, beside its upload and what never changes once it is closed.
+struct Basis {
+    /// The day before's commit; none on the project's first day.
+    previous: Option<CommitRow>,
+    distributor: DistributorState,
+    snapshot: BlockRef,
+}
+
+impl Basis {
+    /// Reads it. No connection to the database is held while the chain is asked.
+    async fn read(app: &App, project: &ProjectRow, day: UtcDay) -> ApiResult<Self> {
+        let mut conn = app.pool.acquire().await?;
+        if !db::day::has_file(&mut conn, project.project, day).await? {
+            return Err(not_closed(project, day));
+        }
+        let previous = previous(&mut conn, project, day).await?;
+        drop(conn);
+        let distributor = chain::distributor(&app.chain, project.project).await?;
+        let snapshot = app
+            .chain
+            .first_block_at_or_after(day.end().secs(), app.final_depth)
+            .await?
+            .ok_or_else(|| {
+                ApiError::day_open(format!(
+                    "no block past the end of {day} is final yet: try later"
+                ))
+            })?;
+        Ok(Self { previous, distributor, snapshot })
+    }
+
+    /// The same key is the same day, byte for byte: a closed day, a commit and a final block do not
+    /// change.
+    fn key(&self, project: &ProjectRow, upload: &PointsUpload) -> B256 {
+        let previous = self.previous.as_ref().map(|row| row.commit.struct_hash());
+        let previous = previous.unwrap_or_default();
+        let quota = self.distributor.daily_quota.to_string();
+        let parts: [&[u8]; 8] = [
+            project.project.as_slice(),
+            &upload.epoch.to_be_bytes(),
+            upload.points_hash.as_slice(),
+            upload.terms_hash.as_slice(),
+            previous.as_slice(),
+            &self.distributor.revision.to_be_bytes(),
+            self.snapshot.hash.as_slice(),
+            quota.as_bytes(),
+        ];
+        keccak256(parts.concat())
+    }
+}
+
+/// A day from an upload: as it was computed, or computed now.
 pub(crate) async fn compute(
     app: &App,
     project: &ProjectRow,
     day: UtcDay,
     upload: &Upload,
+) -> ApiResult<Arc<DayBundle>> {
+    let basis = Basis::read(app, project, day).await?;
+    let key = basis.key(project, &upload.message(day));
+    app.live.days.get_or_compute(key, build(app, project, day, upload, basis)).await
+}
+
+async fn build(
+    app: &App,
+    project: &ProjectRow,
+    day: UtcDay,
+    upload: &Upload,
+    basis: Basis,
 ) -> ApiResult<DayBundle> {
+    let Basis { previous, distributor, snapshot } = basis;
     let mut conn = app.pool.acquire().await?;
-    let (csv, closed) =
-        db::day::closed_uptime(&mut conn, project.project, day).await?.ok_or_else(|| {
-            ApiError::day_open(format!("{day} is not closed, or {} did not exist", project.name))
-        })?;
-    let before = before(&mut conn, project, day).await?;
-    drop(conn);
-    let state = chain::distributor(&app.chain, project.project).await?;
-    let snapshot = app
-        .chain
-        .first_block_at_or_after(day.end().secs(), app.final_depth)
+    let (csv, closed) = db::day::closed_uptime(&mut conn, project.project, day)
         .await?
-        .ok_or_else(|| {
-            ApiError::day_open(format!("no block past the end of {day} is final yet: try later"))
-        })?;
+        .ok_or_else(|| not_closed(project, day))?;
+    let before = before(&mut conn, previous).await?;
     let uptime: Vec<UptimeRow> = parse_file(&csv).map_err(anyhow::Error::from)?;
-    let mut conn = app.pool.acquire().await?;
     let holders = holders(&mut conn, &uptime, snapshot.number, snapshot.secs).await?;
     drop(conn);
     let input = DayInput {
@@ -110,8 +168,8 @@ pub(crate) async fn compute(
             name: project.name.clone(),
         },
         day,
-        revision: state.revision,
-        daily_quota: state.daily_quota,
+        revision: distributor.revision,
+        daily_quota: distributor.daily_quota,
         terms: upload.terms.clone(),
         snapshot: Snapshot {
             block_number: snapshot.number,
@@ -134,24 +192,41 @@ pub(crate) async fn compute(
     building.await.context("building a day")?
 }
 
-/// What the day builds on: nothing on the project's first day, else the day before's commit.
-async fn before(conn: &mut PgConnection, project: &ProjectRow, day: UtcDay) -> ApiResult<Before> {
+fn not_closed(project: &ProjectRow, day: UtcDay) -> ApiError {
+    ApiError::day_open(format!("{day} is not closed, or {} did not exist", project.name))
+}
+
+/// The commit of the day before, which must be there but on the project's first day.
+async fn previous(
+    conn: &mut PgConnection,
+    project: &ProjectRow,
+    day: UtcDay,
+) -> ApiResult<Option<CommitRow>> {
     if day == project.first_day {
-        return Ok(Before::default());
+        return Ok(None);
     }
     let previous = day.previous().filter(|previous| *previous >= project.first_day);
     let previous = previous.ok_or_else(|| {
         ApiError::out_of_order(format!("{} began on {}", project.name, project.first_day))
     })?;
-    let stored = db::commit::accepted(conn, project.project, previous).await?.ok_or_else(|| {
-        ApiError::out_of_order(format!("{previous} has no commit yet, and days follow one another"))
-    })?;
-    let commit = stored.commit.struct_hash();
+    let commit = db::commit::accepted(conn, project.project, previous).await?;
+    if commit.is_none() {
+        return Err(ApiError::out_of_order(format!(
+            "{previous} has no commit yet, and days follow one another"
+        )));
+    }
+    Ok(commit)
+}
+
+/// What the day builds on.
+async fn before(conn: &mut PgConnection, previous: Option<CommitRow>) -> ApiResult<Before> {
+    let Some(previous) = previous else { return Ok(Before::default()) };
+    let commit = previous.commit.struct_hash();
     let rewards = db::commit::file(conn, commit, RewardRow::FILE)
         .await?
         .with_context(|| format!("commit {commit} has no rewards.csv"))?;
     let rewards = parse_file(&rewards).map_err(anyhow::Error::from)?;
-    Ok(Before { commit, rewards, carry: stored.carry_out })
+    Ok(Before { commit, rewards, carry: previous.carry_out })
 }
 
 /// Holder and renter of each license of the day, once the mirror has reached the snapshot block.
@@ -168,15 +243,7 @@ async fn holders(
     }
     let licenses: Vec<LicenseIndex> = uptime.iter().map(|row| row.license).collect();
     let holders = db::license::holders(conn, &licenses, block).await?;
-    let row = |row: &UptimeRow| {
-        let facts = holders.at(row.collection, row.token_id, block_secs);
-        HolderRow {
-            license: row.license,
-            holder: facts.holder.unwrap_or_default(),
-            renter: facts.rental.map(|rental| rental.renter).unwrap_or_default(),
-        }
-    };
-    Ok(uptime.iter().map(row).collect())
+    Ok(holders.rows(uptime, block_secs))
 }
 
 /// The problem of a points row, with the row that the rule gives where the rule decides.

@@ -3,31 +3,13 @@
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Json, Path, State};
 use nodesys_core::Address;
-use nodesys_core::ids::{LicenseIndex, Name};
-use nodesys_core::license::{LicenseId, Rental};
-use serde::Serialize;
+use nodesys_core::api::LicenseView;
+use nodesys_core::license::LicenseId;
 
 use crate::db;
 use crate::error::{ApiError, ApiResult};
 use crate::params::TokenId;
 use crate::state::{App, AppState};
-
-/// `GET /v1/licenses/{collection}/{token_id}`.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub(crate) struct LicenseView {
-    license: LicenseId,
-    index: LicenseIndex,
-    #[schema(value_type = String)]
-    project: Address,
-    workload: Name,
-    /// Its owner by final blocks; null once burnt.
-    #[schema(value_type = Option<String>)]
-    holder: Option<Address>,
-    /// The running rental by final blocks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    rental: Option<Rental>,
-}
 
 /// A license as final blocks have it. For what is true now, read the chain.
 #[utoipa::path(get, path = "/v1/licenses/{collection}/{token_id}", tag = "license",

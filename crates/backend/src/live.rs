@@ -1,5 +1,5 @@
 //! What the request path knows without asking the database: nodes, leases, the fold, recent
-//! answers.
+//! answers, computed days.
 //!
 //! Each is a cache in front of rows. A miss or a mismatch reads the row before anybody is refused;
 //! a lease that ended is taken out by whoever ends it, and by the minute's follow-up for what other
@@ -7,6 +7,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod challenges;
+pub(crate) mod days;
 pub(crate) mod fold;
 pub(crate) mod leases;
 mod lock;
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 
 use answers::Answers;
 use challenges::Challenges;
+use days::Days;
 use fold::Fold;
 use leases::Leases;
 use nodes::Nodes;
@@ -35,6 +37,7 @@ pub(crate) struct Live {
     pub(crate) leases: Leases,
     pub(crate) answers: Answers,
     pub(crate) fold: Fold,
+    pub(crate) days: Days,
     /// Heartbeats that wait for the disk.
     pub(crate) queue: mpsc::Sender<Pending>,
     receiver: Mutex<Option<mpsc::Receiver<Pending>>>,
@@ -59,6 +62,7 @@ impl Live {
             leases,
             answers: Answers::default(),
             fold,
+            days: Days::default(),
             queue,
             receiver: Mutex::new(Some(receiver)),
         })

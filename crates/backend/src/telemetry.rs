@@ -22,6 +22,7 @@ pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
         "Heartbeats acknowledged after commit."
     );
     metrics::describe_counter!("heartbeat_batches_total", "Group commits.");
+    metrics::describe_counter!("days_computed_total", "Days computed from an upload.");
     metrics::describe_counter!("http_problems_total", "Refused requests, by problem code.");
     metrics::describe_counter!("task_failures_total", "Failed background runs, by task.");
     metrics::describe_gauge!("days_closed", "Newest closed day, as days since 1970.");

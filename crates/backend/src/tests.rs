@@ -2,6 +2,7 @@
 
 mod api;
 pub(crate) mod commit;
+mod computed;
 mod day;
 mod heartbeat;
 mod lease;

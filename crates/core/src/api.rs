@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::bitmap::DayBitmap;
 use crate::files::Difference;
 use crate::ids::{Amount, Fence, LicenseIndex, Name};
-use crate::license::LicenseId;
+use crate::license::{LicenseId, Rental};
 use crate::merkle;
 use crate::message::{
     Accepted, DayClosed, Domain, Message, NodeAuthorization, ReceiptBatch, RewardCommit, Signed,
@@ -196,6 +196,27 @@ impl Receipt {
             Err(ReceiptError::Path)
         }
     }
+}
+
+/// `GET /v1/licenses/{collection}/{token_id}`: a license as final blocks have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LicenseView {
+    /// The license.
+    pub license: LicenseId,
+    /// Its dense index in day files.
+    pub index: LicenseIndex,
+    /// The project, by its distributor's address.
+    #[schema(value_type = String)]
+    pub project: Address,
+    /// The workload it licenses.
+    pub workload: Name,
+    /// Its owner by final blocks; null once burnt.
+    #[schema(value_type = Option<String>)]
+    pub holder: Option<Address>,
+    /// The running rental by final blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub rental: Option<Rental>,
 }
 
 /// `GET /v1/days/{day}`.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, U256};
 
+use crate::files::{HolderRow, UptimeRow};
 use crate::license::{Ownership, Rental};
 
 /// One log of a license collection, in chain order.
@@ -70,6 +71,20 @@ impl Holders {
             rental: runs.then_some(*rental),
         }
     }
+
+    /// `holders.csv` of the licenses of a day, in their order, at a block's time (seconds since
+    /// 1970). Who is nobody is the zero address.
+    pub fn rows(&self, uptime: &[UptimeRow], block_secs: u64) -> Vec<HolderRow> {
+        let row = |row: &UptimeRow| {
+            let owned = self.at(row.collection, row.token_id, block_secs);
+            HolderRow {
+                license: row.license,
+                holder: owned.holder.unwrap_or_default(),
+                renter: owned.rental.map(|rental| rental.renter).unwrap_or_default(),
+            }
+        };
+        uptime.iter().map(row).collect()
+    }
 }
 
 impl FromIterator<LicenseEvent> for Holders {
@@ -83,6 +98,39 @@ impl FromIterator<LicenseEvent> for Holders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bitmap::DayBitmap;
+    use crate::ids::LicenseIndex;
+
+    #[test]
+    fn a_day_has_a_row_for_each_license_also_for_one_that_nobody_holds() {
+        let (collection, alice, carol) =
+            (Address::repeat_byte(1), Address::repeat_byte(2), Address::repeat_byte(4));
+        let token = |number| U256::from(number);
+        let holders: Holders = [
+            LicenseEvent::Transfer { collection, token_id: token(7), to: alice },
+            LicenseEvent::UpdateUser {
+                collection,
+                token_id: token(7),
+                user: carol,
+                expires_secs: 100,
+            },
+        ]
+        .into_iter()
+        .collect();
+        let uptime = [8, 7].map(|number| UptimeRow {
+            license: LicenseIndex(number),
+            collection,
+            token_id: token(number),
+            minutes: 0,
+            expected: 0,
+            bitmap: DayBitmap::EMPTY,
+        });
+        let nobody = Address::ZERO;
+        let row =
+            |license, holder, renter| HolderRow { license: LicenseIndex(license), holder, renter };
+        assert_eq!(holders.rows(&uptime, 100), [row(8, nobody, nobody), row(7, alice, carol)]);
+        assert_eq!(holders.rows(&uptime, 101), [row(8, nobody, nobody), row(7, alice, nobody)]);
+    }
 
     #[test]
     fn a_rental_survives_transfer_and_ends_by_itself() {

@@ -164,6 +164,22 @@ pub(crate) async fn is_closed(conn: &mut PgConnection, day: UtcDay) -> anyhow::R
     Ok(closed(conn, day).await?.is_some())
 }
 
+/// Whether there is a project's `uptime.csv` of a day: then the day is closed.
+pub(crate) async fn has_file(
+    conn: &mut PgConnection,
+    project: Address,
+    day: UtcDay,
+) -> anyhow::Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"select exists (select from uptime_file where day = $1 and project = $2) as "found!""#,
+        column::day_number(day)?,
+        project.as_slice() as _
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(found)
+}
+
 /// A project's `uptime.csv` of a closed day, and how it belongs to the day.
 pub(crate) async fn closed_uptime(
     conn: &mut PgConnection,

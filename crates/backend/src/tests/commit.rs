@@ -35,7 +35,7 @@ pub(crate) async fn closed_day(pool: PgPool) -> World {
     world
 }
 
-fn builder(world: &World) -> DayBuilder {
+pub(crate) fn builder(world: &World) -> DayBuilder {
     DayBuilder {
         backend: world.client().clone(),
         provider: world.chain.provider.clone(),

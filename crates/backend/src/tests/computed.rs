@@ -1,0 +1,92 @@
+//! A day is computed once for an upload, and kept within a bound.
+
+use std::convert::Infallible;
+
+use futures::future::join_all;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use nodesys_contracts::bindings::RewardDistributor;
+use nodesys_core::B256;
+use nodesys_core::bundle::{DayBundle, Terms};
+use nodesys_core::files::{RewardRow, Row, write_file};
+use nodesys_core::ids::Amount;
+use sqlx::PgPool;
+
+use super::commit::{builder, closed_day};
+use super::support::books::terms;
+use super::support::chain::{DAY, QUOTA, owner};
+use crate::live::days::Days;
+
+/// How many days were computed.
+fn computed(metrics: &PrometheusHandle) -> u64 {
+    let text = metrics.render();
+    let count = text.lines().find_map(|line| line.strip_prefix("days_computed_total "));
+    count.map_or(0, |count| count.parse().unwrap())
+}
+
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn a_day_is_computed_once_for_its_upload_its_commit_and_its_rewards(pool: PgPool) {
+    let world = closed_day(pool).await;
+    let project = world.chain.distributor;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+
+    let checked = world.computed(DAY).await;
+    let rewards = join_all((0..4).map(|_| world.client().computed_rewards(project, DAY))).await;
+    let rewards: Vec<_> = rewards.into_iter().map(Result::unwrap).collect();
+    assert!(rewards.iter().all(|again| *again == rewards[0]));
+    assert_eq!(computed(&metrics), 1);
+
+    // Other terms make another day; the first upload's is still known.
+    let half = Terms { day_reward: Amount::new(QUOTA / 2), ..terms() };
+    let csv = write_file(&world.points(DAY).await);
+    let other = world.upload(DAY, &half, &csv).await.unwrap();
+    assert_ne!(other.commit, checked.commit);
+    assert_eq!(computed(&metrics), 2);
+    assert_ne!(world.client().computed_rewards(project, DAY).await.unwrap(), rewards[0]);
+    assert_eq!(world.computed(DAY).await.commit, checked.commit);
+    let request = world.signed(&checked.commit);
+    world.client().commit(&request).await.unwrap();
+    let served = world.client().bundle_file(project, DAY, RewardRow::FILE).await.unwrap();
+    assert_eq!(served, rewards[0]);
+    assert_eq!(computed(&metrics), 2);
+
+    // The chain says something else: the revision has risen.
+    let distributor = RewardDistributor::new(project, world.chain.provider.rpc());
+    let call = distributor.disableSigner();
+    world.chain.send(owner().address(), call.into_transaction_request()).await;
+    world.client().computed_rewards(project, DAY).await.unwrap();
+    assert_eq!(computed(&metrics), 3);
+}
+
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn only_so_many_bytes_of_days_are_kept(pool: PgPool) {
+    let world = closed_day(pool).await;
+    let day = builder(&world).build(DAY).await.unwrap();
+    let files: usize = day.files.values().map(Vec::len).sum();
+    let day_bytes = u64::try_from(files).unwrap() + 4096;
+    let keys: Vec<B256> = (1..=8).map(B256::repeat_byte).collect();
+    let mut calls = 0;
+    let mut ask = async |days: &Days, key: B256| {
+        let compute = async {
+            calls += 1;
+            Ok::<DayBundle, Infallible>(day.clone())
+        };
+        days.get_or_compute(key, compute).await.unwrap();
+        calls
+    };
+    // Too small for one day: nothing is kept, and every answer is right.
+    let none = Days::with_capacity(day_bytes / 8);
+    assert_eq!(ask(&none, keys[0]).await, 1);
+    assert_eq!(ask(&none, keys[0]).await, 2);
+    assert_eq!(none.kept_bytes(), 0);
+    // Room for some of them.
+    let some = Days::with_capacity(3 * day_bytes);
+    for key in &keys {
+        ask(&some, *key).await;
+        assert!(some.kept_bytes() <= 3 * day_bytes, "{}", some.kept_bytes());
+    }
+    assert!(some.kept_bytes() >= u64::try_from(files).unwrap());
+    let before = ask(&some, keys[7]).await;
+    assert_eq!(before, 10, "the newest day is kept");
+}

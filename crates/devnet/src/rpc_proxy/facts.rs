@@ -78,7 +78,7 @@ mod tests {
             {"method": "eth_call", "params": [{}, {"blockHash": hash}]},
             {"method": "eth_getTransactionReceipt", "params": [hash]},
         ]);
-        assert_eq!(hashes(&request), [hash.clone()]);
+        assert_eq!(hashes(&request), std::slice::from_ref(&hash));
         let facts = Facts { numbers: BTreeMap::from([(hash.clone(), 7)]), ..Facts::default() };
         assert_eq!(facts.block_of(&json!({"blockHash": hash})), Some(7));
         assert_eq!(facts.block_of(&json!("0x10")), Some(16));

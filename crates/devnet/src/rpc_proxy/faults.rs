@@ -187,7 +187,7 @@ fn lag(call: Value, facts: &Facts, blocks: u64) -> Step {
     if let Some((from, _)) = asked_logs(&call, facts)
         && from > head
     {
-        return Step::Answer(answered(&call, json!([])));
+        return Step::Answer(json!({"jsonrpc": "2.0", "id": call["id"], "result": []}));
     }
     let finalized = facts.finalized.saturating_sub(blocks);
     let mut call = with_tags(call, |tag| Some(if tag == "finalized" { finalized } else { head }));
@@ -261,10 +261,6 @@ fn number(object: &Value, name: &str) -> Option<u64> {
 
 fn hex(number: u64) -> Value {
     Value::from(format!("{number:#x}"))
-}
-
-fn answered(call: &Value, result: Value) -> Value {
-    json!({"jsonrpc": "2.0", "id": call["id"], "result": result})
 }
 
 fn refused(call: &Value, code: i64, message: &str) -> Value {

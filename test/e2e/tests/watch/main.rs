@@ -7,6 +7,7 @@
 mod cell;
 mod guard;
 mod matrix;
+mod outcome;
 mod places;
 mod scenarios;
 mod signer;

@@ -99,7 +99,7 @@ pub async fn run(
     let checks = Checks::new(provider.clone(), project.clone(), places.clone(), account, steady);
     let targets = Targets::of(args.webhook.clone(), args.webhook_secret_file.as_deref())?;
     let clock = setup.following_clock(provider.chain_id(), "watcher").await?;
-    let watch = Watch::new(provider, project.clone(), places, range, state.settled.clone());
+    let watch = Watch::new(&provider, project.clone(), places, range, state.settled.clone());
     let mut round = Round { format: setup.format(), watch, guardian, checks, targets, state, file };
     if args.check {
         return round.check_once(clock.now()).await;

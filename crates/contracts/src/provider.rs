@@ -325,7 +325,7 @@ impl Provider {
         }
     }
 
-    /// Runs a failed transaction again on the state it met, to learn why.
+    /// Runs a failed transaction again on the state it met, to learn why; over each RPC until one says.
     pub(crate) async fn why_it_failed(
         &self,
         what: &str,
@@ -333,13 +333,15 @@ impl Provider {
         receipt: &TransactionReceipt,
     ) -> ChainError {
         let at = BlockId::number(receipt.block_number.unwrap_or_default().saturating_sub(1));
-        match self.rpc().call(request).block(at).await {
-            Err(error) => self.error(what, error),
-            Ok(_) => ChainError::Reverted {
-                what: what.to_owned(),
-                reason: Revert::decode(&Bytes::new()),
-            },
+        for source in self.sources.iter() {
+            if let Err(error) = source.rpc.call(request.clone()).block(at).await {
+                let error = ChainError::from_transport(&source.url, what, error);
+                if matches!(error, ChainError::Reverted { .. }) {
+                    return error;
+                }
+            }
         }
+        ChainError::Reverted { what: what.to_owned(), reason: Revert::decode(&Bytes::new()) }
     }
 
     pub(crate) fn error(&self, what: &str, error: TransportError) -> ChainError {

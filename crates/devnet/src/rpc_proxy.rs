@@ -6,13 +6,13 @@
 
 mod facts;
 mod faults;
+mod upstream;
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy::primitives::Bytes as Raw;
-use anyhow::Context as _;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use facts::Facts;
 pub use faults::Fault;
 use faults::Step;
+use upstream::Upstream;
 
 /// Seconds that a limited caller is told to wait.
 const RETRY_AFTER: &str = "1";
@@ -40,8 +41,7 @@ pub struct RpcProxy {
 
 #[derive(Debug)]
 struct Shared {
-    upstream: String,
-    http: reqwest::Client,
+    upstream: Upstream,
     fault: Mutex<Fault>,
     faster: Mutex<VecDeque<Raw>>,
 }
@@ -51,12 +51,6 @@ impl Shared {
         *locked(&self.fault)
     }
 
-    /// The answer of the RPC behind.
-    async fn ask(&self, request: &Value) -> anyhow::Result<Value> {
-        let sent = self.http.post(&self.upstream).json(request).send().await?;
-        sent.json().await.context("the RPC behind answers something else than JSON")
-    }
-
     /// Sends the next of the transactions that are to come first.
     async fn run_in_front(&self) -> anyhow::Result<()> {
         let Some(raw) = locked(&self.faster).pop_front() else { return Ok(()) };
@@ -64,7 +58,7 @@ impl Shared {
         let send = json!({
             "jsonrpc": "2.0", "id": 0, "method": "eth_sendRawTransaction", "params": [raw],
         });
-        self.ask(&send).await.map(drop)
+        self.upstream.ask(&send).await.map(drop)
     }
 }
 
@@ -78,8 +72,7 @@ impl RpcProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            upstream: upstream.to_owned(),
-            http: reqwest::Client::new(),
+            upstream: Upstream::new(upstream),
             fault: Mutex::new(Fault::None),
             faster: Mutex::default(),
         });
@@ -136,7 +129,10 @@ async fn pass(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
 
 /// The answer to a call, or to each of a batch.
 async fn answer(shared: &Shared, fault: Fault, request: Value) -> anyhow::Result<Value> {
-    let facts = Facts::read(shared, fault, &request).await?;
+    let facts = match fault.needs_facts() {
+        true => Facts::read(&shared.upstream, &request).await?,
+        false => Facts::default(),
+    };
     match request {
         Value::Array(calls) => {
             let mut answers = Vec::with_capacity(calls.len());
@@ -159,7 +155,7 @@ async fn answer_one(
         shared.run_in_front().await?;
     }
     match fault.before(facts, call.clone()) {
-        Step::Ask(asked) => Ok(fault.after(facts, &call, shared.ask(&asked).await?)),
+        Step::Ask(asked) => Ok(fault.after(facts, &call, shared.upstream.ask(&asked).await?)),
         Step::Answer(answer) => Ok(answer),
     }
 }

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | does not hold, two RPCs vouching for it | disable the signer, then revoke |
 //! | cannot be told, or does not hold by one RPC alone: at half its delay | pause |
-//! | the same, once no pause is to be had, or the pause is about to end: in the last quarter of the delay | disable the signer, then revoke |
+//! | the same, once no pause is to be had, or the pause is about to end: in the last third of the delay | disable the signer, then revoke |
 //!
 //! Each step is sent by itself, and none waits for another: one that fails is told and tried again.
 
@@ -78,7 +78,7 @@ pub fn decide(look: &Look, is_owner: bool) -> Vec<Step> {
             true => post.activates_at_secs.max(control.paused_until),
             false => post.activates_at_secs,
         };
-        let about_to_end = now + post.delay() / 4 >= claimable_at;
+        let about_to_end = now + post.delay() / 3 >= claimable_at;
         let can_pause = is_owner || !control.pause_spent;
         if can_pause && (!paused || about_to_end) {
             return vec![Step::Pause];
@@ -154,12 +154,12 @@ impl Guardian {
         let data = match step {
             Step::Pause => RewardDistributor::pauseCall {}.abi_encode(),
             Step::DisableSigner => RewardDistributor::disableSignerCall {}.abi_encode(),
-            // Read now: a post may have come in since the look.
-            Step::Revoke { commit_hash } => match self.revocation(commit_hash).await? {
-                Some(call) => call.abi_encode(),
-                None => return Ok(None),
-            },
+            Step::Revoke { commit_hash } => return self.revoke(commit_hash).await,
         };
+        self.send(step, data).await
+    }
+
+    async fn send(&mut self, step: Step, data: Vec<u8>) -> Result<Option<B256>, ChainError> {
         let request = TransactionRequest::default().with_to(self.distributor).with_input(data);
         let what = format!("to {step}");
         let sent = self.provider.send_until_mined(&what, request, self.wait, &mut self.last_fee);
@@ -174,33 +174,34 @@ impl Guardian {
         }
     }
 
-    /// The call that revokes down to a commit, by what the RPCs agree on, else by any that has it; `None`
-    /// where it does not stand any more.
-    async fn revocation(
-        &self,
-        commit_hash: B256,
-    ) -> Result<Option<RewardDistributor::revokeCall>, ChainError> {
-        let mut problem = match self.standing(&self.provider).await {
-            Ok(posts) => return Ok(revocation(&posts, commit_hash)),
-            Err(error) => error,
-        };
+    /// Revokes down to a commit, by the posts as each RPC shows them, the furthest on first: a post may have
+    /// come in since the look, and the contract takes only what begins at its head.
+    async fn revoke(&mut self, commit_hash: B256) -> Result<Option<B256>, ChainError> {
+        let (mut shown, mut problem) = (Vec::new(), None);
         for provider in self.provider.each() {
             match self.standing(&provider).await {
-                Ok(posts) => {
-                    if let Some(call) = revocation(&posts, commit_hash) {
-                        return Ok(Some(call));
-                    }
-                }
-                Err(error) => problem = error,
+                Ok(posts) => shown.push(posts),
+                Err(error) => problem = Some(error),
             }
         }
-        Err(problem)
+        shown.sort_by_key(|(block, _)| std::cmp::Reverse(*block));
+        let calls = shown.iter().filter_map(|(_, posts)| revocation(posts, commit_hash));
+        let mut calls: Vec<Vec<u8>> = calls.map(|call| call.abi_encode()).collect();
+        calls.dedup();
+        for data in calls {
+            match self.send(Step::Revoke { commit_hash }, data).await {
+                Err(error @ ChainError::Reverted { .. }) => problem = Some(error),
+                done => return done,
+            }
+        }
+        // No RPC shows it any more, or each that does was refused.
+        problem.map_or(Ok(None), Err)
     }
 
-    async fn standing(&self, provider: &Provider) -> Result<Vec<PostedCommit>, ChainError> {
+    async fn standing(&self, provider: &Provider) -> Result<(u64, Vec<PostedCommit>), ChainError> {
         let newest = provider.latest_block().await?.number;
         let events = distributor_events(provider, self.distributor, self.logs_from, newest).await?;
-        Ok(standing(&events))
+        Ok((newest, standing(&events)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Fault, Shared};
+use super::upstream::Upstream;
 
 /// The true chain, as far as the fault needs it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,21 +18,14 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) async fn read(
-        shared: &Shared,
-        fault: Fault,
-        request: &Value,
-    ) -> anyhow::Result<Self> {
-        if !fault.needs_facts() {
-            return Ok(Self::default());
-        }
+    pub(super) async fn read(upstream: &Upstream, request: &Value) -> anyhow::Result<Self> {
         let mut numbers = BTreeMap::new();
         for hash in hashes(request) {
-            if let Some(number) = number_of(shared, "eth_getBlockByHash", &hash).await? {
+            if let Some(number) = number_of(upstream, "eth_getBlockByHash", &hash).await? {
                 numbers.insert(hash, number);
             }
         }
-        let tag = async |tag: &str| number_of(shared, "eth_getBlockByNumber", tag).await;
+        let tag = async |tag: &str| number_of(upstream, "eth_getBlockByNumber", tag).await;
         let head = tag("latest").await?.unwrap_or_default();
         Ok(Self { head, finalized: tag("finalized").await?.unwrap_or_default(), numbers })
     }
@@ -46,9 +39,9 @@ impl Facts {
     }
 }
 
-async fn number_of(shared: &Shared, method: &str, block: &str) -> anyhow::Result<Option<u64>> {
+async fn number_of(upstream: &Upstream, method: &str, block: &str) -> anyhow::Result<Option<u64>> {
     let call = json!({"jsonrpc": "2.0", "id": 0, "method": method, "params": [block, false]});
-    let answer = shared.ask(&call).await?;
+    let answer = upstream.ask(&call).await?;
     Ok(answer["result"]["number"].as_str().and_then(quantity))
 }
 

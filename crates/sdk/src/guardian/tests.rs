@@ -93,23 +93,23 @@ fn a_doubt_pulls_the_brake_at_half_the_delay_and_not_before() {
     let paused = Control { pause_spent: true, paused_from: from, paused_until: until, ..control() };
     let at = |secs: u64| secs - POSTED;
     assert_eq!(decide(&look(at(from + 1), posts(), paused), false), []);
-    assert_eq!(decide(&look(at(until - DELAY / 4 - 1), posts(), paused), false), []);
-    let last = look(at(until - DELAY / 4), posts(), paused);
+    assert_eq!(decide(&look(at(until - DELAY / 3 - 1), posts(), paused), false), []);
+    let last = look(at(until - DELAY / 3), posts(), paused);
     assert_eq!(decide(&last, false), [Step::DisableSigner, revoke(1)]);
     // The owner, and a guardian whose pause was renewed, pause again instead.
     assert_eq!(decide(&last, true), [Step::Pause]);
     let renewed = Control { pause_spent: false, ..paused };
-    assert_eq!(decide(&look(at(until - DELAY / 4), posts(), renewed), false), [Step::Pause]);
+    assert_eq!(decide(&look(at(until - DELAY / 3), posts(), renewed), false), [Step::Pause]);
     // The doubt is gone: nothing more is done.
     assert_eq!(decide(&look(at(until - 1), vec![post(1, Verdict::Holds)], paused), false), []);
 }
 
 #[test]
-fn with_the_pause_spent_the_last_quarter_decides() {
+fn with_the_pause_spent_the_last_third_decides() {
     let spent = Control { pause_spent: true, ..control() };
     let posts = || vec![post(1, Verdict::CannotTell), post(2, Verdict::CannotTell)];
-    assert_eq!(decide(&look(DELAY * 3 / 4 - 1, posts(), spent), false), []);
-    let due = decide(&look(DELAY * 3 / 4, posts(), spent), false);
+    assert_eq!(decide(&look(DELAY * 2 / 3 - 1, posts(), spent), false), []);
+    let due = decide(&look(DELAY * 2 / 3, posts(), spent), false);
     assert_eq!(due, [Step::DisableSigner, revoke(1)]);
     // A clock that is far ahead of the chain gives nothing up.
     let ahead = Look { now_secs: POSTED + 9 * DELAY, ..look(0, posts(), spent) };

@@ -21,14 +21,14 @@ use nodesys_core::bundle::ProjectInfo;
 use nodesys_sdk::audit::AuditRange;
 use nodesys_sdk::bundles::Places;
 use nodesys_sdk::guardian::{Guardian, decide};
-use nodesys_sdk::watch::{Look, Watch};
+use nodesys_sdk::watch::Watch;
 
 use crate::ask::open_keystore;
 use crate::exit::Exit;
 use crate::output::{self, Format, say};
 use crate::setup::Setup;
 use checks::Checks;
-use event::{Event, Kind};
+use event::Event;
 use state::{State, StateFile};
 use targets::Targets;
 
@@ -97,9 +97,9 @@ pub async fn run(
     let account = guardian.as_ref().map(Guardian::account);
     let steady = provider.chain_id() != DEVELOPMENT_CHAIN_ID || setup.settings.clock.is_some();
     let checks = Checks::new(provider.clone(), project.clone(), places.clone(), account, steady);
-    let targets = Targets::of(args)?;
+    let targets = Targets::of(args.webhook.clone(), args.webhook_secret_file.as_deref())?;
     let clock = setup.following_clock(provider.chain_id(), "watcher").await?;
-    let watch = Watch::new(provider, project.clone(), places, range, state.settled.clone());
+    let watch = Watch::new(&provider, project.clone(), places, range, state.settled.clone());
     let mut round = Round { format: setup.format(), watch, guardian, checks, targets, state, file };
     if args.check {
         return round.check_once(clock.now()).await;
@@ -153,7 +153,7 @@ impl Round {
                 Format::Json => output::data(&serde_json::to_string(event)?)?,
                 Format::Table => output::data(&event.to_string())?,
             }
-            if event.kind != Kind::Holds || self.state.has_told(Kind::Doubtful, event) {
+            if event.is_for_targets(&self.state) {
                 self.targets.queue(&mut self.state, event)?;
             }
         }
@@ -198,9 +198,4 @@ async fn guardian(
         Guardian::new(provider, project.distributor, setup.first_block(), WAIT_FOR_BLOCK);
     guardian.last_fee = state.last_fee;
     Ok(Some(guardian))
-}
-
-/// Whether a look could be made at all.
-const fn is_blind(look: &Look) -> bool {
-    look.control.is_none()
 }

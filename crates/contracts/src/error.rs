@@ -3,8 +3,8 @@
 use alloy::primitives::{Address, B256, Bytes};
 use alloy::transports::{RpcError, TransportError};
 
-use crate::provider::RpcUrl;
 use crate::revert::Revert;
+use crate::rpc_url::RpcUrl;
 
 /// Why the chain did not answer, or what it answered instead.
 #[derive(Debug, thiserror::Error)]

@@ -19,6 +19,7 @@ pub mod project;
 pub mod provider;
 pub mod release;
 pub mod revert;
+mod rpc_url;
 mod sources;
 pub mod standards;
 pub mod timelock;
@@ -29,7 +30,8 @@ pub mod wallet_signature;
 pub use blocks::BlockRef;
 pub use error::ChainError;
 pub use many::MULTICALL3;
-pub use provider::{Provider, RpcUrl, logs_secrets};
+pub use provider::Provider;
+pub use rpc_url::{RpcUrl, logs_secrets};
 pub use sources::majority;
 
 #[cfg(test)]

@@ -8,7 +8,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,59 +24,14 @@ use alloy::sol_types::SolCall;
 use alloy::transports::TransportError;
 use alloy::transports::http::Http;
 use futures::future::join_all;
-use nodesys_core::ids::ParseError;
 use nodesys_core::signature::SigningKey;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::error::ChainError;
 use crate::revert::Revert;
+use crate::rpc_url::RpcUrl;
 use crate::sources::{Source, agree, chain_id_of, in_words};
-
-/// The http(s) URL of an RPC endpoint. It is shown as scheme, host and port only, since the rest
-/// often carries a secret key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RpcUrl(Arc<reqwest::Url>);
-
-impl RpcUrl {
-    /// The whole URL, with whatever secret it carries.
-    pub fn expose(&self) -> &reqwest::Url {
-        &self.0
-    }
-}
-
-impl FromStr for RpcUrl {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        // The text itself stays out of the error: it may hold a secret.
-        let bad = |problem| ParseError::new("RPC URL", problem, "(not shown)");
-        let url: reqwest::Url = text.parse().map_err(|_| bad("not a URL"))?;
-        match url.scheme() {
-            "http" | "https" if url.has_host() => Ok(Self(Arc::new(url))),
-            _ => Err(bad("expected http://HOST or https://HOST")),
-        }
-    }
-}
-
-impl fmt::Display for RpcUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())?;
-        self.0.port().map_or(Ok(()), |port| write!(f, ":{port}"))
-    }
-}
-
-impl fmt::Debug for RpcUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RpcUrl({self})")
-    }
-}
-
-/// Whether the log lines of a target may hold an RPC's whole URL, and a secret with it: a program
-/// that logs leaves them out, whatever level it is told to log at.
-pub fn logs_secrets(target: &str) -> bool {
-    target.starts_with("alloy_transport")
-}
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -408,7 +362,7 @@ fn client_of(
         .connect_timeout(CONNECT_TIMEOUT)
         .build()
         .map_err(|error| unreachable(error.to_string()))?;
-    let local = matches!(url.0.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    let local = matches!(url.expose().host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     let client = RpcClient::new(Http::with_client(http, url.expose().clone()), local);
     client.set_poll_interval(POLL_INTERVAL);
     let builder = ProviderBuilder::new()
@@ -429,21 +383,4 @@ fn client_of(
 fn local_signer(key: &SigningKey) -> PrivateKeySigner {
     let secret = Zeroizing::new(format!("0x{}", key.to_hex().as_str()));
     secret.parse().expect("a signing key is a valid secp256k1 key")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_rpc_url_never_shows_its_secret() {
-        let url: RpcUrl =
-            "https://user:pass@rpc.example:8545/v2/SECRET?key=SECRET".parse().unwrap();
-        assert_eq!(url.to_string(), "https://rpc.example:8545");
-        assert_eq!(format!("{url:?}"), "RpcUrl(https://rpc.example:8545)");
-        for bad in ["", "SECRET", "ws://h/SECRET", "file:///SECRET"] {
-            let error = bad.parse::<RpcUrl>().unwrap_err().to_string();
-            assert!(!error.contains("SECRET"), "{error}");
-        }
-    }
 }

@@ -15,7 +15,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::OnceCell;
 
 use crate::error::ChainError;
-use crate::provider::RpcUrl;
+use crate::rpc_url::RpcUrl;
 
 /// One RPC. Its chain id is checked before its first answer counts.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use alloy::eips::BlockNumberOrTag;
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::{Address, Bytes, U256};
 use alloy::providers::Provider as _;
 use anyhow::Context as _;
 use nodesys_clock::DEVELOPMENT_CHAIN_ID;
@@ -16,6 +16,10 @@ use serde::Serialize;
 use tokio::process::Command;
 
 use crate::process::Process;
+
+/// A state of the chain that was kept.
+#[derive(Debug)]
+pub struct Snapshot(U256);
 
 /// A running anvil.
 #[derive(Debug)]
@@ -99,6 +103,25 @@ impl Chain {
     pub async fn gas_used(&self, transaction: alloy::primitives::B256) -> anyhow::Result<u64> {
         let receipt = self.reader.rpc().get_transaction_receipt(transaction).await?;
         Ok(receipt.with_context(|| format!("no receipt of {transaction}"))?.gas_used)
+    }
+
+    /// Keeps the chain as it is now, to be had again once.
+    pub async fn snapshot(&self) -> anyhow::Result<Snapshot> {
+        let kept = self.reader.rpc().raw_request("evm_snapshot".into(), ()).await;
+        Ok(Snapshot(kept.context("anvil refuses evm_snapshot")?))
+    }
+
+    /// The chain as it was then, time included. Connect anew before you send: a connection remembers
+    /// blocks that are no longer there.
+    pub async fn revert(&self, to: Snapshot) -> anyhow::Result<()> {
+        let done: bool = self
+            .reader
+            .rpc()
+            .raw_request("evm_revert".into(), [to.0])
+            .await
+            .context("anvil refuses evm_revert")?;
+        anyhow::ensure!(done, "anvil has no such snapshot");
+        Ok(())
     }
 
     /// One of anvil's own requests.

@@ -96,6 +96,17 @@ pub async fn deploy(
     plan: &Plan,
     receipt_key: Address,
 ) -> anyhow::Result<Deployed> {
+    deploy_with_signer(chain, people, plan, receipt_key, people.signer.address()).await
+}
+
+/// The same, with rewards signed by another account, which may be a contract.
+pub async fn deploy_with_signer(
+    chain: &Chain,
+    people: &People,
+    plan: &Plan,
+    receipt_key: Address,
+    signer: Address,
+) -> anyhow::Result<Deployed> {
     chain.set_code(MULTICALL3, &Multicall3::DEPLOYED_BYTECODE).await?;
     chain.set_code(DELEGATE_REGISTRY, &DelegateRegistry::DEPLOYED_BYTECODE).await?;
     let network = wallet(chain, &people.network).await?;
@@ -116,7 +127,7 @@ pub async fn deploy(
     let params = ProjectRegistry::ProjectParams {
         name: plan.project.to_owned(),
         token,
-        signer: people.signer.address(),
+        signer,
         guardian: people.guardian.address(),
         dailyQuota: plan.daily_quota,
         delay: plan.delay_secs,

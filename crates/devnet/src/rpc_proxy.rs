@@ -1,34 +1,34 @@
 //! An RPC that can be made to fail: in front of the devnet's chain, for tests of those who read it.
 //!
-//! It passes requests on as they are, and answers wrongly only as it is told to ([`Fault`]).
+//! It passes requests on as they are, and answers wrongly only as it is told to ([`Fault`]). It can
+//! also send somebody's transactions just before the next one that it passes on, as whoever pays more
+//! for a place in the block does ([`RpcProxy::front_run`]).
 
+mod facts;
+mod faults;
+
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use alloy::primitives::Bytes as Raw;
+use anyhow::Context as _;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// What the RPC does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing wrong.
-    None,
-    /// Answers 502, as a load balancer does whose node is gone.
-    Down,
-    /// Takes requests and never answers.
-    Hangs,
-    /// Answers as if this block were the newest and the final one.
-    StandsAt(u64),
-    /// Says that it is on this chain.
-    OtherChain(u64),
-}
+use facts::Facts;
+pub use faults::Fault;
+use faults::Step;
+
+/// Seconds that a limited caller is told to wait.
+const RETRY_AFTER: &str = "1";
 
 /// A proxy on a free loopback port; ends when dropped.
 #[derive(Debug)]
@@ -43,12 +43,33 @@ struct Shared {
     upstream: String,
     http: reqwest::Client,
     fault: Mutex<Fault>,
+    faster: Mutex<VecDeque<Raw>>,
 }
 
 impl Shared {
     fn fault(&self) -> Fault {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+        *locked(&self.fault)
     }
+
+    /// The answer of the RPC behind.
+    async fn ask(&self, request: &Value) -> anyhow::Result<Value> {
+        let sent = self.http.post(&self.upstream).json(request).send().await?;
+        sent.json().await.context("the RPC behind answers something else than JSON")
+    }
+
+    /// Sends the next of the transactions that are to come first.
+    async fn run_in_front(&self) -> anyhow::Result<()> {
+        let Some(raw) = locked(&self.faster).pop_front() else { return Ok(()) };
+        // One that is refused has only lost its race.
+        let send = json!({
+            "jsonrpc": "2.0", "id": 0, "method": "eth_sendRawTransaction", "params": [raw],
+        });
+        self.ask(&send).await.map(drop)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl RpcProxy {
@@ -60,6 +81,7 @@ impl RpcProxy {
             upstream: upstream.to_owned(),
             http: reqwest::Client::new(),
             fault: Mutex::new(Fault::None),
+            faster: Mutex::default(),
         });
         let router = Router::new().route("/", post(pass)).with_state(shared.clone());
         let serving = tokio::spawn(async move {
@@ -76,7 +98,12 @@ impl RpcProxy {
 
     /// From now on it does this.
     pub fn set(&self, fault: Fault) {
-        *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+        *locked(&self.shared.fault) = fault;
+    }
+
+    /// Sends one of these signed transactions before each transaction that it passes on, in order.
+    pub fn front_run(&self, transactions: impl IntoIterator<Item = Raw>) {
+        locked(&self.shared.faster).extend(transactions);
     }
 }
 
@@ -92,82 +119,61 @@ async fn pass(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
         Ok(request) => request,
         Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     };
-    let request = match fault {
+    match fault {
         Fault::Down => return StatusCode::BAD_GATEWAY.into_response(),
+        Fault::RateLimited => return rate_limited(&request),
         Fault::Hangs => std::future::pending().await,
-        Fault::StandsAt(block) => each(request, |call| stand_at(call, block)),
-        Fault::None | Fault::OtherChain(_) => request,
-    };
-    let asked = each(request.clone(), |call| call);
-    let sent = shared.http.post(&shared.upstream).json(&asked).send().await;
-    let answer = match sent {
-        Ok(answer) => answer.json::<Value>().await,
-        Err(error) => Err(error),
-    };
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => return (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
-    };
-    let answer = match fault {
-        Fault::StandsAt(block) => lie(&request, answer, "eth_blockNumber", block),
-        Fault::OtherChain(chain) => lie(&request, answer, "eth_chainId", chain),
-        _ => answer,
-    };
-    ([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
+        Fault::Slow(wait) => wait_for(wait).await,
+        _ => {}
+    }
+    match answer(&shared, fault, request).await {
+        Ok(answer) => {
+            ([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
+        }
+        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+    }
 }
 
-/// Applies a change to a call, or to each of a batch.
-fn each(request: Value, change: impl Fn(Value) -> Value) -> Value {
+/// The answer to a call, or to each of a batch.
+async fn answer(shared: &Shared, fault: Fault, request: Value) -> anyhow::Result<Value> {
+    let facts = Facts::read(shared, fault, &request).await?;
     match request {
-        Value::Array(calls) => Value::Array(calls.into_iter().map(change).collect()),
-        call => change(call),
-    }
-}
-
-/// The call with every tag of a newest block replaced.
-fn stand_at(mut call: Value, block: u64) -> Value {
-    let number = Value::from(format!("{block:#x}"));
-    if let Some(params) = call.get_mut("params").and_then(Value::as_array_mut) {
-        for param in params {
-            if matches!(param.as_str(), Some("latest" | "pending" | "safe" | "finalized")) {
-                *param = number.clone();
+        Value::Array(calls) => {
+            let mut answers = Vec::with_capacity(calls.len());
+            for call in calls {
+                answers.push(answer_one(shared, fault, &facts, call).await?);
             }
+            Ok(Value::Array(answers))
         }
+        call => answer_one(shared, fault, &facts, call).await,
     }
-    call
 }
 
-/// The answers to one method replaced by a number.
-fn lie(request: &Value, answer: Value, method: &str, number: u64) -> Value {
-    let ids: Vec<&Value> = match request {
-        Value::Array(calls) => calls.iter().collect(),
-        call => vec![call],
+async fn answer_one(
+    shared: &Shared,
+    fault: Fault,
+    facts: &Facts,
+    call: Value,
+) -> anyhow::Result<Value> {
+    if call["method"] == "eth_sendRawTransaction" {
+        shared.run_in_front().await?;
     }
-    .into_iter()
-    .filter(|call| call["method"] == method)
-    .map(|call| &call["id"])
-    .collect();
-    each(answer, |mut one| {
-        if ids.contains(&&one["id"]) {
-            one["result"] = Value::from(format!("{number:#x}"));
-        }
-        one
-    })
+    match fault.before(facts, call.clone()) {
+        Step::Ask(asked) => Ok(fault.after(facts, &call, shared.ask(&asked).await?)),
+        Step::Answer(answer) => Ok(answer),
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
+/// Too many requests, said twice: by the status, and in the body that JSON-RPC clients look at.
+fn rate_limited(request: &Value) -> Response {
+    let id = request.get("id").unwrap_or(&Value::Null);
+    let message = "request rate exceeded: wait, or raise your plan";
+    let body = json!({"jsonrpc": "2.0", "id": id, "error": {"code": 429, "message": message}});
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::RETRY_AFTER, RETRY_AFTER)];
+    (StatusCode::TOO_MANY_REQUESTS, headers, body.to_string()).into_response()
+}
 
-    #[test]
-    fn only_tags_and_the_asked_method_are_changed() {
-        let call = json!({"id": 1, "method": "eth_call", "params": [{"to": "latest"}, "latest"]});
-        let stood = stand_at(call, 16);
-        assert_eq!(stood["params"], json!([{"to": "latest"}, "0x10"]));
-        let batch = json!([{"id": 1, "method": "eth_chainId"}, {"id": 2, "method": "eth_call"}]);
-        let answer = json!([{"id": 2, "result": "0x"}, {"id": 1, "result": "0x7a69"}]);
-        let lied = lie(&batch, answer, "eth_chainId", 1);
-        assert_eq!(lied, json!([{"id": 2, "result": "0x"}, {"id": 1, "result": "0x1"}]));
-    }
+#[expect(clippy::disallowed_methods, reason = "a slow RPC is slow in real time")]
+async fn wait_for(wait: std::time::Duration) {
+    tokio::time::sleep(wait).await;
 }

@@ -322,6 +322,7 @@ async fn only_a_commit_closes_the_task_counts_of_a_day(pool: PgPool) {
     // So a result that is accepted on that day still counts for it.
     assert_eq!(master.report(&ticket, &tasks[3], &json!(1)).await.status, 200);
     assert_eq!(preview(world), points(4, "140"));
+    world.backend.take_downloads();
 
     world.chain.mint_licenses(7).await;
     world.chain.pass(86_400).await;
@@ -332,6 +333,7 @@ async fn only_a_commit_closes_the_task_counts_of_a_day(pool: PgPool) {
     // All points are of one holder: the day's reward, less what does not divide.
     assert_eq!(built["allocated"], "999");
     assert_eq!(test.number(CLOSED).await, 0, "a dry run closes nothing");
+    assert_eq!(world.backend.take_downloads(), 1, "uptime.csv is fetched once");
 
     // The stand-in for the backend takes no points, so this commit gets no further than that.
     let (good, text) = world.command(&commit, "");

@@ -48,7 +48,7 @@ async fn main() -> anyhow::Result<()> {
         provider,
         project,
         terms: serde_json::from_slice(&fs::read(terms)?).context("the terms")?,
-        bundles: BundleSource::Folder(store.clone()),
+        bundles: BundleSource::Folder(store.clone()).into(),
         finality_depth: 64,
         logs_from: 0,
     };

@@ -8,77 +8,24 @@
 
 mod compare;
 pub mod day;
+mod error;
 mod facts;
 mod history;
+mod posted;
 mod report;
 
-use nodesys_contracts::{ChainError, Provider};
+use nodesys_contracts::Provider;
 use nodesys_core::Address;
 use nodesys_core::bundle::Before;
 use nodesys_core::ids::Amount;
-use nodesys_core::time::UtcDay;
 
 use crate::bundles::Places;
-use crate::day::DayError;
-use day::{Fact, PostedCommit};
+use day::Fact;
+pub use error::AuditError;
 pub use facts::{Auditor, Judged};
-pub use history::{History, standing};
+pub use history::{AuditRange, History};
+pub use posted::{PostedCommit, standing};
 pub use report::{AuditReport, DayReport, Doubt, Finding, Verdict};
-
-/// Which days, and how far to trust the newest blocks.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AuditRange {
-    /// First day; the project's first where absent.
-    pub from: Option<UtcDay>,
-    /// Last day; the newest posted where absent.
-    pub to: Option<UtcDay>,
-    /// Depth at which a block counts as final where the chain has no such tag.
-    pub finality_depth: u64,
-    /// First block that may hold a log of the registry.
-    pub logs_from: u64,
-}
-
-impl AuditRange {
-    fn holds(&self, day: UtcDay) -> bool {
-        self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day <= to)
-    }
-
-    fn in_words(&self) -> String {
-        let word = |day: Option<UtcDay>| day.map_or("...".to_owned(), |day| day.to_string());
-        match (self.from, self.to) {
-            (None, None) => "yet".to_owned(),
-            (from, to) => format!("from {} to {}", word(from), word(to)),
-        }
-    }
-}
-
-/// Why an audit could not be carried out; what it finds is no error.
-#[derive(Debug, thiserror::Error)]
-pub enum AuditError {
-    /// The chain could not be asked, or the RPCs do not agree.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    /// The project is not on that chain.
-    #[error(transparent)]
-    Project(DayError),
-    /// The chain has no posted commit in the range.
-    #[error("project {name} has no posted commit {range}: nothing to audit")]
-    NothingPosted {
-        /// The project.
-        name: String,
-        /// The range in words.
-        range: String,
-    },
-    /// The RPC's logs are not complete, so which commits there are cannot be told.
-    #[error(
-        "cannot tell: {problem}; try again in a minute, or name another --rpc with the project's \
-         whole history"
-    )]
-    Incomplete {
-        /// What is missing.
-        problem: String,
-    },
-}
 
 /// Audits the posted days of a project.
 ///

@@ -215,19 +215,21 @@ pub struct CheckedUptime {
 impl DayBuilder {
     /// The day's bundle, with points by the project's rule.
     pub async fn build(&self, day: UtcDay) -> Result<DayBundle, DayError> {
-        self.build_with_points(day, None).await
+        self.build_with_points(day, self.uptime(day).await?, None).await
     }
 
-    /// The day's bundle; `points` are the owner's, for rules that uptime alone does not decide.
+    /// The day's bundle from the uptime that [`Self::uptime`] gave; `points` are the owner's, for
+    /// rules that uptime alone does not decide.
     pub async fn build_with_points(
         &self,
         day: UtcDay,
+        uptime: CheckedUptime,
         points: Option<Vec<PointsRow>>,
     ) -> Result<DayBundle, DayError> {
         let state = self.state().await?;
         let before = self.before(day, &state).await?;
         let snapshot = self.snapshot(day).await?;
-        let CheckedUptime { closed, rows } = self.uptime(day).await?;
+        let CheckedUptime { closed, rows } = uptime;
         let holders = self.holders(&rows, snapshot).await?;
         let points = points.or_else(|| self.terms.rule.points(&rows, closed.excused));
         let input = DayInput {

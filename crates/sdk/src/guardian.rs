@@ -26,8 +26,7 @@ use nodesys_core::message::RewardCommit;
 use nodesys_core::{Address, B256};
 use serde::Serialize;
 
-use crate::audit::day::PostedCommit;
-use crate::audit::{Verdict, standing};
+use crate::audit::{PostedCommit, Verdict, standing};
 use crate::watch::{Look, Post};
 
 /// A step of the guardian.
@@ -63,7 +62,7 @@ pub fn decide(look: &Look, is_owner: bool) -> Vec<Step> {
     let (now, chain) = (look.now_secs, control.block.secs);
     let (active_until, paused) = (control.active_until(chain), control.is_paused(chain));
     let pending = |post: &&Post| post.activates_at_secs > active_until;
-    let proven = |post: &&Post| look.vouched && post.verdict == Verdict::DoesNotHold;
+    let proven = |post: &&Post| post.vouched && post.verdict == Verdict::DoesNotHold;
     let disable = (!control.signer.is_zero()).then_some(Step::DisableSigner);
 
     if look.posts.iter().any(|post| proven(&post)) {

@@ -3,26 +3,30 @@
 //! A post becomes claimable after the distributor's delay, and whoever watches has that long. What is
 //! found here is acted on by [`crate::guardian`]; nothing is sent from this module.
 //!
-//! Where the RPCs do not agree, or none of them can be relied on, every post that any one of them shows
-//! is *cannot tell*: one RPC alone can thereby bring about a pause, and nothing else.
+//! Each RPC is audited by itself, over the same places, and their verdicts are put together by
+//! [`combine`]: what a majority says holds, holds; what two of them prove wrong, does not. One RPC that
+//! is pruned, behind, silent or lying says *cannot tell* of itself and vetoes nothing; two that
+//! contradict each other make a doubt. One RPC alone can thereby bring about a pause, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy::eips::BlockNumberOrTag;
 use nodesys_contracts::control::{Control, control_of};
-use nodesys_contracts::project::{DistributorState, distributor_events, state_of};
-use nodesys_contracts::{ChainError, Provider};
+use nodesys_contracts::project::state_of;
+use nodesys_contracts::{Provider, majority};
 use nodesys_core::bundle::{Before, ProjectInfo};
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::{Address, B256};
 use serde::Serialize;
 
-use crate::audit::day::PostedCommit;
-use crate::audit::{AuditError, AuditRange, Auditor, History, Judged, Verdict, standing};
+use crate::audit::{AuditError, AuditRange, Auditor, History, PostedCommit, Verdict};
 use crate::bundles::Places;
 
-/// How long a post that cannot be told, and is active already, is left before it is looked at again.
+/// How long a verdict that can wait is left before it is asked for again: of an active post that cannot be
+/// told, and of one that holds by fewer RPCs than a majority.
 const AGAIN_SECS: u64 = 3_600;
+/// Days whose amounts are kept for the day after: some for each RPC.
+const KEPT_DAYS: usize = 4;
 
 /// A post that stands on chain, and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,6 +45,9 @@ pub struct Post {
     pub activates_at_secs: u64,
     /// The verdict.
     pub verdict: Verdict,
+    /// Whether enough RPCs stand behind the verdict: a majority that it holds, two or more that it does
+    /// not.
+    pub vouched: bool,
     /// What is proven not to hold.
     pub findings: Vec<String>,
     /// What cannot be told, with the places or RPCs to blame.
@@ -65,56 +72,71 @@ pub struct Look {
     /// The time that counts: the newest block's or the clock's, whichever is later. A chain that stands
     /// still, or an RPC that lags, must not hold the brake back.
     pub now_secs: u64,
-    /// The newest block that the RPCs agree on.
+    /// The newest block of the RPC that is relied on.
     pub block: Option<u64>,
     /// How far that block is behind the clock, in seconds.
     pub lag_secs: Option<u64>,
-    /// Whether two RPCs or more vouch for the facts: without that, nothing is proven.
-    pub vouched: bool,
+    /// How many RPCs showed a whole history.
+    pub whole: usize,
     /// Posts that were not known to hold before, oldest first; those that hold now among them.
     pub posts: Vec<Post>,
-    /// The brakes, as far as they could be read.
+    /// The brakes, by the RPC that is relied on: one with a whole history, and of those the furthest on.
     #[serde(skip)]
     pub control: Option<Control>,
     /// Places and RPCs that failed, whatever others gave.
     pub problems: Vec<String>,
 }
 
+/// What one RPC says of a post.
+#[derive(Debug, Clone)]
+struct Word {
+    post: Post,
+    active: bool,
+}
+
+/// What one RPC says.
+#[derive(Debug)]
+struct SourceLook {
+    control: Control,
+    whole: bool,
+    words: Vec<Word>,
+}
+
 /// Looks at one project.
 #[derive(Debug)]
 pub struct Watch {
-    provider: Provider,
+    sources: Vec<Provider>,
     project: ProjectInfo,
     places: Places,
     range: AuditRange,
-    /// Commits that were found to hold.
+    /// Commits that a majority found to hold.
     settled: BTreeSet<B256>,
-    /// Head and revision at which everything was settled: while they stay, there is nothing to do.
-    quiet_at: Option<(B256, u32)>,
-    /// What the last commit that was judged leads to, for the day after.
-    after: Option<(B256, Before)>,
-    /// Active posts that cannot be told, and when they are looked at again.
+    /// Of each RPC, head and revision at which all was settled: while they stay, there is nothing to do.
+    quiet_at: Vec<Option<(B256, u32)>>,
+    /// What commits lead to, for the day after: the same by whichever RPC, since their bytes are.
+    after: VecDeque<(B256, Before)>,
+    /// Posts that can wait, and when they are looked at again.
     later: BTreeMap<B256, (u64, Post)>,
 }
 
 impl Watch {
     /// A watch over these RPCs and places. `settled` are the commits that an earlier run found to hold.
     pub fn new(
-        provider: Provider,
+        provider: &Provider,
         project: ProjectInfo,
         places: Places,
         range: AuditRange,
         settled: BTreeSet<B256>,
     ) -> Self {
-        let range = AuditRange { from: None, to: None, ..range };
+        let sources = provider.each();
         Self {
-            provider,
+            quiet_at: vec![None; sources.len()],
+            sources,
             project,
             places,
-            range,
+            range: AuditRange { from: None, to: None, ..range },
             settled,
-            quiet_at: None,
-            after: None,
+            after: VecDeque::new(),
             later: BTreeMap::new(),
         }
     }
@@ -128,93 +150,136 @@ impl Watch {
     /// is in the answer.
     pub async fn look(&mut self, clock: Timestamp) -> Look {
         let mut look = Look { now_secs: clock.secs(), ..Look::default() };
-        match self.agreed(clock, &mut look).await {
-            Ok(()) => {}
-            Err(error) => {
-                look.problems.push(error.to_string());
-                (look.vouched, look.block, look.lag_secs) = (false, None, None);
-                self.alone(&error, &mut look).await;
-            }
-        }
-        look
-    }
-
-    /// A look by facts that the RPCs agree on.
-    async fn agreed(&mut self, clock: Timestamp, look: &mut Look) -> Result<(), AuditError> {
-        let (registry, distributor) = (self.project.registry, self.project.distributor);
-        let control = control_of(&self.provider, registry, distributor).await?;
-        look.vouched = self.provider.sources() > 1;
-        look.now_secs = look.now_secs.max(control.block.secs);
-        look.block = Some(control.block.number);
-        look.lag_secs = Some(clock.secs().saturating_sub(control.block.secs));
-        look.control = Some(control);
-        let at = BlockNumberOrTag::Number(control.block.number);
-        let state = state_of(&self.provider, distributor, at).await?;
-        if self.quiet_at == Some((state.head, state.revision)) {
-            return Ok(());
-        }
-        let history = History::read(&self.provider, registry, distributor, self.range).await?;
-        let posted = history.posted();
-        self.judge(&history, &posted, look).await;
-        if !history.gaps.is_empty() {
-            look.problems.extend(history.gaps.iter().cloned());
-            self.add_head(&history.state, &posted, &history.gaps, look);
-        }
-        let all_settled = history.gaps.is_empty()
-            && posted.iter().all(|post| self.settled.contains(&post.commit_hash));
-        self.quiet_at = all_settled.then_some((history.state.head, history.state.revision));
-        Ok(())
-    }
-
-    async fn judge(&mut self, history: &History, posted: &[PostedCommit], look: &mut Look) {
-        let provider = self.provider.clone();
-        let mut auditor = Auditor::new(&provider, history, &self.places, self.range.finality_depth);
-        let mut passed_over = BTreeSet::new();
-        for commit in posted {
-            let hash = commit.commit_hash;
-            if self.settled.contains(&hash) {
-                continue;
-            }
-            if let Some((at, post)) = self.later.get(&hash)
-                && look.now_secs < *at
-            {
-                look.posts.push(post.clone());
-                continue;
-            }
-            let before = match self.after.take() {
-                Some((known, before)) if known == commit.commit.previous => Ok(before),
-                _ => auditor.before(commit).await,
-            };
-            let judged = auditor.judge(commit, before.as_ref().map_err(Clone::clone)).await;
-            passed_over.extend(judged.passed_over.iter().map(ToString::to_string));
-            self.after = judged.after.clone().map(|after| (hash, after));
-            let posted_at = self.posted_at(commit, look).await;
-            let post = self.post(commit, posted_at, &judged);
-            match judged.report.verdict {
-                Verdict::Holds => {
-                    self.settled.insert(hash);
-                    self.later.remove(&hash);
+        self.later.retain(|_, (at, _)| *at > clock.secs());
+        self.places = self.places.fresh();
+        let mut problems = BTreeSet::new();
+        let mut seen: Vec<SourceLook> = Vec::new();
+        for i in 0..self.sources.len() {
+            match self.one(i, &mut problems).await {
+                Ok(one) => seen.push(one),
+                Err(error) => {
+                    problems.insert(format!("RPC {}: {error}", self.sources[i].url()));
                 }
-                _ if judged.report.active => {
+            }
+        }
+        look.whole = seen.iter().filter(|one| one.whole).count();
+        let relied_on = seen.iter().max_by_key(|one| (one.whole, one.control.block.number));
+        look.control = relied_on.map(|one| one.control);
+        if let Some(control) = look.control {
+            look.now_secs = look.now_secs.max(control.block.secs);
+            look.block = Some(control.block.number);
+            look.lag_secs = Some(clock.secs().saturating_sub(control.block.secs));
+        }
+        let mut words: BTreeMap<B256, Vec<Word>> = BTreeMap::new();
+        for word in seen.into_iter().flat_map(|one| one.words) {
+            words.entry(word.post.commit_hash).or_default().push(word);
+        }
+        for (hash, words) in words {
+            let active = words.iter().all(|word| word.active);
+            let posts: Vec<Post> = words.into_iter().map(|word| word.post).collect();
+            let Some(post) = combine(&posts, self.sources.len()) else { continue };
+            match (post.verdict, post.vouched) {
+                (Verdict::Holds, true) => {
+                    self.settled.insert(hash);
+                }
+                (Verdict::Holds, false) => {
+                    self.later.insert(hash, (look.now_secs + AGAIN_SECS, post.clone()));
+                }
+                _ if active => {
                     self.later.insert(hash, (look.now_secs + AGAIN_SECS, post.clone()));
                 }
                 _ => {}
             }
             look.posts.push(post);
         }
-        look.problems.extend(passed_over);
+        let known: BTreeSet<B256> = look.posts.iter().map(|post| post.commit_hash).collect();
+        let waiting = self.later.iter().filter(|(hash, _)| !known.contains(*hash));
+        look.posts.extend(waiting.map(|(_, (_, post))| post.clone()));
+        look.posts.sort_by_key(|post| (post.day, post.posted_at_secs));
+        look.problems = problems.into_iter().collect();
+        look
     }
 
-    /// When a commit was posted; by its delay where no block says so.
-    async fn posted_at(&self, commit: &PostedCommit, look: &Look) -> u64 {
-        let number = BlockNumberOrTag::Number(commit.block_number);
-        match self.provider.block(number).await {
-            Ok(Some(block)) => block.secs,
-            _ => by_delay(commit.activates_at, look.control.as_ref()),
+    /// One RPC's word on every post that it shows and that is not settled.
+    async fn one(
+        &mut self,
+        i: usize,
+        problems: &mut BTreeSet<String>,
+    ) -> Result<SourceLook, AuditError> {
+        let provider = self.sources[i].clone();
+        let (registry, distributor) = (self.project.registry, self.project.distributor);
+        let control = control_of(&provider, registry, distributor).await?;
+        let mut one = SourceLook { control, whole: true, words: Vec::new() };
+        let at = BlockNumberOrTag::Number(control.block.number);
+        let state = state_of(&provider, distributor, at).await?;
+        if self.quiet_at[i] == Some((state.head, state.revision)) {
+            return Ok(one);
         }
+        let history = History::read(&provider, registry, distributor, self.range).await?;
+        let posted = history.posted();
+        one.whole = history.gaps.is_empty();
+        problems.extend(history.gaps.iter().map(|gap| format!("RPC {}: {gap}", provider.url())));
+        let mut auditor =
+            Auditor::new(&provider, &history, &self.places, self.range.finality_depth);
+        for commit in &posted {
+            let hash = commit.commit_hash;
+            if self.settled.contains(&hash) || self.later.contains_key(&hash) {
+                continue;
+            }
+            let known = self.after.iter().find(|(known, _)| *known == commit.commit.previous);
+            let before = match known {
+                Some((_, before)) => Ok(before.clone()),
+                None => auditor.before(commit).await,
+            };
+            let judged = auditor.judge(commit, before.as_ref().map_err(Clone::clone)).await;
+            problems.extend(judged.passed_over.iter().map(ToString::to_string));
+            if let Some(after) = judged.after.clone()
+                && !self.after.iter().any(|(known, _)| *known == hash)
+            {
+                self.after.push_back((hash, after));
+                if self.after.len() > KEPT_DAYS {
+                    self.after.pop_front();
+                }
+            }
+            let block = provider.block(BlockNumberOrTag::Number(commit.block_number)).await;
+            let posted_at = match block {
+                Ok(Some(block)) => block.secs,
+                _ => commit.activates_at.saturating_sub(control.delay_secs),
+            };
+            let mut post = self.unjudged(commit, posted_at);
+            post.verdict = judged.report.verdict;
+            post.findings = judged.findings.iter().map(ToString::to_string).collect();
+            post.doubts = judged.doubts.iter().map(ToString::to_string).collect();
+            one.words.push(Word { post, active: judged.report.active });
+        }
+        let head = history.state.head;
+        let shown = |hash: B256| {
+            self.settled.contains(&hash) || posted.iter().any(|post| post.commit_hash == hash)
+        };
+        if !head.is_zero() && !shown(head) {
+            // It stands all the same, though no log of it is to be had.
+            let activates_at_secs = history.state.activates_at;
+            let post = Post {
+                project: distributor,
+                day: UtcDay::from_epoch(history.state.epoch).unwrap_or(UtcDay(u32::MAX)),
+                commit_hash: head,
+                transaction: None,
+                posted_at_secs: activates_at_secs.saturating_sub(control.delay_secs),
+                activates_at_secs,
+                verdict: Verdict::CannotTell,
+                vouched: false,
+                findings: Vec::new(),
+                doubts: history.gaps.clone(),
+            };
+            one.words.push(Word { post, active: activates_at_secs <= control.block.secs });
+        }
+        let all_settled =
+            one.whole && posted.iter().all(|post| self.settled.contains(&post.commit_hash));
+        self.quiet_at[i] = all_settled.then_some((head, history.state.revision));
+        Ok(one)
     }
 
-    fn post(&self, commit: &PostedCommit, posted_at_secs: u64, judged: &Judged) -> Post {
+    fn unjudged(&self, commit: &PostedCommit, posted_at_secs: u64) -> Post {
         Post {
             project: self.project.distributor,
             day: commit.day,
@@ -222,96 +287,51 @@ impl Watch {
             transaction: Some(commit.transaction),
             posted_at_secs,
             activates_at_secs: commit.activates_at,
-            verdict: judged.report.verdict,
-            findings: judged.findings.iter().map(ToString::to_string).collect(),
-            doubts: judged.doubts.iter().map(ToString::to_string).collect(),
-        }
-    }
-
-    /// The chain's head where no log of it is known: it stands all the same.
-    fn add_head(
-        &self,
-        state: &DistributorState,
-        known: &[PostedCommit],
-        reasons: &[String],
-        look: &mut Look,
-    ) {
-        let there = |hash: B256| {
-            self.settled.contains(&hash)
-                || known.iter().any(|post| post.commit_hash == hash)
-                || look.posts.iter().any(|post| post.commit_hash == hash)
-        };
-        if state.head.is_zero() || there(state.head) {
-            return;
-        }
-        look.posts.push(Post {
-            project: self.project.distributor,
-            day: UtcDay::from_epoch(state.epoch).unwrap_or(UtcDay(u32::MAX)),
-            commit_hash: state.head,
-            transaction: None,
-            posted_at_secs: by_delay(state.activates_at, look.control.as_ref()),
-            activates_at_secs: state.activates_at,
             verdict: Verdict::CannotTell,
+            vouched: false,
             findings: Vec::new(),
-            doubts: reasons.to_vec(),
-        });
-    }
-
-    /// Whatever any RPC shows by itself. Nothing of it is vouched for, so nothing of it is judged.
-    async fn alone(&self, error: &AuditError, look: &mut Look) {
-        let reason = error.to_string();
-        for provider in self.provider.each() {
-            if let Err(error) = self.one_alone(&provider, &reason, look).await {
-                look.problems.push(error.to_string());
-            }
+            doubts: Vec::new(),
         }
-        look.posts.sort_by_key(|post| (post.posted_at_secs, post.day));
-        look.problems.sort_unstable();
-        look.problems.dedup();
-    }
-
-    async fn one_alone(
-        &self,
-        provider: &Provider,
-        reason: &str,
-        look: &mut Look,
-    ) -> Result<(), ChainError> {
-        let (registry, distributor) = (self.project.registry, self.project.distributor);
-        let control = control_of(provider, registry, distributor).await?;
-        look.now_secs = look.now_secs.max(control.block.secs);
-        // Of two that differ, the one that is further on.
-        if look.control.is_none_or(|known| known.block.number < control.block.number) {
-            look.control = Some(control);
-        }
-        let at = BlockNumberOrTag::Number(control.block.number);
-        let state = state_of(provider, distributor, at).await?;
-        let (from, to) = (self.range.logs_from, control.block.number);
-        let events = distributor_events(provider, distributor, from, to).await;
-        let reasons = [reason.to_owned()];
-        let posted = events.as_ref().map(|events| standing(events)).unwrap_or_default();
-        for commit in &posted {
-            let there = |post: &Post| post.commit_hash == commit.commit_hash;
-            if self.settled.contains(&commit.commit_hash) || look.posts.iter().any(there) {
-                continue;
-            }
-            look.posts.push(Post {
-                project: distributor,
-                day: commit.day,
-                commit_hash: commit.commit_hash,
-                transaction: Some(commit.transaction),
-                posted_at_secs: by_delay(commit.activates_at, Some(&control)),
-                activates_at_secs: commit.activates_at,
-                verdict: Verdict::CannotTell,
-                findings: Vec::new(),
-                doubts: reasons.to_vec(),
-            });
-        }
-        self.add_head(&state, &posted, &reasons, look);
-        events.map(drop)
     }
 }
 
-/// When a commit was posted, by when it becomes active.
-fn by_delay(activates_at: u64, control: Option<&Control>) -> u64 {
-    activates_at.saturating_sub(control.map_or(0, |control| control.delay_secs))
+/// One verdict from those of the RPCs that show a post; `sources` is how many there are in all.
+///
+/// | RPCs that say | verdict |
+/// |---|---|
+/// | it holds: a majority | holds |
+/// | it does not hold: a majority, and two at least | does not hold |
+/// | some the one and some the other | cannot tell |
+/// | it does not hold: fewer | does not hold, not vouched for: it arms the brake only |
+/// | it holds: fewer, the others cannot tell | holds, not vouched for: it is asked again |
+/// | none of them can tell | cannot tell |
+fn combine(posts: &[Post], sources: usize) -> Option<Post> {
+    let of = |verdict: Verdict| posts.iter().filter(move |post| post.verdict == verdict);
+    let (holds, wrong) = (of(Verdict::Holds).count(), of(Verdict::DoesNotHold).count());
+    let needed = majority(sources);
+    let (verdict, vouched) = match (holds, wrong) {
+        (holds, _) if holds >= needed => (Verdict::Holds, true),
+        (_, wrong) if wrong >= needed.max(2) => (Verdict::DoesNotHold, true),
+        (1.., 1..) => (Verdict::CannotTell, false),
+        (0, 1..) => (Verdict::DoesNotHold, false),
+        (1.., 0) => (Verdict::Holds, false),
+        (0, 0) => (Verdict::CannotTell, false),
+    };
+    // Of those that say so, the first speaks; where they contradict each other, all do.
+    let mut post = of(verdict).next().or(posts.first())?.clone();
+    (post.verdict, post.vouched) = (verdict, vouched);
+    if verdict == Verdict::CannotTell {
+        let said = posts.iter().flat_map(|post| post.doubts.iter().chain(&post.findings));
+        let mut said: Vec<String> = said.cloned().collect();
+        said.sort_unstable();
+        said.dedup();
+        if holds > 0 {
+            said.insert(0, "the RPCs contradict each other: by one of them it holds".to_owned());
+        }
+        (post.findings, post.doubts) = (Vec::new(), said);
+    }
+    Some(post)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use super::source::{ProofSource, posted};
 use crate::license::operator;
 use crate::output::{amount, moment};
 use crate::setup::Setup;
-use nodesys_sdk::audit::day::PostedCommit;
+use nodesys_sdk::audit::PostedCommit;
 
 /// The account's rewards, printed. Amounts are in wei.
 #[derive(Debug, Serialize)]

@@ -10,8 +10,7 @@ use nodesys_core::ids::Amount;
 use nodesys_core::time::UtcDay;
 use nodesys_core::tree::{Leaf, Proof, RewardTree};
 use nodesys_core::{Address, B256};
-use nodesys_sdk::audit::day::PostedCommit;
-use nodesys_sdk::audit::standing;
+use nodesys_sdk::audit::{PostedCommit, standing};
 use nodesys_sdk::bundles::{BundleSource, Places, StoreError};
 use nodesys_sdk::client::{self, Client};
 

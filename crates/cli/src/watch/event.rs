@@ -12,7 +12,6 @@ use nodesys_sdk::watch::{Look, Post};
 use serde::Serialize;
 
 use super::checks::Check;
-use super::is_blind;
 use super::state::State;
 
 /// The kinds of events.
@@ -81,6 +80,14 @@ impl Event {
         }
     }
 
+    /// Whether targets hear of it: that a post holds they hear only after it was in doubt.
+    pub(super) fn is_for_targets(&self, state: &State) -> bool {
+        match (self.kind, &self.post) {
+            (Kind::Holds, Some(post)) => state.has_told(&Kind::Doubtful.key(post.commit_hash)),
+            _ => true,
+        }
+    }
+
     /// What makes it one event among others of its kind, for the id of its messages.
     pub(super) fn identity(&self) -> String {
         let post = self.post.as_ref().map(|post| post.commit_hash.to_string()).unwrap_or_default();
@@ -88,6 +95,11 @@ impl Event {
         let at = if self.post.is_some() { 0 } else { self.at_secs };
         format!("{:?} {} {at} {post} {steps}", self.kind, self.project)
     }
+}
+
+/// Whether a look could not be made at all.
+const fn is_blind(look: &Look) -> bool {
+    look.control.is_none()
 }
 
 /// The events of a look.

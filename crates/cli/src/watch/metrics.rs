@@ -18,9 +18,9 @@ pub(super) async fn serve(addr: SocketAddr) -> anyhow::Result<()> {
         .install_recorder()
         .context("another metrics recorder is installed")?;
     metrics::describe_gauge!("nodesys_watch_last_look_seconds", "When the watch last looked.");
-    metrics::describe_gauge!("nodesys_watch_block", "Newest block that the RPCs agree on.");
+    metrics::describe_gauge!("nodesys_watch_block", "Newest block of the RPC that is relied on.");
     metrics::describe_gauge!("nodesys_watch_lag_seconds", "How far that block is behind.");
-    metrics::describe_gauge!("nodesys_watch_vouched", "1 while two RPCs agree on the facts.");
+    metrics::describe_gauge!("nodesys_watch_rpcs_whole", "RPCs that show a whole history.");
     metrics::describe_gauge!("nodesys_watch_posts", "Posts not known to hold before, by verdict.");
     metrics::describe_gauge!("nodesys_watch_problems", "RPCs and places that fail.");
     metrics::describe_counter!("nodesys_watch_steps_total", "The guardian's steps, by result.");
@@ -43,7 +43,7 @@ pub(super) fn record(look: &Look, taken: &[Taken]) {
     metrics::gauge!("nodesys_watch_last_look_seconds").set(number(look.now_secs));
     metrics::gauge!("nodesys_watch_block").set(number(look.block.unwrap_or_default()));
     metrics::gauge!("nodesys_watch_lag_seconds").set(number(look.lag_secs.unwrap_or_default()));
-    metrics::gauge!("nodesys_watch_vouched").set(if look.vouched { 1.0 } else { 0.0 });
+    metrics::gauge!("nodesys_watch_rpcs_whole").set(number(look.whole as u64));
     metrics::gauge!("nodesys_watch_problems").set(number(look.problems.len() as u64));
     for (verdict, label) in [
         (Verdict::Holds, "holds"),

@@ -9,7 +9,6 @@ use nodesys_core::B256;
 use nodesys_core::bundle::ProjectInfo;
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, Kind};
 use crate::config::replace;
 use crate::exit::Exit;
 use crate::setup::Setup;
@@ -75,9 +74,9 @@ impl State {
         self.told.remove(key);
     }
 
-    /// Whether an event of this kind was told of the same commit.
-    pub(super) fn has_told(&self, kind: Kind, event: &Event) -> bool {
-        event.post.as_ref().is_some_and(|post| self.told.contains_key(&kind.key(post.commit_hash)))
+    /// Whether this was told.
+    pub(super) fn has_told(&self, key: &str) -> bool {
+        self.told.contains_key(key)
     }
 
     pub(super) fn queue(&mut self, message: Unsent) {

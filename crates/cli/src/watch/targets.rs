@@ -1,6 +1,7 @@
 //! The targets of the watch: webhooks, signed as Standard Webhooks. A message is kept on disk until a
 //! target takes it, and has the same id each time it is sent.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -8,7 +9,6 @@ use nodesys_core::keccak256;
 use nodesys_core::time::Timestamp;
 use nodesys_core::webhook::{ID_HEADER, SIGNATURE_HEADER, Secret, TIMESTAMP_HEADER};
 
-use super::WatchArgs;
 use super::checks::Check;
 use super::event::Event;
 use super::state::{State, Unsent};
@@ -27,8 +27,8 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    pub(super) fn of(args: &WatchArgs) -> anyhow::Result<Self> {
-        let secret = match &args.webhook_secret_file {
+    pub(super) fn of(urls: Vec<reqwest::Url>, secret: Option<&Path>) -> anyhow::Result<Self> {
+        let secret = match secret {
             None => None,
             Some(file) => {
                 let text = std::fs::read_to_string(file)
@@ -40,7 +40,7 @@ impl Targets {
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { urls: args.webhook.clone(), secret, http })
+        Ok(Self { urls, secret, http })
     }
 
     /// A message of this event for each target.

@@ -161,14 +161,9 @@ impl Owner {
         rewards: Option<Vec<RewardRow>>,
         counts: TaskCounts,
     ) -> anyhow::Result<DayBundle> {
-        let points = match self.tasks {
-            None => None,
-            Some(_) => {
-                let uptime = self.builder.uptime(day).await?;
-                self.task_points(day, &uptime, counts).await?
-            }
-        };
-        let built = self.builder.build_with_points(day, points).await?;
+        let uptime = self.builder.uptime(day).await?;
+        let points = self.task_points(day, &uptime, counts).await?;
+        let built = self.builder.build_with_points(day, uptime, points).await?;
         match rewards {
             None => Ok(built),
             Some(rewards) => Ok(with_rewards(&built, rewards)?),

@@ -17,31 +17,15 @@ use nodesys_core::files::{
 };
 use nodesys_core::holders::Holders;
 use nodesys_core::ids::Amount;
-use nodesys_core::message::{Domain, Message as _, RewardCommit};
+use nodesys_core::message::{Domain, Message as _};
 use nodesys_core::time::UtcDay;
-use nodesys_core::{Address, B256, U256};
+use nodesys_core::{Address, U256};
 
 use super::compare::json_difference;
+use super::posted::PostedCommit;
 use super::report::{DayReport, Doubt, Finding, line};
 use crate::bundles::{Fetched, Reason, commit_of};
 use crate::day::holder_rows;
-
-/// A commit that stands on chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PostedCommit {
-    /// Its day.
-    pub day: UtcDay,
-    /// What was signed.
-    pub commit: RewardCommit,
-    /// Its struct hash.
-    pub commit_hash: B256,
-    /// When it becomes active, seconds since 1970.
-    pub activates_at: u64,
-    /// The block it was posted in.
-    pub block_number: u64,
-    /// The transaction that posted it.
-    pub transaction: B256,
-}
 
 /// A fact of the chain, or why it cannot be told.
 pub type Fact<T> = Result<T, String>;

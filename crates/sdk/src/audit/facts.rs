@@ -16,8 +16,9 @@ use nodesys_core::license::LicenseId;
 use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, U256};
 
-use super::day::{DayFacts, DayFiles, DoubtfulTokens, Fact, PostedCommit, audit_day};
+use super::day::{DayFacts, DayFiles, DoubtfulTokens, Fact, audit_day};
 use super::history::History;
+use super::posted::PostedCommit;
 use super::report::{DayReport, Doubt, Finding, Verdict};
 use crate::bundles::{PassedOver, Places};
 use crate::day::holder_rows;

@@ -17,13 +17,40 @@ use nodesys_contracts::{BlockRef, Provider};
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::holders::Holders;
 use nodesys_core::ids::Amount;
-use nodesys_core::message::RewardCommit;
 use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256, U256};
 
-use super::day::{DoubtfulTokens, Fact, PostedCommit};
-use super::{AuditError, AuditRange};
+use super::day::{DoubtfulTokens, Fact};
+use super::error::AuditError;
+use super::posted::{PostedCommit, standing};
 use crate::day::{DayError, project_of};
+
+/// Which days, and how far to trust the newest blocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AuditRange {
+    /// First day; the project's first where absent.
+    pub from: Option<UtcDay>,
+    /// Last day; the newest posted where absent.
+    pub to: Option<UtcDay>,
+    /// Depth at which a block counts as final where the chain has no such tag.
+    pub finality_depth: u64,
+    /// First block that may hold a log of the registry.
+    pub logs_from: u64,
+}
+
+impl AuditRange {
+    pub(super) fn holds(&self, day: UtcDay) -> bool {
+        self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day <= to)
+    }
+
+    pub(super) fn in_words(&self) -> String {
+        let word = |day: Option<UtcDay>| day.map_or("...".to_owned(), |day| day.to_string());
+        match (self.from, self.to) {
+            (None, None) => "yet".to_owned(),
+            (from, to) => format!("from {} to {}", word(from), word(to)),
+        }
+    }
+}
 
 /// The logs and the newest state of a project.
 #[derive(Debug)]
@@ -143,40 +170,6 @@ impl History {
     pub(super) const fn holders_now(&self) -> &Holders {
         &self.at_newest
     }
-}
-
-/// The posts of these events that were not revoked, in the order of their days.
-pub fn standing(events: &[Logged<DistributorEvent>]) -> Vec<PostedCommit> {
-    let mut posts: Vec<PostedCommit> = Vec::new();
-    for logged in events {
-        match &logged.event {
-            DistributorEvent::Posted(posted) => {
-                // `post` takes no total that 112 bits cannot hold.
-                let Some(total) = Amount::from_u256(posted.total) else { continue };
-                posts.push(PostedCommit {
-                    // A day beyond the calendar comes of no honest signer, and no bundle is of it.
-                    day: UtcDay::from_epoch(posted.epoch).unwrap_or(UtcDay(u32::MAX)),
-                    commit: RewardCommit {
-                        epoch: posted.epoch,
-                        revision: posted.revision,
-                        previous: posted.previous,
-                        root: posted.root,
-                        total,
-                        data_hash: posted.dataHash,
-                    },
-                    commit_hash: posted.commitHash,
-                    activates_at: posted.activatesAt,
-                    block_number: logged.block_number,
-                    transaction: logged.transaction,
-                });
-            }
-            DistributorEvent::Revoked(revoked) => {
-                posts.retain(|post| post.commit_hash != revoked.commitHash);
-            }
-            _ => {}
-        }
-    }
-    posts
 }
 
 fn new_quota(event: &DistributorEvent) -> Option<Amount> {

@@ -9,7 +9,7 @@ use nodesys_core::time::UtcDay;
 use nodesys_core::{B256, files};
 use serde::Serialize;
 
-use super::day::PostedCommit;
+use super::posted::PostedCommit;
 use crate::bundles::PassedOver;
 
 /// The three answers.

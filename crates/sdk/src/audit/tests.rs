@@ -18,8 +18,9 @@ use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::{ClosedUptime, uptime_leaf};
 use nodesys_core::{Address, B256, U256};
 
+use super::PostedCommit;
 use super::Verdict;
-use super::day::{DayFacts, DayFiles, DayOutcome, DoubtfulTokens, PostedCommit, audit_day};
+use super::day::{DayFacts, DayFiles, DayOutcome, DoubtfulTokens, audit_day};
 use super::report::Finding;
 use crate::bundles::{BundleSource, COMMIT_JSON, Places, Reason, published_files};
 use crate::commit::{sign, with_rewards};

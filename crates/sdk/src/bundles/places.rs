@@ -1,6 +1,5 @@
 //! The places where a project's bundles are published.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy::primitives::keccak256;
@@ -9,11 +8,11 @@ use nodesys_core::files::{RewardRow, Row, first_difference, parse_file};
 use nodesys_core::message::Message as _;
 use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256};
-use serde::Serialize;
 
+use super::error::{PassedOver, Reason, StoreError};
+use super::files::commit_of;
 use super::repair::{repair, spelling};
 use super::store::BundleStore;
-use super::{StoreError, commit_of};
 use crate::client::{self, Client};
 
 /// One place of bundles.
@@ -60,39 +59,6 @@ impl BundleSource {
             Self::Folder(store) => store.root().display().to_string(),
             Self::Server(client) => client.base().to_string(),
         }
-    }
-}
-
-/// Why a place was passed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// It has no such file.
-    Missing,
-    /// It did not answer, or answered with an error.
-    Unavailable,
-    /// It gave bytes that nobody committed to.
-    Altered,
-}
-
-/// A place that was passed over for a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PassedOver {
-    /// The folder or server.
-    pub place: String,
-    /// The day.
-    pub day: UtcDay,
-    /// The file.
-    pub file: String,
-    /// Why.
-    pub reason: Reason,
-    /// In words.
-    pub problem: String,
-}
-
-impl fmt::Display for PassedOver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} at {}: {}", self.file, self.day, self.place, self.problem)
     }
 }
 

@@ -10,7 +10,8 @@ use nodesys_core::bundle::{BUNDLE_JSON, Bundle, DayBundle};
 use nodesys_core::message::SignedCommit;
 use nodesys_core::time::UtcDay;
 
-use super::{COMMIT_JSON, FILES, StoreError, published_files};
+use super::error::StoreError;
+use super::files::{COMMIT_JSON, FILES, published_files};
 
 /// A folder of bundles.
 #[derive(Debug, Clone)]

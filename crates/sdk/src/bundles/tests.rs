@@ -1,12 +1,15 @@
+use alloy::primitives::keccak256;
 use nodesys_core::Address;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::{
-    Before, Beneficiary, DayInput, ProjectInfo, Snapshot, Terms, build_day,
+    BUNDLE_JSON, Before, Beneficiary, DayBundle, DayInput, ProjectInfo, Snapshot, Terms, build_day,
 };
+use nodesys_core::files::UptimeRow;
 use nodesys_core::ids::Amount;
-use nodesys_core::message::{DayClosed, Domain, Signed};
+use nodesys_core::message::{DayClosed, Domain, Signed, SignedCommit};
 use nodesys_core::points::Rule;
 use nodesys_core::signature::SigningKey;
+use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::ClosedUptime;
 use nodesys_core::{B256, files::write_file};
 

@@ -35,6 +35,7 @@ fn post(byte: u8, verdict: Verdict) -> Post {
         posted_at_secs: POSTED,
         activates_at_secs: POSTED + DELAY,
         verdict,
+        vouched: true,
         findings: Vec::new(),
         doubts: Vec::new(),
     }
@@ -43,7 +44,6 @@ fn post(byte: u8, verdict: Verdict) -> Post {
 fn look(after: u64, posts: Vec<Post>, control: Control) -> Look {
     Look {
         now_secs: POSTED + after,
-        vouched: true,
         posts,
         control: Some(Control {
             block: BlockRef { secs: POSTED + after, ..control.block },
@@ -74,7 +74,8 @@ fn a_proof_disables_first_and_revokes_from_the_lowest() {
     let now = look(DELAY + 1, posts[..2].to_vec(), control());
     assert_eq!(decide(&now, false), [Step::DisableSigner]);
     // By one RPC alone it is a doubt: nothing before half the delay, then the brake.
-    let alone = |after| Look { vouched: false, ..look(after, posts.clone(), control()) };
+    let unvouched = |post: &Post| Post { vouched: false, ..post.clone() };
+    let alone = |after| look(after, posts.iter().map(unvouched).collect(), control());
     assert_eq!(decide(&alone(0), false), []);
     assert_eq!(decide(&alone(DELAY / 2), false), [Step::Pause]);
 }

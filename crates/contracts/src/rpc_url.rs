@@ -1,0 +1,69 @@
+//! The URL of an RPC endpoint, which mostly is a secret.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use nodesys_core::ids::ParseError;
+
+/// The http(s) URL of an RPC endpoint. It is shown as scheme, host and port only, since the rest
+/// often carries a secret key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RpcUrl(Arc<reqwest::Url>);
+
+impl RpcUrl {
+    /// The whole URL, with whatever secret it carries.
+    pub fn expose(&self) -> &reqwest::Url {
+        &self.0
+    }
+}
+
+impl FromStr for RpcUrl {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        // The text itself stays out of the error: it may hold a secret.
+        let bad = |problem| ParseError::new("RPC URL", problem, "(not shown)");
+        let url: reqwest::Url = text.parse().map_err(|_| bad("not a URL"))?;
+        match url.scheme() {
+            "http" | "https" if url.has_host() => Ok(Self(Arc::new(url))),
+            _ => Err(bad("expected http://HOST or https://HOST")),
+        }
+    }
+}
+
+impl fmt::Display for RpcUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())?;
+        self.0.port().map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+impl fmt::Debug for RpcUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RpcUrl({self})")
+    }
+}
+
+/// Whether the log lines of a target may hold an RPC's whole URL, and a secret with it: a program
+/// that logs leaves them out, whatever level it is told to log at.
+pub fn logs_secrets(target: &str) -> bool {
+    target.starts_with("alloy_transport")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_rpc_url_never_shows_its_secret() {
+        let url: RpcUrl =
+            "https://user:pass@rpc.example:8545/v2/SECRET?key=SECRET".parse().unwrap();
+        assert_eq!(url.to_string(), "https://rpc.example:8545");
+        assert_eq!(format!("{url:?}"), "RpcUrl(https://rpc.example:8545)");
+        for bad in ["", "SECRET", "ws://h/SECRET", "file:///SECRET"] {
+            let error = bad.parse::<RpcUrl>().unwrap_err().to_string();
+            assert!(!error.contains("SECRET"), "{error}");
+        }
+    }
+}

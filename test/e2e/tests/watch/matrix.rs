@@ -1,0 +1,130 @@
+//! The matrix, and the rule that each of its cells is held to: no honest cell loses a commit or its
+//! signer, no stolen cell pays the thief anything.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::cell::{Cell, Rpc, Watch, run};
+use crate::places::Mode;
+use crate::scenarios::{ALL, Scenario};
+
+/// The first of the two RPCs; the second is whole.
+const RPCS: [Rpc; 5] = [Rpc::Whole, Rpc::Pruned, Rpc::Lagging, Rpc::Differing, Rpc::Silent];
+
+/// The first of the two places; the second is good.
+const PLACES: [Mode; 6] = [
+    Mode::Good,
+    Mode::Altered("rewards.csv"),
+    Mode::Withheld,
+    Mode::Unavailable,
+    Mode::Slow(Duration::from_millis(100)),
+    Mode::Crlf,
+];
+
+/// Faults that are tried alone.
+const MORE_RPCS: [Rpc; 6] =
+    [Rpc::Refusing, Rpc::Down, Rpc::Limited, Rpc::RateLimited, Rpc::Receiptless, Rpc::Slow];
+const MORE_PLACES: [Mode; 3] = [Mode::Altered("bundle.json"), Mode::Bom, Mode::NoFinalNewline];
+
+/// Worlds at a time: each keeps a core busy.
+const AT_ONCE: usize = 2;
+
+const HEADING: &str =
+    "| scenario | RPCs | places | verdict | guardian sent | wei lost | tokens unpaid |
+|---|---|---|---|---|---|---|";
+
+/// What the watch is given: an RPC or a place at fault, in `all` also both; `more` faults or the main ones.
+fn watches(all: bool, more: bool) -> Vec<(Rpc, Mode)> {
+    let together = RPCS.into_iter().flat_map(|rpc| PLACES.map(|mode| (rpc, mode)));
+    let alone = |(rpc, mode): &(Rpc, Mode)| *rpc == Rpc::Whole || *mode == Mode::Good;
+    let together = together.filter(|pair| all || alone(pair));
+    let rpcs = MORE_RPCS.map(|rpc| (rpc, Mode::Good));
+    let rare = rpcs.into_iter().chain(MORE_PLACES.map(|mode| (Rpc::Whole, mode)));
+    together.chain(rare.filter(|_| more)).collect()
+}
+
+/// The cells of a scenario; first the one that nobody watches.
+fn cells_of(scenario: Scenario, all: bool) -> Vec<Cell> {
+    let more = all || matches!(scenario, Scenario::Honest | Scenario::StolenPublishing);
+    let watched = watches(all, more).into_iter().map(|(rpc, mode)| {
+        let watch = Watch { rpcs: vec![rpc, Rpc::Whole], places: vec![mode, Mode::Good] };
+        Cell { scenario, watch: Some(watch) }
+    });
+    std::iter::once(Cell { scenario, watch: None }).chain(watched).collect()
+}
+
+/// The cells whose name has this text, where only some are to be looked at.
+const ONLY: &str = "NODESYS_WATCH_ONLY";
+
+/// Runs the cells of each scenario in a world of its own; answers the table and what breaks the rule.
+async fn run_all(all: bool) -> (String, Vec<String>) {
+    let slots = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running = JoinSet::new();
+    for (place, scenario) in ALL.into_iter().enumerate() {
+        let slots = slots.clone();
+        running.spawn(async move {
+            let _slot = slots.acquire_owned().await.unwrap();
+            let mut cells = cells_of(scenario, all);
+            if let Ok(only) = std::env::var(ONLY) {
+                cells.retain(|cell| cell.name().contains(&only));
+            }
+            (place, run_scenario(scenario, &cells).await)
+        });
+    }
+    let mut parts = running.join_all().await;
+    parts.sort_by_key(|(place, _)| *place);
+    let (mut table, mut broken) = (vec![HEADING.to_owned()], Vec::new());
+    for (_, (rows, violations)) in parts {
+        table.extend(rows);
+        broken.extend(violations);
+    }
+    (table.join("\n"), broken)
+}
+
+async fn run_scenario(scenario: Scenario, cells: &[Cell]) -> (Vec<String>, Vec<String>) {
+    let (mut rows, mut broken) = (Vec::new(), Vec::new());
+    if cells.is_empty() {
+        return (rows, broken);
+    }
+    let mut world = scenario.world().await.unwrap();
+    for cell in cells {
+        let kept = world.keep().await.unwrap();
+        match run(cell, &mut world).await {
+            Ok(outcome) => {
+                rows.push(outcome.row(cell));
+                broken.extend(outcome.violations(cell));
+            }
+            Err(error) => broken.push(format!("{}: {error:#}", cell.name())),
+        }
+        world.restore(kept).await.unwrap();
+    }
+    world.chain.stop().await.unwrap();
+    (rows, broken)
+}
+
+/// Shows the table, and leaves it in `target/watch` for the documents.
+fn show(name: &str, table: &str) {
+    println!("{table}");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/watch");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(name), format!("{table}\n")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_fault_alone_keeps_the_rule() {
+    let (table, broken) = run_all(false).await;
+    show("selection.md", &table);
+    assert!(broken.is_empty(), "{} cells break the rule:\n{}", broken.len(), broken.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/test deep"]
+async fn each_pair_of_faults_keeps_the_rule() {
+    let (table, broken) = run_all(true).await;
+    show("matrix.md", &table);
+    assert!(broken.is_empty(), "{} cells break the rule:\n{}", broken.len(), broken.join("\n"));
+}

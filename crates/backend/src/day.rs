@@ -82,7 +82,7 @@ impl Upload {
     }
 }
 
-/// What a day is computed from, beside its upload and what never changes once it is closed.
+/// The inputs of a day beside its upload and its closed uptime.
 struct Basis {
     /// The day before's commit; none on the project's first day.
     previous: Option<CommitRow>,

@@ -1,9 +1,9 @@
-//! What the request path knows without asking the database: nodes, leases, the fold, recent
+//! The request path's memory, which spares it the database: nodes, leases, the fold, recent
 //! answers, computed days.
 //!
-//! Each is a cache in front of rows. A miss or a mismatch reads the row before anybody is refused;
-//! a lease that ended is taken out by whoever ends it, and by the minute's follow-up for what other
-//! replicas ended. Nothing here knows a stage.
+//! Each is a cache in front of rows. A miss or a mismatch reads the row before anybody is refused. A
+//! lease that ends is removed at once by the replica that ends it, and by the others in their
+//! follow-up of each minute. Nothing here knows a stage.
 
 pub(crate) mod answers;
 pub(crate) mod challenges;
@@ -68,7 +68,7 @@ impl Live {
         })
     }
 
-    /// The queue's other end, for the one who stores; it is given once.
+    /// The queue's other end, for the writer; it is given once.
     pub(crate) fn take_receiver(&self) -> anyhow::Result<mpsc::Receiver<Pending>> {
         let receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
         receiver.context("the writer was started twice")

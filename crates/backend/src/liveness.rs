@@ -128,6 +128,9 @@ mod tests {
         let restarted = [(at(0), at(100)), (at(110).plus_millis(30_000), at(1440))];
         // Alive at 100:00 counts through 101:00; up again at 110:30, so minute 110 is not whole.
         assert_eq!(Liveness::new(&restarted).excused(DAY).runs(), [(102, 110)]);
+        // To the second: a sign 40 seconds into a minute counts for the next minute, no longer.
+        let restarted = [(at(0), at(100).plus_millis(40_000)), (at(110), at(1440))];
+        assert_eq!(Liveness::new(&restarted).excused(DAY).runs(), [(102, 110)]);
         assert_eq!(liveness(&[(0, 100), (50, 1440)]).excused(DAY), DayBitmap::EMPTY);
     }
 

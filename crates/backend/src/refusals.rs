@@ -1,4 +1,4 @@
-//! Refused requests in the log: of one kind the first is told, the rest of the minute is counted.
+//! Refused requests in the log: the first of a kind has a line, the others in that minute a count.
 //!
 //! A full queue, a lost database or a chain that does not answer refuses every request at once. A
 //! line for each would bury the line that says why.
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::periodic::Periodic;
 
-/// How often the counts are told.
+/// How often the counts are logged.
 pub(crate) const PERIOD: Duration = Duration::from_secs(60);
 
 /// Requests refused since the last report, by problem code.
@@ -17,7 +17,7 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(60);
 pub(crate) struct Refusals(Mutex<BTreeMap<&'static str, u64>>);
 
 impl Refusals {
-    /// Counts one refusal, and tells of it when it is the first of its code.
+    /// Counts one refusal, and logs it when it is the first of its code.
     pub(crate) fn note(&self, code: &'static str, why: &str) {
         let count = {
             let mut counts = self.lock();
@@ -40,7 +40,7 @@ impl Refusals {
     }
 }
 
-/// Each minute: tells how many requests were refused, where there was more than one.
+/// Each minute: logs how many requests were refused, where there was more than one.
 pub(crate) struct Report {
     refusals: Arc<Refusals>,
 }

@@ -1,4 +1,4 @@
-//! All routes, each written once: what is served is what the OpenAPI document says.
+//! All routes, each written once: the served ones are the documented ones.
 
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .method_not_allowed_fallback(|| async {
             ApiError::method_not_allowed("see /v1/openapi.json")
         })
-        // A refusal is told by `note_refusal`, once.
+        // `note_refusal` logs failures, each kind once.
         .layer(TraceLayer::new_for_http().on_failure(()))
         .layer(from_fn_with_state(app.clone(), note_refusal))
         .with_state(app)
@@ -115,7 +115,7 @@ async fn limit_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// Tells the log of requests that are refused for no fault of the caller's.
+/// Logs requests that are refused for no fault of the caller's.
 async fn note_refusal(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if let Some(Fault { code, why }) = response.extensions().get() {

@@ -61,7 +61,7 @@ pub(crate) struct Parts {
 }
 
 impl App {
-    /// Loads what the request path needs: active leases and the open days' minutes.
+    /// Loads the request path's memory: active leases and the open days' minutes.
     pub(crate) async fn start(parts: Parts) -> anyhow::Result<AppState> {
         let challenge_secret = parts.receipt_key.derive("nodesys heartbeat challenge");
         let now = parts.clock.now();

@@ -73,7 +73,7 @@ impl Holders {
     }
 
     /// `holders.csv` of the licenses of a day, in their order, at a block's time (seconds since
-    /// 1970). Who is nobody is the zero address.
+    /// 1970). No holder, or no renter, is the zero address.
     pub fn rows(&self, uptime: &[UptimeRow], block_secs: u64) -> Vec<HolderRow> {
         let row = |row: &UptimeRow| {
             let owned = self.at(row.collection, row.token_id, block_secs);

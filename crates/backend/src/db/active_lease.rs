@@ -1,4 +1,4 @@
-//! Rows of `lease` that are active: of all licenses, of a node, of what the chain should be asked.
+//! Active rows of `lease`: of all licenses, of a node, and with the operators to check on chain.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Rows of `heartbeat_batch`: what each group commit stored.
+//! Rows of `heartbeat_batch`: one for each group commit.
 
 use anyhow::Context;
 use nodesys_core::message::{ReceiptBatch, Signed};

@@ -1,4 +1,4 @@
-//! Rows of `claim`: what distributors have paid, by final blocks.
+//! Rows of `claim`: payments of distributors, by final blocks.
 
 use nodesys_core::ids::Amount;
 use nodesys_core::{Address, B256};

@@ -286,7 +286,7 @@ pub(crate) async fn set_revoked(
     Ok(())
 }
 
-/// The distributor's revision rose: what it has not taken by then it never will.
+/// The distributor's revision rose: a commit of a lower one that is not posted yet is void.
 pub(crate) async fn set_void(
     conn: &mut PgConnection,
     project: Address,

@@ -1,4 +1,4 @@
-//! Rows of `node`: which operator has authorised a node key, until when, and what it asked last.
+//! Rows of `node`: the operator who authorised a node key, until when, and the newest nonces.
 
 use nodesys_core::message::{NodeAuthorization, SignedAuthorization};
 use nodesys_core::time::Timestamp;

@@ -45,7 +45,7 @@ pub(crate) async fn add(
     Ok((row.id, secret_of(&row.secret)?))
 }
 
-/// A node's targets with what became of their messages, in order.
+/// A node's targets with the counts of their messages, in order.
 pub(crate) async fn targets(
     conn: &mut PgConnection,
     node: i32,
@@ -75,7 +75,7 @@ pub(crate) async fn targets(
         .collect()
 }
 
-/// Takes a node's target out; what was on its way to it is no longer sent. False when the node has
+/// Removes a node's target; its undelivered messages are no longer sent. False when the node has
 /// never had it; once more changes nothing.
 pub(crate) async fn remove(
     conn: &mut PgConnection,
@@ -109,7 +109,7 @@ pub(crate) async fn test(
     body: &str,
     now: Timestamp,
 ) -> anyhow::Result<TestRow> {
-    // Sent by who asks, not by the task: for that it waits for ever.
+    // The handler of the request sends it; for the task it is never due.
     let row = sqlx::query!(
         r#"with written as (
                insert into notify_delivery (target_id, nonce, kind, body, created_at, next_at)

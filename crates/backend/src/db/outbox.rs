@@ -110,7 +110,7 @@ pub(crate) async fn clear_signed(conn: &mut PgConnection, id: i64) -> anyhow::Re
     Ok(())
 }
 
-/// Counts a try and keeps what it said.
+/// Counts a try and keeps its error.
 pub(crate) async fn tried(
     conn: &mut PgConnection,
     id: i64,

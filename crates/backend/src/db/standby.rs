@@ -21,7 +21,7 @@ pub(crate) struct Standby {
     pub(crate) able: bool,
 }
 
-/// A node asks: it stands behind those who asked before, and is remembered anew.
+/// A node asks: its place is behind those that asked before, and its time to be forgotten starts anew.
 pub(crate) async fn ask(
     conn: &mut PgConnection,
     license: LicenseIndex,
@@ -55,7 +55,7 @@ pub(crate) async fn leave(
     Ok(())
 }
 
-/// Takes out who has stopped asking.
+/// Removes nodes that have stopped asking.
 pub(crate) async fn forget(conn: &mut PgConnection, before: Timestamp) -> anyhow::Result<u64> {
     let before = column::millis(before)?;
     let done =
@@ -63,7 +63,7 @@ pub(crate) async fn forget(conn: &mut PgConnection, before: Timestamp) -> anyhow
     Ok(done.rows_affected())
 }
 
-/// Who stands by for a license, in order.
+/// The nodes that stand by for a license, in order.
 pub(crate) async fn of_license(
     conn: &mut PgConnection,
     license: &LicenseRow,
@@ -97,7 +97,7 @@ pub(crate) async fn of_license(
         .collect()
 }
 
-/// Licenses somebody stands by for, and since when: who asked at or after `asked`.
+/// Licenses with a standby that asked at or after `asked`, and when the first of them began to.
 pub(crate) async fn waited_for(
     conn: &mut PgConnection,
     asked: Timestamp,

@@ -1,26 +1,27 @@
 //! Days that were computed: an upload's day is computed once, for the upload's answer, its commit and
 //! every look at its rewards.
 //!
-//! The key names all that a day is computed from, so what is kept never becomes wrong; it is only
-//! pushed out. Who asks for a day that is being computed waits for it.
+//! The key names every input of the computation, so a kept day never becomes wrong; the one that was
+//! not asked for the longest makes room. A request for a day that is being computed waits for it.
 
+use std::collections::{HashMap, VecDeque};
 use std::mem::size_of;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use nodesys_core::B256;
 use nodesys_core::bundle::DayBundle;
 use nodesys_core::files::RewardRow;
 use nodesys_core::ids::Amount;
 use nodesys_core::tree::Leaf;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 /// Most bytes that are kept: a day of a million licenses. A larger one is not kept.
-const MOST_BYTES: u64 = 512 * 1024 * 1024;
+const MOST_BYTES: usize = 512 * 1024 * 1024;
 
-/// Computed days by the hash of what they are computed from.
+/// Computed days by the hash of their inputs.
 pub(crate) struct Days {
-    kept: Cache<B256, Arc<DayBundle>, Bytes>,
+    kept: Mutex<Kept>,
+    /// One computation of a key at a time.
+    turns: Mutex<HashMap<B256, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 impl Default for Days {
@@ -31,48 +32,82 @@ impl Default for Days {
 
 impl Days {
     /// Keeps this many bytes at most.
-    pub(crate) fn with_capacity(most_bytes: u64) -> Self {
-        // One shard, so that a single day may fill it.
-        let options = OptionsBuilder::new()
-            .shards(1)
-            .estimated_items_capacity(64)
-            .weight_capacity(most_bytes)
-            .build()
-            .expect("items and weight are given");
-        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Self { kept: Cache::with_options(options, Bytes, hasher, lifecycle) }
+    pub(crate) fn with_capacity(most_bytes: usize) -> Self {
+        let kept = Kept { most_bytes, bytes: 0, days: VecDeque::new() };
+        Self { kept: Mutex::new(kept), turns: Mutex::default() }
     }
 
-    /// The day of a key, computed where it is not kept. An error is nobody else's.
+    /// The day of a key, computed where it is not kept. An error is not kept.
     pub(crate) async fn get_or_compute<E>(
         &self,
         key: B256,
         compute: impl Future<Output = Result<DayBundle, E>>,
     ) -> Result<Arc<DayBundle>, E> {
-        let compute = async {
-            metrics::counter!("days_computed_total").increment(1);
-            compute.await.map(Arc::new)
-        };
-        self.kept.get_or_insert_async(&key, compute).await
+        let turn = self.turn(key);
+        let _turn = turn.lock().await;
+        if let Some(day) = lock(&self.kept).get(key) {
+            return Ok(day);
+        }
+        metrics::counter!("days_computed_total").increment(1);
+        let day = Arc::new(compute.await?);
+        lock(&self.kept).insert(key, &day);
+        Ok(day)
+    }
+
+    fn turn(&self, key: B256) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = lock(&self.turns);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = turns.get(&key).and_then(Weak::upgrade).unwrap_or_default();
+        turns.insert(key, Arc::downgrade(&turn));
+        turn
     }
 
     /// How many bytes are kept now.
     #[cfg(test)]
-    pub(crate) fn kept_bytes(&self) -> u64 {
-        self.kept.weight()
+    pub(crate) fn kept_bytes(&self) -> usize {
+        lock(&self.kept).bytes
     }
 }
 
-/// Weighs a day by the memory that it takes.
-#[derive(Clone)]
-struct Bytes;
+struct Kept {
+    most_bytes: usize,
+    bytes: usize,
+    /// The most recently used last.
+    days: VecDeque<(B256, Arc<DayBundle>)>,
+}
 
-impl Weighter<B256, Arc<DayBundle>> for Bytes {
-    fn weight(&self, _key: &B256, day: &Arc<DayBundle>) -> u64 {
-        let files: usize = day.files.values().map(Vec::len).sum();
-        // A leaf has its place among the leaves, and two hashes of the tree.
-        let account = size_of::<RewardRow>() + size_of::<Leaf>() + 2 * size_of::<B256>();
-        let rows = day.rewards.len() * account + day.shares.len() * 4 * size_of::<Amount>();
-        (files + rows) as u64
+impl Kept {
+    fn get(&mut self, key: B256) -> Option<Arc<DayBundle>> {
+        let place = self.days.iter().position(|(known, _)| *known == key)?;
+        let used = self.days.remove(place)?;
+        let day = used.1.clone();
+        self.days.push_back(used);
+        Some(day)
     }
+
+    fn insert(&mut self, key: B256, day: &Arc<DayBundle>) {
+        if bytes(day) > self.most_bytes {
+            return;
+        }
+        self.bytes += bytes(day);
+        self.days.push_back((key, day.clone()));
+        while self.bytes > self.most_bytes
+            && let Some((_, unused)) = self.days.pop_front()
+        {
+            self.bytes -= bytes(&unused);
+        }
+    }
+}
+
+/// The memory that a day takes.
+fn bytes(day: &DayBundle) -> usize {
+    let files: usize = day.files.values().map(Vec::len).sum();
+    // An account has a row, a leaf and two hashes of the tree.
+    let account = size_of::<RewardRow>() + size_of::<Leaf>() + 2 * size_of::<B256>();
+    files + day.rewards.len() * account + day.shares.len() * 4 * size_of::<Amount>()
+}
+
+/// No code under these locks can panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -54,7 +54,7 @@ impl Nodes {
         Ok(stored)
     }
 
-    /// Takes out what may have changed, so that the next request reads the row.
+    /// Forgets a node that may have changed, so that the next request reads its row.
     pub(crate) fn forget(&self, node_key: Address) {
         write(&self.known).remove(&node_key);
     }

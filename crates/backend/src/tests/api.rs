@@ -112,6 +112,21 @@ async fn the_network_is_what_was_configured(pool: PgPool) {
     assert_eq!(world.get_raw("/metrics").await.status, 200);
 }
 
+/// Another project's row cannot be read: that is the other's trouble.
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn a_project_is_found_without_reading_the_others(pool: PgPool) {
+    let world = World::new(pool).await;
+    let insert = "insert into project (project, name, owner, token, first_day)
+                  select decode(repeat('77', 20), 'hex'), 'No Name', owner, token, first_day
+                  from project limit 1";
+    sqlx::query(insert).execute(&world.pool).await.unwrap();
+    assert_eq!(world.get_raw("/v1/projects").await.status, 500);
+    for project in ["acme".to_owned(), world.chain.distributor.to_string()] {
+        let answer = world.get_raw(&format!("/v1/projects/{project}")).await;
+        assert_eq!(answer.status, 200, "{project}");
+    }
+}
+
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn without_its_database_it_says_so_and_is_not_ready(pool: PgPool) {
     let world = World::new(pool).await;

@@ -1,6 +1,7 @@
 //! Days: they close once, on evidence, and for good.
 
 use nodesys_core::B256;
+use nodesys_core::api::LeaseState;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::files::{UptimeRow, write_file};
 use nodesys_core::merkle::MerkleTree;
@@ -185,6 +186,34 @@ async fn the_backends_own_absence_is_excused(pool: PgPool) {
     let excused = world.client().day(DAY).await.unwrap().excused.unwrap();
     // Alive at 00:40 counts through 00:41, the chain's first half hour had no backend at all.
     assert_eq!(excused.runs(), [(0, 30), (42, 60)]);
+}
+
+/// The seconds matter: the last sign of life is 40 seconds into its minute.
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn no_lease_time_passes_in_the_minutes_that_the_day_excuses(pool: PgPool) {
+    let mut world = World::new(pool).await;
+    let node = world.node(&alice(), 1).await;
+    let lease = world.lease(&node, &world.chain.a1()).await;
+    let at = |minute: u64, second: u64| DAY.start().plus_millis((minute * 60 + second) * 1000);
+    assert_eq!(world.now(), at(30, 10));
+    node.beat(&world, &[healthy(&lease)]).await.unwrap();
+    world.go_without_chain(at(30, 40)).await;
+    world.replica.alive.tick().await.unwrap();
+    world.go_without_chain(at(50, 0)).await;
+    world.replica = world.another().await;
+    // Of the 10 minutes and 30 seconds, 1:50 passed before minute 32, and 8:40 pass after minute 50.
+    world.live(8).await;
+    for (second, state) in [(30, LeaseState::Active), (50, LeaseState::Ended)] {
+        world.go_without_chain(at(58, second)).await;
+        world.replica.expire().await;
+        let now = world.client().lease(lease.license_hash).await.unwrap();
+        assert_eq!(now.state, state, "00:58:{second}");
+    }
+    world.replica.alive.tick().await.unwrap();
+    world.go_without_chain(DAY.end().plus_millis(61 * 60_000)).await;
+    world.replica.close().await;
+    let excused = world.client().day(DAY).await.unwrap().excused.unwrap();
+    assert_eq!(excused.runs(), [(0, 30), (32, 50), (60, 1440)]);
 }
 
 #[sqlx::test(migrations = "../../migrations/backend")]

@@ -32,6 +32,8 @@ fn a_line_is_completed_and_checked() {
     assert_eq!(spec.expected, Some(keccak256("\"x\"")));
     assert_ne!(parse(&full.replace("\"x\"", "\"y\"")).unwrap().hash(), spec.hash());
 
+    // As docs/tasks.md says: 64 KiB and 1 MiB.
+    assert_eq!((MAX_INPUT_BYTES, MAX_RESULT_BYTES), (65_536, 1_048_576));
     // Each limit itself is good. A string's canonical JSON has two quotes.
     for good in [
         format!(r#"{{"key":"{}","input":1}}"#, "\u{e4}".repeat(MAX_KEY_CHARS)),

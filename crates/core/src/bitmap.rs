@@ -197,6 +197,29 @@ mod tests {
         assert_eq!(DayBitmap::from_minute_on(1440), DayBitmap::EMPTY);
     }
 
+    #[test]
+    fn a_bitmap_has_one_spelling() {
+        let bitmap = DayBitmap::from_minute_on(1432);
+        let text = format!("0x{}ff", "00".repeat(179));
+        assert_eq!((bitmap.to_string(), text.parse()), (text.clone(), Ok(bitmap)));
+        assert_eq!(serde_json::to_string(&bitmap).unwrap(), format!("\"{text}\""));
+        assert_eq!(serde_json::from_str::<DayBitmap>(&format!("\"{text}\"")).unwrap(), bitmap);
+        assert_eq!(format!("{bitmap:?}"), "DayBitmap([(1432, 1440)])");
+        for (bad, problem) in [
+            (text.replace("ff", "FF"), "lower case"),
+            (text.replace("ff", "fg"), "not hex"),
+            (text.replace("ff", "f"), "360 hex digits"),
+            (text[2..].to_owned(), "360 hex digits"),
+            (format!("{text}00"), "360 hex digits"),
+        ] {
+            let error = bad.parse::<DayBitmap>().unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+        for length in [0, BITMAP_BYTES - 1, BITMAP_BYTES + 1] {
+            assert_eq!(DayBitmap::from_bytes(&vec![0; length]), None);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_bitmap_is_the_set_of_its_minutes(

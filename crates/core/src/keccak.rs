@@ -21,7 +21,7 @@ const HASH_WORDS: usize = 4;
 /// Index of the last word of Keccak-256's rate of 136 bytes; the padding ends in its top bit.
 const LAST_RATE_WORD: usize = 16;
 
-/// Round constants of Keccak-f\[1600\].
+/// Round constants of Keccak-f\[1600\] (FIPS 202, 3.2.5).
 const ROUNDS: [u64; 24] = [
     0x0000_0000_0000_0001,
     0x0000_0000_0000_8082,

@@ -93,6 +93,13 @@ fn parameters_that_leave_the_range_are_refused() {
     assert!(matches!(both(0, most, 2, 0).check(), Err(BadRule::Range { .. })));
     assert_eq!(both(0, 0, 5, 0).check(), Err(BadRule::PerTask));
     assert_eq!(both(0, 1, 5, 1_000_001).check(), Err(BadRule::MinimumUptime(1_000_001)));
+    assert_eq!(both(0, 1, 5, 1_000_000).check(), Ok(()));
+    let tasks = Rule::Tasks { per_task: points(0), max_tasks: 1, minimum_uptime_ppm: 0 };
+    assert_eq!(tasks.check(), Err(BadRule::PerTask));
+    assert_eq!(
+        [rule(0, 0), tasks, both(1, 1, 1, 0)].map(|rule| rule.counts_tasks()),
+        [false, true, true]
+    );
 }
 
 fn rules() -> impl Strategy<Value = Rule> {

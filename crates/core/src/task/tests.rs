@@ -21,6 +21,8 @@ fn a_line_is_completed_and_checked() {
     let spec = parse(r#"{"key":"k","input":{"b":1,"a":[2.0]}}"#).unwrap();
     assert_eq!(spec.input, r#"{"a":[2],"b":1}"#);
     assert_eq!((spec.copies, spec.agree, spec.max_attempts), (1, 1, 5));
+    let four = parse(r#"{"key":"k","input":1,"copies":4}"#).unwrap();
+    assert_eq!((four.agree, four.max_attempts), (3, 20));
     assert_eq!((spec.time_limit_secs, spec.expected, spec.workload.as_ref()), (600, None, None));
     let same = parse(r#"{"input":{"a":[2],"b":1},"key":"k","copies":1}"#).unwrap();
     assert_eq!(same.hash(), spec.hash());
@@ -29,6 +31,22 @@ fn a_line_is_completed_and_checked() {
     let spec = parse(full).unwrap();
     assert_eq!(spec.expected, Some(keccak256("\"x\"")));
     assert_ne!(parse(&full.replace("\"x\"", "\"y\"")).unwrap().hash(), spec.hash());
+
+    // As docs/tasks.md says: 64 KiB and 1 MiB.
+    assert_eq!((MAX_INPUT_BYTES, MAX_RESULT_BYTES), (65_536, 1_048_576));
+    // Each limit itself is good. A string's canonical JSON has two quotes.
+    for good in [
+        format!(r#"{{"key":"{}","input":1}}"#, "\u{e4}".repeat(MAX_KEY_CHARS)),
+        format!(r#"{{"key":"k","input":"{}"}}"#, "x".repeat(MAX_INPUT_BYTES - 2)),
+        r#"{"key":"k","input":1,"copies":100}"#.to_owned(),
+        r#"{"key":"k","input":1,"copies":3,"max_attempts":3}"#.to_owned(),
+        r#"{"key":"k","input":1,"max_attempts":1000}"#.to_owned(),
+        r#"{"key":"k","input":1,"copies":3,"agree":3}"#.to_owned(),
+        r#"{"key":"k","input":1,"time_limit_secs":5}"#.to_owned(),
+        r#"{"key":"k","input":1,"time_limit_secs":604800}"#.to_owned(),
+    ] {
+        assert!(TaskSpec::parse(good.as_bytes()).is_ok(), "{good:.60}");
+    }
 
     let long = format!(r#"{{"key":"{}","input":1}}"#, "k".repeat(201));
     let large = format!(r#"{{"key":"k","input":"{}"}}"#, "x".repeat(MAX_INPUT_BYTES));
@@ -46,6 +64,8 @@ fn a_line_is_completed_and_checked() {
         (r#"{"key":"k","input":1,"copies":4,"agree":2}"#, "more than half"),
         (r#"{"key":"k","input":1,"copies":2,"agree":3}"#, "not more than all"),
         (r#"{"key":"k","input":1,"copies":3,"max_attempts":2}"#, "expected 3"),
+        (r#"{"key":"k","input":1,"max_attempts":1001}"#, "max_attempts is 1001"),
+        (r#"{"key":"k","input":1,"time_limit_secs":604801}"#, "time_limit_secs is 604801"),
         (r#"{"key":"k","input":1,"time_limit_secs":4}"#, "time_limit_secs is 4"),
         (r#"{"key":"k","input":1,"workload":"No"}"#, "a-z"),
     ] {

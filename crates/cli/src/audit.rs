@@ -27,9 +27,9 @@ Examples:
     --guardian-keystore guardian.json --guardian-password-file guardian.password
   nodesys audit --watch --check --guardian-keystore guardian.json
 
-Ends with 0 when everything holds, with 8 when something is proven to differ (each difference is named
-by file and row), with 7 when it cannot be told: the chain or the files cannot be read, or two RPCs do
-not agree. What to try is said with each doubt.")]
+Ends with 0 when everything holds, with 8 when something is proven to differ (each difference is
+named by file and row), with 7 when it cannot be told: the chain or the files cannot be read, or two
+RPCs do not agree. What to try is said with each doubt.")]
 pub struct AuditArgs {
     /// Folder or URL of published bundles; may be given more than once: each file is taken from whichever
     /// has it as it was committed [default: --backend].
@@ -55,7 +55,10 @@ pub async fn run(setup: &Setup, args: &AuditArgs) -> anyhow::Result<Exit> {
     }
     let places = places(setup, args)?;
     let provider = setup.provider().await?;
-    let project = setup.project(&provider).await?;
+    let project = match setup.project(&provider).await {
+        Err(error) if args.watch.watch => watch::project_by_any(setup, &provider, error).await?,
+        found => found?,
+    };
     say(format!(
         "auditing project {} from {} and {}",
         project.name,

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use nodesys_contracts::ChainError;
 use nodesys_contracts::wallet_signature::WalletSignatureError;
 use nodesys_sdk::audit::AuditError;
-use nodesys_sdk::bundles::StoreError;
+use nodesys_sdk::bundles::{Reason, StoreError};
 use nodesys_sdk::client;
 use nodesys_sdk::day::DayError;
 
@@ -128,6 +128,12 @@ fn of_client(error: &client::Error) -> Exit {
 fn of_store(error: &StoreError) -> Exit {
     match error {
         StoreError::Server(error) => of_client(error),
+        // Bytes that somebody else may have; where no place knows of the file, it is not there.
+        StoreError::Missing { passed_over, .. }
+            if passed_over.iter().any(|one| one.reason != Reason::Missing) =>
+        {
+            Exit::Network
+        }
         StoreError::Missing { .. } => Exit::NotFound,
         StoreError::Io { .. } => Exit::Network,
         StoreError::Bad { .. } => Exit::Failure,

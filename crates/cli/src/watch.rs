@@ -77,6 +77,24 @@ pub struct WatchArgs {
     pub metrics: Option<SocketAddr>,
 }
 
+/// The project as the RPCs that answer know it, all of them alike: the watch must be able to start while
+/// one of them is down.
+pub async fn project_by_any(
+    setup: &Setup,
+    provider: &Provider,
+    error: anyhow::Error,
+) -> anyhow::Result<ProjectInfo> {
+    let mut found: Option<ProjectInfo> = None;
+    for alone in provider.each() {
+        match (setup.project(&alone).await, &found) {
+            (Ok(project), Some(known)) if project != *known => return Err(error),
+            (Ok(project), _) => found = Some(project),
+            (Err(_), _) => {}
+        }
+    }
+    found.ok_or(error)
+}
+
 /// Watches until it is stopped, or checks once.
 pub async fn run(
     setup: &Setup,

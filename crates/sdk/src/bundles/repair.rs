@@ -69,12 +69,19 @@ fn one_byte(file: &str, given: &[u8], expected: B256) -> Option<Vec<u8>> {
         RewardRow::FILE => parse_file::<RewardRow>(given).err(),
         _ => None,
     };
-    // A row that does not parse is the one.
-    let range = match &broken {
-        Some(FileError { line, .. }) => line_range(given, *line),
-        None => 0..given.len(),
-    };
-    let alphabet = if file == BUNDLE_JSON { JSON } else { TABLE };
+    // A row that does not parse is the one, or the one before it; else any may be.
+    let suspects = broken.map(|FileError { line, .. }| {
+        let start = line_range(given, line.saturating_sub(1)).start;
+        start..line_range(given, line).end
+    });
+    suspects.into_iter().chain([0..given.len()]).find_map(|range| {
+        let alphabet = if file == BUNDLE_JSON { JSON } else { TABLE };
+        replaced(given, range, alphabet, expected)
+    })
+}
+
+/// The bytes with one of `range` replaced, where that gives the hash and the work is bounded.
+fn replaced(given: &[u8], range: Range<usize>, alphabet: &[u8], expected: B256) -> Option<Vec<u8>> {
     let work = given.len().checked_mul(range.len())?.checked_mul(alphabet.len())?;
     if work > WORK {
         return None;

@@ -17,7 +17,6 @@ use nodesys_core::message::{DayClosed, Domain, Signed};
 use nodesys_core::signature::SigningKey;
 use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::{ClosedUptime, uptime_leaf};
-use nodesys_sdk::day::holder_rows;
 
 /// Whose days are built, and how.
 pub struct Days<'a> {
@@ -84,7 +83,7 @@ impl Days<'_> {
                 excused: DayBitmap::EMPTY,
                 path: Vec::new(),
             },
-            holders: holder_rows(&uptime, &holders, snapshot.secs),
+            holders: holders.rows(&uptime, snapshot.secs),
             points: points.context("a rule that counts tasks")?,
             uptime,
             before,

@@ -21,7 +21,6 @@ mod routes;
 mod tests;
 
 pub use error::Error;
-pub use routes::LicenseView;
 
 /// The time limit of a request, its answer included, unless [`Client::with_timeout`] sets another.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -298,7 +298,7 @@ impl DayBuilder {
             license_events(&self.provider, &collections, self.logs_from, at.number).await?;
         let holders: Holders = events.into_iter().map(|logged| logged.event).collect();
         self.cross_check(rows, &holders, at).await?;
-        Ok(holder_rows(rows, &holders, at.secs))
+        Ok(holders.rows(rows, at.secs))
     }
 
     async fn check_listed(
@@ -445,20 +445,6 @@ fn link(day: UtcDay, expected: Option<B256>, found: B256) -> Result<(), DayError
         }
         _ => Ok(()),
     }
-}
-
-/// `holders.csv` of these licenses at a block's time.
-pub fn holder_rows(rows: &[UptimeRow], holders: &Holders, block_secs: u64) -> Vec<HolderRow> {
-    rows.iter()
-        .map(|row| {
-            let owned = holders.at(row.collection, row.token_id, block_secs);
-            HolderRow {
-                license: row.license,
-                holder: owned.holder.unwrap_or_default(),
-                renter: owned.rental.map_or(Address::ZERO, |rental| rental.renter),
-            }
-        })
-        .collect()
 }
 
 fn words(owned: &Ownership) -> String {

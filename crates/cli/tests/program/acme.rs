@@ -24,7 +24,6 @@ use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::{ClosedUptime, uptime_leaf};
 use nodesys_sdk::bundles::BundleStore;
 use nodesys_sdk::commit::{post, sign, with_rewards};
-use nodesys_sdk::day::holder_rows;
 
 use crate::anvil::Anvil;
 use crate::home::Home;
@@ -244,7 +243,7 @@ impl Acme {
                 excused: DayBitmap::EMPTY,
                 path: vec![],
             },
-            holders: holder_rows(&uptime, &holders, snapshot.secs),
+            holders: holders.rows(&uptime, snapshot.secs),
             uptime,
             before,
         })

@@ -25,7 +25,6 @@ use super::compare::json_difference;
 use super::posted::PostedCommit;
 use super::report::{DayReport, Doubt, Finding, line};
 use crate::bundles::{Fetched, Reason, commit_of};
-use crate::day::holder_rows;
 
 /// A fact of the chain, or why it cannot be told.
 pub type Fact<T> = Result<T, String>;
@@ -262,7 +261,7 @@ impl<'a> Audit<'a> {
     fn holders(&mut self, bundle: &Bundle, uptime: Option<&[UptimeRow]>) -> Option<Vec<HolderRow>> {
         let uptime = uptime?;
         let block_secs = bundle.snapshot.block_secs;
-        let folded = holder_rows(uptime, self.facts.holders, block_secs);
+        let folded = self.facts.holders.rows(uptime, block_secs);
         let csv = write_file(&folded).into_bytes();
         if bundle.files.get(HolderRow::FILE) == Some(&keccak256(&csv)) {
             return Some(folded);

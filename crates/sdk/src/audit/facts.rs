@@ -21,7 +21,6 @@ use super::history::History;
 use super::posted::PostedCommit;
 use super::report::{DayReport, Doubt, Finding, Verdict};
 use crate::bundles::{PassedOver, Places};
-use crate::day::holder_rows;
 
 /// A day with its verdict.
 #[derive(Debug)]
@@ -199,7 +198,7 @@ impl<'a> Auditor<'a> {
         snapshot: &Fact<Snapshot>,
     ) -> DoubtfulTokens {
         let Some(bundle) = bundle else { return DoubtfulTokens::new() };
-        let folded = holder_rows(rows, &self.holders, bundle.snapshot.block_secs);
+        let folded = self.holders.rows(rows, bundle.snapshot.block_secs);
         let expected = bundle.files.get(HolderRow::FILE);
         if expected == Some(&keccak256(write_file(&folded))) {
             return DoubtfulTokens::new();

@@ -24,7 +24,6 @@ use super::day::{DayFacts, DayFiles, DayOutcome, DoubtfulTokens, audit_day};
 use super::report::Finding;
 use crate::bundles::{BundleSource, COMMIT_JSON, Places, Reason, published_files};
 use crate::commit::{sign, with_rewards};
-use crate::day::holder_rows;
 
 const D0: UtcDay = UtcDay(20_454);
 const COLLECTION: Address = Address::repeat_byte(0xcc);
@@ -94,7 +93,7 @@ fn input(day: UtcDay, minutes: &[u16], before: Before) -> DayInput {
     let snapshot = snapshot(day);
     DayInput {
         points: terms.rule.points(&uptime, DayBitmap::EMPTY).unwrap(),
-        holders: holder_rows(&uptime, &holders(), snapshot.block_secs),
+        holders: holders().rows(&uptime, snapshot.block_secs),
         closed: ClosedUptime {
             closed: Signed::new(closed, &domain, &key),
             receipt_key: key.address(),

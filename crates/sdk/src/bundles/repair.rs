@@ -74,7 +74,7 @@ fn one_byte(file: &str, given: &[u8], expected: B256) -> Option<Vec<u8>> {
         let start = line_range(given, line.saturating_sub(1)).start;
         start..line_range(given, line).end
     });
-    suspects.into_iter().chain([0..given.len()]).find_map(|range| {
+    suspects.into_iter().chain(std::iter::once(0..given.len())).find_map(|range| {
         let alphabet = if file == BUNDLE_JSON { JSON } else { TABLE };
         replaced(given, range, alphabet, expected)
     })

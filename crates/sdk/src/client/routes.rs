@@ -7,12 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use nodesys_core::api::{
-    CommitRequest, CommitView, DayView, LeaseView, LicenseDay, Network, NodeView, PointsChecked,
-    ProofView, Receipt, RewardView, Session, SessionRequest, StoredRelease,
+    CommitRequest, CommitView, DayView, LeaseView, LicenseDay, LicenseView, Network, NodeView,
+    PointsChecked, ProofView, Receipt, RewardView, Session, SessionRequest, StoredRelease,
 };
 use nodesys_core::bundle::{Terms, canonical_json};
-use nodesys_core::ids::{LicenseIndex, Name};
-use nodesys_core::license::{LicenseId, Rental};
 use nodesys_core::message::{
     Heartbeat, LeaseRequest, Signed, SignedAuthorization, SignedRevocation,
 };
@@ -23,27 +21,8 @@ use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::ClosedUptime;
 use nodesys_core::{Address, B256, U256};
 use reqwest::StatusCode;
-use serde::{Deserialize, Serialize};
 
 use super::{Client, Error};
-
-/// `GET /v1/licenses/{collection}/{token_id}`: a license as the backend's mirror has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LicenseView {
-    /// The license.
-    pub license: LicenseId,
-    /// Its dense index in day files.
-    pub index: LicenseIndex,
-    /// The project, by its distributor's address.
-    pub project: Address,
-    /// The workload it licenses.
-    pub workload: Name,
-    /// The token's owner; check it on chain.
-    pub holder: Option<Address>,
-    /// The rental that runs, if one does.
-    #[serde(default)]
-    pub rental: Option<Rental>,
-}
 
 fn hex(address: Address) -> String {
     format!("{address:#x}")

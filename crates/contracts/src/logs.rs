@@ -5,7 +5,9 @@
 //! until it is taken. Ask for final blocks only: nothing here undoes a log that a
 //! reorganisation removes.
 
-use alloy::primitives::{Address, B256};
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::{Filter, Log};
 use alloy::sol_types::{SolEvent, SolEventInterface};
@@ -77,6 +79,24 @@ pub async fn license_logs(
     let filter = Filter::new().address(collections.to_vec()).event_signature(topics);
     let logs = pages(provider, "reading license events", &filter, from, to).await?;
     Ok(logs.iter().filter_map(|log| logged(log, license_log(log)?)).collect())
+}
+
+/// Tokens whose transfers do not follow one upon the other from a mint, each with the block in which it
+/// shows: logs before it are missing. `logs` are all those of a collection, in chain order.
+pub fn transfer_gaps(logs: &[Logged<LicenseLog>]) -> BTreeMap<(Address, U256), u64> {
+    let mut holders: BTreeMap<(Address, U256), Address> = BTreeMap::new();
+    let mut gaps = BTreeMap::new();
+    for logged in logs {
+        let LicenseEvent::Transfer { collection, token_id, to } = logged.event.event else {
+            continue;
+        };
+        let token = (collection, token_id);
+        let holder = holders.insert(token, to).unwrap_or_default();
+        if logged.event.from.is_some_and(|from| from != holder) {
+            gaps.entry(token).or_insert(logged.block_number);
+        }
+    }
+    gaps
 }
 
 /// Whose right to run licenses of a collection may have changed.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::keccak256;
-use nodesys_contracts::logs::license_events;
+use nodesys_contracts::logs::{LicenseLog, Logged, license_logs, transfer_gaps};
 use nodesys_contracts::ownership::ownership_of;
 use nodesys_contracts::project::{self, DistributorState};
 use nodesys_contracts::{BlockRef, ChainError, Provider};
@@ -101,6 +101,18 @@ pub enum DayError {
         folded: String,
         /// Holder and renter by call.
         called: String,
+    },
+    /// The RPC's logs of a license are not all of them.
+    #[error(
+        "license {license}: the RPC's logs are not complete (block {block} takes it from somebody who \
+         does not hold it by the logs before); use an RPC with the whole history, and check \
+         --first-block"
+    )]
+    LogsIncomplete {
+        /// The license.
+        license: LicenseIndex,
+        /// The block in which it shows.
+        block: u64,
     },
     /// The day's commit is on chain already.
     #[error("{day} is posted already: the distributor's head is {head}")]
@@ -284,8 +296,13 @@ impl DayBuilder {
         Ok(CheckedUptime { rows: parse_file(&bytes)?, closed })
     }
 
-    /// Holder and renter of each license at a block: folded from logs, and compared with what
-    /// calls say where the node still has that block's state.
+    /// Holder and renter of each license at a block: folded from logs. They are compared with what calls
+    /// say of that block; where the node has forgotten its state, with what they say of the newest one, to
+    /// which complete logs lead as well.
+    ///
+    /// # Errors
+    /// [`DayError::HoldersDisagree`] and [`DayError::LogsIncomplete`] where the RPC's logs cannot be all of
+    /// them: nothing is to be signed by it.
     pub async fn holders(
         &self,
         rows: &[UptimeRow],
@@ -294,10 +311,25 @@ impl DayBuilder {
         let collections: BTreeSet<Address> = rows.iter().map(|row| row.collection).collect();
         self.check_listed(rows, &collections).await?;
         let collections: Vec<Address> = collections.into_iter().collect();
-        let events =
-            license_events(&self.provider, &collections, self.logs_from, at.number).await?;
-        let holders: Holders = events.into_iter().map(|logged| logged.event).collect();
-        self.cross_check(rows, &holders, at).await?;
+        let newest = self.provider.latest_block().await?;
+        let logs =
+            license_logs(&self.provider, &collections, self.logs_from, newest.number).await?;
+        let event = |logged: &Logged<LicenseLog>| logged.event.event;
+        let holders: Holders =
+            logs.iter().filter(|logged| logged.block_number <= at.number).map(event).collect();
+        if !self.cross_check(rows, &holders, at).await? {
+            let now: Holders = logs.iter().map(event).collect();
+            if !self.cross_check(rows, &now, newest).await? {
+                tracing::warn!("the RPC has no state to hold the logs of licenses against");
+            }
+            let gaps = transfer_gaps(&logs);
+            let gap = rows
+                .iter()
+                .find_map(|row| Some((row.license, *gaps.get(&(row.collection, row.token_id))?)));
+            if let Some((license, block)) = gap {
+                return Err(DayError::LogsIncomplete { license, block });
+            }
+        }
         Ok(holders.rows(rows, at.secs))
     }
 
@@ -318,12 +350,13 @@ impl DayBuilder {
         Ok(())
     }
 
+    /// Whether calls say the same of that block; `false` where the node has forgotten its state.
     async fn cross_check(
         &self,
         rows: &[UptimeRow],
         holders: &Holders,
         at: BlockRef,
-    ) -> Result<(), DayError> {
+    ) -> Result<bool, DayError> {
         let chain_id = self.project.chain_id;
         let license = |row: &UptimeRow| LicenseId {
             chain_id,
@@ -334,10 +367,11 @@ impl DayBuilder {
         let number = BlockNumberOrTag::Number(at.number);
         let called = match ownership_of(&self.provider, &licenses, number).await {
             Ok(called) => called,
-            // An ordinary node has forgotten the state of old blocks; logs are enough.
+            // An ordinary node has forgotten the state of old blocks.
             Err(error @ ChainError::Rpc { .. }) => {
-                tracing::debug!(%error, "holders are not cross-checked by calls");
-                return Ok(());
+                let block = at.number;
+                tracing::debug!(%error, block, "holders are not cross-checked by calls");
+                return Ok(false);
             }
             Err(error) => return Err(error.into()),
         };
@@ -352,7 +386,7 @@ impl DayBuilder {
                 });
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// What the day builds on: the chain's head, or the bundles between the head and the day.

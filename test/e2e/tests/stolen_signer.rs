@@ -4,6 +4,7 @@
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use alloy::eips::BlockNumberOrTag;
 use axum::body::Bytes;
@@ -58,6 +59,20 @@ fn of_kind(events: &Mutex<Vec<Value>>, kind: &str) -> Vec<Value> {
     events.iter().filter(|event| event["type"] == kind).cloned().collect()
 }
 
+/// The events of a kind, once there are some: another process writes them, in its own time.
+async fn awaited(events: &Mutex<Vec<Value>>, kind: &str) -> Vec<Value> {
+    let began = Instant::now();
+    loop {
+        let found = of_kind(events, kind);
+        if !found.is_empty() {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "no {kind}: {events:?}");
+        tokio::task::yield_now().await;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_with_the_guardians_key_pulls_the_brake() {
     let day = ShortDay::start(1).await;
@@ -77,9 +92,11 @@ async fn a_watch_with_the_guardians_key_pulls_the_brake() {
     watch.arg(&secret_file).arg("--bundles").arg(day.net.bundles());
     watch.arg("--guardian-keystore").arg(&people.guardian.keystore);
     watch.arg("--guardian-password-file").arg(&people.guardian.password_file);
-    watch.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    // What it says beside its events is shown where the test fails.
+    watch.stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
     let mut watch = watch.spawn().unwrap();
     let events = events(&mut watch);
+    awaited(&events, "watch.alive").await;
 
     // The thief takes the largest amount that the quota lets through, for himself.
     let thief = people.bob.address();
@@ -102,7 +119,7 @@ async fn a_watch_with_the_guardians_key_pulls_the_brake() {
 
     // No bundle is published. That is told at once; half the delay of ten minutes is waited.
     day.pass_minutes(4).await;
-    let doubts = of_kind(&events, "commit.doubtful");
+    let doubts = awaited(&events, "commit.doubtful").await;
     assert_eq!(doubts.len(), 1, "{events:?}");
     assert_eq!(doubts[0]["post"]["day"], DAY.to_string());
     assert!(of_kind(&events, "guardian.acted").is_empty(), "the owner may still publish");
@@ -111,7 +128,7 @@ async fn a_watch_with_the_guardians_key_pulls_the_brake() {
         day.pass_minutes(1).await;
         minutes += 1;
     }
-    let acted = of_kind(&events, "guardian.acted");
+    let acted = awaited(&events, "guardian.acted").await;
     assert_eq!((acted.len(), &acted[0]["steps"][0]["step"]), (1, &"pause".into()), "{events:?}");
 
     // The delay passes, and the root does not become active; nor can the thief post another day.

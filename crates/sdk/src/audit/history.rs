@@ -8,14 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::eips::BlockNumberOrTag;
-use nodesys_contracts::logs::{LicenseLog, Logged, license_logs};
+use nodesys_contracts::logs::{LicenseLog, Logged, license_logs, transfer_gaps};
 use nodesys_contracts::project::{
     Collection, DistributorEvent, DistributorState, RegistryEvent, collections_of,
     distributor_events, registry_events, state_of,
 };
 use nodesys_contracts::{BlockRef, Provider};
 use nodesys_core::bundle::ProjectInfo;
-use nodesys_core::holders::Holders;
+use nodesys_core::holders::{Holders, LicenseEvent};
 use nodesys_core::ids::Amount;
 use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256, U256};
@@ -242,29 +242,27 @@ pub fn gaps(
 
 /// Tokens whose transfers do not follow one upon the other from a mint, and those rented before it.
 fn broken(logs: &[Logged<LicenseLog>]) -> DoubtfulTokens {
-    use nodesys_core::holders::LicenseEvent;
-    let mut holders: BTreeMap<(Address, U256), Address> = BTreeMap::new();
-    let mut broken = DoubtfulTokens::new();
+    let mut broken: DoubtfulTokens = transfer_gaps(logs)
+        .into_iter()
+        .map(|(token, block)| {
+            let reason = format!(
+                "its logs at the RPC are not complete: block {block} takes it from somebody who does \
+                 not hold it by the logs before"
+            );
+            (token, reason)
+        })
+        .collect();
+    let mut minted = BTreeSet::new();
     for logged in logs {
-        let block = logged.block_number;
         match logged.event.event {
-            LicenseEvent::Transfer { collection, token_id, to } => {
-                let key = (collection, token_id);
-                let holder = holders.insert(key, to).unwrap_or_default();
-                let from = logged.event.from.unwrap_or_default();
-                if holder != from {
-                    broken.entry(key).or_insert_with(|| {
-                        format!(
-                            "its logs at the RPC are not complete: block {block} takes it from \
-                             {from}, who does not hold it by the logs before"
-                        )
-                    });
-                }
+            LicenseEvent::Transfer { collection, token_id, .. } => {
+                minted.insert((collection, token_id));
             }
             LicenseEvent::UpdateUser { collection, token_id, .. } => {
-                let key = (collection, token_id);
-                if !holders.contains_key(&key) {
-                    broken.entry(key).or_insert_with(|| {
+                let token = (collection, token_id);
+                if !minted.contains(&token) {
+                    let block = logged.block_number;
+                    broken.entry(token).or_insert_with(|| {
                         format!("it is rented in block {block}, and no log before mints it")
                     });
                 }

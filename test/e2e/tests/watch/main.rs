@@ -8,6 +8,7 @@ mod cell;
 mod guard;
 mod matrix;
 mod outcome;
+mod owner;
 mod places;
 mod scenarios;
 mod signer;

@@ -30,8 +30,8 @@ const MORE_RPCS: [Rpc; 6] =
     [Rpc::Refusing, Rpc::Down, Rpc::Limited, Rpc::RateLimited, Rpc::Receiptless, Rpc::Slow];
 const MORE_PLACES: [Mode; 3] = [Mode::Altered("bundle.json"), Mode::Bom, Mode::NoFinalNewline];
 
-/// Worlds at a time: each keeps a core busy.
-const AT_ONCE: usize = 2;
+/// Worlds at a time: they mostly wait, for blocks and for RPCs that do not answer.
+const AT_ONCE: usize = 4;
 
 const HEADING: &str =
     "| scenario | RPCs | places | verdict | guardian sent | wei lost | tokens unpaid |

@@ -31,7 +31,7 @@ use nodesys_sdk::commit;
 use crate::signer::{RewardSigner, key, new_safe};
 
 /// The project's first day.
-const FIRST_DAY: UtcDay = UtcDay(20_454);
+pub const FIRST_DAY: UtcDay = UtcDay(20_454);
 /// How long a post is pending.
 pub const DELAY_SECS: u64 = 2 * 86_400;
 /// Most that a day may add, in wei.

@@ -142,7 +142,7 @@ pub async fn run(
             events.extend(event::health(project, &report, &mut round.state));
         }
         events.extend(event::alive(project, now, &look, &mut round.state));
-        round.tell(&events)?;
+        round.tell(&events);
         round.keep();
         round.targets.deliver(&mut round.state, now).await;
         round.keep();
@@ -164,18 +164,21 @@ struct Round {
 }
 
 impl Round {
-    /// Prints events, and queues them for the targets.
-    fn tell(&mut self, events: &[Event]) -> anyhow::Result<()> {
+    /// Prints events, and queues them for the targets. Nobody may be reading the output any more: that
+    /// must not end the watch.
+    fn tell(&mut self, events: &[Event]) {
         for event in events {
-            match self.format {
-                Format::Json => output::data(&serde_json::to_string(event)?)?,
-                Format::Table => output::data(&event.to_string())?,
+            let text = match self.format {
+                Format::Json => event.to_json(),
+                Format::Table => event.to_string(),
+            };
+            if let Err(error) = output::data(&text) {
+                say(format!("an event is not printed: {error:#}"));
             }
             if event.is_for_targets(&self.state) {
-                self.targets.queue(&mut self.state, event)?;
+                self.targets.queue(&mut self.state, event);
             }
         }
-        Ok(())
     }
 
     /// Writes down what is known. A disk that is full must not end the watch.

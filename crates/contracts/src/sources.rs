@@ -83,6 +83,24 @@ impl<T: PartialEq> Answer<T> {
     }
 }
 
+/// Asks each source, once its chain is known to be the right one.
+fn ask_each<'a, T, F>(
+    sources: &'a [Source],
+    ask: impl Fn(&'a Source) -> F,
+) -> FuturesUnordered<impl Future<Output = Result<T, ChainError>>>
+where
+    F: Future<Output = Result<T, ChainError>>,
+{
+    let one = |source: &'a Source| {
+        let answer = ask(source);
+        async move {
+            source.ready().await?;
+            answer.await
+        }
+    };
+    sources.iter().map(one).collect()
+}
+
 /// Asks each source, and gives what a majority answers alike, as soon as it does.
 pub(crate) async fn agree<'a, T, F>(
     sources: &'a [Source],
@@ -98,16 +116,7 @@ where
         return ask(only).await;
     }
     let needed = majority(sources.len());
-    let mut asked: FuturesUnordered<_> = sources
-        .iter()
-        .map(|source| {
-            let answer = ask(source);
-            async move {
-                source.ready().await?;
-                answer.await
-            }
-        })
-        .collect();
+    let mut asked = ask_each(sources, ask);
     // Answers that differ, each with how many gave it.
     let mut answers: Vec<(Answer<T>, usize)> = Vec::new();
     let mut unavailable: Option<ChainError> = None;
@@ -154,16 +163,7 @@ pub(crate) async fn reached<'a, F>(
 where
     F: Future<Output = Result<u64, ChainError>>,
 {
-    let mut asked: FuturesUnordered<_> = sources
-        .iter()
-        .map(|source| {
-            let answer = ask(source);
-            async move {
-                source.ready().await?;
-                answer.await
-            }
-        })
-        .collect();
+    let mut asked = ask_each(sources, ask);
     let (mut numbers, mut unavailable) = (Vec::new(), None);
     while let Some(result) = asked.next().await {
         match result {

@@ -88,6 +88,11 @@ impl Event {
         }
     }
 
+    /// One line of JSON.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("texts, numbers and lists always serialise")
+    }
+
     /// What makes it one event among others of its kind, for the id of its messages.
     pub(super) fn identity(&self) -> String {
         let post = self.post.as_ref().map(|post| post.commit_hash.to_string()).unwrap_or_default();

@@ -44,14 +44,13 @@ impl Targets {
     }
 
     /// A message of this event for each target.
-    pub(super) fn queue(&self, state: &mut State, event: &Event) -> anyhow::Result<()> {
-        let body = serde_json::to_string(event)?;
+    pub(super) fn queue(&self, state: &mut State, event: &Event) {
+        let body = event.to_json();
         for url in &self.urls {
             let id = format!("msg_{:x}", keccak256(event.identity()));
             let (url, body) = (url.to_string(), body.clone());
             state.queue(Unsent { id, url, body, tries: 0, not_before: 0 });
         }
-        Ok(())
     }
 
     /// Sends what is due. A target that fails is left alone until its next try.

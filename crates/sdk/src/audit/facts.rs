@@ -54,14 +54,14 @@ fn told<T>(answer: Result<T, ChainError>) -> Fact<T> {
 }
 
 impl<'a> Auditor<'a> {
-    /// Over these places, asking anew those that did not answer before.
+    /// Over these places; one that did not answer is not asked again (see [`Places::fresh`]).
     pub fn new(
         provider: &'a Provider,
         history: &'a History,
         places: &Places,
         finality_depth: u64,
     ) -> Self {
-        let (holders, places) = (Holders::default(), places.fresh());
+        let (holders, places) = (Holders::default(), places.clone());
         Self { provider, history, places, finality_depth, holders, folded: 0 }
     }
 

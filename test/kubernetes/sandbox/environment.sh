@@ -35,7 +35,10 @@ start() {
     ((SECONDS - began >= 20)) || exit 1
     echo "--- ended, and is started again"
   done' "$1" "$dir/run/$1" >>"$dir/log/$1.log" 2>&1 </dev/null &
-  echo $! >"$dir/pid/$1"
+  local pid=$!
+  echo "$pid" >"$dir/pid/$1"
+  # Until it has its process group it would be taken for one that has ended: on a busy machine a moment.
+  until running "$1" || ! kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 }
 stop() {
   kill -- "-$(<"$dir/pid/$1")" 2>/dev/null || true

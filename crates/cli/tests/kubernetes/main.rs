@@ -159,8 +159,10 @@ fn a_start_that_is_stopped_at_any_moment_goes_on() {
         let pid = child.id().to_string();
         std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
         let run = Run::of(child.wait_with_output().unwrap());
+        // The first comes as soon as the program runs, on a busy machine before it listens for signals.
+        let unheard = objects == 0 && run.code.is_none();
         // It may have been faster.
-        if signal != "KILL" && run.code != Some(0) {
+        if signal != "KILL" && run.code != Some(0) && !unheard {
             run.fails(1, "goes on from here");
         }
     }

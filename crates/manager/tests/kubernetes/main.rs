@@ -322,7 +322,7 @@ async fn nothing_is_taken_away_when_others_fail_or_lie() {
     still(&world).await;
     lied_to.stop().await;
     let two = world.manager_named("two", &[&world.chain.url, &empty.url]).await;
-    world.shows(&two, "/release/problem", "do not agree on the releases").await;
+    world.shows(&two, "/release/problem", "do not agree: one of them is behind, or wrong").await;
     still(&world).await;
 
     // The RPC is gone; drift is still put back.

@@ -4,9 +4,9 @@
 pub(crate) mod mirror;
 
 use alloy::eips::BlockNumberOrTag;
-use nodesys_contracts::project::{self, DistributorState};
-use nodesys_contracts::provider::Provider;
-use nodesys_contracts::wallet_signature::{self, WalletSignatureError};
+use nodesys_chain::project::{self, DistributorState};
+use nodesys_chain::provider::Provider;
+use nodesys_chain::wallet_signature::{self, WalletSignatureError};
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::{Address, B256};
 

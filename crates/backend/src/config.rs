@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
-use nodesys_contracts::RpcUrl;
+use nodesys_chain::RpcUrl;
 use nodesys_core::Address;
 
 /// The Node System backend.

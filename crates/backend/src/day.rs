@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use nodesys_contracts::BlockRef;
-use nodesys_contracts::project::DistributorState;
+use nodesys_chain::BlockRef;
+use nodesys_chain::project::DistributorState;
 use nodesys_core::bundle::{
     Before, BundleError, DayBundle, DayInput, ProjectInfo, Snapshot, Terms, build_day,
     canonical_json,

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use nodesys_contracts::ChainError;
+use nodesys_chain::ChainError;
 use nodesys_core::api::Problem;
 use nodesys_core::files::Difference;
 

@@ -15,7 +15,7 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Json, Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use nodesys_contracts::release::release_at;
+use nodesys_chain::release::release_at;
 use nodesys_core::api::StoredRelease;
 use nodesys_core::release::{Release, ReleaseError};
 use nodesys_core::{B256, keccak256};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use nodesys_chain::provider::Provider;
 use nodesys_clock::Clock;
-use nodesys_contracts::provider::Provider;
 use nodesys_core::message::Domain;
 use nodesys_core::signature::SigningKey;
 use tokio::net::TcpListener;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use nodesys_chain::provider::Provider;
 use nodesys_clock::Clock;
-use nodesys_contracts::provider::Provider;
 use nodesys_core::message::Domain;
 use nodesys_core::signature::SigningKey;
 use sqlx::PgPool;

@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
     let filter = EnvFilter::try_from_env("NODESYS_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,alloy=warn,sqlx=warn"));
-    let secret_free = filter_fn(|metadata| !nodesys_contracts::logs_secrets(metadata.target()));
+    let secret_free = filter_fn(|metadata| !nodesys_chain::logs_secrets(metadata.target()));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     tracing_subscriber::registry().with(filter).with(secret_free).with(lines).init();
     let handle = PrometheusBuilder::new()

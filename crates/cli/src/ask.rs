@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use nodesys_contracts::keystore;
+use nodesys_chain::keystore;
 use nodesys_core::signature::SigningKey;
 use zeroize::Zeroizing;
 

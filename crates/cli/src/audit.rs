@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use nodesys_contracts::metadata::Token;
+use nodesys_chain::metadata::Token;
 use nodesys_core::time::UtcDay;
 use nodesys_sdk::audit::{AuditRange, AuditReport, Verdict, audit_project};
 use nodesys_sdk::bundles::{BundleSource, Places};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy as _;
-use nodesys_contracts::RpcUrl;
+use nodesys_chain::RpcUrl;
 use nodesys_core::Address;
 use nodesys_core::ids::{Name, ParseError};
 use nodesys_sdk::client::Client;

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use nodesys_contracts::ChainError;
-use nodesys_contracts::wallet_signature::WalletSignatureError;
+use nodesys_chain::ChainError;
+use nodesys_chain::wallet_signature::WalletSignatureError;
 use nodesys_sdk::audit::AuditError;
 use nodesys_sdk::bundles::{Reason, StoreError};
 use nodesys_sdk::client;

@@ -105,7 +105,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
 /// Logs go to standard error; `NODESYS_LOG` takes tracing's filter syntax.
 fn log_to_stderr() {
     let wanted = EnvFilter::try_from_env("NODESYS_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let secret_free = filter_fn(|metadata| !nodesys_contracts::logs_secrets(metadata.target()));
+    let secret_free = filter_fn(|metadata| !nodesys_chain::logs_secrets(metadata.target()));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     // Fails only when a test has set it up already, which is as good.
     let _ = tracing_subscriber::registry().with(wanted).with(secret_free).with(lines).try_init();

@@ -1,6 +1,6 @@
 //! Licenses: who may run one, read from the chain alone, and why in words.
 //!
-//! The right comes from [`nodesys_contracts::ownership::rights_of`] over this machine's own RPC,
+//! The right comes from [`nodesys_chain::ownership::rights_of`] over this machine's own RPC,
 //! never from a backend. A backend is asked only, where no `--operator` is given, who this node's
 //! operator is.
 

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Table, TableComponent};
-use nodesys_contracts::metadata::Token;
+use nodesys_chain::metadata::Token;
 use nodesys_core::U256;
 use nodesys_core::ids::Amount;
 use nodesys_core::time::Timestamp;

@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use nodesys_chain::{Provider, RpcUrl};
 use nodesys_clock::{Clock, ClockError, DEVELOPMENT_CHAIN_ID};
-use nodesys_contracts::{Provider, RpcUrl};
 use nodesys_core::Address;
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::message::Domain;

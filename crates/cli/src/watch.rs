@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use nodesys_chain::Provider;
 use nodesys_clock::DEVELOPMENT_CHAIN_ID;
-use nodesys_contracts::Provider;
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_sdk::audit::AuditRange;
 use nodesys_sdk::bundles::Places;

@@ -1,5 +1,5 @@
-//! Writes `crates/contracts/abi/<Contract>.json`, from which the bindings are made, so that an
-//! ordinary build needs no Solidity compiler, and `crates/contracts/verification/<Contract>.json`,
+//! Writes `crates/chain/abi/<Contract>.json`, from which the bindings are made, so that an
+//! ordinary build needs no Solidity compiler, and `crates/chain/verification/<Contract>.json`,
 //! which block explorers need to verify a deployed contract. `scripts/gen` runs it; with `--check` it
 //! writes nothing and fails if a file is not what it would write.
 //!
@@ -49,11 +49,11 @@ fn main() -> Result<ExitCode> {
     let mut files = Vec::new();
     for name in CONTRACTS {
         let contract = contract(&output, name)?;
-        files.push((format!("crates/contracts/abi/{name}.json"), bindings_json(name, contract)?));
+        files.push((format!("crates/chain/abi/{name}.json"), bindings_json(name, contract)?));
     }
     for name in VERIFIED {
         let contract = contract(&output, name)?;
-        let relative = format!("crates/contracts/verification/{name}.json");
+        let relative = format!("crates/chain/verification/{name}.json");
         files.push((relative, verification_json(&root, &solc, name, contract)?));
     }
 

@@ -4,9 +4,9 @@
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{B256, U256, keccak256};
 use anyhow::Context as _;
-use nodesys_contracts::Provider;
-use nodesys_contracts::logs::license_events;
-use nodesys_contracts::project::state_of;
+use nodesys_chain::Provider;
+use nodesys_chain::logs::license_events;
+use nodesys_chain::project::state_of;
 use nodesys_core::Address;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::{Before, DayBundle, DayInput, ProjectInfo, Terms, build_day};

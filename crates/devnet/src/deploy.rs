@@ -3,12 +3,12 @@
 use alloy::primitives::{Address, B256, U256};
 use alloy::rpc::types::TransactionRequest;
 use anyhow::Context as _;
-use nodesys_clock::DEVELOPMENT_CHAIN_ID;
-use nodesys_contracts::bindings::{
+use nodesys_chain::bindings::{
     DelegateRegistry, DevToken, Multicall3, NodeLicense, ProjectRegistry,
 };
-use nodesys_contracts::ownership::DELEGATE_REGISTRY;
-use nodesys_contracts::{MULTICALL3, Provider};
+use nodesys_chain::ownership::DELEGATE_REGISTRY;
+use nodesys_chain::{MULTICALL3, Provider};
+use nodesys_clock::DEVELOPMENT_CHAIN_ID;
 use nodesys_core::license::{LicenseId, OPERATE_RIGHTS};
 
 use crate::chain::Chain;

@@ -435,7 +435,7 @@ impl Devnet {
     /// What somebody holds of the reward token, in wei.
     pub async fn balance(&self, account: Address) -> anyhow::Result<alloy::primitives::U256> {
         let token = self.network.deployed.token;
-        let bound = nodesys_contracts::bindings::DevToken::new(token, self.chain.reader.rpc());
+        let bound = nodesys_chain::bindings::DevToken::new(token, self.chain.reader.rpc());
         bound.balanceOf(account).call().await.context("reading a balance")
     }
 

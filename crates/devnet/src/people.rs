@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use alloy::signers::local::{MnemonicBuilder, coins_bip39::English};
 use anyhow::Context as _;
-use nodesys_contracts::keystore;
+use nodesys_chain::keystore;
 use nodesys_core::Address;
 use nodesys_core::signature::SigningKey;
 

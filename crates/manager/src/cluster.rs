@@ -44,7 +44,7 @@ pub mod plan;
 use chain::ChainReader;
 use election::Election;
 use fetch::Fetcher;
-use nodesys_contracts::release::WorkloadReleases;
+use nodesys_chain::release::WorkloadReleases;
 use objects::Objects;
 use observe::backoff_secs;
 use plan::Seen;

@@ -9,8 +9,8 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use nodesys_chain::{Provider, RpcUrl, keystore};
 use nodesys_clock::Clock;
-use nodesys_contracts::{Provider, RpcUrl, keystore};
 use nodesys_core::Address;
 use nodesys_core::bundle::Terms;
 use nodesys_core::ids::Name;

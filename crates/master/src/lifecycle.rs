@@ -16,7 +16,7 @@ pub(crate) fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("NODESYS_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,alloy=warn,sqlx=warn"));
     // Fails only if a test has set it up already.
-    let secret_free = filter_fn(|metadata| !nodesys_contracts::logs_secrets(metadata.target()));
+    let secret_free = filter_fn(|metadata| !nodesys_chain::logs_secrets(metadata.target()));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let _ = tracing_subscriber::registry().with(filter).with(secret_free).with(lines).try_init();
 }

@@ -11,7 +11,7 @@ use alloy::network::TransactionBuilder as _;
 use alloy::rpc::types::TransactionRequest;
 use anyhow::{Context as _, bail};
 use clap::{Arg, Subcommand};
-use nodesys_contracts::project::collection_of;
+use nodesys_chain::project::collection_of;
 use nodesys_core::Address;
 use nodesys_core::ids::Name;
 use nodesys_core::release::{MAX_BYTES, Release, ReleaseError, Version};

@@ -17,7 +17,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
-use nodesys_contracts::{Provider, RpcUrl, keystore};
+use nodesys_chain::{Provider, RpcUrl, keystore};
 use nodesys_core::Address;
 use nodesys_core::bundle::canonical_json;
 use nodesys_core::files::{RewardRow, Row as _};

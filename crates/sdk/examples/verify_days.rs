@@ -9,7 +9,7 @@
 
 use std::error::Error;
 
-use nodesys_contracts::{Provider, RpcUrl};
+use nodesys_chain::{Provider, RpcUrl};
 use nodesys_core::Address;
 use nodesys_core::ids::Name;
 use nodesys_sdk::audit::{AuditRange, Verdict, audit_project};

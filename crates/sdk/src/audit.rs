@@ -14,7 +14,7 @@ mod history;
 mod posted;
 mod report;
 
-use nodesys_contracts::Provider;
+use nodesys_chain::Provider;
 use nodesys_core::Address;
 use nodesys_core::bundle::Before;
 use nodesys_core::ids::Amount;

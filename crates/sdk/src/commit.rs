@@ -6,8 +6,8 @@
 
 use alloy::primitives::keccak256;
 use bytes::Bytes;
-use nodesys_contracts::project::{post_request, posted_at};
-use nodesys_contracts::{ChainError, Provider};
+use nodesys_chain::project::{post_request, posted_at};
+use nodesys_chain::{ChainError, Provider};
 use nodesys_core::api::{CommitRequest, CommitView, PointsChecked, Problem};
 use nodesys_core::bundle::{BUNDLE_JSON, DayBundle, canonical_json};
 use nodesys_core::files::{Difference, PointsRow, RewardRow, Row, first_difference, write_file};

@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::keccak256;
-use nodesys_contracts::logs::{LicenseLog, Logged, license_logs, transfer_gaps};
-use nodesys_contracts::ownership::ownership_of;
-use nodesys_contracts::project::{self, DistributorState};
-use nodesys_contracts::{BlockRef, ChainError, Provider};
+use nodesys_chain::logs::{LicenseLog, Logged, license_logs, transfer_gaps};
+use nodesys_chain::ownership::ownership_of;
+use nodesys_chain::project::{self, DistributorState};
+use nodesys_chain::{BlockRef, ChainError, Provider};
 use nodesys_core::bundle::{
     Before, Bundle, BundleError, DayBundle, DayInput, ProjectInfo, Terms, build_day,
 };

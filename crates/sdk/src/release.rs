@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::rpc::types::TransactionRequest;
-use nodesys_contracts::error::ChainError;
-use nodesys_contracts::provider::Provider;
-use nodesys_contracts::release::{
+use nodesys_chain::error::ChainError;
+use nodesys_chain::provider::Provider;
+use nodesys_chain::release::{
     AnnouncedRelease, AnnouncedTombstone, WorkloadReleases, announce_request,
     announce_tombstone_request, newest_version, release_at, releases_of, tombstone_at,
 };

@@ -11,9 +11,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy::eips::BlockNumberOrTag;
-use nodesys_contracts::control::{Control, control_of};
-use nodesys_contracts::project::state_of;
-use nodesys_contracts::{Provider, majority};
+use nodesys_chain::control::{Control, control_of};
+use nodesys_chain::project::state_of;
+use nodesys_chain::{Provider, majority};
 use nodesys_core::bundle::{Before, ProjectInfo};
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::{Address, B256};

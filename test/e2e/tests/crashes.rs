@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use nodesys_contracts::project::{DistributorEvent, distributor_events};
+use nodesys_chain::project::{DistributorEvent, distributor_events};
 use nodesys_core::bundle::Bundle;
 use nodesys_core::message::Message as _;
 use nodesys_devnet::run;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use alloy::primitives::{Bytes, U256};
-use nodesys_contracts::bindings::{DevToken, RewardDistributor};
+use nodesys_chain::bindings::{DevToken, RewardDistributor};
 use nodesys_core::allocation::{Budget, Share, accumulate, allocate};
 use nodesys_core::ids::{Amount, LicenseIndex, Points};
 use nodesys_core::message::{Claim, Domain, Message as _, RewardCommit};

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use nodesys_contracts::project::{DistributorEvent, distributor_events};
+use nodesys_chain::project::{DistributorEvent, distributor_events};
 use nodesys_core::bundle::Bundle;
 use nodesys_devnet::deploy::transfer;
 use nodesys_e2e::ShortDay;

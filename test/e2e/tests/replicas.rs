@@ -1,6 +1,6 @@
 //! Two replicas on one database: one post between them, and one that slept over midnight.
 
-use nodesys_contracts::project::{DistributorEvent, distributor_events};
+use nodesys_chain::project::{DistributorEvent, distributor_events};
 use nodesys_e2e::ShortDay;
 use nodesys_e2e::short_day::{A1, DAY};
 

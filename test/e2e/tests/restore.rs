@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use nodesys_contracts::keystore;
+use nodesys_chain::keystore;
 use nodesys_core::api::LeaseState;
 use nodesys_core::message::{LeaseRequest, Signed};
 use nodesys_core::signature::SigningKey;

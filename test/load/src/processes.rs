@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use nodesys_chain::Provider;
+use nodesys_chain::bindings::ProjectRegistry;
 use nodesys_clock::{Clock, DEVELOPMENT_CHAIN_ID};
-use nodesys_contracts::Provider;
-use nodesys_contracts::bindings::ProjectRegistry;
 use nodesys_core::Address;
 use nodesys_core::signature::SigningKey;
 use nodesys_sdk::client::Client;

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use alloy::eips::BlockNumberOrTag;
 use anyhow::{Context, bail};
-use nodesys_contracts::BlockRef;
-use nodesys_contracts::logs::{self, Delegated, Logged};
-use nodesys_contracts::project::{self, DistributorEvent, RegistryEvent};
+use nodesys_chain::BlockRef;
+use nodesys_chain::logs::{self, Delegated, Logged};
+use nodesys_chain::project::{self, DistributorEvent, RegistryEvent};
 use nodesys_core::Address;
 use nodesys_core::ids::{Amount, LicenseIndex};
 use nodesys_core::license::LicenseId;

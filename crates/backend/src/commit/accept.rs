@@ -1,9 +1,9 @@
 //! Taking a commit: verify, recompute, compare, store.
 
 use anyhow::Context;
-use nodesys_contracts::bindings::RewardDistributor::Posted;
-use nodesys_contracts::logs::Logged;
-use nodesys_contracts::project::{post_request, posted_at};
+use nodesys_chain::bindings::RewardDistributor::Posted;
+use nodesys_chain::logs::Logged;
+use nodesys_chain::project::{post_request, posted_at};
 use nodesys_core::B256;
 use nodesys_core::api::{CommitRequest, CommitView};
 use nodesys_core::bundle::{DayBundle, TREE_JSON};

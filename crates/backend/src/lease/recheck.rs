@@ -4,7 +4,7 @@
 //! since some rights end without an event. When the chain cannot be read nothing is ended.
 
 use alloy::eips::BlockNumberOrTag;
-use nodesys_contracts::ownership;
+use nodesys_chain::ownership;
 use nodesys_core::Address;
 use nodesys_core::license::LicenseId;
 use nodesys_core::time::Timestamp;

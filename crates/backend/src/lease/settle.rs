@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use alloy::eips::BlockNumberOrTag;
-use nodesys_contracts::ownership;
+use nodesys_chain::ownership;
 use nodesys_core::Address;
 use nodesys_core::ids::Fence;
 use nodesys_core::license::{LicenseId, Right};

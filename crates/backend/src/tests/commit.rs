@@ -1,7 +1,7 @@
 //! Points and commits: only what the published data gives, once for each day.
 
 use futures::future::join;
-use nodesys_contracts::bindings::{NodeLicense, RewardDistributor};
+use nodesys_chain::bindings::{NodeLicense, RewardDistributor};
 use nodesys_core::api::{CommitState, PointsChecked};
 use nodesys_core::bundle::{BUNDLE_JSON, ProjectInfo, Terms};
 use nodesys_core::files::{PointsRow, Row, write_file};

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use futures::future::join_all;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use nodesys_contracts::bindings::RewardDistributor;
+use nodesys_chain::bindings::RewardDistributor;
 use nodesys_core::B256;
 use nodesys_core::bundle::{DayBundle, Terms};
 use nodesys_core::files::{RewardRow, Row, write_file};

@@ -1,6 +1,6 @@
 //! Leases: one node at a time, by the chain's word, until the heartbeats stop.
 
-use nodesys_contracts::bindings::NodeLicense;
+use nodesys_chain::bindings::NodeLicense;
 use nodesys_core::api::{LeaseState, LineResult};
 use nodesys_core::message::{LeaseRequest, Signed};
 use sqlx::PgPool;

@@ -1,7 +1,7 @@
 //! Releases: only announced bytes are kept, for good, and served as they are.
 
-use nodesys_contracts::bindings::ProjectRegistry;
-use nodesys_contracts::release::announce_request;
+use nodesys_chain::bindings::ProjectRegistry;
+use nodesys_chain::release::announce_request;
 use nodesys_core::B256;
 use nodesys_core::ids::Name;
 use nodesys_core::release::{MAX_BYTES, Release};

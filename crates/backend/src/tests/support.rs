@@ -13,9 +13,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use nodesys_chain::Provider;
+use nodesys_chain::bindings::NodeLicense;
 use nodesys_clock::{Clock, ClockServer};
-use nodesys_contracts::Provider;
-use nodesys_contracts::bindings::NodeLicense;
 use nodesys_core::api::{LeaseView, Problem};
 use nodesys_core::license::LicenseId;
 use nodesys_core::message::{Domain, LeaseRequest, Signed};

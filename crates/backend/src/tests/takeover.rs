@@ -1,7 +1,7 @@
 //! Takeover: a lease that falls silent, is sold or denied goes to who waits, and no minute is ever
 //! credited to two nodes, whichever replicas they talk to.
 
-use nodesys_contracts::bindings::NodeLicense;
+use nodesys_chain::bindings::NodeLicense;
 use nodesys_core::Address;
 use nodesys_core::api::{LeaseState, LeaseView, LineResult, Receipt};
 use nodesys_core::license::LicenseId;

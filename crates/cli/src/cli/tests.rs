@@ -106,7 +106,7 @@ fn what_cannot_be_meant_is_refused_with_its_reason() {
         assert!(error.to_string().contains(part), "{words}: {error}");
     }
     // An RPC's URL may hold a secret, so what is refused is not repeated by us.
-    let error = "ftp://h/SECRET".parse::<nodesys_contracts::RpcUrl>().unwrap_err();
+    let error = "ftp://h/SECRET".parse::<nodesys_chain::RpcUrl>().unwrap_err();
     assert!(!error.to_string().contains("SECRET"));
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use alloy::eips::BlockNumberOrTag;
-use nodesys_contracts::logs::license_events;
-use nodesys_contracts::ownership::{AtBlock, ownership_of, rights_of};
+use nodesys_chain::logs::license_events;
+use nodesys_chain::ownership::{AtBlock, ownership_of, rights_of};
 use nodesys_core::holders::LicenseEvent;
 use nodesys_core::ids::Name;
 use nodesys_core::license::{LicenseId, Ownership, Right};

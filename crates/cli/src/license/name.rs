@@ -4,10 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use alloy::eips::BlockId;
-use nodesys_contracts::bindings::ProjectRegistry;
-use nodesys_contracts::metadata::symbols_of;
-use nodesys_contracts::project::{self, Collection};
-use nodesys_contracts::{ChainError, Provider};
+use nodesys_chain::bindings::ProjectRegistry;
+use nodesys_chain::metadata::symbols_of;
+use nodesys_chain::project::{self, Collection};
+use nodesys_chain::{ChainError, Provider};
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::ids::{Name, ParseError};
 use nodesys_core::license::LicenseId;

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use alloy::eips::BlockNumberOrTag;
-use nodesys_contracts::BlockRef;
-use nodesys_contracts::ownership::{AtBlock, rights_of};
+use nodesys_chain::BlockRef;
+use nodesys_chain::ownership::{AtBlock, rights_of};
 use nodesys_core::ids::Name;
 use nodesys_core::license::{LicenseId, Ownership, Rental, Right};
 use nodesys_core::time::Timestamp;

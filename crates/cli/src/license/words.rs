@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nodesys_contracts::ownership::DELEGATE_REGISTRY;
+use nodesys_chain::ownership::DELEGATE_REGISTRY;
 use nodesys_core::Address;
 use nodesys_core::license::{OPERATE_RIGHTS, Ownership, Right};
 use serde::Serialize;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use nodesys_contracts::Provider;
-use nodesys_contracts::wallet_signature::{self, WalletSignatureError};
+use nodesys_chain::Provider;
+use nodesys_chain::wallet_signature::{self, WalletSignatureError};
 use nodesys_core::api::NodeView;
 use nodesys_core::message::{Domain, Message as _, SignedAuthorization};
 use nodesys_core::signature::{SignatureError, SigningKey};

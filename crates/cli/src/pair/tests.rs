@@ -1,6 +1,6 @@
 //! The exchange without a network: request, sign, and what `finish` checks.
 
-use nodesys_contracts::keystore;
+use nodesys_chain::keystore;
 use nodesys_core::message::Domain;
 use nodesys_core::signature::{SigningKey, WalletSignature};
 

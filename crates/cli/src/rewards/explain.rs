@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use nodesys_contracts::metadata::Token;
+use nodesys_chain::metadata::Token;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::{Before, DayBundle, DayInput, ProjectInfo, build_day};
 use nodesys_core::files::{HolderRow, PointsRow, Row, UptimeRow, parse_file};

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use nodesys_contracts::Provider;
-use nodesys_contracts::metadata::{Token, token_of};
+use nodesys_chain::Provider;
+use nodesys_chain::metadata::{Token, token_of};
 use nodesys_core::Address;
 use nodesys_core::api::RewardView;
 use nodesys_core::ids::Amount;

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use alloy::eips::BlockId;
-use nodesys_contracts::bindings::RewardDistributor;
-use nodesys_contracts::metadata::{Token, token_of};
-use nodesys_contracts::{ChainError, Provider};
+use nodesys_chain::bindings::RewardDistributor;
+use nodesys_chain::metadata::{Token, token_of};
+use nodesys_chain::{ChainError, Provider};
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::ids::{Amount, Name};
 use nodesys_core::time::UtcDay;

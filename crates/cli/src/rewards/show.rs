@@ -5,8 +5,8 @@ use std::fmt;
 
 use alloy::eips::BlockId;
 use anyhow::Context as _;
-use nodesys_contracts::bindings::RewardDistributor;
-use nodesys_contracts::metadata::Token;
+use nodesys_chain::bindings::RewardDistributor;
+use nodesys_chain::metadata::Token;
 use nodesys_core::ids::{Amount, Name};
 use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256};

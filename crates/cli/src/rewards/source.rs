@@ -3,8 +3,8 @@
 
 use alloy::eips::BlockNumberOrTag;
 use anyhow::Context as _;
-use nodesys_contracts::Provider;
-use nodesys_contracts::project::{distributor_events, state_of};
+use nodesys_chain::Provider;
+use nodesys_chain::project::{distributor_events, state_of};
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::ids::Amount;
 use nodesys_core::time::UtcDay;

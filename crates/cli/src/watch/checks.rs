@@ -4,8 +4,8 @@
 use std::fmt;
 
 use alloy::eips::BlockId;
-use nodesys_contracts::Provider;
-use nodesys_contracts::bindings::RewardDistributor;
+use nodesys_chain::Provider;
+use nodesys_chain::bindings::RewardDistributor;
 use nodesys_core::bundle::{BUNDLE_JSON, ProjectInfo};
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::{Address, U256};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use nodesys_contracts::urgent::LastFee;
+use nodesys_chain::urgent::LastFee;
 use nodesys_core::B256;
 use nodesys_core::bundle::ProjectInfo;
 use serde::{Deserialize, Serialize};

@@ -10,12 +10,12 @@ use std::path::Path;
 
 use alloy::eips::BlockNumberOrTag;
 use anyhow::Context as _;
+use nodesys_chain::Provider;
+use nodesys_chain::logs::license_events;
+use nodesys_chain::ownership::{AtBlock, rights_of};
+use nodesys_chain::project::{self, Project};
+use nodesys_chain::release::{AnnouncedRelease, releases_of};
 use nodesys_clock::DEVELOPMENT_CHAIN_ID;
-use nodesys_contracts::Provider;
-use nodesys_contracts::logs::license_events;
-use nodesys_contracts::ownership::{AtBlock, rights_of};
-use nodesys_contracts::project::{self, Project};
-use nodesys_contracts::release::{AnnouncedRelease, releases_of};
 use nodesys_core::holders::LicenseEvent;
 use nodesys_core::license::{LicenseId, Right};
 use nodesys_core::release::Release;

@@ -120,8 +120,7 @@ fn manager() -> (String, String) {
 /// A bundle of the pin, signed by the wallet.
 fn pack(home: &Home, pin: &str) -> String {
     let (archive, image) = manager();
-    nodesys_contracts::keystore::create(&home.path("wallet.json"), &home::key(7), "secret")
-        .unwrap();
+    nodesys_chain::keystore::create(&home.path("wallet.json"), &home::key(7), "secret").unwrap();
     std::fs::write(home.path("password"), "secret\n").unwrap();
     let path = |name: &str| home.path(name).display().to_string();
     let (wallet, password, out) = (path("wallet.json"), path("password"), path("node.bundle"));

@@ -3,12 +3,12 @@
 
 use alloy::primitives::{Address, B256, U256, keccak256};
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
-use nodesys_contracts::Provider;
-use nodesys_contracts::bindings::{
+use nodesys_chain::Provider;
+use nodesys_chain::bindings::{
     DelegateRegistry, DevToken, NodeLicense, ProjectRegistry, RewardDistributor,
 };
-use nodesys_contracts::logs::license_events;
-use nodesys_contracts::ownership::DELEGATE_REGISTRY;
+use nodesys_chain::logs::license_events;
+use nodesys_chain::ownership::DELEGATE_REGISTRY;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::{
     Before, Beneficiary, DayBundle, DayInput, ProjectInfo, Terms, build_day,
@@ -227,7 +227,7 @@ impl Acme {
             beneficiary: Beneficiary::Renter,
             excluded: vec![],
         };
-        let at = nodesys_contracts::BlockRef::into(snapshot);
+        let at = nodesys_chain::BlockRef::into(snapshot);
         build_day(&DayInput {
             project: self.project(),
             day,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::acme::{Acme, BOB, CAROL, DAVE, FIRST_DAY, TOKEN, alice};
 use crate::home::{Home, Run};
-use nodesys_contracts::keystore;
+use nodesys_chain::keystore;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::Before;
 use nodesys_core::signature::WalletSignature;

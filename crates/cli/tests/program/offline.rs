@@ -2,7 +2,7 @@
 //! code that each bad input ends with.
 
 use crate::home::Home;
-use nodesys_contracts::keystore;
+use nodesys_chain::keystore;
 use nodesys_core::signature::SigningKey;
 
 const REGISTRY: &str = "0x00000000000000000000000000000000000000aa";

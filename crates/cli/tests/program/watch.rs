@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use alloy::eips::BlockNumberOrTag;
-use nodesys_contracts::keystore;
-use nodesys_contracts::project::state_of;
+use nodesys_chain::keystore;
+use nodesys_chain::project::state_of;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::Before;
 use nodesys_sdk::bundles::BundleStore;

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use nodesys_contracts::ownership::rights_of;
+use nodesys_chain::ownership::rights_of;
 use nodesys_core::allocation::{Budget, Share, allocate};
 use nodesys_core::bundle::{BUNDLE_JSON, Beneficiary, Bundle};
 use nodesys_core::files::{HolderRow, PointsRow, Row as _, UptimeRow, parse_file};

@@ -1,8 +1,8 @@
 //! The chain's word on releases, over the node's own RPCs.
 
 use alloy::eips::BlockNumberOrTag;
-use nodesys_contracts::release::{WorkloadReleases, releases_of};
-use nodesys_contracts::{ChainError, Provider, RpcUrl};
+use nodesys_chain::release::{WorkloadReleases, releases_of};
+use nodesys_chain::{ChainError, Provider, RpcUrl};
 use nodesys_core::Address;
 use nodesys_core::ids::Name;
 

@@ -2,7 +2,7 @@
 //!
 //! Each is read on its own schedule, and what fails is kept as words for the plan and the status.
 
-use nodesys_contracts::release::WorkloadReleases;
+use nodesys_chain::release::WorkloadReleases;
 use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, U256, keccak256};
 
@@ -121,8 +121,8 @@ fn spread_secs(node_key: Address, read: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use nodesys_contracts::BlockRef;
-    use nodesys_contracts::release::{AnnouncedRelease, AnnouncedTombstone};
+    use nodesys_chain::BlockRef;
+    use nodesys_chain::release::{AnnouncedRelease, AnnouncedTombstone};
     use nodesys_core::B256;
 
     use super::*;

@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use nodesys_contracts::release::WorkloadReleases;
+use nodesys_chain::release::WorkloadReleases;
 use nodesys_core::ids::Name;
 use nodesys_core::release::{Release, Version};
 use nodesys_core::time::Timestamp;
@@ -244,7 +244,7 @@ impl Plan {
         seen: &Seen<'_>,
         time: Timestamp,
         version: Version,
-        announced: &nodesys_contracts::release::AnnouncedRelease,
+        announced: &nodesys_chain::release::AnnouncedRelease,
     ) -> Result<(), HeldUp> {
         let problem = |words: String| HeldUp::Problem(format!("version {version}: {words}"));
         if let Some(bad) = self.ledger.quarantined.get(&version)

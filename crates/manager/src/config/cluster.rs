@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use alloy_primitives::Address;
 use anyhow::{Context as _, ensure};
-use nodesys_contracts::RpcUrl;
+use nodesys_chain::RpcUrl;
 use nodesys_core::ids::Name;
 use reqwest::Url;
 use serde::Deserialize;

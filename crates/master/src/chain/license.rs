@@ -9,10 +9,10 @@ use alloy::eips::BlockId;
 use alloy::sol_types::SolValue as _;
 use anyhow::{Context as _, bail};
 use clap::Args;
-use nodesys_contracts::Provider;
-use nodesys_contracts::bindings::NodeLicense;
-use nodesys_contracts::bindings::NodeLicense::LicenseParams;
-use nodesys_contracts::verification::Verification;
+use nodesys_chain::Provider;
+use nodesys_chain::bindings::NodeLicense;
+use nodesys_chain::bindings::NodeLicense::LicenseParams;
+use nodesys_chain::verification::Verification;
 use nodesys_core::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 

@@ -10,13 +10,13 @@ use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::sol_types::SolValue as _;
 use anyhow::{Context as _, bail};
 use clap::Args;
-use nodesys_contracts::Provider;
-use nodesys_contracts::bindings::ProjectRegistry::{
+use nodesys_chain::Provider;
+use nodesys_chain::bindings::ProjectRegistry::{
     ProjectParams, createProjectCall, projectAddressCall,
 };
-use nodesys_contracts::project::{by_name, of, state_of};
-use nodesys_contracts::standards::IERC20;
-use nodesys_contracts::verification::Verification;
+use nodesys_chain::project::{by_name, of, state_of};
+use nodesys_chain::standards::IERC20;
+use nodesys_chain::verification::Verification;
 use nodesys_core::ids::{Amount, Name};
 use nodesys_core::{Address, B256, U256};
 use serde::{Deserialize, Serialize};

@@ -8,10 +8,10 @@ use std::fmt;
 
 use alloy::eips::BlockId;
 use alloy::sol_types::SolValue as _;
-use nodesys_contracts::Provider;
-use nodesys_contracts::bindings::LicenseSale::{SaleParams, SaleState, Tier};
-use nodesys_contracts::bindings::{LicenseSale, NodeLicense};
-use nodesys_contracts::verification::Verification;
+use nodesys_chain::Provider;
+use nodesys_chain::bindings::LicenseSale::{SaleParams, SaleState, Tier};
+use nodesys_chain::bindings::{LicenseSale, NodeLicense};
+use nodesys_chain::verification::Verification;
 use nodesys_core::ids::Amount;
 use nodesys_core::{Address, B256};
 use serde::{Deserialize, Serialize};

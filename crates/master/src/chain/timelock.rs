@@ -11,12 +11,12 @@ use alloy::primitives::Bytes;
 use alloy::rpc::types::TransactionRequest;
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
-use nodesys_contracts::bindings::RewardDistributor::{
+use nodesys_chain::bindings::RewardDistributor::{
     dailyQuotaCall, delayCall, disableSignerCall, guardianCall, guardianPauseSpentCall,
     isPausedCall, lowerQuotaCall, pauseCall, raiseDelayCall, raiseTimelockCall,
     renewGuardianPauseCall, signerCall, timelockCall,
 };
-use nodesys_contracts::timelock::{
+use nodesys_chain::timelock::{
     Action, Stage, Waiting, cancel_request, execute_request, queue_request, waiting, waiting_call,
 };
 use nodesys_core::ids::Amount;

@@ -9,7 +9,7 @@ use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use anyhow::Context as _;
 use clap::Args;
-use nodesys_contracts::{ChainError, Provider};
+use nodesys_chain::{ChainError, Provider};
 use nodesys_core::{Address, B256};
 use serde::Serialize;
 

@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use nodesys_contracts::wallet_signature;
+use nodesys_chain::wallet_signature;
 use nodesys_core::bundle::DayBundle;
 use nodesys_core::files::{PointsRow, RewardRow, Row as _, first_difference};
 use nodesys_core::message::{Domain, SignedCommit};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::Context as _;
-use nodesys_contracts::project::posted_at;
+use nodesys_chain::project::posted_at;
 use nodesys_core::B256;
 use nodesys_core::api::CommitState;
 use nodesys_core::bundle::DayBundle;

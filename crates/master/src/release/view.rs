@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use alloy::primitives::Bytes;
-use nodesys_contracts::release::{AnnouncedRelease, AnnouncedTombstone, WorkloadReleases};
+use nodesys_chain::release::{AnnouncedRelease, AnnouncedTombstone, WorkloadReleases};
 use nodesys_core::ids::Name;
 use nodesys_core::message::decimal;
 use nodesys_core::release::{Amounts, Release, Strategy, Version, VolumeKind};

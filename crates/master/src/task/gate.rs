@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use alloy::eips::BlockId;
 use axum::http::{HeaderMap, header};
+use nodesys_chain::Provider;
+use nodesys_chain::bindings::ProjectRegistry;
+use nodesys_chain::project::project_of_collection;
 use nodesys_clock::Clock;
-use nodesys_contracts::Provider;
-use nodesys_contracts::bindings::ProjectRegistry;
-use nodesys_contracts::project::project_of_collection;
 use nodesys_core::api::{LeaseState, LeaseView};
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::ids::{Fence, Name};

@@ -1,6 +1,6 @@
 //! A network is started, and a project recorded in its registry, by commands alone.
 
-use nodesys_contracts::bindings::{DevToken, ProjectRegistry};
+use nodesys_chain::bindings::{DevToken, ProjectRegistry};
 use nodesys_core::Address;
 use nodesys_core::signature::SigningKey;
 use serde_json::{Value, json};

@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use alloy::primitives::{B256, U256};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
-use nodesys_contracts::Provider;
-use nodesys_contracts::bindings::ProjectRegistry::ProjectParams;
-use nodesys_contracts::bindings::{DevToken, NodeLicense, ProjectRegistry};
+use nodesys_chain::Provider;
+use nodesys_chain::bindings::ProjectRegistry::ProjectParams;
+use nodesys_chain::bindings::{DevToken, NodeLicense, ProjectRegistry};
 use nodesys_core::Address;
 use nodesys_core::signature::SigningKey;
 

@@ -151,7 +151,7 @@ impl World {
         let chain = Chain::start().await;
         let home = tempfile::tempdir().unwrap();
         let keystore = home.path().join("signer.json");
-        nodesys_contracts::keystore::create(&keystore, &signer(), "password").unwrap();
+        nodesys_chain::keystore::create(&keystore, &signer(), "password").unwrap();
         std::fs::write(home.path().join("password"), "password\n").unwrap();
         let terms = json!({
             "day_reward": "1000",

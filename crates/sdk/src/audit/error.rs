@@ -1,6 +1,6 @@
 //! Why an audit cannot be carried out.
 
-use nodesys_contracts::ChainError;
+use nodesys_chain::ChainError;
 
 use crate::day::DayError;
 

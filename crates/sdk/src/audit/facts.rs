@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::keccak256;
-use nodesys_contracts::ownership::ownership_of;
-use nodesys_contracts::project::{project_of_collection, receipt_key_validity};
-use nodesys_contracts::{ChainError, Provider};
+use nodesys_chain::ownership::ownership_of;
+use nodesys_chain::project::{project_of_collection, receipt_key_validity};
+use nodesys_chain::{ChainError, Provider};
 use nodesys_core::bundle::{BUNDLE_JSON, Before, Bundle, Snapshot};
 use nodesys_core::files::{
     HolderRow, PointsRow, RewardRow, Row, UptimeRow, parse_file, write_file,

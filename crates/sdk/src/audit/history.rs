@@ -8,12 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::eips::BlockNumberOrTag;
-use nodesys_contracts::logs::{LicenseLog, Logged, license_logs, transfer_gaps};
-use nodesys_contracts::project::{
+use nodesys_chain::logs::{LicenseLog, Logged, license_logs, transfer_gaps};
+use nodesys_chain::project::{
     Collection, DistributorEvent, DistributorState, RegistryEvent, collections_of,
     distributor_events, registry_events, state_of,
 };
-use nodesys_contracts::{BlockRef, Provider};
+use nodesys_chain::{BlockRef, Provider};
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::holders::{Holders, LicenseEvent};
 use nodesys_core::ids::Amount;

@@ -1,7 +1,7 @@
 //! The commits that stand on chain, by its events.
 
-use nodesys_contracts::logs::Logged;
-use nodesys_contracts::project::DistributorEvent;
+use nodesys_chain::logs::Logged;
+use nodesys_chain::project::DistributorEvent;
 use nodesys_core::B256;
 use nodesys_core::ids::Amount;
 use nodesys_core::message::RewardCommit;

@@ -1,7 +1,7 @@
 //! Which step is due, over every state of a post and of the brakes.
 
-use nodesys_contracts::BlockRef;
-use nodesys_contracts::control::Control;
+use nodesys_chain::BlockRef;
+use nodesys_chain::control::Control;
 use nodesys_core::ids::Amount;
 use nodesys_core::time::UtcDay;
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use nodesys_contracts::bindings::RewardDistributor;
+use nodesys_chain::bindings::RewardDistributor;
 use nodesys_core::time::Timestamp;
 use nodesys_devnet::rpc_proxy::{Fault, RpcProxy};
 

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use nodesys_chain::{Provider, RpcUrl};
 use nodesys_clock::DEVELOPMENT_CHAIN_ID;
-use nodesys_contracts::{Provider, RpcUrl};
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_sdk::audit::AuditRange;
 pub use nodesys_sdk::audit::Verdict;

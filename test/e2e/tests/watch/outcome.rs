@@ -8,10 +8,10 @@ use alloy::eips::BlockNumberOrTag;
 use alloy::network::TransactionResponse as _;
 use alloy::providers::Provider as _;
 use alloy::sol_types::SolCall as _;
-use nodesys_contracts::bindings::RewardDistributor::{
+use nodesys_chain::bindings::RewardDistributor::{
     cancelCall, disableSignerCall, pauseCall, revokeCall,
 };
-use nodesys_contracts::project::{DistributorEvent, distributor_events};
+use nodesys_chain::project::{DistributorEvent, distributor_events};
 use nodesys_core::ids::Amount;
 use nodesys_core::time::UtcDay;
 use nodesys_core::{B256, U256};

@@ -1,6 +1,6 @@
 //! The owner's commit by an RPC that has pruned its logs: nothing is built on it.
 
-use nodesys_contracts::Provider;
+use nodesys_chain::Provider;
 use nodesys_core::bundle::{Beneficiary, Terms};
 use nodesys_core::files::{HolderRow, Row as _, UptimeRow, parse_file};
 use nodesys_core::ids::Amount;

@@ -3,7 +3,7 @@
 
 use alloy::primitives::Bytes;
 use alloy::providers::Provider as _;
-use nodesys_contracts::MULTICALL3;
+use nodesys_chain::MULTICALL3;
 use nodesys_core::ids::Amount;
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_devnet::deploy::wallet;

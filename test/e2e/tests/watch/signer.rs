@@ -11,8 +11,8 @@ use alloy::providers::Provider as _;
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::{SolCall as _, SolStruct as _, SolValue as _, eip712_domain};
 use anyhow::Context as _;
+use nodesys_chain::Provider;
 use nodesys_clock::DEVELOPMENT_CHAIN_ID;
-use nodesys_contracts::Provider;
 use nodesys_core::message::{Domain, Message as _, RewardCommit, SignedCommit};
 use nodesys_core::signature::{SigningKey, WalletSignature};
 

@@ -5,9 +5,9 @@ use alloy::network::{EthereumWallet, NetworkTransactionBuilder as _, Transaction
 use alloy::primitives::{B256, Bytes};
 use alloy::providers::Provider as _;
 use alloy::signers::local::PrivateKeySigner;
+use nodesys_chain::Provider;
+use nodesys_chain::project::post_request;
 use nodesys_clock::DEVELOPMENT_CHAIN_ID;
-use nodesys_contracts::Provider;
-use nodesys_contracts::project::post_request;
 use nodesys_core::bundle::{Before, DayBundle};
 use nodesys_core::files::RewardRow;
 use nodesys_core::ids::Amount;

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, U256};
+use nodesys_chain::bindings::{DevToken, RewardDistributor};
+use nodesys_chain::project::{DistributorState, state_of};
+use nodesys_chain::timelock::{Action, execute_request, queue_request};
+use nodesys_chain::{ChainError, Provider};
 use nodesys_clock::DEVELOPMENT_CHAIN_ID;
-use nodesys_contracts::bindings::{DevToken, RewardDistributor};
-use nodesys_contracts::project::{DistributorState, state_of};
-use nodesys_contracts::timelock::{Action, execute_request, queue_request};
-use nodesys_contracts::{ChainError, Provider};
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::{Before, Beneficiary, DayBundle, ProjectInfo, Terms};
 use nodesys_core::ids::Amount;

@@ -1,6 +1,6 @@
 //! Posting on a real chain, with a crash between any two steps.
 
-use nodesys_contracts::bindings::RewardDistributor;
+use nodesys_chain::bindings::RewardDistributor;
 use nodesys_core::B256;
 use nodesys_core::api::{CommitRequest, CommitState};
 use nodesys_core::message::{Message as _, RewardCommit};
@@ -134,9 +134,9 @@ async fn a_commit_posted_before_it_is_handed_in_is_posted(pool: PgPool) {
     assert_eq!(sent(&world).await, 0);
 }
 
-async fn owners(world: &World) -> nodesys_contracts::Provider {
+async fn owners(world: &World) -> nodesys_chain::Provider {
     let url = world.chain.anvil.url().parse().unwrap();
-    nodesys_contracts::Provider::connect_with_key(&url, None, &owner()).await.unwrap()
+    nodesys_chain::Provider::connect_with_key(&url, None, &owner()).await.unwrap()
 }
 
 async fn post_by_owner(world: &World, request: &CommitRequest) {

@@ -1,5 +1,5 @@
-use nodesys_contracts::BlockRef;
-use nodesys_contracts::release::{AnnouncedRelease, AnnouncedTombstone};
+use nodesys_chain::BlockRef;
+use nodesys_chain::release::{AnnouncedRelease, AnnouncedTombstone};
 use serde_json::{Value, json};
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use alloy::primitives::Bytes;
-use nodesys_contracts::timelock::{Stage, Waiting};
+use nodesys_chain::timelock::{Stage, Waiting};
 use nodesys_core::ids::Name;
 use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, B256};

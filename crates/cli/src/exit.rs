@@ -45,7 +45,7 @@ impl From<Exit> for ExitCode {
 /// An error of the command line itself, with its code.
 #[derive(Debug, thiserror::Error)]
 #[error("{words}")]
-struct Stop {
+struct CommandError {
     exit: Exit,
     words: String,
 }
@@ -53,7 +53,7 @@ struct Stop {
 impl Exit {
     /// An error that ends with this code.
     pub fn because(self, words: impl fmt::Display) -> anyhow::Error {
-        Stop { exit: self, words: words.to_string() }.into()
+        CommandError { exit: self, words: words.to_string() }.into()
     }
 
     /// The code of an error: that of the first typed error in its chain.
@@ -63,7 +63,7 @@ impl Exit {
 }
 
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
-    if let Some(stop) = cause.downcast_ref::<Stop>() {
+    if let Some(stop) = cause.downcast_ref::<CommandError>() {
         return Some(stop.exit);
     }
     if let Some(error) = cause.downcast_ref::<ChainError>() {

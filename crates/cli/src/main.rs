@@ -1,7 +1,7 @@
 //! The thin main; everything is in the library.
 
 use clap::Parser as _;
-use nodesys_cli::cli::Cli;
+use nodesys_cli::commands::Cli;
 
 fn main() -> std::process::ExitCode {
     rustls::crypto::ring::default_provider()

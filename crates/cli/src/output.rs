@@ -3,8 +3,8 @@
 //! A command's answer is one value with two faces: `Display` for people, serde for programs.
 //! Text that strangers put on chain (symbols, names) is printed without control characters.
 
-use std::fmt;
-use std::io::{self, Write as _};
+use std::io::Write as _;
+use std::{fmt, io};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -13,6 +13,7 @@ use comfy_table::{Table, TableComponent};
 use nodesys_chain::metadata::Token;
 use nodesys_core::U256;
 use nodesys_core::ids::Amount;
+use nodesys_core::message::Status as Health;
 use nodesys_core::time::Timestamp;
 use serde::Serialize;
 
@@ -79,10 +80,40 @@ pub(crate) fn clean(text: &str) -> String {
     text.chars().take(40).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// Text of another program, fit for a terminal: no control characters.
+pub(crate) fn clean_text(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Text of another program, fit for a terminal: at most 300 characters.
+pub(crate) fn clean_words(text: &str) -> String {
+    text.chars().take(300).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// A workload's health in a word.
+pub(crate) const fn health_word(health: Health) -> &'static str {
+    match health {
+        Health::Healthy => "healthy",
+        Health::Starting => "starting",
+        Health::Degraded => "degraded",
+        Health::Down => "down",
+        Health::Updating => "updating",
+    }
+}
+
 /// A moment in seconds since 1970; some contracts rent "for ever" with the largest number.
 pub(crate) fn moment(secs: u64) -> String {
     const YEAR_10000: u64 = 253_402_300_800;
     if secs < YEAR_10000 { Timestamp::from_secs(secs).to_string() } else { "(no end)".to_owned() }
+}
+
+/// How long ago, in words.
+pub(crate) fn ago(now: Timestamp, then: Timestamp) -> String {
+    match now.millis_since(then) / 1000 {
+        secs @ 0..120 => format!("{secs} s ago"),
+        secs @ 120..7200 => format!("{} min ago", secs / 60),
+        secs => format!("{} h ago", secs / 3600),
+    }
 }
 
 /// Parts per million as percent, rounded down.

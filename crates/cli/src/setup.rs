@@ -8,14 +8,14 @@ use nodesys_chain::{Provider, RpcUrl};
 use nodesys_clock::{Clock, ClockError, DEVELOPMENT_CHAIN_ID};
 use nodesys_core::Address;
 use nodesys_core::bundle::ProjectInfo;
-use nodesys_core::message::Domain;
+use nodesys_core::message::{Domain, SignedAuthorization};
 use nodesys_core::signature::SigningKey;
 use nodesys_sdk::client::Client;
 use nodesys_sdk::day::find_project;
 
-use crate::config::{Settings, home_of, read_file};
 use crate::exit::Exit;
-use crate::node_key;
+use crate::node;
+use crate::node::config::{Settings, home_of, read_file};
 use crate::output::Format;
 
 const DEFAULT_FINAL_DEPTH: u64 = 64;
@@ -109,11 +109,16 @@ impl Setup {
         Ok(Client::new(Self::need(&self.settings.backend, "--backend")?)?)
     }
 
+    /// The authorisation that is kept in the home folder; `None` where none can be read.
+    pub fn authorization(&self) -> Option<SignedAuthorization> {
+        node::authorization::read(self.home.as_deref()?)
+    }
+
     /// The node key's file.
     pub fn node_key_file(&self) -> anyhow::Result<PathBuf> {
         match &self.settings.node_key_file {
             Some(path) => Ok(path.clone()),
-            None => Ok(self.home()?.join(node_key::NODE_KEY)),
+            None => Ok(self.home()?.join(node::key::NODE_KEY)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! `uptime`: a license's minutes of one day, the missing ones as times, and a map of the day.
+//! A license's minutes of one day, the missing ones as times, and a map of the day.
 
 use std::fmt;
 
@@ -10,39 +10,23 @@ use nodesys_core::uptime::MILLION;
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::license::LicenseName;
-use crate::license::name::resolve;
-use crate::output::{self, percent};
+use crate::license::name::{LicenseName, resolve};
+use crate::output::percent;
 use crate::setup::Setup;
 
-/// Options of `uptime`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  nodesys uptime A1
-  nodesys uptime alpha/1 --day 2026-01-31
-  nodesys uptime 0x00000000000000000000000000000000000000cc/1 -o json
-
-The numbers are the backend's; of a closed day `nodesys audit` checks them. A collection's address
-and token need no RPC, the shorter names do.")]
-pub struct UptimeArgs {
-    /// The license: A1 or A#1, alpha/1, or 0x…/1.
-    #[arg(value_name = "LICENSE")]
-    pub license: LicenseName,
-    /// The UTC day [default: today].
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub day: Option<UtcDay>,
-}
-
-/// Runs the command.
-pub async fn run(setup: &Setup, args: &UptimeArgs) -> anyhow::Result<Exit> {
+/// Reads the day of a license from the backend.
+pub(crate) async fn read_uptime(
+    setup: &Setup,
+    name: &LicenseName,
+    day: Option<UtcDay>,
+) -> anyhow::Result<Uptime> {
     let backend = setup.backend()?;
     let now = setup.clock().await?.now();
-    let day = args.day.unwrap_or(now.day());
+    let day = day.unwrap_or(now.day());
     if day > now.day() {
         return Err(Exit::Usage.because(format!("{day} has not begun: it is {now}")));
     }
-    let license = license(setup, &args.license).await?;
+    let license = license(setup, name).await?;
     let view = backend.license_day(license.collection, license.token_id, day).await?;
     let excused = match view.closed {
         true => backend.day(day).await?.excused.unwrap_or_default(),
@@ -50,8 +34,7 @@ pub async fn run(setup: &Setup, args: &UptimeArgs) -> anyhow::Result<Exit> {
         false => DayBitmap::EMPTY,
     };
     let minutes = Minutes::of(&view, excused, now);
-    output::print(setup.format(), &Uptime::new(&args.license, &view, &minutes))?;
-    Ok(Exit::Done)
+    Ok(Uptime::new(name, &view, &minutes))
 }
 
 /// The license's id; an address and a token need no chain to be asked, only to be named.
@@ -134,21 +117,25 @@ impl Minutes {
 
 /// A run of minutes: from the first, until just before `to`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Run {
+struct MinuteRange {
     from: String,
     to: String,
     minutes: u16,
 }
 
-fn runs(bitmap: DayBitmap) -> Vec<Run> {
+fn runs(bitmap: DayBitmap) -> Vec<MinuteRange> {
     let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-    let run = |(from, to): (u16, u16)| Run { from: clock(from), to: clock(to), minutes: to - from };
+    let run = |(from, to): (u16, u16)| MinuteRange {
+        from: clock(from),
+        to: clock(to),
+        minutes: to - from,
+    };
     bitmap.runs().into_iter().map(run).collect()
 }
 
 /// The day, printed.
 #[derive(Debug, Serialize)]
-struct Uptime {
+pub(crate) struct Uptime {
     name: String,
     license: LicenseId,
     day: UtcDay,
@@ -157,7 +144,7 @@ struct Uptime {
     expected: u16,
     excused: u16,
     ratio_ppm: u32,
-    missing: Vec<Run>,
+    missing: Vec<MinuteRange>,
     bitmap: DayBitmap,
     #[serde(skip)]
     map: String,
@@ -238,7 +225,10 @@ mod tests {
         let later = DAY.end().plus_millis(1);
         let minutes = Minutes::of(&view(true, 1440, seen), DayBitmap::EMPTY, later);
         let missing = runs(minutes.missing());
-        assert_eq!(missing, [Run { from: "10:00".into(), to: "13:20".into(), minutes: 200 }]);
+        assert_eq!(
+            missing,
+            [MinuteRange { from: "10:00".into(), to: "13:20".into(), minutes: 200 }]
+        );
         assert_eq!(minutes.ratio_ppm(), 861_111);
 
         // Excused minutes are not missing, and count neither way.
@@ -256,7 +246,7 @@ mod tests {
         assert_eq!(minutes.expected, range(60, 120));
         assert_eq!(
             runs(minutes.missing())[0],
-            Run { from: "01:50".into(), to: "02:00".into(), minutes: 10 }
+            MinuteRange { from: "01:50".into(), to: "02:00".into(), minutes: 10 }
         );
         // The running minute is not missing, and is up once it is.
         let full = Minutes::of(&view(false, 61, range(60, 121)), DayBitmap::EMPTY, at(120));

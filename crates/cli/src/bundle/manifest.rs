@@ -11,7 +11,7 @@ use nodesys_core::{Address, B256};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::cluster::pin::{Arch, Pin, PinnedFile, Sha256Hash};
+use crate::download::pin::{Arch, Pin, PinnedFile, Sha256Hash};
 use crate::exit::Exit;
 
 const FORMAT: &str = "nodesys-bundle-1";

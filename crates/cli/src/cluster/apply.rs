@@ -8,7 +8,10 @@ use nodesys_render::drift::first_difference;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{FIELD_MANAGER, words_of};
+use crate::cluster::connect::cluster_error;
+
+/// The name under which the command line's fields are recorded in the cluster.
+pub const FIELD_MANAGER: &str = "nodesys";
 
 /// What applying an object did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,20 +57,20 @@ pub fn api_of(client: &kube::Client, object: &Object) -> Api<DynamicObject> {
 pub async fn apply(client: &kube::Client, object: &Object) -> anyhow::Result<Change> {
     let cannot = || format!("{object} cannot be applied");
     let api = api_of(client, object);
-    let live = api.get_opt(object.name()).await.map_err(|error| words_of(cannot(), error))?;
+    let live = api.get_opt(object.name()).await.map_err(|error| cluster_error(cannot(), error))?;
     let ours = PatchParams::apply(FIELD_MANAGER).force();
     if let Some(live) = &live {
         // Asked first, since an apply that changes nothing still writes in old clusters; and asked
         // of the server, which alone knows which fields we no longer have.
         let patch = Patch::Apply(object.manifest());
         let tried = api.patch(object.name(), &ours.clone().dry_run(), &patch).await;
-        let tried = tried.map_err(|error| words_of(cannot(), error))?;
+        let tried = tried.map_err(|error| cluster_error(cannot(), error))?;
         if content(live) == content(&tried) {
             return Ok(Change { object: object.to_string(), done: Applied::Same });
         }
     }
     let applied = api.patch(object.name(), &ours, &Patch::Apply(object.manifest())).await;
-    let applied = applied.map_err(|error| words_of(cannot(), error))?;
+    let applied = applied.map_err(|error| cluster_error(cannot(), error))?;
     let done = match live {
         None => Applied::Made,
         Some(live) => {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
-use super::file::ClusterFile;
 use crate::exit::Exit;
-use crate::setup::Setup;
+use crate::node::cluster_file::ClusterFile;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
+
 /// How long an answer may take to begin.
 const ANSWER: Duration = Duration::from_secs(60);
 
@@ -24,15 +24,15 @@ pub struct Cluster {
 }
 
 /// Connects to the cluster of this node; an error that ends with 3 where it has none.
-pub async fn connect(setup: &Setup) -> anyhow::Result<Cluster> {
-    let file = ClusterFile::read(setup.home()?)?
+pub async fn connect(home: &Path) -> anyhow::Result<Cluster> {
+    let file = ClusterFile::read(home)?
         .ok_or_else(|| Exit::NotFound.because("this node has no cluster yet: run nodesys start"))?;
     let client = client_of(&file.kubeconfig, file.context.as_deref()).await?;
     Ok(Cluster { file, client })
 }
 
 /// Connects by a kubeconfig; `None` is its current context.
-pub(super) async fn client_of(
+pub(crate) async fn client_of(
     kubeconfig: &Path,
     context: Option<&str>,
 ) -> anyhow::Result<kube::Client> {
@@ -67,7 +67,7 @@ pub(super) async fn client_of(
 }
 
 /// An error of the cluster, in one sentence and with its exit code.
-pub fn words_of(what: impl std::fmt::Display, error: kube::Error) -> anyhow::Error {
+pub fn cluster_error(what: impl std::fmt::Display, error: kube::Error) -> anyhow::Error {
     match error {
         kube::Error::Api(status) => {
             let exit = if status.code == 404 { Exit::NotFound } else { Exit::Failure };
@@ -87,7 +87,7 @@ pub fn words_of(what: impl std::fmt::Display, error: kube::Error) -> anyhow::Err
 }
 
 /// What is not there is `None`.
-pub(super) fn if_there<T>(answer: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
+pub(crate) fn found_or_none<T>(answer: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),

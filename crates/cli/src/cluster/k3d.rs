@@ -11,105 +11,92 @@ use anyhow::{Context as _, ensure};
 use nodesys_clock::Clock;
 use nodesys_core::release::Image;
 
-use super::checks::Finding;
-use super::file::{ClusterFile, Made};
 use super::k3s::node_ready;
-use super::running::pause;
-use super::steps::Steps;
-use crate::config::replace;
+use crate::cluster::driver::{Contact, Driver, InstallRequest};
+use crate::cluster::finding::Finding;
 use crate::exit::Exit;
+use crate::node::cluster_file::{ClusterFile, Made};
+use crate::node::file::replace;
+use crate::progress::Progress;
+use crate::system::pause;
+use anyhow::bail;
+use async_trait::async_trait;
 
 /// The container, and the volume with all that k3s keeps.
 const NAME: &str = "nodesys-k3s";
+
 /// The kubeconfig's name in the home folder.
-pub(super) const KUBECONFIG: &str = "kubeconfig.yaml";
+pub(crate) const KUBECONFIG: &str = "kubeconfig.yaml";
+
 /// Where a loaded tarball lies for a moment.
 const INSIDE: &str = "/var/lib/rancher/k3s/agent/images";
 
-/// What is installed.
-pub(super) struct Wanted<'a> {
-    pub(super) image: &'a Image,
-    pub(super) archives: &'a [PathBuf],
-    pub(super) wait_secs: u64,
-}
+/// The driver.
+pub(crate) struct K3d;
 
-/// The command lines, apart from what runs them.
-mod lines {
-    use super::{INSIDE, Image, NAME};
-
-    fn words(text: &str) -> Vec<String> {
-        text.split_whitespace().map(str::to_owned).collect()
+#[async_trait(?Send)]
+impl Driver for K3d {
+    fn kubeconfig(&self, home: &Path) -> Option<PathBuf> {
+        Some(home.join(KUBECONFIG))
     }
 
-    /// The API is published on this machine alone, at a port that stays over restarts.
-    pub(super) fn create(image: &Image, port: u16) -> Vec<String> {
-        words(&format!(
-            "run --detach --name {NAME} --hostname {NAME} --label dev.nodesys=node --privileged --init \
-             --restart unless-stopped --tmpfs /run --tmpfs /var/run \
-             --volume {NAME}:/var/lib/rancher/k3s --publish 127.0.0.1:{port}:6443 {image} server \
-             --tls-san 127.0.0.1 --secrets-encryption --disable-cloud-controller \
-             --disable-helm-controller --disable traefik --disable servicelb --disable metrics-server"
-        ))
+    fn owns_cluster(&self) -> bool {
+        true
     }
 
-    pub(super) fn state() -> Vec<String> {
-        words(&format!("container inspect --format {{{{.State.Status}}}} {NAME}"))
+    fn subject(&self) -> &'static str {
+        "Docker"
     }
 
-    pub(super) fn start() -> Vec<String> {
-        words(&format!("start {NAME}"))
+    async fn check(&self, file: &ClusterFile, _: &[Contact]) -> anyhow::Result<Vec<Finding>> {
+        image_of(file)?;
+        Ok(check(file))
     }
 
-    pub(super) fn stop() -> Vec<String> {
-        words(&format!("stop --time 60 {NAME}"))
+    async fn diagnose(&self, file: &ClusterFile, _: &[Contact]) -> anyhow::Result<Vec<Finding>> {
+        Ok(check(file))
     }
 
-    pub(super) fn kubeconfig() -> Vec<String> {
-        words(&format!("exec {NAME} cat /etc/rancher/k3s/k3s.yaml"))
+    async fn install(
+        &self,
+        home: &Path,
+        file: &mut ClusterFile,
+        request: &InstallRequest<'_>,
+        progress: &Progress,
+    ) -> anyhow::Result<()> {
+        let image = image_of(file)?.clone();
+        install(home, file, &image, request, progress).await
     }
 
-    pub(super) fn published() -> Vec<String> {
-        words(&format!("port {NAME} 6443/tcp"))
+    fn is_running(&self) -> bool {
+        docker(&lines::state()).is_ok_and(|state| state == "running")
     }
 
-    pub(super) fn folder() -> Vec<String> {
-        words(&format!("exec {NAME} mkdir -p {INSIDE}"))
+    fn stop(&self, _: &Progress) -> anyhow::Result<bool> {
+        let runs = self.is_running();
+        if runs {
+            docker(&lines::stop())?;
+        }
+        Ok(runs)
     }
 
-    pub(super) fn copy(archive: &str, name: &str) -> Vec<String> {
-        vec!["cp".to_owned(), archive.to_owned(), format!("{NAME}:{INSIDE}/{name}")]
-    }
-
-    pub(super) fn load(name: &str) -> Vec<String> {
-        words(&format!("exec {NAME} ctr --namespace k8s.io images import {INSIDE}/{name}"))
-    }
-
-    pub(super) fn logs() -> Vec<String> {
-        words(&format!("logs --tail 15 {NAME}"))
-    }
-
-    pub(super) fn remove() -> Vec<String> {
-        words(&format!("rm --force --volumes {NAME}"))
-    }
-
-    pub(super) fn remove_volume() -> Vec<String> {
-        words(&format!("volume rm --force {NAME}"))
+    fn remove(&self, made: &Made, _: &Progress) -> anyhow::Result<bool> {
+        match made {
+            Made::Container => remove(),
+            Made::Namespace { .. } => Ok(false),
+            other => bail!("{other} is not this driver's: cluster.json was changed by somebody"),
+        }
     }
 }
 
-/// Runs docker to its end; what it printed, or what it complained of.
-fn docker(words: &[String]) -> anyhow::Result<String> {
-    let output = Command::new("docker").args(words).output().map_err(|error| {
-        Exit::Failure.because(format!("docker cannot be run ({error}): install and start Docker"))
-    })?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    let verb = words.first().map_or("", String::as_str);
-    ensure!(output.status.success(), "docker {verb}: {}", text(&output.stderr));
-    Ok(text(&output.stdout))
+/// The image of k3s; an error that names the flag where there is none.
+fn image_of(file: &ClusterFile) -> anyhow::Result<&Image> {
+    let missing = || Exit::Usage.because("--k3s-image is missing: give k3s' image, by its digest");
+    file.k3s_image.as_ref().ok_or_else(missing)
 }
 
 /// What a look at Docker finds; nothing is changed.
-pub(super) fn look(file: &ClusterFile) -> Vec<Finding> {
+fn check(file: &ClusterFile) -> Vec<Finding> {
     let info = ["info", "--format", "{{.ServerVersion}} {{.MemTotal}}"].map(str::to_owned);
     let told = match docker(&info) {
         Ok(told) => told,
@@ -143,37 +130,113 @@ pub(super) fn look(file: &ClusterFile) -> Vec<Finding> {
 }
 
 /// Makes the container run, or goes on with that; its API answers and its node is ready after it.
-pub(super) async fn install(
+async fn install(
     home: &Path,
     file: &mut ClusterFile,
-    wanted: &Wanted<'_>,
-    steps: &Steps,
+    image: &Image,
+    request: &InstallRequest<'_>,
+    progress: &Progress,
 ) -> anyhow::Result<()> {
-    file.k3s_image = Some(wanted.image.clone());
+    file.k3s_image = Some(image.clone());
     file.will_make(home, Made::Container)?;
-    steps.doing("starting the container");
+    progress.doing("starting the container");
     match docker(&lines::state()).ok().as_deref() {
         None => {
-            docker(&lines::create(wanted.image, free_port()?))?;
-            steps.done("container", "made");
+            docker(&lines::create(image, free_port()?))?;
+            progress.done("container", "made");
         }
-        Some("running") => steps.done("container", "it runs"),
+        Some("running") => progress.done("container", "it runs"),
         Some(_) => {
             docker(&lines::start())?;
-            steps.done("container", "started");
+            progress.done("container", "started");
         }
     }
-    wait_ready(file, wanted.wait_secs, steps).await?;
+    wait_ready(file, request.wait_secs, progress).await?;
     docker(&lines::folder())?;
-    for archive in wanted.archives {
+    for archive in request.archives {
         let name = archive.file_name().and_then(|name| name.to_str());
         let name = name.context("the image archive has no name")?;
-        steps.doing(format!("loading {name}"));
+        progress.doing(format!("loading {name}"));
         docker(&lines::copy(&archive.display().to_string(), name))?;
         docker(&lines::load(name))?;
-        steps.done("images", format!("{name} is loaded"));
+        progress.done("images", format!("{name} is loaded"));
     }
     Ok(())
+}
+
+/// The command lines, apart from what runs them.
+mod lines {
+    use super::{INSIDE, Image, NAME};
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// The API is published on this machine alone, at a port that stays over restarts.
+    pub(crate) fn create(image: &Image, port: u16) -> Vec<String> {
+        words(&format!(
+            "run --detach --name {NAME} --hostname {NAME} --label dev.nodesys=node --privileged --init \
+             --restart unless-stopped --tmpfs /run --tmpfs /var/run \
+             --volume {NAME}:/var/lib/rancher/k3s --publish 127.0.0.1:{port}:6443 {image} server \
+             --tls-san 127.0.0.1 --secrets-encryption --disable-cloud-controller \
+             --disable-helm-controller --disable traefik --disable servicelb --disable metrics-server"
+        ))
+    }
+
+    pub(crate) fn state() -> Vec<String> {
+        words(&format!("container inspect --format {{{{.State.Status}}}} {NAME}"))
+    }
+
+    pub(crate) fn start() -> Vec<String> {
+        words(&format!("start {NAME}"))
+    }
+
+    pub(crate) fn stop() -> Vec<String> {
+        words(&format!("stop --time 60 {NAME}"))
+    }
+
+    pub(crate) fn kubeconfig() -> Vec<String> {
+        words(&format!("exec {NAME} cat /etc/rancher/k3s/k3s.yaml"))
+    }
+
+    pub(crate) fn published() -> Vec<String> {
+        words(&format!("port {NAME} 6443/tcp"))
+    }
+
+    pub(crate) fn folder() -> Vec<String> {
+        words(&format!("exec {NAME} mkdir -p {INSIDE}"))
+    }
+
+    pub(crate) fn copy(archive: &str, name: &str) -> Vec<String> {
+        vec!["cp".to_owned(), archive.to_owned(), format!("{NAME}:{INSIDE}/{name}")]
+    }
+
+    pub(crate) fn load(name: &str) -> Vec<String> {
+        words(&format!("exec {NAME} ctr --namespace k8s.io images import {INSIDE}/{name}"))
+    }
+
+    pub(crate) fn logs() -> Vec<String> {
+        words(&format!("logs --tail 15 {NAME}"))
+    }
+
+    pub(crate) fn remove() -> Vec<String> {
+        words(&format!("rm --force --volumes {NAME}"))
+    }
+
+    pub(crate) fn remove_volume() -> Vec<String> {
+        words(&format!("volume rm --force {NAME}"))
+    }
+}
+
+/// Runs docker to its end; what it printed, or what it complained of.
+fn docker(words: &[String]) -> anyhow::Result<String> {
+    let output = Command::new("docker").args(words).output().map_err(|error| {
+        Exit::Failure.because(format!("docker cannot be run ({error}): install and start Docker"))
+    })?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    let verb = words.first().map_or("", String::as_str);
+    ensure!(output.status.success(), "docker {verb}: {}", text(&output.stderr));
+    Ok(text(&output.stdout))
 }
 
 /// A port of this machine that nobody has now.
@@ -182,10 +245,14 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(listener.local_addr().context("no port is free")?.port())
 }
 
-async fn wait_ready(file: &ClusterFile, patience_secs: u64, steps: &Steps) -> anyhow::Result<()> {
+async fn wait_ready(
+    file: &ClusterFile,
+    patience_secs: u64,
+    progress: &Progress,
+) -> anyhow::Result<()> {
     let clock = Clock::system();
     let began = clock.monotonic_millis();
-    steps.doing("waiting for k3s");
+    progress.doing("waiting for k3s");
     loop {
         let ready = match write_kubeconfig(&file.kubeconfig) {
             Ok(()) => node_ready(&file.kubeconfig).await,
@@ -194,7 +261,7 @@ async fn wait_ready(file: &ClusterFile, patience_secs: u64, steps: &Steps) -> an
         let waited = clock.monotonic_millis() - began;
         match ready {
             Ok(true) => {
-                steps.done("k3s", format!("its node is ready after {} s", waited / 1000));
+                progress.done("k3s", format!("its node is ready after {} s", waited / 1000));
                 return Ok(());
             }
             problem if waited > patience_secs * 1000 => {
@@ -217,22 +284,8 @@ fn write_kubeconfig(path: &Path) -> anyhow::Result<()> {
     replace(path, text.replace("127.0.0.1:6443", address).as_bytes())
 }
 
-/// Ends the container; what it keeps stays. Whether it ran.
-pub(super) fn stop() -> anyhow::Result<bool> {
-    let runs = is_running();
-    if runs {
-        docker(&lines::stop())?;
-    }
-    Ok(runs)
-}
-
-/// Whether the container runs.
-pub(super) fn is_running() -> bool {
-    docker(&lines::state()).is_ok_and(|state| state == "running")
-}
-
 /// Removes container and volume; whether the container was there.
-pub(super) fn remove() -> anyhow::Result<bool> {
+fn remove() -> anyhow::Result<bool> {
     let there = docker(&lines::state()).is_ok();
     if there {
         docker(&lines::remove())?;

@@ -1,4 +1,4 @@
-//! What a look at an existing cluster finds, before anything is changed in it.
+//! The look at an existing cluster, before anything is changed in it.
 
 use std::net::IpAddr;
 
@@ -16,28 +16,34 @@ use nodesys_core::cidr::{Cidr, is_public};
 use nodesys_core::signature::SigningKey;
 use nodesys_render::{MANAGER, MANAGER_NAMESPACE};
 
-use super::checks::Finding;
-use super::words_of;
+use crate::cluster::connect::cluster_error;
+use crate::cluster::finding::Finding;
 
 /// Older servers lack fields that the objects have.
 const OLDEST: u32 = 20;
+
 /// From here on Pod Security is enforced by the server.
 const POD_SECURITY: u32 = 25;
+
 const PART_OF: &str = "app.kubernetes.io/part-of";
 
 /// What the look found.
-pub(super) struct Seen {
-    pub(super) findings: Vec<Finding>,
-    pub(super) version: String,
+pub(crate) struct ClusterReport {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) version: String,
     /// Whether our namespace is there already.
-    pub(super) namespace: bool,
+    pub(crate) namespace: bool,
     /// Public addresses of the cluster's nodes, as ranges.
-    pub(super) own_ranges: Vec<Cidr>,
+    pub(crate) own_ranges: Vec<Cidr>,
 }
 
 /// Looks; only a cluster that does not answer is an error.
-pub(super) async fn look(client: &kube::Client, node_key: Address) -> anyhow::Result<Seen> {
-    let version = client.apiserver_version().await.map_err(|error| words_of("preflight", error))?;
+pub(crate) async fn look(
+    client: &kube::Client,
+    node_key: Address,
+) -> anyhow::Result<ClusterReport> {
+    let version =
+        client.apiserver_version().await.map_err(|error| cluster_error("preflight", error))?;
     let mut findings = vec![server(&version.git_version, &version.minor)];
     findings.push(rights(client).await?);
     let (found, own_ranges) = nodes(client).await?;
@@ -45,7 +51,7 @@ pub(super) async fn look(client: &kube::Client, node_key: Address) -> anyhow::Re
     findings.push(storage(client).await?);
     let (found, namespace) = room(client, node_key).await?;
     findings.push(found);
-    Ok(Seen { findings, version: version.git_version, namespace, own_ranges })
+    Ok(ClusterReport { findings, version: version.git_version, namespace, own_ranges })
 }
 
 fn server(git_version: &str, minor: &str) -> Finding {
@@ -104,7 +110,7 @@ async fn rights(client: &kube::Client) -> anyhow::Result<Finding> {
         };
         let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
         let answer = reviews.create(&PostParams::default(), &review).await;
-        let answer = answer.map_err(|error| words_of("preflight: rights", error))?;
+        let answer = answer.map_err(|error| cluster_error("preflight: rights", error))?;
         if !answer.status.is_some_and(|status| status.allowed) {
             missing.push(format!("{verb} {resource}"));
         }
@@ -124,7 +130,7 @@ async fn rights(client: &kube::Client) -> anyhow::Result<Finding> {
 async fn nodes(client: &kube::Client) -> anyhow::Result<(Finding, Vec<Cidr>)> {
     let nodes: Api<Node> = Api::all(client.clone());
     let nodes = nodes.list(&ListParams::default()).await;
-    let nodes = nodes.map_err(|error| words_of("preflight: nodes", error))?.items;
+    let nodes = nodes.map_err(|error| cluster_error("preflight: nodes", error))?.items;
     let takes_pods = |node: &&Node| {
         let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
         let ready = conditions.into_iter().any(|it| it.type_ == "Ready" && it.status == "True");
@@ -159,7 +165,7 @@ async fn nodes(client: &kube::Client) -> anyhow::Result<(Finding, Vec<Cidr>)> {
 /// Whether the manager's volume will find a disk.
 async fn storage(client: &kube::Client) -> anyhow::Result<Finding> {
     let check = "storage";
-    let told = |error| words_of("preflight: storage", error);
+    let told = |error| cluster_error("preflight: storage", error);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), MANAGER_NAMESPACE);
     let bound = claims.get_opt("nodesys-manager-state").await.map_err(told)?;
     if bound.and_then(|it| it.status).and_then(|it| it.phase).as_deref() == Some("Bound") {
@@ -200,7 +206,7 @@ async fn storage(client: &kube::Client) -> anyhow::Result<Finding> {
 /// Whether the manager's namespace is free, or this node's already.
 async fn room(client: &kube::Client, node_key: Address) -> anyhow::Result<(Finding, bool)> {
     let check = "namespace";
-    let told = |error| words_of("preflight: namespace", error);
+    let told = |error| cluster_error("preflight: namespace", error);
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let Some(namespace) = namespaces.get_opt(MANAGER_NAMESPACE).await.map_err(told)? else {
         return Ok((Finding::good(check, format!("{MANAGER_NAMESPACE} is free")), false));
@@ -231,7 +237,7 @@ async fn room(client: &kube::Client, node_key: Address) -> anyhow::Result<(Findi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::checks::Verdict;
+    use crate::cluster::finding::Verdict;
 
     #[test]
     fn a_servers_version_is_judged() {

@@ -1,7 +1,6 @@
 //! Every license of a project: its tokens from the collections' logs, their facts from calls.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use alloy::eips::BlockNumberOrTag;
 use nodesys_chain::logs::license_events;
@@ -12,38 +11,43 @@ use nodesys_core::license::{LicenseId, Ownership, Right};
 use nodesys_core::{Address, B256};
 use serde::Serialize;
 
-use super::name::{Listed, collections, listed};
-use super::show::{Block, RentalView, right_word};
-use crate::output::{clean, table};
+use crate::license::name::{ListedCollection, collections, listed_collections};
+use crate::license::right::right_word;
+use crate::license::view::{BlockView, RentalView};
+use crate::output::clean;
 use crate::setup::Setup;
 
 /// `license list`.
 #[derive(Debug, Serialize)]
-pub(super) struct List {
-    project: Name,
-    operator: Option<Address>,
-    block: Block,
-    licenses: Vec<Line>,
+pub(crate) struct LicenseList {
+    pub(crate) project: Name,
+    pub(crate) operator: Option<Address>,
+    pub(crate) block: BlockView,
+    pub(crate) licenses: Vec<LicenseRow>,
 }
 
+/// A license of the list.
 #[derive(Debug, Serialize)]
-struct Line {
+pub(crate) struct LicenseRow {
     /// How people name it.
-    name: String,
-    license: LicenseId,
-    license_hash: B256,
-    workload: Option<Name>,
-    holder: Address,
-    rental: Option<RentalView>,
-    allowed: Option<bool>,
-    right: Option<String>,
+    pub(crate) name: String,
+    pub(crate) license: LicenseId,
+    pub(crate) license_hash: B256,
+    pub(crate) workload: Option<Name>,
+    pub(crate) holder: Address,
+    pub(crate) rental: Option<RentalView>,
+    pub(crate) allowed: Option<bool>,
+    pub(crate) right: Option<String>,
 }
 
-pub(super) async fn list(setup: &Setup, operator: Option<Address>) -> anyhow::Result<List> {
+pub(crate) async fn list_licenses(
+    setup: &Setup,
+    operator: Option<Address>,
+) -> anyhow::Result<LicenseList> {
     let provider = setup.provider().await?;
     let project = setup.project(&provider).await?;
     let collections = collections(setup, &provider, &project).await?;
-    let listed = listed(&provider, &collections).await?;
+    let listed = listed_collections(&provider, &collections).await?;
     let newest = provider.latest_block().await?.number;
     let addresses: Vec<Address> = listed.iter().map(|one| one.collection).collect();
     let events = license_events(&provider, &addresses, setup.first_block(), newest).await?;
@@ -77,7 +81,7 @@ pub(super) async fn list(setup: &Setup, operator: Option<Address>) -> anyhow::Re
         // Burnt since.
         let holder = ownership.holder?;
         let listed = listed.iter().find(|one| one.collection == license.collection)?;
-        Some(Line {
+        Some(LicenseRow {
             name: short_name(listed, license),
             license: *license,
             license_hash: license.hash(),
@@ -88,43 +92,20 @@ pub(super) async fn list(setup: &Setup, operator: Option<Address>) -> anyhow::Re
             right: right.map(right_word),
         })
     });
-    Ok(List { project: project.name, operator, block: block.into(), licenses: lines.collect() })
+    Ok(LicenseList {
+        project: project.name,
+        operator,
+        block: block.into(),
+        licenses: lines.collect(),
+    })
 }
 
-fn short_name(listed: &Listed, license: &LicenseId) -> String {
+fn short_name(listed: &ListedCollection, license: &LicenseId) -> String {
     match &listed.symbol {
         Some(symbol) if symbol.ends_with(|c: char| c.is_ascii_digit()) => {
             format!("{}#{}", clean(symbol), license.token_id)
         }
         Some(symbol) => format!("{}{}", clean(symbol), license.token_id),
         None => license.to_string(),
-    }
-}
-
-impl fmt::Display for List {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.licenses.is_empty() {
-            return write!(f, "project {} has no licenses at block {}", self.project, self.block);
-        }
-        let mut header = vec!["license", "workload", "holder", "renter"];
-        if self.operator.is_some() {
-            header.push("right");
-        }
-        let mut table = table(&header);
-        for line in &self.licenses {
-            let mut row = vec![
-                line.name.clone(),
-                line.workload.as_ref().map_or_else(String::new, Name::to_string),
-                line.holder.to_string(),
-                line.rental.as_ref().map_or_else(String::new, ToString::to_string),
-            ];
-            row.extend(line.right.clone());
-            table.add_row(row);
-        }
-        writeln!(f, "{table}")?;
-        if let Some(operator) = self.operator {
-            writeln!(f, "right of {operator}")?;
-        }
-        write!(f, "read at block {}", self.block)
     }
 }

@@ -1,4 +1,4 @@
-//! How people name a license, and which token of which contract they mean.
+//! Names of licenses, and the token of the contract that each means.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,8 +6,8 @@ use std::str::FromStr;
 use alloy::eips::BlockId;
 use nodesys_chain::bindings::ProjectRegistry;
 use nodesys_chain::metadata::symbols_of;
-use nodesys_chain::project::{self, Collection};
-use nodesys_chain::{ChainError, Provider};
+use nodesys_chain::project::Collection;
+use nodesys_chain::{ChainError, Provider, project};
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::ids::{Name, ParseError};
 use nodesys_core::license::LicenseId;
@@ -78,7 +78,7 @@ fn token_of_symbol(text: &str, symbol: &str) -> Option<U256> {
 
 /// A collection as the chain presents it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct ListedCollection {
     pub(crate) collection: Address,
     /// What the registry says that its tokens license.
     pub(crate) workload: Option<Name>,
@@ -88,9 +88,9 @@ pub(crate) struct Listed {
 
 /// The license that is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct ResolvedLicense {
     pub(crate) license: LicenseId,
-    pub(crate) listed: Listed,
+    pub(crate) listed: ListedCollection,
     /// The project that lists the collection, where the registry was asked and knows one.
     pub(crate) project: Option<Name>,
 }
@@ -108,13 +108,13 @@ pub(crate) async fn collections(
 }
 
 /// The same with their symbols.
-pub(crate) async fn listed(
+pub(crate) async fn listed_collections(
     provider: &Provider,
     collections: &[Collection],
-) -> Result<Vec<Listed>, ChainError> {
+) -> Result<Vec<ListedCollection>, ChainError> {
     let addresses: Vec<Address> = collections.iter().map(|one| one.address).collect();
     let symbols = symbols_of(provider, &addresses).await?;
-    let listed = collections.iter().zip(symbols).map(|(one, symbol)| Listed {
+    let listed = collections.iter().zip(symbols).map(|(one, symbol)| ListedCollection {
         collection: one.address,
         workload: Some(one.workload.clone()),
         symbol,
@@ -127,7 +127,7 @@ pub(crate) async fn resolve(
     setup: &Setup,
     provider: &Provider,
     name: &LicenseName,
-) -> anyhow::Result<Found> {
+) -> anyhow::Result<ResolvedLicense> {
     let chain_id = provider.chain_id();
     let (listed, token_id, project) = match name {
         LicenseName::Collection(address, token) => {
@@ -142,13 +142,13 @@ pub(crate) async fn resolve(
         LicenseName::Symbol(text) => {
             let project = setup.project(provider).await?;
             let collections = collections(setup, provider, &project).await?;
-            let listed = listed(provider, &collections).await?;
+            let listed = listed_collections(provider, &collections).await?;
             let (listed, token) = of_symbol(text, &project.name, &listed)?;
             (listed, token, Some(project.name))
         }
     };
     let license = LicenseId { chain_id, collection: listed.collection, token_id };
-    Ok(Found { license, listed, project })
+    Ok(ResolvedLicense { license, listed, project })
 }
 
 /// Where the registry is known it says whose collection this is; without it the address stands
@@ -157,11 +157,11 @@ async fn of_address(
     setup: &Setup,
     provider: &Provider,
     collection: Address,
-) -> anyhow::Result<(Listed, Option<Name>)> {
+) -> anyhow::Result<(ListedCollection, Option<Name>)> {
     provider.require_code(collection, "a license collection").await?;
     let symbol = symbols_of(provider, &[collection]).await?.into_iter().next().flatten();
     let Some(registry) = setup.settings.registry else {
-        return Ok((Listed { collection, workload: None, symbol }, None));
+        return Ok((ListedCollection { collection, workload: None, symbol }, None));
     };
     let call = ProjectRegistry::workloadOfCollectionCall { collection };
     let workload = provider.call(registry, &call, BlockId::latest()).await?.parse().ok();
@@ -169,7 +169,7 @@ async fn of_address(
         Some(project) => project::of(provider, registry, project).await?.map(|found| found.name),
         None => None,
     };
-    Ok((Listed { collection, workload, symbol }, project))
+    Ok((ListedCollection { collection, workload, symbol }, project))
 }
 
 async fn of_workload(
@@ -177,7 +177,7 @@ async fn of_workload(
     provider: &Provider,
     project: &ProjectInfo,
     workload: &Name,
-) -> anyhow::Result<Listed> {
+) -> anyhow::Result<ListedCollection> {
     let call = ProjectRegistry::collectionOfCall {
         project: project.distributor,
         workload: workload.to_string(),
@@ -193,17 +193,21 @@ async fn of_workload(
         )));
     }
     let symbol = symbols_of(provider, &[collection]).await?.into_iter().next().flatten();
-    Ok(Listed { collection, workload: Some(workload.clone()), symbol })
+    Ok(ListedCollection { collection, workload: Some(workload.clone()), symbol })
 }
 
 /// The one collection whose symbol the text begins with.
-fn of_symbol(text: &str, project: &Name, all: &[Listed]) -> anyhow::Result<(Listed, U256)> {
-    let choice = |listed: &Listed| {
+fn of_symbol(
+    text: &str,
+    project: &Name,
+    all: &[ListedCollection],
+) -> anyhow::Result<(ListedCollection, U256)> {
+    let choice = |listed: &ListedCollection| {
         let workload = listed.workload.as_ref().map_or("?", Name::as_str);
         let symbol = listed.symbol.as_deref().map(clean).unwrap_or_else(|| "none".to_owned());
         format!("{symbol} ({workload}, {})", listed.collection)
     };
-    let mut found: Vec<(Listed, U256)> = all
+    let mut found: Vec<(ListedCollection, U256)> = all
         .iter()
         .filter_map(|listed| {
             let token = token_of_symbol(text, listed.symbol.as_deref()?)?;
@@ -240,8 +244,8 @@ fn of_symbol(text: &str, project: &Name, all: &[Listed]) -> anyhow::Result<(List
 mod tests {
     use super::*;
 
-    fn listed(symbol: &str, byte: u8) -> Listed {
-        Listed {
+    fn listed_collections(symbol: &str, byte: u8) -> ListedCollection {
+        ListedCollection {
             collection: Address::repeat_byte(byte),
             workload: Some(format!("w{byte}").parse().unwrap()),
             symbol: Some(symbol.to_owned()),
@@ -271,8 +275,8 @@ mod tests {
     #[test]
     fn a_symbol_names_one_collection_or_none() {
         let project = "acme".parse().unwrap();
-        let of = |text: &str, all: &[Listed]| of_symbol(text, &project, all);
-        let all = [listed("A", 1), listed("B", 2)];
+        let of = |text: &str, all: &[ListedCollection]| of_symbol(text, &project, all);
+        let all = [listed_collections("A", 1), listed_collections("B", 2)];
         assert_eq!(of("A1", &all).unwrap(), (all[0].clone(), U256::from(1)));
         assert_eq!(of("B#12", &all).unwrap(), (all[1].clone(), U256::from(12)));
         let error = of("C1", &all).unwrap_err();
@@ -280,7 +284,7 @@ mod tests {
         assert!(error.to_string().contains("B (w2"), "{error}");
 
         // Where symbols end in digits, `#` tells.
-        let all = [listed("A", 1), listed("A1", 2)];
+        let all = [listed_collections("A", 1), listed_collections("A1", 2)];
         let error = of("A12", &all).unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Usage);
         let words = error.to_string();
@@ -289,9 +293,12 @@ mod tests {
         assert_eq!(of("A1#2", &all).unwrap(), (all[1].clone(), U256::from(2)));
         assert_eq!(of("A#12", &all).unwrap(), (all[0].clone(), U256::from(12)));
 
-        let twice = [listed("A", 1), listed("A", 2)];
+        let twice = [listed_collections("A", 1), listed_collections("A", 2)];
         assert_eq!(Exit::of(&of("A1", &twice).unwrap_err()), Exit::Usage);
-        let nameless = [Listed { symbol: None, ..listed("", 1) }, listed("", 2)];
+        let nameless = [
+            ListedCollection { symbol: None, ..listed_collections("", 1) },
+            listed_collections("", 2),
+        ];
         assert_eq!(Exit::of(&of("A1", &nameless).unwrap_err()), Exit::NotFound);
     }
 }

@@ -1,13 +1,13 @@
-//! Who operates this node, where no flag says it.
+//! The operator of this node, where no flag names one.
 
 use std::time::Duration;
 
 use nodesys_core::Address;
 
 use crate::exit::Exit;
+use crate::node;
 use crate::output::say;
 use crate::setup::Setup;
-use crate::{node_key, pair};
 
 /// A convenience is not waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -22,9 +22,9 @@ pub(crate) async fn or_own(
     if let Some(operator) = given {
         return Ok(operator);
     }
-    let kept = pair::kept(setup).map(|kept| kept.authorization);
+    let kept = setup.authorization().map(|kept| kept.authorization);
     // The kept one says which node this is even where the key itself is another user's.
-    let own = setup.node_key_file().ok().and_then(|path| node_key::read(&path).ok());
+    let own = setup.node_key_file().ok().and_then(|path| node::key::read(&path).ok());
     let node = own.map(|key| key.address()).or_else(|| kept.as_ref().map(|kept| kept.node_key));
     if let (Some(node), Ok(backend)) = (node, setup.backend()) {
         match backend.with_timeout(PATIENCE).node(node).await {

@@ -1,4 +1,4 @@
-//! The two files that walk between the machines, and the network they are for.
+//! The two files that are carried between the machines, and the network they are for.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -66,7 +66,7 @@ impl PairSigned {
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// Reads a file of this format; `-` is standard input.
-pub(super) fn read<T: DeserializeOwned>(path: &Path, format: &str) -> anyhow::Result<T> {
+pub(crate) fn read<T: DeserializeOwned>(path: &Path, format: &str) -> anyhow::Result<T> {
     let mut bytes = Vec::new();
     let shown = if path == Path::new("-") {
         std::io::stdin().take(MAX_BYTES).read_to_end(&mut bytes).context("standard input")?;
@@ -99,7 +99,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], format: &str) -> Result<T, String> {
 }
 
 /// The domain that a file is for, once it is found to be the configured one, where one is.
-pub(super) fn domain(setup: &Setup, chain_id: u64, registry: Address) -> anyhow::Result<Domain> {
+pub(crate) fn domain(setup: &Setup, chain_id: u64, registry: Address) -> anyhow::Result<Domain> {
     let settings = &setup.settings;
     if let Some(expected) = settings.chain_id.filter(|expected| *expected != chain_id) {
         return Err(Exit::Usage.because(format!(
@@ -117,7 +117,7 @@ pub(super) fn domain(setup: &Setup, chain_id: u64, registry: Address) -> anyhow:
 }
 
 /// Succeeds when the backend works on the same chain and registry.
-pub(super) async fn same_network(backend: &Client, domain: &Domain) -> anyhow::Result<()> {
+pub(crate) async fn same_network(backend: &Client, domain: &Domain) -> anyhow::Result<()> {
     let network = backend.network().await?;
     let (chain_id, registry) = (domain.chain_id(), domain.verifying_contract());
     if network.chain_id != chain_id || network.registry != registry {

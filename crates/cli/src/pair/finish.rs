@@ -1,32 +1,29 @@
-//! `pair finish`: both signatures over one digest, handed to the backend and kept at home.
+//! Both signatures over one digest, handed to the backend and kept at home.
 
 use std::path::Path;
 
-use nodesys_chain::Provider;
-use nodesys_chain::wallet_signature::{self, WalletSignatureError};
+use nodesys_chain::wallet_signature::WalletSignatureError;
+use nodesys_chain::{Provider, wallet_signature};
 use nodesys_core::api::NodeView;
 use nodesys_core::message::{Domain, Message as _, SignedAuthorization};
 use nodesys_core::signature::{SignatureError, SigningKey};
 
-use super::files::{self, PairSigned};
-use crate::config::replace;
+use super::files;
 use crate::exit::Exit;
-use crate::node_key;
+use crate::node;
 use crate::output::say;
+use crate::pair::files::PairSigned;
 use crate::setup::Setup;
 
-/// The last authorisation that this node finished, in the home folder.
-pub(crate) const AUTHORIZATION_JSON: &str = "authorization.json";
-
-pub(super) async fn finish(setup: &Setup, path: &Path) -> anyhow::Result<NodeView> {
+pub(crate) async fn finish_pairing(setup: &Setup, path: &Path) -> anyhow::Result<NodeView> {
     hand_in(setup, &files::read(path, PairSigned::FORMAT)?).await
 }
 
 /// Adds the node key's signature to a wallet's, and hands both to the backend.
-pub(super) async fn hand_in(setup: &Setup, signed: &PairSigned) -> anyhow::Result<NodeView> {
+pub(crate) async fn hand_in(setup: &Setup, signed: &PairSigned) -> anyhow::Result<NodeView> {
     let domain = files::domain(setup, signed.chain_id, signed.registry)?;
     let backend = setup.backend()?;
-    let key = node_key::read(&setup.node_key_file()?)?;
+    let key = node::key::read(&setup.node_key_file()?)?;
     let provider = match &setup.settings.rpc[..] {
         [] => None,
         rpcs => Some(Provider::connect_all(rpcs, Some(signed.chain_id)).await?),
@@ -34,7 +31,7 @@ pub(super) async fn hand_in(setup: &Setup, signed: &PairSigned) -> anyhow::Resul
     let signed = cosign(signed, &domain, &key, provider.as_ref()).await?;
     files::same_network(&backend, &domain).await?;
     let view = backend.authorize_node(&signed).await?;
-    if let Err(error) = keep(setup, &signed) {
+    if let Err(error) = setup.home().and_then(|home| node::authorization::write(home, &signed)) {
         // The backend has it, which is what counts.
         say(format!("the authorisation holds, but it could not be kept here: {error:#}"));
     }
@@ -42,7 +39,7 @@ pub(super) async fn hand_in(setup: &Setup, signed: &PairSigned) -> anyhow::Resul
 }
 
 /// Checks the wallet's signature and adds the node key's.
-pub(super) async fn cosign(
+pub(crate) async fn cosign(
     signed: &PairSigned,
     domain: &Domain,
     key: &SigningKey,
@@ -88,15 +85,4 @@ pub(super) async fn cosign(
         operator_signature: signature.clone(),
         node_signature: key.sign(digest),
     })
-}
-
-fn keep(setup: &Setup, signed: &SignedAuthorization) -> anyhow::Result<()> {
-    let json = serde_json::to_vec_pretty(signed)?;
-    replace(&setup.home()?.join(AUTHORIZATION_JSON), &json)
-}
-
-/// The authorisation kept here; `None` where there is none that can be read.
-pub(crate) fn kept(setup: &Setup) -> Option<SignedAuthorization> {
-    let bytes = std::fs::read(setup.home().ok()?.join(AUTHORIZATION_JSON)).ok()?;
-    serde_json::from_slice(&bytes).ok()
 }

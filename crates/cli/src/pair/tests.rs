@@ -1,11 +1,19 @@
 //! The exchange without a network: request, sign, and what `finish` checks.
 
 use nodesys_chain::keystore;
-use nodesys_core::message::Domain;
+use nodesys_core::message::{Domain, MAX_AUTHORIZATION_SECS, Message as _};
 use nodesys_core::signature::{SigningKey, WalletSignature};
+use nodesys_core::{Address, U256};
 
-use super::*;
-use crate::config::Settings;
+use super::files::{self, PairRequest, PairSigned};
+use super::finish;
+use super::request::request_pairing;
+use super::sign::sign_request;
+use crate::exit::Exit;
+use crate::node;
+use crate::node::config::Settings;
+use crate::prompt::WalletFile;
+use crate::setup::Setup;
 
 const REGISTRY: Address = Address::repeat_byte(0xaa);
 
@@ -34,7 +42,7 @@ impl Machines {
 
     async fn request(&self, days: u64, nonce: Option<u64>) -> PairRequest {
         let nonce = nonce.map(U256::from);
-        request(&self.setup(Some(31_337)), &RequestArgs { days, nonce }).await.unwrap()
+        request_pairing(&self.setup(Some(31_337)), days, nonce).await.unwrap()
     }
 
     /// `pair sign` where the wallet is, with these settings of its own.
@@ -45,11 +53,11 @@ impl Machines {
             keystore: self.folder.path().join("wallet.json"),
             password_file: Some(self.folder.path().join("password")),
         };
-        sign(&self.setup(chain_id), &SignArgs { request: path, wallet })
+        sign_request(&self.setup(chain_id), &path, &wallet)
     }
 
     fn node_key(&self) -> SigningKey {
-        node_key::read(&self.folder.path().join("home/node.key")).unwrap()
+        node::key::read(&self.folder.path().join("home/node.key")).unwrap()
     }
 }
 

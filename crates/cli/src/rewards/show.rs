@@ -1,7 +1,5 @@
-//! `rewards show`: one project, each number proven: what is claimed by the chain, what is earned by
-//! a proof that leads to a root that the chain has.
-
-use std::fmt;
+//! One project's rewards, each number proven: what is claimed by the chain, what is earned by a proof that
+//! leads to a root that the chain has.
 
 use alloy::eips::BlockId;
 use anyhow::Context as _;
@@ -10,58 +8,61 @@ use nodesys_chain::metadata::Token;
 use nodesys_core::ids::{Amount, Name};
 use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256};
+use nodesys_sdk::audit::PostedCommit;
 use serde::Serialize;
 
-use super::ShowArgs;
-use super::proof::token;
-use super::source::{ProofSource, posted};
-use crate::license::operator;
-use crate::output::{amount, moment};
+use crate::license::operator::or_own;
+use crate::output::moment;
+use crate::rewards::source::{ProofSource, posted};
+use crate::rewards::token::token;
 use crate::setup::Setup;
-use nodesys_sdk::audit::PostedCommit;
 
 /// The account's rewards, printed. Amounts are in wei.
 #[derive(Debug, Serialize)]
-pub(super) struct Shown {
-    project: Name,
-    distributor: Address,
-    account: Address,
+pub(crate) struct RewardsView {
+    pub(crate) project: Name,
+    pub(crate) distributor: Address,
+    pub(crate) account: Address,
     /// Newest posted day; `None` while there is none.
-    day: Option<UtcDay>,
+    pub(crate) day: Option<UtcDay>,
     /// Earned up to and with that day.
-    cumulative: Amount,
+    pub(crate) cumulative: Amount,
     /// Newest active day.
-    active_day: Option<UtcDay>,
-    active_root: Option<B256>,
+    pub(crate) active_day: Option<UtcDay>,
+    pub(crate) active_root: Option<B256>,
     /// Earned up to and with that day.
-    active: Amount,
+    pub(crate) active: Amount,
     /// Paid, by the chain.
-    claimed: Amount,
-    claimable: Amount,
-    next: Option<Next>,
-    token: Address,
-    symbol: Option<String>,
-    decimals: Option<u8>,
+    pub(crate) claimed: Amount,
+    pub(crate) claimable: Amount,
+    pub(crate) next: Option<NextActivation>,
+    pub(crate) token: Address,
+    pub(crate) symbol: Option<String>,
+    pub(crate) decimals: Option<u8>,
     #[serde(skip)]
-    unit: Token,
+    pub(crate) unit: Token,
 }
 
 /// The next root to become active.
 #[derive(Debug, Serialize)]
-struct Next {
-    day: UtcDay,
-    root: B256,
-    activates_at_secs: String,
-    activates_at: String,
+pub(crate) struct NextActivation {
+    pub(crate) day: UtcDay,
+    pub(crate) root: B256,
+    pub(crate) activates_at_secs: String,
+    pub(crate) activates_at: String,
     /// What it adds to what is active now.
-    adds: Amount,
+    pub(crate) adds: Amount,
 }
 
-pub(super) async fn show(setup: &Setup, args: &ShowArgs) -> anyhow::Result<Shown> {
-    let source = ProofSource::new(setup, &args.from)?;
+pub(crate) async fn read_rewards(
+    setup: &Setup,
+    account: Option<Address>,
+    from: &[String],
+) -> anyhow::Result<RewardsView> {
+    let source = ProofSource::new(setup, from)?;
     let provider = setup.provider().await?;
     let project = setup.project(&provider).await?;
-    let account = operator::or_own(setup, args.account, "--account").await?;
+    let account = or_own(setup, account, "--account").await?;
     let (distributor, latest) = (project.distributor, BlockId::latest());
     let call = RewardDistributor::activeUntilCall {};
     let until = provider.call(distributor, &call, latest).await?;
@@ -79,7 +80,7 @@ pub(super) async fn show(setup: &Setup, args: &ShowArgs) -> anyhow::Result<Shown
     let (cumulative, active_amount) = (earned(newest).await?, earned(active).await?);
     let next = match pending {
         None => None,
-        Some(one) => Some(Next {
+        Some(one) => Some(NextActivation {
             day: one.day,
             root: one.commit.root,
             activates_at_secs: one.activates_at.to_string(),
@@ -88,7 +89,7 @@ pub(super) async fn show(setup: &Setup, args: &ShowArgs) -> anyhow::Result<Shown
         }),
     };
     let unit = token(&provider, &project).await?;
-    Ok(Shown {
+    Ok(RewardsView {
         project: project.name,
         distributor,
         account,
@@ -105,37 +106,4 @@ pub(super) async fn show(setup: &Setup, args: &ShowArgs) -> anyhow::Result<Shown
         decimals: unit.decimals,
         unit,
     })
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let show = |value| amount(value, Some(&self.unit));
-        let up_to = |day: Option<UtcDay>| {
-            day.map_or_else(
-                || "nothing posted yet".to_owned(),
-                |day| format!("up to and with {day}"),
-            )
-        };
-        writeln!(f, "project          {} ({})", self.project, self.distributor)?;
-        writeln!(f, "account          {}", self.account)?;
-        writeln!(f, "earned           {} ({})", show(self.cumulative), up_to(self.day))?;
-        match self.active_day {
-            Some(day) => {
-                writeln!(f, "active           {} ({})", show(self.active), up_to(Some(day)))?;
-            }
-            None => writeln!(f, "active           {} (no root is active yet)", show(self.active))?,
-        }
-        writeln!(f, "claimed          {}", show(self.claimed))?;
-        writeln!(f, "claimable now    {}", show(self.claimable))?;
-        match &self.next {
-            Some(next) => write!(
-                f,
-                "next activation  {} of {}, at {}",
-                show(next.adds),
-                next.day,
-                next.activates_at
-            ),
-            None => write!(f, "next activation  nothing is pending"),
-        }
-    }
 }

@@ -12,24 +12,24 @@ use nodesys_core::tree::{Leaf, Proof, RewardTree};
 use nodesys_core::{Address, B256};
 use nodesys_sdk::audit::{PostedCommit, commit_gaps, standing};
 use nodesys_sdk::bundles::{BundleSource, Places, StoreError};
-use nodesys_sdk::client::{self, Client};
+use nodesys_sdk::client;
+use nodesys_sdk::client::Client;
 
-use super::From;
 use crate::exit::Exit;
 use crate::output::say;
 use crate::setup::Setup;
 
 /// A proof that leads to its root. Whether the root is anybody's is for the chain to say.
 #[derive(Debug, Clone)]
-pub(super) struct Proven {
-    pub(super) day: UtcDay,
-    pub(super) root: B256,
-    pub(super) proof: Proof,
+pub(crate) struct Proven {
+    pub(crate) day: UtcDay,
+    pub(crate) root: B256,
+    pub(crate) proof: Proof,
 }
 
 /// The commits of a project that stand, oldest first, by the chain alone. Where its logs cannot be
 /// complete, which commits there are cannot be told.
-pub(super) async fn posted(
+pub(crate) async fn posted(
     setup: &Setup,
     provider: &Provider,
     project: &ProjectInfo,
@@ -52,14 +52,14 @@ pub(super) async fn posted(
 }
 
 /// A place that gives proofs.
-pub(super) struct ProofSource {
+pub(crate) struct ProofSource {
     backend: Option<Client>,
     bundles: Places,
 }
 
 impl ProofSource {
-    pub(super) fn new(setup: &Setup, from: &From) -> anyhow::Result<Self> {
-        let bundles = match &from.from[..] {
+    pub(crate) fn new(setup: &Setup, from: &[String]) -> anyhow::Result<Self> {
+        let bundles = match from {
             [] => BundleSource::Server(Box::new(setup.backend()?)).into(),
             places => places_at(places)?,
         };
@@ -71,7 +71,7 @@ impl ProofSource {
     }
 
     /// The account's proof by a day's tree; `None` where the tree has no such account.
-    pub(super) async fn of_day(
+    pub(crate) async fn of_day(
         &self,
         project: &ProjectInfo,
         account: Address,
@@ -86,7 +86,7 @@ impl ProofSource {
 
     /// The account's proof by the newest active root that this place has; `None` where no active
     /// root names the account.
-    pub(super) async fn newest_active(
+    pub(crate) async fn newest_active(
         &self,
         setup: &Setup,
         provider: &Provider,
@@ -126,7 +126,7 @@ impl ProofSource {
     }
 
     /// What the account has earned by a posted commit, proven.
-    pub(super) async fn by_posted(
+    pub(crate) async fn by_posted(
         &self,
         project: &ProjectInfo,
         account: Address,
@@ -144,7 +144,7 @@ impl ProofSource {
     }
 
     /// The bundles.
-    pub(super) const fn bundles(&self) -> &Places {
+    pub(crate) const fn bundles(&self) -> &Places {
         &self.bundles
     }
 

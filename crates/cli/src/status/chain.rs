@@ -8,16 +8,16 @@ use nodesys_core::ids::Name;
 use nodesys_core::time::Timestamp;
 use serde::Serialize;
 
-use super::ago;
-use super::section::Section;
+use crate::output::ago;
 use crate::setup::Setup;
+use crate::status::section::Section;
 
 /// No chain that licenses live on is this long without a block.
 const BEHIND_MILLIS: u64 = 10 * 60_000;
 
 /// What the chain says.
 #[derive(Debug, Serialize)]
-pub(super) struct Chain {
+pub(crate) struct ChainStatus {
     rpc: String,
     chain_id: String,
     block_number: String,
@@ -29,14 +29,14 @@ pub(super) struct Chain {
     block_ago: String,
 }
 
-pub(super) async fn section(setup: &Setup, now: Timestamp) -> Section<Chain> {
+pub(crate) async fn section(setup: &Setup, now: Timestamp) -> Section<ChainStatus> {
     if setup.settings.rpc.is_empty() {
         return Section::not_configured("give --rpc URL");
     }
     Section::from_result(read(setup, now).await)
 }
 
-async fn read(setup: &Setup, now: Timestamp) -> anyhow::Result<(Chain, Vec<String>)> {
+async fn read(setup: &Setup, now: Timestamp) -> anyhow::Result<(ChainStatus, Vec<String>)> {
     let provider = setup.provider().await?;
     let block = provider.latest_block().await?;
     let then = Timestamp::from_secs(block.secs);
@@ -46,7 +46,7 @@ async fn read(setup: &Setup, now: Timestamp) -> anyhow::Result<(Chain, Vec<Strin
     if steady && now.millis_since(then) > BEHIND_MILLIS {
         problems.push(format!("its newest block is of {}: the RPC is behind", ago(now, then)));
     }
-    let mut chain = Chain {
+    let mut chain = ChainStatus {
         rpc: provider.place(),
         chain_id: provider.chain_id().to_string(),
         block_number: block.number.to_string(),
@@ -74,7 +74,7 @@ async fn read(setup: &Setup, now: Timestamp) -> anyhow::Result<(Chain, Vec<Strin
     Ok((chain, problems))
 }
 
-impl fmt::Display for Chain {
+impl fmt::Display for ChainStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "rpc           {} (chain {})", self.rpc, self.chain_id)?;
         write!(

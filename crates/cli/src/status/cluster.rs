@@ -9,15 +9,17 @@ use kube::api::ListParams;
 use nodesys_render::{MANAGER, MANAGER_NAMESPACE};
 use serde::Serialize;
 
-use super::section::Section;
-use crate::cluster::file::{CLUSTER_JSON, Driver, Phase};
-use crate::cluster::{connect, is_ready, manager_pods, trouble_of, words_of};
+use crate::cluster::connect::{Cluster, cluster_error, connect};
+use crate::cluster::pods::{node_is_ready, trouble_of};
+use crate::manager::readiness::{is_ready, manager_pods};
+use crate::node::cluster_file::{CLUSTER_JSON, DriverKind, Phase};
 use crate::setup::Setup;
+use crate::status::section::Section;
 
 /// What the cluster says.
 #[derive(Debug, Serialize)]
-pub(super) struct Cluster {
-    driver: Driver,
+pub(crate) struct ClusterStatus {
+    driver: DriverKind,
     phase: Phase,
     kubernetes: String,
     nodes: usize,
@@ -27,25 +29,21 @@ pub(super) struct Cluster {
     manager_restarts: i32,
 }
 
-pub(super) async fn section(setup: &Setup) -> Section<Cluster> {
+pub(crate) async fn section(setup: &Setup) -> Section<ClusterStatus> {
     if !setup.home().is_ok_and(|home| home.join(CLUSTER_JSON).exists()) {
         return Section::not_configured("run nodesys start");
     }
     Section::from_result(read(setup).await)
 }
 
-async fn read(setup: &Setup) -> anyhow::Result<(Cluster, Vec<String>)> {
-    let crate::cluster::Cluster { file, client } = connect(setup).await?;
+async fn read(setup: &Setup) -> anyhow::Result<(ClusterStatus, Vec<String>)> {
+    let Cluster { file, client } = connect(setup.home()?).await?;
     let version = client.apiserver_version().await;
-    let version = version.map_err(|error| words_of("its version", error))?.git_version;
+    let version = version.map_err(|error| cluster_error("its version", error))?.git_version;
     let nodes: Api<Node> = Api::all(client.clone());
     let nodes = nodes.list(&ListParams::default()).await;
-    let nodes = nodes.map_err(|error| words_of("its nodes", error))?.items;
-    let ready = |node: &&Node| {
-        let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        conditions.into_iter().any(|it| it.type_ == "Ready" && it.status == "True")
-    };
-    let nodes_ready = nodes.iter().filter(ready).count();
+    let nodes = nodes.map_err(|error| cluster_error("its nodes", error))?.items;
+    let nodes_ready = nodes.iter().filter(|node| node_is_ready(node)).count();
     let mut problems = Vec::new();
     if nodes_ready < nodes.len() || nodes.is_empty() {
         problems.push(format!("{nodes_ready} of {} nodes are ready", nodes.len()));
@@ -53,7 +51,7 @@ async fn read(setup: &Setup) -> anyhow::Result<(Cluster, Vec<String>)> {
 
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), MANAGER_NAMESPACE);
     let deployment = deployments.get_opt(MANAGER).await;
-    let deployment = deployment.map_err(|error| words_of("the manager", error))?;
+    let deployment = deployment.map_err(|error| cluster_error("the manager", error))?;
     let pods = manager_pods(&client).await?;
     let statuses = pods.iter().filter_map(|pod| pod.status.as_ref()?.container_statuses.as_ref());
     let manager_restarts = statuses.flatten().map(|it| it.restart_count).max().unwrap_or(0);
@@ -83,7 +81,7 @@ async fn read(setup: &Setup) -> anyhow::Result<(Cluster, Vec<String>)> {
         }
         Phase::Running | Phase::Stopped => {}
     }
-    let cluster = Cluster {
+    let cluster = ClusterStatus {
         driver: file.driver,
         phase: file.phase,
         kubernetes: version,
@@ -96,7 +94,7 @@ async fn read(setup: &Setup) -> anyhow::Result<(Cluster, Vec<String>)> {
     Ok((cluster, problems))
 }
 
-impl fmt::Display for Cluster {
+impl fmt::Display for ClusterStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "kubernetes    {} ({})", self.kubernetes, self.driver)?;
         writeln!(f, "nodes         {} of {} ready", self.nodes_ready, self.nodes)?;

@@ -6,30 +6,31 @@ use nodesys_core::api::{LeaseState, NodeView};
 use nodesys_core::time::Timestamp;
 use serde::Serialize;
 
-use super::section::Section;
-use super::{STALE_MILLIS, ago};
 use crate::exit::Exit;
-use crate::output::moment;
+use crate::manager::status::STALE_MILLIS;
+use crate::node;
+use crate::output::{ago, moment};
+use crate::pair::view::NodeReport;
 use crate::setup::Setup;
-use crate::{node_key, pair};
+use crate::status::section::Section;
 
 /// What the backend says.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub(super) struct AtBackend(NodeView);
+pub(crate) struct NodeStatus(NodeView);
 
-pub(super) async fn section(setup: &Setup, now: Timestamp) -> Section<AtBackend> {
+pub(crate) async fn section(setup: &Setup, now: Timestamp) -> Section<NodeStatus> {
     if setup.settings.backend.is_none() {
         return Section::not_configured("give --backend URL");
     }
     Section::from_result(read(setup, now).await)
 }
 
-async fn read(setup: &Setup, now: Timestamp) -> anyhow::Result<(AtBackend, Vec<String>)> {
+async fn read(setup: &Setup, now: Timestamp) -> anyhow::Result<(NodeStatus, Vec<String>)> {
     let backend = setup.backend()?;
     let path = setup.node_key_file()?;
-    let node = match (path.exists(), pair::kept(setup)) {
-        (true, _) => node_key::read(&path)?.address(),
+    let node = match (path.exists(), setup.authorization()) {
+        (true, _) => node::key::read(&path)?.address(),
         (false, Some(kept)) => kept.authorization.node_key,
         (false, None) => {
             let words = format!("no node key in {}: `nodesys pair request`", path.display());
@@ -38,7 +39,7 @@ async fn read(setup: &Setup, now: Timestamp) -> anyhow::Result<(AtBackend, Vec<S
     };
     let view = backend.node(node).await?;
     let problems = problems(&view, now);
-    Ok((AtBackend(view), problems))
+    Ok((NodeStatus(view), problems))
 }
 
 fn problems(view: &NodeView, now: Timestamp) -> Vec<String> {
@@ -65,9 +66,9 @@ fn problems(view: &NodeView, now: Timestamp) -> Vec<String> {
     problems
 }
 
-impl fmt::Display for AtBackend {
+impl fmt::Display for NodeStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", pair::Node(self.0.clone()))
+        write!(f, "{}", NodeReport(self.0.clone()))
     }
 }
 

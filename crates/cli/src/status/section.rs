@@ -7,7 +7,7 @@ use serde::Serialize;
 /// A section.
 #[derive(Debug, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub(super) enum Section<T> {
+pub(crate) enum Section<T> {
     /// It was read.
     Read {
         /// What is not well; empty when all is.
@@ -29,12 +29,12 @@ pub(super) enum Section<T> {
 }
 
 impl<T> Section<T> {
-    pub(super) fn not_configured(missing: &str) -> Self {
+    pub(crate) fn not_configured(missing: &str) -> Self {
         Self::NotConfigured { missing: missing.to_owned() }
     }
 
     /// From a reading that may fail: the data, and what is not well about it.
-    pub(super) fn from_result(read: anyhow::Result<(T, Vec<String>)>) -> Self {
+    pub(crate) fn from_result(read: anyhow::Result<(T, Vec<String>)>) -> Self {
         match read {
             Ok((data, problems)) => Self::Read { problems, data },
             Err(error) => Self::Failed { error: format!("{error:#}") },
@@ -42,7 +42,7 @@ impl<T> Section<T> {
     }
 
     /// Nothing is known to be wrong.
-    pub(super) fn is_well(&self) -> bool {
+    pub(crate) fn is_well(&self) -> bool {
         match self {
             Self::Read { problems, .. } => problems.is_empty(),
             Self::Failed { .. } => false,
@@ -51,7 +51,7 @@ impl<T> Section<T> {
     }
 }
 
-pub(super) fn show<T: fmt::Display>(
+pub(crate) fn show_section<T: fmt::Display>(
     f: &mut fmt::Formatter<'_>,
     name: &str,
     section: &Section<T>,

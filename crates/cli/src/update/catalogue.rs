@@ -1,6 +1,6 @@
-//! What a verified repository has for this machine, and which of it is this node's to take.
+//! The releases that a verified repository has for this machine, and the one that this node takes.
 //!
-//! Pure: everything that decides stands in the arguments.
+//! Pure: everything that decides is in the arguments.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::exit::Exit;
 
 /// A release that is listed.
 #[derive(Debug, Clone)]
-pub(super) struct Listed {
-    pub(super) terms: ReleaseTerms,
+pub(crate) struct ListedRelease {
+    pub(crate) terms: ReleaseTerms,
     /// For this machine.
-    pub(super) programs: BTreeMap<Program, VerifiedTarget>,
+    pub(crate) programs: BTreeMap<Program, VerifiedTarget>,
     /// For this machine.
-    pub(super) manager_archive: Option<VerifiedTarget>,
+    pub(crate) manager_archive: Option<VerifiedTarget>,
 }
 
-impl Listed {
+impl ListedRelease {
     /// It has all that this machine needs.
     fn is_whole(&self) -> bool {
         Program::ALL.iter().all(|program| self.programs.contains_key(program))
@@ -29,14 +29,14 @@ impl Listed {
 
 /// All releases, the oldest first.
 #[derive(Debug, Clone)]
-pub(super) struct Catalogue(BTreeMap<Version, Listed>);
+pub(crate) struct Catalogue(BTreeMap<Version, ListedRelease>);
 
 impl Catalogue {
-    pub(super) fn of(verified: &Verified, here: &Platform) -> anyhow::Result<Self> {
+    pub(crate) fn of(verified: &Verified, here: &Platform) -> anyhow::Result<Self> {
         let mut releases = BTreeMap::new();
         for target in &verified.targets {
             if let About::Release(terms) = &target.about {
-                let listed = Listed {
+                let listed = ListedRelease {
                     terms: terms.clone(),
                     programs: BTreeMap::new(),
                     manager_archive: None,
@@ -73,20 +73,20 @@ impl Catalogue {
 
 /// What is known of this node.
 #[derive(Debug)]
-pub(super) struct Standing<'a> {
+pub(crate) struct NodeFacts<'a> {
     /// What runs.
-    pub(super) current: &'a Version,
+    pub(crate) current: &'a Version,
     /// `None` where there is no node on this machine.
-    pub(super) node_key: Option<Address>,
+    pub(crate) node_key: Option<Address>,
     /// The operator's own word.
-    pub(super) pin: Option<&'a Version>,
+    pub(crate) pin: Option<&'a Version>,
     /// What was tried and did not hold, and why.
-    pub(super) quarantined: &'a BTreeMap<Version, String>,
+    pub(crate) quarantined: &'a BTreeMap<Version, String>,
 }
 
 /// What is to be done.
 #[derive(Debug)]
-pub(super) enum Choice<'a> {
+pub(crate) enum Choice<'a> {
     /// Nothing: this is the newest, or the pinned one.
     Current,
     /// Nothing yet: there is a newer one, and it is not this node's turn.
@@ -96,11 +96,11 @@ pub(super) enum Choice<'a> {
     /// What is wanted cannot be had.
     Blocked { exit: Exit, why: String },
     /// This one; `towards` is the one after it, where it is a stop on the way.
-    Take { listed: &'a Listed, towards: Option<&'a Version> },
+    Take { listed: &'a ListedRelease, towards: Option<&'a Version> },
 }
 
 /// Chooses.
-pub(super) fn choose<'a>(catalogue: &'a Catalogue, node: &'a Standing<'_>) -> Choice<'a> {
+pub(crate) fn choose<'a>(catalogue: &'a Catalogue, node: &'a NodeFacts<'_>) -> Choice<'a> {
     let goal = match goal(catalogue, node) {
         Ok(goal) => goal,
         Err(choice) => return *choice,
@@ -135,8 +135,8 @@ pub(super) fn choose<'a>(catalogue: &'a Catalogue, node: &'a Standing<'_>) -> Ch
 /// Where it goes in the end.
 fn goal<'a>(
     catalogue: &'a Catalogue,
-    node: &'a Standing<'_>,
-) -> Result<&'a Listed, Box<Choice<'a>>> {
+    node: &'a NodeFacts<'_>,
+) -> Result<&'a ListedRelease, Box<Choice<'a>>> {
     if let Some(pin) = node.pin {
         return pinned(catalogue, node, pin);
     }
@@ -163,9 +163,9 @@ fn goal<'a>(
 
 fn pinned<'a>(
     catalogue: &'a Catalogue,
-    node: &'a Standing<'_>,
+    node: &'a NodeFacts<'_>,
     pin: &'a Version,
-) -> Result<&'a Listed, Box<Choice<'a>>> {
+) -> Result<&'a ListedRelease, Box<Choice<'a>>> {
     let current = node.current;
     let blocked = |exit, why: String| Err(Box::new(Choice::Blocked { exit, why }));
     if pin == current {

@@ -1,29 +1,24 @@
-//! The health gate: three accepted receipts within five minutes, or the release goes back.
+//! The health gate: three accepted receipts within five minutes, or the release is rolled back.
 //!
-//! Pure: it is shown what was seen, and when. Minutes in which the manager answers and the backend
+//! Pure: it gets observations and their times. Minutes in which the manager answers and the backend
 //! does not are nobody's fault and do not count against the release; a manager that is silent does.
 
 use nodesys_core::time::Timestamp;
 
+use crate::manager::status::LastReceipt;
+
 /// Receipts that make a release healthy.
 const RECEIPTS: u64 = 3;
+
 /// How long it may take, in time that counts.
 const PATIENCE_MILLIS: u64 = 5 * 60_000;
+
 /// How old the last receipt may be when an update begins.
 const FRESH_MILLIS: u64 = 5 * 60_000;
 
-/// The last accepted receipt, as the manager tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LastReceipt {
-    /// When the backend accepted it.
-    pub(crate) server_time: Timestamp,
-    /// How many the manager has had since its start.
-    pub(crate) accepted: u64,
-}
-
 /// What was seen at one look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Observation {
     /// The manager answers.
     Manager {
         /// What it has.
@@ -37,7 +32,7 @@ pub(super) enum Seen {
 
 /// What follows from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum GateVerdict {
     /// Look again.
     Waits(String),
     /// The release holds.
@@ -47,7 +42,7 @@ pub(super) enum Verdict {
 }
 
 /// Whether an update may begin; the reason against it.
-pub(super) fn may_begin(last: Option<LastReceipt>, now: Timestamp) -> Result<(), String> {
+pub(crate) fn may_begin(last: Option<LastReceipt>, now: Timestamp) -> Result<(), String> {
     match last {
         None => Err("the manager has had no receipt since its start".to_owned()),
         Some(last) if now.millis_since(last.server_time) > FRESH_MILLIS => Err(format!(
@@ -60,7 +55,7 @@ pub(super) fn may_begin(last: Option<LastReceipt>, now: Timestamp) -> Result<(),
 
 /// The gate of one release.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     receipts: u64,
     last: Option<LastReceipt>,
     looked: Timestamp,
@@ -69,36 +64,36 @@ pub(super) struct Gate {
 
 impl Gate {
     /// Begins with what is seen right after the change: receipts of before do not count.
-    pub(super) const fn new(now: Timestamp, last: Option<LastReceipt>) -> Self {
+    pub(crate) const fn new(now: Timestamp, last: Option<LastReceipt>) -> Self {
         Self { receipts: 0, last, looked: now, spent_millis: 0 }
     }
 
     /// Takes a look.
-    pub(super) fn look(&mut self, now: Timestamp, seen: Seen) -> Verdict {
+    pub(crate) fn look(&mut self, now: Timestamp, seen: Observation) -> GateVerdict {
         let passed = now.millis_since(self.looked);
         self.looked = now.max(self.looked);
-        if let Seen::Manager { last: Some(last), .. } = seen {
+        if let Observation::Manager { last: Some(last), .. } = seen {
             self.receipts += self.new_ones(last);
             self.last = Some(last);
         }
         if self.receipts >= RECEIPTS {
-            return Verdict::Healthy;
+            return GateVerdict::Healthy;
         }
         let so_far = format!("{} of {RECEIPTS} receipts", self.receipts);
         let why = match seen {
-            Seen::Manager { backend: false, .. } => {
-                return Verdict::Waits(format!(
+            Observation::Manager { backend: false, .. } => {
+                return GateVerdict::Waits(format!(
                     "{so_far}; the backend does not answer, which is not the release's fault"
                 ));
             }
-            Seen::Manager { .. } => so_far,
-            Seen::Silent => format!("{so_far}; the manager does not answer"),
+            Observation::Manager { .. } => so_far,
+            Observation::Silent => format!("{so_far}; the manager does not answer"),
         };
         self.spent_millis += passed;
         if self.spent_millis >= PATIENCE_MILLIS {
-            return Verdict::Unhealthy(format!("{why} within 5 minutes"));
+            return GateVerdict::Unhealthy(format!("{why} within 5 minutes"));
         }
-        Verdict::Waits(why)
+        GateVerdict::Waits(why)
     }
 
     /// How many receipts are new, by the manager's own count, which begins anew with each start.
@@ -127,8 +122,8 @@ mod tests {
         LastReceipt { server_time: at(secs), accepted }
     }
 
-    fn manager(last: LastReceipt) -> Seen {
-        Seen::Manager { last: Some(last), backend: true }
+    fn manager(last: LastReceipt) -> Observation {
+        Observation::Manager { last: Some(last), backend: true }
     }
 
     #[test]
@@ -144,42 +139,42 @@ mod tests {
         let mut gate = Gate::new(at(0), Some(receipt(0, 7)));
         assert_eq!(
             gate.look(at(5), manager(receipt(0, 7))),
-            Verdict::Waits("0 of 3 receipts".into())
+            GateVerdict::Waits("0 of 3 receipts".into())
         );
-        assert!(matches!(gate.look(at(65), manager(receipt(60, 8))), Verdict::Waits(_)));
-        assert!(matches!(gate.look(at(66), manager(receipt(60, 8))), Verdict::Waits(_)));
-        assert!(matches!(gate.look(at(125), manager(receipt(120, 9))), Verdict::Waits(_)));
-        assert_eq!(gate.look(at(185), manager(receipt(180, 10))), Verdict::Healthy);
+        assert!(matches!(gate.look(at(65), manager(receipt(60, 8))), GateVerdict::Waits(_)));
+        assert!(matches!(gate.look(at(66), manager(receipt(60, 8))), GateVerdict::Waits(_)));
+        assert!(matches!(gate.look(at(125), manager(receipt(120, 9))), GateVerdict::Waits(_)));
+        assert_eq!(gate.look(at(185), manager(receipt(180, 10))), GateVerdict::Healthy);
         // A new one begins to count.
         let mut gate = Gate::new(at(0), Some(receipt(0, 700)));
-        assert!(matches!(gate.look(at(65), manager(receipt(60, 1))), Verdict::Waits(_)));
-        assert_eq!(gate.look(at(190), manager(receipt(180, 3))), Verdict::Healthy);
+        assert!(matches!(gate.look(at(65), manager(receipt(60, 1))), GateVerdict::Waits(_)));
+        assert_eq!(gate.look(at(190), manager(receipt(180, 3))), GateVerdict::Healthy);
     }
 
     #[test]
     fn five_minutes_without_them_are_not() {
         let mut gate = Gate::new(at(0), Some(receipt(0, 7)));
-        assert!(matches!(gate.look(at(299), manager(receipt(120, 9))), Verdict::Waits(_)));
+        assert!(matches!(gate.look(at(299), manager(receipt(120, 9))), GateVerdict::Waits(_)));
         assert_eq!(
             gate.look(at(300), manager(receipt(120, 9))),
-            Verdict::Unhealthy("2 of 3 receipts within 5 minutes".into())
+            GateVerdict::Unhealthy("2 of 3 receipts within 5 minutes".into())
         );
         let mut gate = Gate::new(at(0), None);
-        assert!(matches!(gate.look(at(150), Seen::Silent), Verdict::Waits(_)));
-        let Verdict::Unhealthy(why) = gate.look(at(300), Seen::Silent) else { panic!() };
+        assert!(matches!(gate.look(at(150), Observation::Silent), GateVerdict::Waits(_)));
+        let GateVerdict::Unhealthy(why) = gate.look(at(300), Observation::Silent) else { panic!() };
         assert!(why.contains("does not answer"), "{why}");
     }
 
     #[test]
     fn a_backend_that_does_not_answer_is_waited_for() {
-        let down = Seen::Manager { last: Some(receipt(0, 7)), backend: false };
+        let down = Observation::Manager { last: Some(receipt(0, 7)), backend: false };
         let mut gate = Gate::new(at(0), Some(receipt(0, 7)));
-        assert!(matches!(gate.look(at(200), manager(receipt(0, 7))), Verdict::Waits(_)));
-        let Verdict::Waits(why) = gate.look(at(9_000), down) else { panic!() };
+        assert!(matches!(gate.look(at(200), manager(receipt(0, 7))), GateVerdict::Waits(_)));
+        let GateVerdict::Waits(why) = gate.look(at(9_000), down) else { panic!() };
         assert!(why.contains("not the release's fault"), "{why}");
         // Back again, the rest of the five minutes is left.
-        assert!(matches!(gate.look(at(9_099), manager(receipt(0, 7))), Verdict::Waits(_)));
-        assert!(matches!(gate.look(at(9_100), manager(receipt(0, 7))), Verdict::Unhealthy(_)));
+        assert!(matches!(gate.look(at(9_099), manager(receipt(0, 7))), GateVerdict::Waits(_)));
+        assert!(matches!(gate.look(at(9_100), manager(receipt(0, 7))), GateVerdict::Unhealthy(_)));
     }
 
     proptest! {
@@ -194,24 +189,24 @@ mod tests {
             for (secs, kind, more) in looks {
                 now += secs;
                 let seen = match kind {
-                    0 => Seen::Silent,
+                    0 => Observation::Silent,
                     kind => {
                         accepted += more;
                         let last = (accepted > 0).then(|| receipt(now, accepted));
-                        Seen::Manager { last, backend: kind == 1 }
+                        Observation::Manager { last, backend: kind == 1 }
                     }
                 };
                 counted += if kind == 2 { 0 } else { secs };
                 match gate.look(at(now), seen) {
-                    Verdict::Healthy => {
+                    GateVerdict::Healthy => {
                         prop_assert!(accepted >= 3);
                         break;
                     }
-                    Verdict::Unhealthy(_) => {
+                    GateVerdict::Unhealthy(_) => {
                         prop_assert!(counted >= 300);
                         break;
                     }
-                    Verdict::Waits(_) => prop_assert!(counted < 300 || kind == 2),
+                    GateVerdict::Waits(_) => prop_assert!(counted < 300 || kind == 2),
                 }
             }
         }

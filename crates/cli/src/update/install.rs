@@ -13,15 +13,15 @@ use nodesys_failpoint::reach;
 use semver::Version;
 use tokio::process::Command;
 
-use super::state::{Swap, sync_folder};
-use crate::cluster::hash_of;
+use crate::download::hash::hash_of;
 use crate::exit::Exit;
+use crate::update::state::{Swap, sync_folder};
 
 /// How long a program may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where a program's files lie: it, the new one, the one before.
-pub(super) fn places(folder: &Path, program: Program, version: &Version) -> [PathBuf; 3] {
+pub(crate) fn places(folder: &Path, program: Program, version: &Version) -> [PathBuf; 3] {
     let name = program.name();
     [
         folder.join(name),
@@ -31,7 +31,7 @@ pub(super) fn places(folder: &Path, program: Program, version: &Version) -> [Pat
 }
 
 /// The folder of programs can be written; else what to do.
-pub(super) fn writable(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn writable(folder: &Path) -> anyhow::Result<()> {
     tempfile::NamedTempFile::new_in(folder).map(drop).map_err(|error| {
         Exit::Failure.because(format!(
             "{} cannot be written ({error}): run it as who installed nodesys, such as with sudo; \
@@ -42,13 +42,13 @@ pub(super) fn writable(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// The new program is one for this machine, and says that it is what it is listed as.
-pub(super) async fn try_out(swap: &Swap, version: &Version) -> anyhow::Result<()> {
+pub(crate) async fn try_out(swap: &Swap, version: &Version) -> anyhow::Result<()> {
     allow(&swap.staged)?;
     says(&swap.staged, swap.program, version).await
 }
 
 /// A program says its version.
-pub(super) async fn says(path: &Path, program: Program, version: &Version) -> anyhow::Result<()> {
+pub(crate) async fn says(path: &Path, program: Program, version: &Version) -> anyhow::Result<()> {
     let bad = |problem: String| {
         Exit::Failure
             .because(format!("{program} {version} does not run on this machine: {problem}"))
@@ -72,7 +72,7 @@ pub(super) async fn says(path: &Path, program: Program, version: &Version) -> an
 }
 
 /// Puts the new programs in place.
-pub(super) fn swap(swaps: &[Swap]) -> anyhow::Result<()> {
+pub(crate) fn swap(swaps: &[Swap]) -> anyhow::Result<()> {
     for swap in swaps {
         let shown = swap.path.display();
         let found = hash_of(&swap.path)?;
@@ -99,7 +99,7 @@ pub(super) fn swap(swaps: &[Swap]) -> anyhow::Result<()> {
 }
 
 /// Puts the programs of before back.
-pub(super) fn undo(swaps: &[Swap]) -> anyhow::Result<()> {
+pub(crate) fn undo(swaps: &[Swap]) -> anyhow::Result<()> {
     for swap in swaps {
         if hash_of(&swap.path).is_ok_and(|found| found == swap.old) {
             continue;
@@ -120,7 +120,7 @@ pub(super) fn undo(swaps: &[Swap]) -> anyhow::Result<()> {
 }
 
 /// Takes away what was fetched and not used.
-pub(super) fn clear(swaps: &[Swap]) {
+pub(crate) fn clear(swaps: &[Swap]) {
     for swap in swaps {
         // What is left would only take room.
         let _ = std::fs::remove_file(&swap.staged);

@@ -1,4 +1,4 @@
-//! What `update` tells.
+//! The report of an update.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use nodesys_core::update::{CURSOR_ALL, Verified};
 use semver::Version;
 use serde::Serialize;
 
-use super::state::{State, Step};
 use crate::exit::Exit;
 use crate::output;
+use crate::update::state::{Step, UpdateState};
 
 /// The repository, as it was seen.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Seen {
+pub(crate) struct RepositoryView {
     at: String,
     root_version: u64,
     targets_version: u64,
@@ -20,8 +20,8 @@ pub(super) struct Seen {
     judged_at: String,
 }
 
-impl Seen {
-    pub(super) fn of(repository: &str, verified: &Verified) -> Self {
+impl RepositoryView {
+    pub(crate) fn of(repository: &str, verified: &Verified) -> Self {
         Self {
             at: place(repository),
             root_version: verified.root_version,
@@ -43,7 +43,7 @@ fn place(repository: &str) -> String {
 /// How it stands, or ended.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Current,
     Waits {
         version: Version,
@@ -58,7 +58,8 @@ pub(super) enum Outcome {
         version: Version,
         towards: Option<Version>,
         /// Why it would not be begun now.
-        hindrance: Option<String>,
+        #[serde(rename = "hindrance")]
+        blocking_reason: Option<String>,
     },
     UnderWay {
         version: Version,
@@ -76,7 +77,7 @@ pub(super) enum Outcome {
 
 /// All of it.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// What ran when it began.
     current: Version,
     pin: Option<Version>,
@@ -84,14 +85,14 @@ pub(super) struct Report {
     outcome: Outcome,
     quarantined: Vec<Version>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    repository: Option<Seen>,
+    repository: Option<RepositoryView>,
 }
 
 impl Report {
-    pub(super) fn new(
+    pub(crate) fn new(
         current: &Version,
-        state: &State,
-        repository: Option<&Seen>,
+        state: &UpdateState,
+        repository: Option<&RepositoryView>,
         outcome: Outcome,
     ) -> Self {
         Self {
@@ -103,7 +104,7 @@ impl Report {
         }
     }
 
-    pub(super) const fn exit(&self) -> Exit {
+    pub(crate) const fn exit(&self) -> Exit {
         match self.outcome {
             Outcome::RolledBack { .. } => Exit::Unhealthy,
             _ => Exit::Done,
@@ -134,12 +135,12 @@ impl fmt::Display for Outcome {
                 "{version} was tried and did not hold ({why}); a newer one is waited for, and --pin \
                  {version} tries it again"
             ),
-            Self::Available { version, towards, hindrance } => {
+            Self::Available { version, towards, blocking_reason } => {
                 write!(f, "{version} can be had")?;
                 stop(f, towards.as_ref())?;
-                match hindrance {
+                match blocking_reason {
                     None => f.write_str(": run nodesys update"),
-                    Some(hindrance) => write!(f, ", but not now: {hindrance}"),
+                    Some(blocking_reason) => write!(f, ", but not now: {blocking_reason}"),
                 }
             }
             Self::UnderWay { version, step } => {

@@ -1,4 +1,4 @@
-//! The repository: verified by `nodesys-update`, the program beside this one; its files had by the
+//! The repository: verified by `nodesys-update`, the program beside this one; its files fetched by the
 //! size and hash that were verified.
 
 use std::path::{Path, PathBuf};
@@ -9,23 +9,25 @@ use nodesys_core::time::Timestamp;
 use nodesys_core::update::{Program, VERIFIED_FORMAT, Verified, VerifiedTarget};
 use tokio::process::Command;
 
-use super::state::Folder;
-use crate::cluster::pin::{Arch, PinnedFile, Sha256Hash};
-use crate::cluster::{fetch_pinned, hash_of};
+use crate::download::hash::hash_of;
+use crate::download::pin::{Arch, PinnedFile, Sha256Hash};
+use crate::download::pinned::fetch_verified;
 use crate::exit::Exit;
 use crate::output::say;
 use crate::setup::Setup;
+use crate::update::state::UpdateFolder;
 
 /// For all metadata: a server that trickles is not waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The root that this build trusts, where whoever built it gave one.
 const BUILT_IN_ROOT: Option<&str> = option_env!("NODESYS_UPDATE_ROOT_JSON");
+
 /// Where this build looks for releases, where whoever built it said so.
-pub(super) const BUILT_IN_REPOSITORY: Option<&str> = option_env!("NODESYS_UPDATE_REPOSITORY");
+pub(crate) const BUILT_IN_REPOSITORY: Option<&str> = option_env!("NODESYS_UPDATE_REPOSITORY");
 
 /// The latest time that is known: this machine's clock, and the chain's newest block.
-pub(super) async fn latest_time(setup: &Setup) -> anyhow::Result<Timestamp> {
+pub(crate) async fn latest_time(setup: &Setup) -> anyhow::Result<Timestamp> {
     let now = setup.clock().await?.now();
     if setup.settings.rpc.is_empty() {
         return Ok(now);
@@ -41,8 +43,8 @@ pub(super) async fn latest_time(setup: &Setup) -> anyhow::Result<Timestamp> {
 }
 
 /// Verifies it; the trusted metadata are kept.
-pub(super) async fn verify(
-    folder: &Folder,
+pub(crate) async fn verify(
+    folder: &UpdateFolder,
     repository: &str,
     root: Option<&Path>,
     now: Timestamp,
@@ -107,13 +109,13 @@ fn beside() -> anyhow::Result<PathBuf> {
 }
 
 /// This program's own file.
-pub(super) fn here() -> anyhow::Result<PathBuf> {
+pub(crate) fn here() -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe().context("this program's own file cannot be found")?;
     path.canonicalize().with_context(|| format!("{} cannot be found", path.display()))
 }
 
 /// Has a verified file at `goal`, from the repository.
-pub(super) async fn have(
+pub(crate) async fn have(
     repository: &str,
     target: &VerifiedTarget,
     goal: &Path,
@@ -124,7 +126,7 @@ pub(super) async fn have(
         let url = base.parse().with_context(|| format!("the address of {}", target.name))?;
         // The architecture was chosen with the target; it is not looked at again.
         let file = PinnedFile { arch: Arch::here()?, sha256, size: target.size, urls: vec![url] };
-        fetch_pinned(&file, goal, &target.name).await?;
+        fetch_verified(&file, goal, &target.name).await?;
         return Ok(sha256);
     }
     let from = Path::new(repository).join("targets").join(&target.file);

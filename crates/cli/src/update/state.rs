@@ -1,5 +1,5 @@
-//! What is kept of updates in the home folder, under `update/`: where releases come from, the pin,
-//! what did not hold (`state.json`); and the update that is under way (`journal.json`).
+//! The files of updates in the home folder, under `update/`: the repository, the pin and the releases that
+//! failed (`state.json`), and the update that is under way (`journal.json`).
 //!
 //! The journal is written before each step that changes anything, so a run that ends at any moment
 //! leaves one from which the next goes on or goes back. Each file is replaced whole and is on disk
@@ -16,28 +16,35 @@ use semver::Version;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::pin::Sha256Hash;
-use crate::config::replace;
+use crate::download::pin::Sha256Hash;
 use crate::exit::Exit;
+use crate::node::file::replace;
+use crate::node::lock::{Lock, lock_at};
 
 const STATE_FORMAT: &str = "nodesys-update-state-1";
+
 const JOURNAL_FORMAT: &str = "nodesys-update-journal-1";
 
 /// The folder of updates.
 #[derive(Debug, Clone)]
-pub(super) struct Folder(PathBuf);
+pub(crate) struct UpdateFolder(PathBuf);
 
-impl Folder {
-    pub(super) fn of(home: &Path) -> Self {
+impl UpdateFolder {
+    pub(crate) fn of(home: &Path) -> Self {
         Self(home.join("update"))
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
+    /// Keeps a second command from updating meanwhile.
+    pub(crate) fn lock(&self) -> anyhow::Result<Lock> {
+        lock_at(&self.path("lock"))
+    }
+
     /// Of files that `nodesys-update` has verified.
-    pub(super) fn trusted(&self) -> PathBuf {
+    pub(crate) fn trusted(&self) -> PathBuf {
         self.path("trusted.json")
     }
 }
@@ -45,21 +52,21 @@ impl Folder {
 /// What is kept between updates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct State {
+pub(crate) struct UpdateState {
     format: String,
     /// Where releases come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) repository: Option<String>,
+    pub(crate) repository: Option<String>,
     /// The version that is wanted, by the operator's own word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) pin: Option<Version>,
+    pub(crate) pin: Option<Version>,
     /// What was tried and did not hold, and why.
     #[serde(default)]
-    pub(super) quarantined: BTreeMap<Version, String>,
+    pub(crate) quarantined: BTreeMap<Version, String>,
 }
 
-impl State {
-    pub(super) fn read(folder: &Folder) -> anyhow::Result<Self> {
+impl UpdateState {
+    pub(crate) fn read(folder: &UpdateFolder) -> anyhow::Result<Self> {
         let none = Self {
             format: STATE_FORMAT.to_owned(),
             repository: None,
@@ -72,7 +79,7 @@ impl State {
         Ok(state)
     }
 
-    pub(super) fn write(&self, folder: &Folder) -> anyhow::Result<()> {
+    pub(crate) fn write(&self, folder: &UpdateFolder) -> anyhow::Result<()> {
         keep(&folder.path("state.json"), self)
     }
 }
@@ -80,7 +87,7 @@ impl State {
 /// How far an update is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Files are had; nothing is changed yet.
     Fetching,
     /// The programs are being replaced.
@@ -96,46 +103,46 @@ pub(super) enum Step {
 /// A program that is replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Swap {
-    pub(super) program: Program,
+pub(crate) struct Swap {
+    pub(crate) program: Program,
     /// Where it is.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The new one, beside it.
-    pub(super) staged: PathBuf,
+    pub(crate) staged: PathBuf,
     /// The old one, kept beside it.
-    pub(super) previous: PathBuf,
-    pub(super) old: Sha256Hash,
-    pub(super) new: Sha256Hash,
+    pub(crate) previous: PathBuf,
+    pub(crate) old: Sha256Hash,
+    pub(crate) new: Sha256Hash,
 }
 
 /// The manager's change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ManagerSwap {
-    pub(super) before: Image,
-    pub(super) after: Image,
+pub(crate) struct ManagerSwap {
+    pub(crate) before: Image,
+    pub(crate) after: Image,
     /// Loaded into the cluster first.
-    pub(super) archive: Option<PathBuf>,
+    pub(crate) archive: Option<PathBuf>,
 }
 
 /// The update that is under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Journal {
+pub(crate) struct Journal {
     format: String,
-    pub(super) from: Version,
-    pub(super) to: Version,
-    pub(super) step: Step,
-    pub(super) programs: Vec<Swap>,
+    pub(crate) from: Version,
+    pub(crate) to: Version,
+    pub(crate) step: Step,
+    pub(crate) programs: Vec<Swap>,
     #[serde(default)]
-    pub(super) manager: Option<ManagerSwap>,
+    pub(crate) manager: Option<ManagerSwap>,
     /// Why it goes back.
     #[serde(default)]
-    pub(super) failure: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 impl Journal {
-    pub(super) fn new(
+    pub(crate) fn new(
         from: Version,
         to: Version,
         programs: Vec<Swap>,
@@ -145,7 +152,7 @@ impl Journal {
         Self { format, from, to, step: Step::Fetching, programs, manager, failure: None }
     }
 
-    pub(super) fn read(folder: &Folder) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn read(folder: &UpdateFolder) -> anyhow::Result<Option<Self>> {
         let path = folder.path("journal.json");
         let Some(journal) = read::<Self>(&path)? else { return Ok(None) };
         of_format(&path, &journal.format, JOURNAL_FORMAT)?;
@@ -153,13 +160,13 @@ impl Journal {
     }
 
     /// Says which step begins, before it does.
-    pub(super) fn enter(&mut self, folder: &Folder, step: Step) -> anyhow::Result<()> {
+    pub(crate) fn enter(&mut self, folder: &UpdateFolder, step: Step) -> anyhow::Result<()> {
         self.step = step;
         keep(&folder.path("journal.json"), self)
     }
 
     /// It is over.
-    pub(super) fn end(self, folder: &Folder) -> anyhow::Result<()> {
+    pub(crate) fn end(self, folder: &UpdateFolder) -> anyhow::Result<()> {
         let path = folder.path("journal.json");
         std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         sync_folder(&folder.0)
@@ -197,7 +204,7 @@ fn keep<T: Serialize>(path: &Path, what: &T) -> anyhow::Result<()> {
 }
 
 /// What was renamed in it is on disk.
-pub(super) fn sync_folder(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> anyhow::Result<()> {
     File::open(folder)
         .and_then(|it| it.sync_all())
         .with_context(|| format!("cannot write {}", folder.display()))
@@ -210,7 +217,7 @@ mod tests {
     #[test]
     fn what_is_under_way_is_read_back_whole_or_refused() {
         let home = tempfile::tempdir().unwrap();
-        let folder = Folder::of(home.path());
+        let folder = UpdateFolder::of(home.path());
         assert_eq!(Journal::read(&folder).unwrap(), None);
         let version = |text: &str| text.parse().unwrap();
         let image = format!("localhost/nodesys-manager@sha256:{}", "a".repeat(64));
@@ -240,12 +247,12 @@ mod tests {
         journal.end(&folder).unwrap();
         assert_eq!(Journal::read(&folder).unwrap(), None);
 
-        let mut state = State::read(&folder).unwrap();
+        let mut state = UpdateState::read(&folder).unwrap();
         state.quarantined.insert(version("0.3.0"), "no receipts".to_owned());
         state.write(&folder).unwrap();
-        assert_eq!(State::read(&folder).unwrap(), state);
+        assert_eq!(UpdateState::read(&folder).unwrap(), state);
         let later = serde_json::json!({ "format": "nodesys-update-state-2" });
         std::fs::write(folder.path("state.json"), later.to_string()).unwrap();
-        assert!(State::read(&folder).unwrap_err().to_string().contains("state-2"));
+        assert!(UpdateState::read(&folder).unwrap_err().to_string().contains("state-2"));
     }
 }

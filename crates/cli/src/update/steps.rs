@@ -9,44 +9,45 @@ use nodesys_failpoint::reach;
 use nodesys_sdk::client::Client;
 use semver::Version;
 
-use super::gate::{Gate, Seen, Verdict, may_begin};
 use super::install;
-use super::state::{Folder, Journal, State, Step};
-use crate::cluster::change_manager;
 use crate::exit::Exit;
+use crate::lifecycle::start::change_manager;
+use crate::manager::status::{ManagerStatus, manager_status};
 use crate::output::say;
 use crate::setup::Setup;
-use crate::status::{ManagerView, manager_view};
+use crate::update::gate::{Gate, GateVerdict, Observation, may_begin};
+use crate::update::state::{Journal, Step, UpdateFolder, UpdateState};
 
 /// Between two looks at the manager.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
 /// How long the backend may take to say that it takes work.
 const BACKEND_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How an update ended.
-pub(super) struct Ended {
-    pub(super) version: Version,
+pub(crate) struct UpdateEnd {
+    pub(crate) version: Version,
     /// Why it was taken back, where it was.
-    pub(super) failure: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 /// Why an update may not begin now; `None` where it may, or where there is no node to harm.
-pub(super) async fn hindrance(setup: &Setup) -> anyhow::Result<Option<String>> {
+pub(crate) async fn blocking_reason(setup: &Setup) -> anyhow::Result<Option<String>> {
     let now = setup.clock().await?.now();
-    Ok(match manager_view(setup, now).await {
+    Ok(match manager_status(setup, now).await {
         None => None,
         Some(Err(error)) => Some(format!("{error:#}")),
-        Some(Ok(view)) => may_begin(view.last_receipt, now).err(),
+        Some(Ok(view)) => may_begin(view.last_receipt(), now).err(),
     })
 }
 
 /// Goes on from wherever it is to its end.
-pub(super) async fn go_on(
+pub(crate) async fn go_on(
     setup: &Setup,
-    folder: &Folder,
-    state: &mut State,
+    folder: &UpdateFolder,
+    state: &mut UpdateState,
     mut journal: Journal,
-) -> anyhow::Result<Ended> {
+) -> anyhow::Result<UpdateEnd> {
     loop {
         let next = match journal.step {
             Step::Fetching => Step::Swapping,
@@ -119,25 +120,26 @@ async fn watch(setup: &Setup, journal: &Journal) -> anyhow::Result<Result<(), St
         _ => Clock::system(),
     };
     let mut sleeper = clock.sleeper();
-    let first = match manager_view(setup, clock.now()).await {
+    let first = match manager_status(setup, clock.now()).await {
         None => return Ok(Ok(())),
-        Some(view) => view.ok().and_then(|view| view.last_receipt),
+        Some(view) => view.ok().and_then(|view| view.last_receipt()),
     };
     let mut gate = Gate::new(clock.now(), first);
     let mut told = String::new();
     loop {
         sleeper.sleep(LOOK_EVERY).await;
-        let seen = match manager_view(setup, clock.now()).await {
-            Some(Ok(view)) => {
-                Seen::Manager { last: view.last_receipt, backend: answers(setup, &view).await }
-            }
-            _ => Seen::Silent,
+        let seen = match manager_status(setup, clock.now()).await {
+            Some(Ok(view)) => Observation::Manager {
+                last: view.last_receipt(),
+                backend: answers(setup, &view).await,
+            },
+            _ => Observation::Silent,
         };
         match gate.look(clock.now(), seen) {
-            Verdict::Healthy => return Ok(Ok(())),
-            Verdict::Unhealthy(why) => return Ok(Err(why)),
-            Verdict::Waits(why) if why == told => {}
-            Verdict::Waits(why) => {
+            GateVerdict::Healthy => return Ok(Ok(())),
+            GateVerdict::Unhealthy(why) => return Ok(Err(why)),
+            GateVerdict::Waits(why) if why == told => {}
+            GateVerdict::Waits(why) => {
                 say(format!("waiting for {} to show that it holds: {why}", journal.to));
                 told = why;
             }
@@ -146,7 +148,7 @@ async fn watch(setup: &Setup, journal: &Journal) -> anyhow::Result<Result<(), St
 }
 
 /// Whether the backend takes work, asked from here.
-async fn answers(setup: &Setup, view: &ManagerView) -> bool {
+async fn answers(setup: &Setup, view: &ManagerStatus) -> bool {
     let url = setup.settings.backend.as_deref().unwrap_or(&view.backend);
     let Ok(client) = Client::new(url) else { return false };
     client.with_timeout(BACKEND_PATIENCE).ready().await.is_ok()
@@ -166,7 +168,11 @@ async fn undo(setup: &Setup, journal: &Journal) -> anyhow::Result<()> {
 }
 
 /// Writes down how it ended.
-fn end(folder: &Folder, state: &mut State, journal: Journal) -> anyhow::Result<Ended> {
+fn end(
+    folder: &UpdateFolder,
+    state: &mut UpdateState,
+    journal: Journal,
+) -> anyhow::Result<UpdateEnd> {
     let (version, failure) = (journal.to.clone(), journal.failure.clone());
     match &failure {
         Some(why) => {
@@ -182,5 +188,5 @@ fn end(folder: &Folder, state: &mut State, journal: Journal) -> anyhow::Result<E
         let _ = std::fs::remove_file(archive);
     }
     journal.end(folder)?;
-    Ok(Ended { version, failure })
+    Ok(UpdateEnd { version, failure })
 }

@@ -1,71 +1,27 @@
-//! `update --timer`: systemd runs `nodesys update` every hour, as root, until it is turned off.
+//! The timer of updates: systemd runs `nodesys update` every hour, as root, until it is turned off.
 //!
-//! What root runs by itself nobody else may be able to replace, nor what it believes, so the program,
-//! the home folder and the folders above them are looked at first.
+//! Nobody else may be able to replace a program that root runs by itself, or its data. So the program,
+//! the home folder and the folders above them are checked first.
 
-use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use clap::ValueEnum;
 use nodesys_core::update::Program;
-use serde::Serialize;
 
 use super::repository::{BUILT_IN_REPOSITORY, here};
-use super::state::{Folder, State};
-use crate::cluster::{UNITS, command, put};
 use crate::exit::Exit;
-use crate::output;
-use crate::setup::Setup;
+use crate::system::{UNITS, command, put};
+use crate::update::state::{UpdateFolder, UpdateState};
 
-const SERVICE: &str = "nodesys-update.service";
-const TIMER: &str = "nodesys-update.timer";
+pub(crate) const SERVICE: &str = "nodesys-update.service";
 
-/// Whether this machine updates the node by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Timer {
-    /// Every hour, at a minute of this machine's own.
-    On,
-    /// Never.
-    Off,
-}
-
-#[derive(Serialize)]
-struct Told {
-    timer: &'static str,
-    changed: bool,
-}
-
-impl fmt::Display for Told {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let before = if self.changed { "" } else { ", as it was" };
-        match self.timer {
-            "on" => write!(
-                f,
-                "timer       on{before}: systemctl list-timers {TIMER} tells when, journalctl -u \
-                 {SERVICE} what it did"
-            ),
-            _ => write!(f, "timer       off{before}"),
-        }
-    }
-}
-
-/// Runs the command.
-pub(super) fn set(setup: &Setup, timer: Timer) -> anyhow::Result<Exit> {
-    let home = setup.home()?;
-    let told = match timer {
-        Timer::On => Told { timer: "on", changed: on(home)? },
-        Timer::Off => Told { timer: "off", changed: take_off(home)? },
-    };
-    output::print(setup.format(), &told)?;
-    Ok(Exit::Done)
-}
+pub(crate) const TIMER: &str = "nodesys-update.timer";
 
 /// Turns it on; whether anything changed.
-fn on(home: &Path) -> anyhow::Result<bool> {
-    let folder = Folder::of(home);
-    if State::read(&folder)?.repository.is_none() && BUILT_IN_REPOSITORY.is_none() {
+pub(crate) fn turn_on(home: &Path) -> anyhow::Result<bool> {
+    let folder = UpdateFolder::of(home);
+    if UpdateState::read(&folder)?.repository.is_none() && BUILT_IN_REPOSITORY.is_none() {
         return Err(Exit::Usage.because(
             "no repository is known yet: run nodesys update --repository URL --root FILE first",
         ));
@@ -76,7 +32,7 @@ fn on(home: &Path) -> anyhow::Result<bool> {
     for path in [&program, &program.with_file_name(Program::Update.name())] {
         rightful(path, "install both programs below /usr/local/bin, as root")?;
     }
-    let believed = ["state.json", "trusted.json"].map(|name| Folder::of(&home).path(name));
+    let believed = ["state.json", "trusted.json"].map(|name| UpdateFolder::of(&home).path(name));
     for path in [&home].into_iter().chain(believed.iter().filter(|path| path.exists())) {
         rightful(path, "let root have a home of its own: sudo nodesys --home DIR")?;
     }
@@ -100,7 +56,7 @@ fn on(home: &Path) -> anyhow::Result<bool> {
 }
 
 /// Turns it off, where it is this home's; whether it was on.
-pub(crate) fn take_off(home: &Path) -> anyhow::Result<bool> {
+pub(crate) fn turn_off(home: &Path) -> anyhow::Result<bool> {
     let home = home.canonicalize().context("the home folder")?;
     if !installed()?.is_some_and(|text| is_of(&text, &home)) {
         return Ok(false);

@@ -18,24 +18,25 @@ use crate::output::{decimal, table};
 
 /// Gas of a pause, a disabled signer and a revocation of a month of days, with room.
 const EMERGENCY_GAS: u64 = 1_500_000;
+
 /// A newest block that is older than this is behind.
 const BEHIND_SECS: u64 = 600;
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Check {
-    pub(super) name: String,
-    pub(super) ok: bool,
+pub(crate) struct Check {
+    pub(crate) name: String,
+    pub(crate) ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
     #[serde(skip)]
-    pub(super) at_secs: u64,
+    pub(crate) at_secs: u64,
 }
 
 impl Check {
-    pub(super) fn of(name: &str, at_secs: u64, problem: Option<String>, fix: &str) -> Self {
+    pub(crate) fn of(name: &str, at_secs: u64, problem: Option<String>, fix: &str) -> Self {
         let fix = problem.is_some().then(|| fix.to_owned());
         Self { name: name.to_owned(), ok: problem.is_none(), problem, fix, at_secs }
     }
@@ -52,7 +53,7 @@ impl fmt::Display for Check {
 }
 
 /// What is checked.
-pub(super) struct Checks {
+pub(crate) struct Checks {
     provider: Provider,
     project: ProjectInfo,
     places: Places,
@@ -62,7 +63,7 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    pub(super) const fn new(
+    pub(crate) const fn new(
         provider: Provider,
         project: ProjectInfo,
         places: Places,
@@ -73,7 +74,7 @@ impl Checks {
     }
 
     /// All of them.
-    pub(super) async fn run(&self, look: &Look) -> Vec<Check> {
+    pub(crate) async fn run(&self, look: &Look) -> Vec<Check> {
         let now = look.now_secs;
         let mut checks = self.rpcs(now).await;
         let alone = (self.provider.sources() == 1)
@@ -163,7 +164,7 @@ impl Checks {
 
 /// What `--check` prints.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(crate) struct CheckReport {
     checks: Vec<Check>,
     /// Posts that are not known to hold.
     posts: Vec<Post>,
@@ -172,18 +173,18 @@ pub(super) struct Report {
     problems: Vec<String>,
 }
 
-impl Report {
-    pub(super) fn of(checks: Vec<Check>, due: Vec<Step>, look: &Look) -> Self {
+impl CheckReport {
+    pub(crate) fn of(checks: Vec<Check>, due: Vec<Step>, look: &Look) -> Self {
         let (posts, problems) = (look.posts.clone(), look.problems.clone());
         Self { checks, posts, due, problems }
     }
 
-    pub(super) fn is_well(&self) -> bool {
+    pub(crate) fn is_well(&self) -> bool {
         self.checks.iter().all(|check| check.ok) && self.due.is_empty()
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rows = table(&["check", "result", "problem", "fix"]);
         for check in &self.checks {

@@ -1,4 +1,4 @@
-//! What the watch tells: pure, from a look, the steps taken, and what was told before.
+//! The watch's events: pure, from a look, the steps taken, and the events of before.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,12 +11,12 @@ use nodesys_sdk::guardian::Taken;
 use nodesys_sdk::watch::{Look, Post};
 use serde::Serialize;
 
-use super::checks::Check;
-use super::state::State;
+use crate::watch::checks::Check;
+use crate::watch::state::WatchState;
 
 /// The kinds of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A post holds.
     #[serde(rename = "commit.holds")]
     Holds,
@@ -45,22 +45,22 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Under which key an event of a commit is remembered.
-    pub(super) fn key(self, commit_hash: B256) -> String {
+    pub(crate) fn key(self, commit_hash: B256) -> String {
         format!("{self:?}:{commit_hash}")
     }
 }
 
 /// One event: a line on standard output, and a message to each target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Event {
+pub(crate) struct Event {
     #[serde(rename = "type")]
-    pub(super) kind: Kind,
-    pub(super) project: Address,
-    pub(super) project_name: String,
+    pub(crate) kind: Kind,
+    pub(crate) project: Address,
+    pub(crate) project_name: String,
     /// Seconds since 1970, by the later of chain and clock.
-    pub(super) at_secs: u64,
+    pub(crate) at_secs: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) post: Option<Post>,
+    pub(crate) post: Option<Post>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     steps: Vec<Taken>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -81,7 +81,7 @@ impl Event {
     }
 
     /// Whether targets hear of it: that a post holds they hear only after it was in doubt.
-    pub(super) fn is_for_targets(&self, state: &State) -> bool {
+    pub(crate) fn is_for_targets(&self, state: &WatchState) -> bool {
         match (self.kind, &self.post) {
             (Kind::Holds, Some(post)) => state.has_told(&Kind::Doubtful.key(post.commit_hash)),
             _ => true,
@@ -89,12 +89,12 @@ impl Event {
     }
 
     /// One line of JSON.
-    pub(super) fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("texts, numbers and lists always serialise")
     }
 
     /// What makes it one event among others of its kind, for the id of its messages.
-    pub(super) fn identity(&self) -> String {
+    pub(crate) fn identity(&self) -> String {
         let post = self.post.as_ref().map(|post| post.commit_hash.to_string()).unwrap_or_default();
         let steps: String = self.steps.iter().map(|step| format!("{step:?}")).collect();
         let at = if self.post.is_some() { 0 } else { self.at_secs };
@@ -108,11 +108,11 @@ const fn is_blind(look: &Look) -> bool {
 }
 
 /// The events of a look.
-pub(super) fn events(
+pub(crate) fn events(
     project: &ProjectInfo,
     look: &Look,
     taken: &[Taken],
-    state: &mut State,
+    state: &mut WatchState,
 ) -> Vec<Event> {
     let mut events = Vec::new();
     let (seen, blind) = ("watch:blind".to_owned(), is_blind(look));
@@ -149,7 +149,11 @@ pub(super) fn events(
 }
 
 /// The event of checks that begin or cease to fail.
-pub(super) fn health(project: &ProjectInfo, checks: &[Check], state: &mut State) -> Option<Event> {
+pub(crate) fn health(
+    project: &ProjectInfo,
+    checks: &[Check],
+    state: &mut WatchState,
+) -> Option<Event> {
     let failing: BTreeSet<String> =
         checks.iter().filter(|check| !check.ok).map(|check| check.name.clone()).collect();
     if failing == state.failing {
@@ -162,11 +166,11 @@ pub(super) fn health(project: &ProjectInfo, checks: &[Check], state: &mut State)
 }
 
 /// The sign of life of a day, with what still fails.
-pub(super) fn alive(
+pub(crate) fn alive(
     project: &ProjectInfo,
     now: Timestamp,
     look: &Look,
-    state: &mut State,
+    state: &mut WatchState,
 ) -> Option<Event> {
     let today = now.day().0;
     if state.alive_day == Some(today) {

@@ -13,7 +13,7 @@ use nodesys_sdk::watch::Look;
 use crate::output::say;
 
 /// Serves `/metrics` until the process ends.
-pub(super) async fn serve(addr: SocketAddr) -> anyhow::Result<()> {
+pub(crate) async fn serve(addr: SocketAddr) -> anyhow::Result<()> {
     let handle = PrometheusBuilder::new()
         .install_recorder()
         .context("another metrics recorder is installed")?;
@@ -38,7 +38,7 @@ pub(super) async fn serve(addr: SocketAddr) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts and times fit")]
-pub(super) fn record(look: &Look, taken: &[Taken]) {
+pub(crate) fn record(look: &Look, taken: &[Taken]) {
     let number = |value: u64| value as f64;
     metrics::gauge!("nodesys_watch_last_look_seconds").set(number(look.now_secs));
     metrics::gauge!("nodesys_watch_block").set(number(look.block.unwrap_or_default()));

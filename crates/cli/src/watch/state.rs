@@ -1,4 +1,4 @@
-//! What the watch keeps on disk: what holds, what was told, what is still to be sent.
+//! The watch's state on disk: posts that hold, events that were reported, messages that wait.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -9,54 +9,56 @@ use nodesys_core::B256;
 use nodesys_core::bundle::ProjectInfo;
 use serde::{Deserialize, Serialize};
 
-use crate::config::replace;
 use crate::exit::Exit;
+use crate::node::file::replace;
 use crate::setup::Setup;
 
 const FORMAT: &str = "nodesys-watch-1";
+
 /// Messages kept for targets that do not take them; the oldest go first.
 const MOST_UNSENT: usize = 1_000;
+
 /// Things told that are remembered; each commit has a few, and old commits come no more.
 const MOST_TOLD: usize = 5_000;
 
 /// A message that a target has not taken yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Unsent {
+pub(crate) struct PendingMessage {
     /// The `webhook-id`: the same however often it is sent.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// Which target.
-    pub(super) url: String,
+    pub(crate) url: String,
     /// The JSON body.
-    pub(super) body: String,
+    pub(crate) body: String,
     /// How often it was tried.
-    pub(super) tries: u32,
+    pub(crate) tries: u32,
     /// Seconds since 1970 before which it is not tried again.
-    pub(super) not_before: u64,
+    pub(crate) not_before: u64,
 }
 
 /// The state of a watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct State {
+pub(crate) struct WatchState {
     format: String,
     project: Option<ProjectInfo>,
     /// Commits that hold.
-    pub(super) settled: BTreeSet<B256>,
+    pub(crate) settled: BTreeSet<B256>,
     /// What was told, by its key, with a number that rises: the oldest are forgotten first.
     told: BTreeMap<String, u64>,
     /// The last day of which a sign of life was given.
-    pub(super) alive_day: Option<u32>,
+    pub(crate) alive_day: Option<u32>,
     /// Checks that failed when they were last told of.
-    pub(super) failing: BTreeSet<String>,
+    pub(crate) failing: BTreeSet<String>,
     /// Messages to be sent.
-    pub(super) unsent: VecDeque<Unsent>,
+    pub(crate) unsent: VecDeque<PendingMessage>,
     /// The fee of the guardian's last transaction.
-    pub(super) last_fee: LastFee,
+    pub(crate) last_fee: LastFee,
 }
 
-impl State {
+impl WatchState {
     /// Whether this is new; from now on it is not.
-    pub(super) fn tell_once(&mut self, key: String) -> bool {
+    pub(crate) fn tell_once(&mut self, key: String) -> bool {
         let next = self.told.values().max().map_or(0, |last| last + 1);
         if self.told.contains_key(&key) {
             return false;
@@ -70,16 +72,16 @@ impl State {
     }
 
     /// May be told again.
-    pub(super) fn forget(&mut self, key: &str) {
+    pub(crate) fn forget(&mut self, key: &str) {
         self.told.remove(key);
     }
 
     /// Whether this was told.
-    pub(super) fn has_told(&self, key: &str) -> bool {
+    pub(crate) fn has_told(&self, key: &str) -> bool {
         self.told.contains_key(key)
     }
 
-    pub(super) fn queue(&mut self, message: Unsent) {
+    pub(crate) fn queue(&mut self, message: PendingMessage) {
         if !self.unsent.contains(&message) {
             self.unsent.push_back(message);
         }
@@ -91,13 +93,13 @@ impl State {
 
 /// Where it is kept.
 #[derive(Debug)]
-pub(super) struct StateFile {
+pub(crate) struct StateFile {
     path: PathBuf,
     project: ProjectInfo,
 }
 
 impl StateFile {
-    pub(super) fn open(
+    pub(crate) fn open(
         setup: &Setup,
         path: Option<&Path>,
         project: &ProjectInfo,
@@ -115,20 +117,20 @@ impl StateFile {
     }
 
     /// The state, or a new one. A file of another project is refused: its facts are not ours.
-    pub(super) fn read(&self) -> anyhow::Result<State> {
+    pub(crate) fn read(&self) -> anyhow::Result<WatchState> {
         let shown = self.path.display();
         let text = match std::fs::read(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let (format, project) = (FORMAT.to_owned(), Some(self.project.clone()));
-                return Ok(State { format, project, ..State::default() });
+                return Ok(WatchState { format, project, ..WatchState::default() });
             }
             Err(error) => {
                 let problem = format!("the watch's state {shown} cannot be read: {error}");
                 return Err(Exit::Usage.because(problem));
             }
         };
-        let state: State = serde_json::from_slice(&text).map_err(|error| {
+        let state: WatchState = serde_json::from_slice(&text).map_err(|error| {
             Exit::Usage.because(format!(
                 "{shown} is no state of a watch: {error}; move it away to begin anew: every post is \
                  then audited again, and told of again"
@@ -142,7 +144,7 @@ impl StateFile {
         Ok(state)
     }
 
-    pub(super) fn write(&self, state: &State) -> anyhow::Result<()> {
+    pub(crate) fn write(&self, state: &WatchState) -> anyhow::Result<()> {
         let text = serde_json::to_vec(state).context("the state does not serialise")?;
         if std::fs::read(&self.path).is_ok_and(|before| before == text) {
             return Ok(());
@@ -157,14 +159,14 @@ mod tests {
 
     #[test]
     fn what_was_told_is_not_told_again_and_the_oldest_is_forgotten() {
-        let mut state = State::default();
+        let mut state = WatchState::default();
         assert!(state.tell_once("a".into()));
         assert!(!state.tell_once("a".into()));
         for i in 0..MOST_TOLD {
             assert!(state.tell_once(format!("x{i}")));
         }
         assert!(state.tell_once("a".into()), "the oldest is forgotten");
-        let message = |i: usize| Unsent {
+        let message = |i: usize| PendingMessage {
             id: i.to_string(),
             url: String::new(),
             body: String::new(),

@@ -9,25 +9,27 @@ use nodesys_core::keccak256;
 use nodesys_core::time::Timestamp;
 use nodesys_core::webhook::{ID_HEADER, SIGNATURE_HEADER, Secret, TIMESTAMP_HEADER};
 
-use super::checks::Check;
-use super::event::Event;
-use super::state::{State, Unsent};
 use crate::output::say;
+use crate::watch::checks::Check;
+use crate::watch::event::Event;
+use crate::watch::state::{PendingMessage, WatchState};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Messages sent after one look: targets that answer slowly must not hold up the next.
 const AT_ONCE: usize = 20;
+
 const LONGEST_WAIT_SECS: u64 = 3_600;
 
 /// The webhooks.
-pub(super) struct Targets {
+pub(crate) struct Targets {
     urls: Vec<reqwest::Url>,
     secret: Option<Secret>,
     http: reqwest::Client,
 }
 
 impl Targets {
-    pub(super) fn of(urls: Vec<reqwest::Url>, secret: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn of(urls: Vec<reqwest::Url>, secret: Option<&Path>) -> anyhow::Result<Self> {
         let secret = match secret {
             None => None,
             Some(file) => {
@@ -44,17 +46,17 @@ impl Targets {
     }
 
     /// A message of this event for each target.
-    pub(super) fn queue(&self, state: &mut State, event: &Event) {
+    pub(crate) fn queue(&self, state: &mut WatchState, event: &Event) {
         let body = event.to_json();
         for url in &self.urls {
             let id = format!("msg_{:x}", keccak256(event.identity()));
             let (url, body) = (url.to_string(), body.clone());
-            state.queue(Unsent { id, url, body, tries: 0, not_before: 0 });
+            state.queue(PendingMessage { id, url, body, tries: 0, not_before: 0 });
         }
     }
 
     /// Sends what is due. A target that fails is left alone until its next try.
-    pub(super) async fn deliver(&self, state: &mut State, now: Timestamp) {
+    pub(crate) async fn deliver(&self, state: &mut WatchState, now: Timestamp) {
         let mut failed: Vec<String> = Vec::new();
         let mut left = std::mem::take(&mut state.unsent);
         let mut sent = 0;
@@ -104,7 +106,7 @@ impl Targets {
     }
 
     /// A test message to each.
-    pub(super) async fn check(&self, now: Timestamp) -> Vec<Check> {
+    pub(crate) async fn check(&self, now: Timestamp) -> Vec<Check> {
         let mut checks = Vec::new();
         for url in &self.urls {
             let host = url.host_str().unwrap_or_default();

@@ -1,51 +1,30 @@
-//! `workload restart|pause|resume|remove`: each may be run again after any interruption.
-
-use std::fmt;
+//! Restarting, pausing, resuming and removing a workload: each may be run again after any interruption.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use nodesys_render::WORKLOAD;
-use serde::Serialize;
 use serde_json::json;
 
-use super::WorkloadsFile;
-use super::command::WorkloadRef;
-use super::logs::pods_of;
-use crate::ask::confirm;
-use crate::cluster::file::Made;
-use crate::cluster::{
-    FIELD_MANAGER, apply_manager, connect, lock, remove_namespace, wait_manager, words_of,
-};
+use crate::cluster::apply::FIELD_MANAGER;
+use crate::cluster::connect::{cluster_error, connect};
+use crate::cluster::namespace::remove_namespace;
 use crate::exit::Exit;
-use crate::output;
+use crate::manager::deploy::apply_manager;
+use crate::manager::readiness::wait_manager;
+use crate::node::cluster_file::Made;
+use crate::node::lock::lock;
+use crate::node::workloads::{WorkloadEntry, WorkloadsFile};
 use crate::setup::Setup;
-
-/// What was done.
-#[derive(Debug, Serialize)]
-struct Done {
-    workload: String,
-    /// In one word.
-    done: &'static str,
-    /// What else is to be known.
-    #[serde(skip)]
-    words: String,
-}
-
-impl fmt::Display for Done {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}{}", self.workload, self.done, self.words)
-    }
-}
-
-fn tell(setup: &Setup, workload: String, done: &'static str, words: &str) -> anyhow::Result<Exit> {
-    output::print(setup.format(), &Done { workload, done, words: words.to_owned() })?;
-    Ok(Exit::Done)
-}
+use crate::workload::name::WorkloadRef;
+use crate::workload::pods::pods_of;
 
 /// Ends the pods; their deployment starts new ones.
-pub(super) async fn restart(setup: &Setup, workload: &WorkloadRef) -> anyhow::Result<Exit> {
+pub(crate) async fn restart_workload(
+    setup: &Setup,
+    workload: &WorkloadRef,
+) -> anyhow::Result<String> {
     let file = WorkloadsFile::read(setup.home()?)?;
     let entry = workload.find(&file)?;
     if entry.paused {
@@ -55,7 +34,7 @@ pub(super) async fn restart(setup: &Setup, workload: &WorkloadRef) -> anyhow::Re
             entry.name
         )));
     }
-    let client = connect(setup).await?.client;
+    let client = connect(setup.home()?).await?.client;
     let pods = pods_of(&client, &entry.namespace()).await?;
     if pods.is_empty() {
         return Err(Exit::NotFound.because(format!(
@@ -68,24 +47,22 @@ pub(super) async fn restart(setup: &Setup, workload: &WorkloadRef) -> anyhow::Re
     for pod in pods.iter().filter_map(|pod| pod.metadata.name.as_deref()) {
         match api.delete(pod, &DeleteParams::default()).await {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
-            ended => drop(ended.map_err(|error| words_of(format!("the pod {pod}"), error))?),
+            ended => drop(ended.map_err(|error| cluster_error(format!("the pod {pod}"), error))?),
         }
     }
-    tell(setup, entry.label(), "restarted", "")
+    Ok(entry.label())
 }
 
-/// The manager forgets it, then its pods end.
-pub(super) async fn pause(setup: &Setup, workload: &WorkloadRef) -> anyhow::Result<Exit> {
-    let label = stop(setup, workload).await?;
-    tell(setup, label, "paused", ": it earns nothing until nodesys workload resume")
-}
-
-async fn stop(setup: &Setup, workload: &WorkloadRef) -> anyhow::Result<String> {
+/// The manager forgets it, then its pods end; its name.
+pub(crate) async fn pause_workload(
+    setup: &Setup,
+    workload: &WorkloadRef,
+) -> anyhow::Result<String> {
     let home = setup.home()?.to_owned();
     let _lock = lock(&home)?;
     let mut file = WorkloadsFile::read(&home)?;
     let entry = workload.find(&file)?.clone();
-    let cluster = connect(setup).await?;
+    let cluster = connect(setup.home()?).await?;
     set_paused(&mut file, &entry.label(), true);
     file.write(&home)?;
     apply_manager(setup, &cluster.client, &cluster.file).await?;
@@ -96,7 +73,7 @@ async fn stop(setup: &Setup, workload: &WorkloadRef) -> anyhow::Result<String> {
     let none = json!({ "spec": { "replicas": 0 } });
     match deployments.patch(WORKLOAD, &by, &Patch::Merge(&none)).await {
         Err(kube::Error::Api(status)) if status.code == 404 => {}
-        scaled => drop(scaled.map_err(|error| words_of(entry.label(), error))?),
+        scaled => drop(scaled.map_err(|error| cluster_error(entry.label(), error))?),
     }
     Ok(entry.label())
 }
@@ -110,36 +87,32 @@ fn set_paused(file: &mut WorkloadsFile, label: &str, paused: bool) {
 }
 
 /// The manager is told of it again, and starts its pods.
-pub(super) async fn resume(setup: &Setup, workload: &WorkloadRef) -> anyhow::Result<Exit> {
+pub(crate) async fn resume_workload(
+    setup: &Setup,
+    workload: &WorkloadRef,
+) -> anyhow::Result<String> {
     let home = setup.home()?.to_owned();
     let _lock = lock(&home)?;
     let mut file = WorkloadsFile::read(&home)?;
     let label = workload.find(&file)?.label();
-    let cluster = connect(setup).await?;
+    let cluster = connect(setup.home()?).await?;
     set_paused(&mut file, &label, false);
     file.write(&home)?;
     apply_manager(setup, &cluster.client, &cluster.file).await?;
     wait_manager(&cluster.client).await?;
-    tell(setup, label, "resumed", "")
+    Ok(label)
 }
 
 /// Stops it, then takes its namespace away with all that is in it.
-pub(super) async fn remove(
+pub(crate) async fn remove_workload(
     setup: &Setup,
     workload: &WorkloadRef,
-    yes: bool,
-) -> anyhow::Result<Exit> {
-    let file = WorkloadsFile::read(setup.home()?)?;
-    let entry = workload.find(&file)?.clone();
-    let volumes = match entry.grant.persistent_volumes {
-        0 => String::new(),
-        count => format!(" with its {count} volumes and all that is in them"),
-    };
-    confirm(&format!("Remove {} from this node{volumes}?", entry.label()), yes)?;
-    stop(setup, workload).await?;
+    entry: &WorkloadEntry,
+) -> anyhow::Result<()> {
+    pause_workload(setup, workload).await?;
     let home = setup.home()?.to_owned();
     let _lock = lock(&home)?;
-    let mut cluster = connect(setup).await?;
+    let mut cluster = connect(setup.home()?).await?;
     let namespace = entry.namespace();
     remove_namespace(&cluster.client, &namespace).await?;
     let of_workload =
@@ -150,5 +123,5 @@ pub(super) async fn remove(
     let mut file = WorkloadsFile::read(&home)?;
     file.workloads.retain(|other| other.label() != entry.label());
     file.write(&home)?;
-    tell(setup, entry.label(), "removed", "")
+    Ok(())
 }

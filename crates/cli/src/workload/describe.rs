@@ -1,6 +1,4 @@
-//! `workload describe`: what was granted, and what the cluster has of it.
-
-use std::fmt;
+//! A workload's grant, and its objects in the cluster.
 
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod, ResourceQuota};
 use kube::Api;
@@ -9,65 +7,63 @@ use nodesys_core::{Address, U256};
 use nodesys_render::Grant;
 use serde::Serialize;
 
-use super::WorkloadsFile;
-use super::command::WorkloadRef;
-use super::logs::pods_of;
-use super::offer::lines;
-use crate::cluster::{connect, trouble_of, words_of};
-use crate::exit::Exit;
-use crate::output::{self, clean};
+use crate::cluster::connect::{cluster_error, connect};
+use crate::cluster::pods::trouble_of;
+use crate::node::workloads::WorkloadsFile;
 use crate::setup::Setup;
+use crate::workload::name::WorkloadRef;
+use crate::workload::pods::pods_of;
 
 /// Events that are shown, the newest ones.
 const EVENTS: usize = 12;
 
 /// `workload describe`.
 #[derive(Debug, Serialize)]
-struct Described {
-    workload: String,
-    project: Address,
-    collection: Address,
+pub(crate) struct WorkloadDescription {
+    pub(crate) workload: String,
+    pub(crate) project: Address,
+    pub(crate) collection: Address,
     #[serde(with = "nodesys_core::message::decimal")]
-    token_id: U256,
-    namespace: String,
-    release_urls: Vec<reqwest::Url>,
-    paused: bool,
-    grant: Grant,
-    pods: Vec<PodLine>,
-    volumes: Vec<VolumeLine>,
+    pub(crate) token_id: U256,
+    pub(crate) namespace: String,
+    pub(crate) release_urls: Vec<reqwest::Url>,
+    pub(crate) paused: bool,
+    pub(crate) grant: Grant,
+    pub(crate) pods: Vec<PodLine>,
+    pub(crate) volumes: Vec<VolumeLine>,
     /// Used of what is allowed.
-    quota: Vec<QuotaLine>,
-    events: Vec<EventLine>,
+    pub(crate) quota: Vec<QuotaLine>,
+    pub(crate) events: Vec<EventLine>,
 }
 
 #[derive(Debug, Serialize)]
-struct PodLine {
-    name: String,
-    version: Option<String>,
-    phase: String,
-    restarts: i32,
-    trouble: Option<String>,
+pub(crate) struct PodLine {
+    pub(crate) name: String,
+    pub(crate) version: Option<String>,
+    pub(crate) phase: String,
+    pub(crate) restarts: i32,
+    pub(crate) trouble: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct VolumeLine {
-    name: String,
-    phase: String,
-    size: String,
+pub(crate) struct VolumeLine {
+    pub(crate) name: String,
+    pub(crate) phase: String,
+    pub(crate) size: String,
 }
 
 #[derive(Debug, Serialize)]
-struct QuotaLine {
-    resource: String,
-    used: String,
-    hard: String,
+pub(crate) struct QuotaLine {
+    pub(crate) resource: String,
+    pub(crate) used: String,
+    pub(crate) hard: String,
 }
 
 #[derive(Debug, Serialize)]
-struct EventLine {
-    time: String,
-    reason: String,
-    message: String,
+pub(crate) struct EventLine {
+    pub(crate) time: String,
+    pub(crate) reason: String,
+    pub(crate) message: String,
 }
 
 impl PodLine {
@@ -86,38 +82,6 @@ impl PodLine {
             trouble: trouble_of(pod).map(|trouble| trouble.words),
         }
     }
-}
-
-/// Runs the verb.
-pub(super) async fn describe(setup: &Setup, workload: &WorkloadRef) -> anyhow::Result<Exit> {
-    let file = WorkloadsFile::read(setup.home()?)?;
-    let entry = workload.find(&file)?;
-    let namespace = entry.namespace();
-    let client = connect(setup).await?.client;
-    let all = ListParams::default();
-    let told = |what: &'static str| move |error| words_of(what, error);
-    let volumes: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
-    let volumes = volumes.list(&all).await.map_err(told("the workload's volumes"))?;
-    let quotas: Api<ResourceQuota> = Api::namespaced(client.clone(), &namespace);
-    let quotas = quotas.list(&all).await.map_err(told("the workload's quota"))?;
-    let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
-    let events = events.list(&all).await.map_err(told("the workload's events"))?;
-    let described = Described {
-        workload: entry.label(),
-        project: entry.project,
-        collection: entry.collection,
-        token_id: entry.token_id,
-        release_urls: entry.release_urls.clone(),
-        paused: entry.paused,
-        grant: entry.grant.clone(),
-        pods: pods_of(&client, &namespace).await?.iter().map(PodLine::of).collect(),
-        volumes: volumes.items.iter().map(volume).collect(),
-        quota: quotas.items.iter().flat_map(quota).collect(),
-        events: newest(events.items),
-        namespace,
-    };
-    output::print(setup.format(), &described)?;
-    Ok(Exit::Done)
 }
 
 fn volume(claim: &PersistentVolumeClaim) -> VolumeLine {
@@ -161,40 +125,35 @@ fn newest(events: Vec<Event>) -> Vec<EventLine> {
     lines.split_off(lines.len().saturating_sub(EVENTS))
 }
 
-impl fmt::Display for Described {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let paused = if self.paused { " (paused)" } else { "" };
-        writeln!(f, "workload   {}{paused}", self.workload)?;
-        writeln!(f, "project    {}", self.project)?;
-        writeln!(f, "license    {}/{}", self.collection, self.token_id)?;
-        write!(f, "namespace  {}", self.namespace)?;
-        for url in &self.release_urls {
-            write!(f, "\nreleases   {url}")?;
-        }
-        for (name, line) in lines(&self.grant) {
-            write!(f, "\n{name:<10} {line}")?;
-        }
-        for pod in &self.pods {
-            let version = pod.version.as_deref().unwrap_or("?");
-            let PodLine { name, phase, restarts, .. } = pod;
-            write!(f, "\npod        {name}: version {version}, {phase}, {restarts} restarts")?;
-            if let Some(trouble) = &pod.trouble {
-                write!(f, "\n           {}", clean_line(trouble))?;
-            }
-        }
-        for VolumeLine { name, phase, size } in &self.volumes {
-            write!(f, "\nvolume     {name}: {size}, {phase}")?;
-        }
-        for QuotaLine { resource, used, hard } in &self.quota {
-            write!(f, "\nquota      {resource}: {used} of {hard}")?;
-        }
-        for EventLine { time, reason, message } in &self.events {
-            write!(f, "\nevent      {time} {} {}", clean(reason), clean_line(message))?;
-        }
-        Ok(())
-    }
-}
-
-fn clean_line(text: &str) -> String {
-    text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
+/// Runs the verb.
+pub(crate) async fn describe_workload(
+    setup: &Setup,
+    workload: &WorkloadRef,
+) -> anyhow::Result<WorkloadDescription> {
+    let file = WorkloadsFile::read(setup.home()?)?;
+    let entry = workload.find(&file)?;
+    let namespace = entry.namespace();
+    let client = connect(setup.home()?).await?.client;
+    let all = ListParams::default();
+    let told = |what: &'static str| move |error| cluster_error(what, error);
+    let volumes: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
+    let volumes = volumes.list(&all).await.map_err(told("the workload's volumes"))?;
+    let quotas: Api<ResourceQuota> = Api::namespaced(client.clone(), &namespace);
+    let quotas = quotas.list(&all).await.map_err(told("the workload's quota"))?;
+    let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
+    let events = events.list(&all).await.map_err(told("the workload's events"))?;
+    Ok(WorkloadDescription {
+        workload: entry.label(),
+        project: entry.project,
+        collection: entry.collection,
+        token_id: entry.token_id,
+        release_urls: entry.release_urls.clone(),
+        paused: entry.paused,
+        grant: entry.grant.clone(),
+        pods: pods_of(&client, &namespace).await?.iter().map(PodLine::of).collect(),
+        volumes: volumes.items.iter().map(volume).collect(),
+        quota: quotas.items.iter().flat_map(quota).collect(),
+        events: newest(events.items),
+        namespace,
+    })
 }

@@ -1,4 +1,4 @@
-//! What manager and backend say of a workload; each may be silent without the other.
+//! A workload as manager and backend see it; each may be silent without the other.
 
 use std::time::Duration;
 
@@ -6,73 +6,71 @@ use anyhow::Context as _;
 use nodesys_core::Address;
 use nodesys_core::api::LeaseState;
 use nodesys_core::message::Status as Health;
-use nodesys_render::{MANAGER, MANAGER_NAMESPACE};
 use serde::{Deserialize, Serialize};
 
-use super::WorkloadEntry;
-use crate::cluster::words_of;
+use crate::cluster::connect::cluster_error;
 use crate::exit::Exit;
+use crate::manager::status::request_status;
+use crate::node::workloads::WorkloadEntry;
 use crate::setup::Setup;
-
-/// A view of what runs is not waited for long.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A workload as the manager has it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Managed {
-    pub(super) name: String,
+pub(crate) struct ManagedWorkload {
+    pub(crate) name: String,
     collection: Address,
     token_id: String,
-    pub(super) lease: String,
-    pub(super) fence: Option<String>,
-    pub(super) lease_problem: Option<String>,
-    pub(super) last_result: Option<String>,
-    pub(super) status: Health,
-    pub(super) heard_secs_ago: Option<u64>,
-    pub(super) work: Option<String>,
-    pub(super) detail: Option<String>,
-    pub(super) release: Option<ManagedRelease>,
+    pub(crate) lease: String,
+    pub(crate) fence: Option<String>,
+    pub(crate) lease_problem: Option<String>,
+    pub(crate) last_result: Option<String>,
+    pub(crate) status: Health,
+    pub(crate) heard_secs_ago: Option<u64>,
+    pub(crate) work: Option<String>,
+    pub(crate) detail: Option<String>,
+    pub(crate) release: Option<ManagedRelease>,
 }
 
 /// Its releases.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct ManagedRelease {
-    pub(super) current: Option<String>,
-    pub(super) rollout: Option<String>,
-    pub(super) announced: Option<String>,
+pub(crate) struct ManagedRelease {
+    pub(crate) current: Option<String>,
+    pub(crate) rollout: Option<String>,
+    pub(crate) announced: Option<String>,
     #[serde(default)]
-    pub(super) quarantined: std::collections::BTreeMap<String, String>,
-    pub(super) problem: Option<String>,
-    pub(super) waits: Option<String>,
-    pub(super) trouble: Option<String>,
+    pub(crate) quarantined: std::collections::BTreeMap<String, String>,
+    pub(crate) problem: Option<String>,
+    pub(crate) waits: Option<String>,
+    pub(crate) trouble: Option<String>,
     #[serde(default)]
-    pub(super) changed: Vec<String>,
-    pub(super) chain_read: Option<String>,
+    pub(crate) changed: Vec<String>,
+    pub(crate) chain_read: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Body {
-    workloads: Vec<Managed>,
+    workloads: Vec<ManagedWorkload>,
 }
 
 /// Everything that the manager runs, by its own word.
-pub(super) async fn managed(client: &kube::Client) -> anyhow::Result<Vec<Managed>> {
-    let path =
-        format!("/api/v1/namespaces/{MANAGER_NAMESPACE}/services/{MANAGER}:health/proxy/v1/status");
-    let request = http::Request::get(path).body(Vec::new()).context("the request")?;
-    let asking = tokio::time::timeout(PATIENCE, client.request_text(request));
-    let body = match asking.await {
-        Ok(answer) => answer.map_err(|error| words_of("the manager", error))?,
-        Err(_) => return Err(Exit::NotFound.because("the manager does not answer")),
+pub(crate) async fn managed_workloads(
+    client: &kube::Client,
+) -> anyhow::Result<Vec<ManagedWorkload>> {
+    let body = match request_status(client).await {
+        Some(answer) => answer.map_err(|error| cluster_error("the manager", error))?,
+        None => return Err(Exit::NotFound.because("the manager does not answer")),
     };
     let body: Body =
         serde_json::from_str(&body).context("what answers does not answer as a manager does")?;
     Ok(body.workloads)
 }
 
+/// A view of what runs is not waited for long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl WorkloadEntry {
     /// Its part of what the manager says.
-    pub(super) fn among<'a>(&self, managed: &'a [Managed]) -> Option<&'a Managed> {
+    pub(crate) fn among<'a>(&self, managed: &'a [ManagedWorkload]) -> Option<&'a ManagedWorkload> {
         let token = self.token_id.to_string();
         managed.iter().find(|one| one.collection == self.collection && one.token_id == token)
     }
@@ -81,7 +79,7 @@ impl WorkloadEntry {
 /// Who holds the lease of a workload's license, by the backend.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
-pub(super) enum Lease {
+pub(crate) enum LeaseHolder {
     /// This node.
     Held {
         /// The fencing number.
@@ -101,7 +99,7 @@ pub(super) enum Lease {
     },
 }
 
-impl std::fmt::Display for Lease {
+impl std::fmt::Display for LeaseHolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Held { .. } => f.write_str("held"),
@@ -116,20 +114,24 @@ impl std::fmt::Display for Lease {
 }
 
 /// Asks the backend who holds the lease.
-pub(super) async fn lease(setup: &Setup, entry: &WorkloadEntry, node: Option<Address>) -> Lease {
+pub(crate) async fn lease_of(
+    setup: &Setup,
+    entry: &WorkloadEntry,
+    node: Option<Address>,
+) -> LeaseHolder {
     let asked = async {
         let chain_id = *Setup::need(&setup.settings.chain_id, "--chain-id")?;
         let backend = setup.backend()?.with_timeout(PATIENCE);
         anyhow::Ok(backend.lease(entry.license(chain_id).hash()).await)
     };
     match asked.await {
-        Err(error) => Lease::Unknown { why: format!("{error:#}") },
-        Ok(Err(error)) if error.code() == Some("not_leased") => Lease::None,
-        Ok(Err(error)) => Lease::Unknown { why: error.to_string() },
-        Ok(Ok(view)) if view.state != LeaseState::Active => Lease::None,
+        Err(error) => LeaseHolder::Unknown { why: format!("{error:#}") },
+        Ok(Err(error)) if error.code() == Some("not_leased") => LeaseHolder::None,
+        Ok(Err(error)) => LeaseHolder::Unknown { why: error.to_string() },
+        Ok(Ok(view)) if view.state != LeaseState::Active => LeaseHolder::None,
         Ok(Ok(view)) if Some(view.node_key) == node => {
-            Lease::Held { fence: view.fence.to_string() }
+            LeaseHolder::Held { fence: view.fence.to_string() }
         }
-        Ok(Ok(view)) => Lease::Standby { holder: view.node_key },
+        Ok(Ok(view)) => LeaseHolder::Standby { holder: view.node_key },
     }
 }

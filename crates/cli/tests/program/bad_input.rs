@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use clap::CommandFactory as _;
-use nodesys_cli::cli::Cli;
+use nodesys_cli::commands::Cli;
 
 use crate::home::Home;
 use crate::offline::configured;

@@ -7,26 +7,31 @@ use std::time::Duration;
 use nodesys_clock::Clock;
 use reqwest::Url;
 
-use super::super::checks::Finding;
-use super::super::file::{ClusterFile, Made};
-use super::super::survey::Fix;
-use super::places::{PROGRAM, UNITS};
-use super::{command, nft};
+use super::places::PROGRAM;
+use crate::cluster::finding::{Finding, Fix};
+use crate::node::cluster_file::{ClusterFile, Made};
+use crate::system::{UNITS, command, nft};
 
 const GIB: u64 = 1 << 30;
+
 /// The API, its agent, the kubelet: what k3s listens on.
 const PORTS: [u16; 3] = [6443, 6444, 10250];
+
 /// A certificate made now is not valid yet for whose clock is behind.
 const SKEW_BAD_SECS: u64 = 120;
+
 const SKEW_SECS: u64 = 20;
+
 /// What `k3s` itself is fetched from.
-pub(super) const DOWNLOAD: &str = "download";
+pub(crate) const DOWNLOAD: &str = "download";
+
 const MASK: &str =
     "systemctl mask sleep.target suspend.target hibernate.target hybrid-sleep.target";
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at the machine itself. `running`: our own k3s is up already.
-pub(super) fn machine(file: &ClusterFile, running: bool) -> Vec<Finding> {
+pub(crate) fn machine(file: &ClusterFile, running: bool) -> Vec<Finding> {
     let mut findings = vec![system(), root(), systemd(), cgroups(), memory(), disk()];
     if !running {
         findings.extend(PORTS.into_iter().filter_map(port));
@@ -214,7 +219,7 @@ fn sleep() -> Finding {
 }
 
 /// Looks at what lies between this machine and those it talks to.
-pub(super) async fn network(urls: &[(&'static str, Url)]) -> Vec<Finding> {
+pub(crate) async fn network(urls: &[(&'static str, Url)]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut clock = None;
     for (what, url) in urls {
@@ -270,7 +275,7 @@ fn judge_skew(secs: u64) -> Finding {
 }
 
 /// What systemd says of a unit file; what it does not like is shown, and stops nothing.
-pub(super) fn verify_unit(path: &str) -> Finding {
+pub(crate) fn verify_unit(path: &str) -> Finding {
     match command("systemd-analyze", &["verify", path]) {
         Ok(_) => Finding::good("unit", format!("{path} is well formed")),
         Err(error) => Finding::warning(
@@ -283,8 +288,8 @@ pub(super) fn verify_unit(path: &str) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::checks::Verdict;
     use super::*;
+    use crate::cluster::finding::Verdict;
 
     #[test]
     fn what_is_found_is_judged() {

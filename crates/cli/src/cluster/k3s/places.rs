@@ -1,31 +1,38 @@
 //! Where things lie on the machine, and what is written there.
 
-use super::super::file::Made;
+use crate::node::cluster_file::Made;
 
 /// The program.
-pub(super) const PROGRAM: &str = "/usr/local/bin/k3s";
+pub(crate) const PROGRAM: &str = "/usr/local/bin/k3s";
+
 /// Its settings.
-pub(super) const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+pub(crate) const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+
 /// What it writes when its API is up.
-pub(in super::super) const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
+pub(crate) const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
+
 /// Images that it loads when it starts.
-pub(super) const IMAGES: &str = "/var/lib/rancher/k3s/agent/images";
+pub(crate) const IMAGES: &str = "/var/lib/rancher/k3s/agent/images";
+
 /// Files that were had by their hash.
-pub(super) const CACHE: &str = "/var/cache/nodesys";
+pub(crate) const CACHE: &str = "/var/cache/nodesys";
+
 /// The rules that keep pods off the node's own addresses.
-pub(super) const RULES: &str = "/etc/nodesys/firewall.nft";
+pub(crate) const RULES: &str = "/etc/nodesys/firewall.nft";
+
 /// The unit of k3s.
-pub(super) const UNIT: &str = "nodesys-k3s.service";
+pub(crate) const UNIT: &str = "nodesys-k3s.service";
+
 /// The unit of the rules.
-pub(super) const FIREWALL_UNIT: &str = "nodesys-firewall.service";
-/// Where units of the machine's owner lie.
-pub(crate) const UNITS: &str = "/etc/systemd/system";
+pub(crate) const FIREWALL_UNIT: &str = "nodesys-firewall.service";
+
 /// Where pods have their addresses, as `config.yaml` says.
 const POD_RANGE: &str = "10.42.0.0/16";
+
 const SERVICE_RANGE: &str = "10.43.0.0/16";
 
 /// Everything whose presence before us means that somebody else installed k3s. All of it goes again.
-pub(super) fn trees() -> Vec<Made> {
+pub(crate) fn trees() -> Vec<Made> {
     ["/etc/rancher", "/var/lib/rancher", "/var/lib/kubelet", "/etc/nodesys"]
         .into_iter()
         .map(|path| Made::Tree { path: path.into() })
@@ -33,7 +40,7 @@ pub(super) fn trees() -> Vec<Made> {
 }
 
 /// The settings of k3s: one node, nothing that a node does not need, secrets encrypted at rest.
-pub(super) fn config() -> String {
+pub(crate) fn config() -> String {
     format!(
         "# Written by nodesys start; nodesys uninstall removes it.\n\
          write-kubeconfig-mode: \"0600\"\n\
@@ -48,7 +55,7 @@ pub(super) fn config() -> String {
 }
 
 /// The unit of k3s. Pods live on when it is restarted, as they do for any kubelet.
-pub(super) fn unit() -> String {
+pub(crate) fn unit() -> String {
     format!(
         "# Written by nodesys start; nodesys uninstall removes it.\n\
          [Unit]\n\
@@ -77,7 +84,7 @@ pub(super) fn unit() -> String {
 }
 
 /// The unit that loads the rules before any pod runs.
-pub(super) fn firewall_unit(nft: &str) -> String {
+pub(crate) fn firewall_unit(nft: &str) -> String {
     format!(
         "# Written by nodesys start; nodesys uninstall removes it.\n\
          [Unit]\n\
@@ -99,7 +106,7 @@ pub(super) fn firewall_unit(nft: &str) -> String {
 
 /// The rules. A network policy never stops a pod from reaching its own node; these do, but for the
 /// cluster's API, which asks everybody who they are.
-pub(super) fn rules() -> String {
+pub(crate) fn rules() -> String {
     format!(
         "# Written by nodesys start; nodesys uninstall removes it.\n\
          add table inet nodesys\n\

@@ -7,21 +7,23 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::super::file::Made;
-use super::super::steps::Steps;
-use super::command;
-use super::places::{self, FIREWALL_UNIT, UNIT, UNITS};
+use super::places::{self, FIREWALL_UNIT, UNIT};
+use crate::node::cluster_file::Made;
+use crate::progress::Progress;
+use crate::system::{UNITS, command};
 
 /// Where pods and containers mount.
 const MOUNTS: [&str; 4] =
     ["/run/k3s", "/var/lib/rancher/k3s", "/var/lib/kubelet", "/run/netns/cni-"];
+
 /// Interfaces that k3s makes.
 const INTERFACES: [&str; 4] = ["cni0", "flannel.1", "flannel-v6.1", "kube-bridge"];
+
 /// Programs of k3s, each release in a folder of its own.
 const PROGRAMS: &str = "/var/lib/rancher/k3s/data/";
 
 /// Takes back one thing that was made; whether it was there.
-pub(in super::super) fn take_back(made: &Made, steps: &Steps) -> anyhow::Result<bool> {
+pub(crate) fn take_back(made: &Made, progress: &Progress) -> anyhow::Result<bool> {
     match made {
         Made::Namespace { .. } | Made::Container => Ok(false),
         Made::Unit { name } => {
@@ -33,7 +35,7 @@ pub(in super::super) fn take_back(made: &Made, steps: &Steps) -> anyhow::Result<
                 command("systemctl", &["disable", "--now", name])?;
             }
             if name == UNIT {
-                end_pods(steps)?;
+                end_pods(progress)?;
             }
             Ok(there)
         }
@@ -80,8 +82,8 @@ fn gone(removed: std::io::Result<()>) -> std::io::Result<bool> {
 }
 
 /// Ends what outlives the service: pods, their mounts, their network.
-pub(super) fn end_pods(steps: &Steps) -> anyhow::Result<()> {
-    steps.doing("ending pods");
+pub(crate) fn end_pods(progress: &Progress) -> anyhow::Result<()> {
+    progress.doing("ending pods");
     for pid in of_pods()? {
         if let Some(pid) = Pid::from_raw(pid) {
             // One that has ended meanwhile is as good.

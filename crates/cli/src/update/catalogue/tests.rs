@@ -70,7 +70,7 @@ fn told(list: &str, current: &str, pin: Option<&str>, bad: &[&str], early: bool)
     let catalogue = listed(list);
     let (current, pin) = (version(current), pin.map(version));
     let quarantined = bad.iter().map(|bad| (version(bad), "no receipts".to_owned())).collect();
-    let standing = Standing {
+    let standing = NodeFacts {
         current: &current,
         node_key: Some(node(early)),
         pin: pin.as_ref(),
@@ -146,7 +146,7 @@ fn what_did_not_hold_is_not_tried_again_by_itself() {
 fn a_machine_without_a_node_waits_for_all() {
     let catalogue = listed("0.2.0 0.3.0@99");
     let (current, none) = (version("0.1.0"), BTreeMap::new());
-    let standing = Standing { current: &current, node_key: None, pin: None, quarantined: &none };
+    let standing = NodeFacts { current: &current, node_key: None, pin: None, quarantined: &none };
     assert!(matches!(
         choose(&catalogue, &standing),
         Choice::Take { listed, .. } if listed.terms.version == version("0.2.0")

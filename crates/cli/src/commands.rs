@@ -1,0 +1,180 @@
+//! The command line: global settings and the verbs. Each verb's options are in its module.
+
+mod audit;
+mod backup;
+mod bundle;
+mod completion;
+mod config;
+mod doctor;
+mod info;
+mod license;
+mod logs;
+mod notify;
+mod pair;
+mod pod_log;
+mod restore;
+mod rewards;
+mod start;
+mod status;
+mod stop;
+mod uninstall;
+mod update;
+mod uptime;
+mod version;
+mod workload;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::exit::Exit;
+use crate::node::config::Settings;
+use crate::setup::Setup;
+pub use audit::{AuditArgs, WatchArgs};
+pub use backup::BackupArgs;
+pub use bundle::BundleCommand;
+pub use config::ConfigCommand;
+pub use doctor::DoctorArgs;
+pub use info::InfoArgs;
+pub use license::LicenseCommand;
+pub use logs::LogsArgs;
+pub use notify::NotifyCommand;
+pub use pair::PairCommand;
+pub use restore::RestoreArgs;
+pub use rewards::RewardsCommand;
+pub use start::StartArgs;
+pub use status::StatusArgs;
+pub use stop::StopArgs;
+pub use uninstall::UninstallArgs;
+pub use update::UpdateArgs;
+pub use uptime::UptimeArgs;
+pub use workload::WorkloadCommand;
+
+const EXAMPLES: &str = "\
+Examples:
+  nodesys config set rpc https://rpc.example.org
+  nodesys pair request > request.json
+  nodesys license show A1
+  nodesys status
+  nodesys rewards claim --keystore wallet.json
+  nodesys audit --bundles ./bundles
+
+Exit codes:
+  0 done                     5 unhealthy
+  1 failed                   6 lease conflict
+  2 usage                    7 network: a chain, backend or folder cannot be read
+  3 not found, not running   8 the audit found a difference
+  4 authorisation needed: pair the node
+
+Data goes to standard output, words to standard error. Every question has a flag.";
+
+/// Nodes, licenses and rewards, for operators, users and auditors.
+#[derive(Debug, Parser)]
+#[command(name = "nodesys", version, after_help = EXAMPLES, subcommand_required = true)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// Settings of all commands.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start this node: its cluster, and the manager in it. Again: goes on, mends, or changes nothing.
+    Start(StartArgs),
+    /// Stop the manager and the workloads; everything they keep stays.
+    Stop(StopArgs),
+    /// Let a wallet authorise this node, without the wallet's key on the node.
+    #[command(subcommand)]
+    Pair(PairCommand),
+    /// Who may run a license, read from the chain alone.
+    #[command(subcommand)]
+    License(LicenseCommand),
+    /// What this node runs.
+    #[command(subcommand)]
+    Workload(WorkloadCommand),
+    /// How cluster, manager, node and chain are; each part fails by itself.
+    Status(StatusArgs),
+    /// Take a newer release of nodesys and its manager, once it is verified and this node's turn.
+    Update(UpdateArgs),
+    /// What this node is made of: keys, cluster, image, workloads.
+    Info(InfoArgs),
+    /// What the manager writes.
+    Logs(LogsArgs),
+    /// A license's minutes of one day.
+    Uptime(UptimeArgs),
+    /// What an account has earned, and the claim of it.
+    #[command(subcommand)]
+    Rewards(RewardsCommand),
+    /// Who is told when this node or one of its workloads is down.
+    #[command(subcommand)]
+    Notify(NotifyCommand),
+    /// Recompute every posted day from its published files and the chain.
+    Audit(AuditArgs),
+    /// Look at everything a node needs, and say what to do about what is not right.
+    Doctor(DoctorArgs),
+    /// Write down what makes this node this node, without its key.
+    Backup(BackupArgs),
+    /// Put a node on this machine from a backup, and end the old node's key.
+    Restore(RestoreArgs),
+    /// All that a node is installed from, in one signed file.
+    #[command(subcommand)]
+    Bundle(BundleCommand),
+    /// Take back all that start made.
+    Uninstall(UninstallArgs),
+    /// The settings file.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// This program's version and build.
+    Version,
+    /// A completion script, for your shell to read.
+    ///
+    /// For bash: nodesys completion bash > ~/.local/share/bash-completion/completions/nodesys
+    Completion {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs a command.
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match &cli.command {
+        Command::Completion { shell } => return completion::run(&mut Cli::command(), *shell),
+        Command::Version => return version::run(&cli.settings),
+        Command::Config(command) => {
+            if let Some(exit) = config::run_on_file(&cli.settings, command)? {
+                return Ok(exit);
+            }
+        }
+        _ => {}
+    }
+    let setup = Setup::read(cli.settings)?;
+    match &cli.command {
+        Command::Pair(command) => pair::run(&setup, command).await,
+        Command::License(command) => license::run(&setup, command).await,
+        Command::Start(args) => start::run(&setup, args).await,
+        Command::Stop(args) => stop::run(&setup, args).await,
+        Command::Info(args) => info::run(&setup, args).await,
+        Command::Logs(args) => logs::run(&setup, args).await,
+        Command::Uninstall(args) => uninstall::run(&setup, args).await,
+        Command::Workload(command) => workload::run(&setup, command).await,
+        Command::Update(args) => update::run(&setup, args).await,
+        Command::Status(args) => status::run(&setup, args).await,
+        Command::Uptime(args) => uptime::run(&setup, args).await,
+        Command::Rewards(command) => rewards::run(&setup, command).await,
+        Command::Notify(command) => notify::run(&setup, command).await,
+        Command::Audit(args) => audit::run(&setup, args).await,
+        Command::Doctor(args) => doctor::run(&setup, args).await,
+        Command::Backup(args) => backup::run(&setup, args),
+        Command::Restore(args) => restore::run(&setup, args).await,
+        Command::Bundle(command) => bundle::run(&setup, command).await,
+        Command::Config(command) => config::run(&setup, command),
+        // Done above, before the settings file is read.
+        Command::Version | Command::Completion { .. } => Ok(Exit::Done),
+    }
+}
+
+#[cfg(test)]
+mod tests;

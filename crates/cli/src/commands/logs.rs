@@ -1,0 +1,49 @@
+//! `logs`: prints the manager's log.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::LogParams;
+use nodesys_render::MANAGER_NAMESPACE;
+
+use crate::cluster::connect::connect;
+use crate::commands::pod_log::print_log;
+use crate::exit::Exit;
+use crate::manager::readiness::manager_pods;
+use crate::setup::Setup;
+
+/// Options of `logs`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nodesys logs
+  nodesys logs --follow --lines 10
+  nodesys logs --previous        # of the run before, after a crash")]
+pub struct LogsArgs {
+    /// How many lines from the end.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 200)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub lines: u32,
+    /// Go on with what is written from now on.
+    #[arg(short, long, conflicts_with = "previous")]
+    pub follow: bool,
+    /// Of the run before.
+    #[arg(long)]
+    pub previous: bool,
+}
+
+/// Runs the command.
+pub async fn run(setup: &Setup, args: &LogsArgs) -> anyhow::Result<Exit> {
+    let cluster = connect(setup.home()?).await?;
+    let pods = manager_pods(&cluster.client).await?;
+    let name = pods.first().and_then(|pod| pod.metadata.name.clone()).ok_or_else(|| {
+        Exit::NotFound.because("the manager does not run: see nodesys status, run nodesys start")
+    })?;
+    let api: Api<Pod> = Api::namespaced(cluster.client, MANAGER_NAMESPACE);
+    let params = LogParams {
+        follow: args.follow,
+        previous: args.previous,
+        tail_lines: Some(args.lines.into()),
+        ..LogParams::default()
+    };
+    print_log(&api, &name, &params, "the manager's log").await
+}

@@ -1,0 +1,36 @@
+//! `pair revoke`: ends a node's authorisation.
+
+use nodesys_core::{Address, U256};
+
+use super::nonce::nonce;
+use crate::exit::Exit;
+use crate::output;
+use crate::pair::files;
+use crate::pair::revoke::end_node;
+use crate::pair::view::NodeReport;
+use crate::prompt::WalletFile;
+use crate::setup::Setup;
+
+/// Options of `pair revoke`.
+#[derive(Debug, clap::Args)]
+pub struct RevokeArgs {
+    /// The node key's address.
+    #[arg(long, value_name = "NODE_KEY")]
+    pub node: Address,
+    /// The operator's wallet.
+    #[command(flatten)]
+    pub wallet: WalletFile,
+    /// Not below the authorisation's nonce [default: that nonce].
+    #[arg(long, value_name = "N", value_parser = nonce)]
+    pub nonce: Option<U256>,
+}
+
+/// Runs the verb.
+pub(crate) async fn run(setup: &Setup, args: &RevokeArgs) -> anyhow::Result<Exit> {
+    let domain = setup.domain()?;
+    let backend = setup.backend()?;
+    files::same_network(&backend, &domain).await?;
+    let view = end_node(&backend, &domain, args.node, &args.wallet.open()?, args.nonce).await?;
+    output::print(setup.format(), &NodeReport(view))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,80 @@
+//! `rewards`: earned amounts, their proofs, and the claim of them.
+
+use clap::Subcommand;
+
+use crate::exit::Exit;
+use crate::setup::Setup;
+pub use claim::ClaimArgs;
+pub use explain::ExplainArgs;
+pub use list::ListArgs;
+pub use proof::ProofArgs;
+pub use show::ShowArgs;
+
+mod claim;
+mod explain;
+mod list;
+mod proof;
+mod show;
+mod source;
+
+/// Verbs of `rewards`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  nodesys rewards show --account 0x00000000000000000000000000000000000000a1
+  nodesys rewards claim --keystore wallet.json")]
+pub enum RewardsCommand {
+    /// What an account has earned in every project, by the backend's word.
+    #[command(after_help = "\
+Examples:
+  nodesys rewards list --account 0x00000000000000000000000000000000000000a1
+  nodesys rewards list -o json
+
+Amounts are in wei unless --rpc lets the tokens be asked for their units. `rewards show` proves what
+this only tells.")]
+    List(ListArgs),
+    /// One project: earned, active, claimed, claimable now, and when more becomes active.
+    ///
+    /// Claimed and active are the chain's; earned amounts are proven against posted roots.
+    #[command(after_help = "\
+Examples:
+  nodesys rewards show --project acme
+  nodesys rewards show --account 0x00000000000000000000000000000000000000a1 --from ./bundles")]
+    Show(ShowArgs),
+    /// How a day's amount came about, computed again from the day's published files.
+    #[command(after_help = "\
+Examples:
+  nodesys rewards explain --account 0x00000000000000000000000000000000000000a1 --day 2026-01-31
+  nodesys rewards explain --day 2026-01-31 --from ./bundles")]
+    Explain(ExplainArgs),
+    /// The proof of an account's cumulative amount, verified here against its root.
+    #[command(after_help = "\
+Examples:
+  nodesys rewards proof --account 0x00000000000000000000000000000000000000a1
+  nodesys rewards proof --account 0x00000000000000000000000000000000000000a1 --day 2026-01-31 -o json
+  nodesys rewards proof --account 0x00000000000000000000000000000000000000a1 --from ./bundles")]
+    Proof(ProofArgs),
+    /// Claim what the newest active root gives and is not yet paid.
+    ///
+    /// Shows amount and gas, asks, sends, and waits for the block. With nothing to claim it says so
+    /// and ends with 0.
+    #[command(after_help = "\
+Examples:
+  nodesys rewards claim --keystore wallet.json
+  nodesys rewards claim --keystore wallet.json --password-file password --yes -o json
+  nodesys rewards claim --keystore wallet.json --from ./bundles      # with every server down
+  nodesys rewards claim --account 0x00000000000000000000000000000000000000a1 --dry-run
+  nodesys rewards claim --account 0x00000000000000000000000000000000000000a1 --calldata   # Safe, hardware wallet")]
+    Claim(ClaimArgs),
+}
+
+/// Runs a verb.
+pub async fn run(setup: &Setup, command: &RewardsCommand) -> anyhow::Result<Exit> {
+    match command {
+        RewardsCommand::List(args) => list::run(setup, args).await,
+        RewardsCommand::Show(args) => show::run(setup, args).await,
+        RewardsCommand::Explain(args) => explain::run(setup, args).await,
+        RewardsCommand::Proof(args) => proof::run(setup, args).await,
+        RewardsCommand::Claim(args) => claim::run(setup, args).await,
+    }
+}

@@ -1,0 +1,172 @@
+//! `rewards claim`: shows the claim, asks, sends it, and prints the receipt.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use nodesys_chain::Provider;
+use nodesys_chain::gas::Gas;
+use nodesys_core::{Address, U256};
+
+use super::source::SourceArgs;
+use crate::exit::Exit;
+use crate::output::{self, amount, decimal, say};
+use crate::prompt::{confirm, open_keystore};
+use crate::rewards::claim::{Claim, ClaimState};
+use crate::rewards::claim::{prepare, send};
+use crate::rewards::source::ProofSource;
+use crate::setup::Setup;
+
+/// Options of `rewards claim`.
+#[derive(Debug, clap::Args)]
+pub struct ClaimArgs {
+    /// Encrypted JSON keystore of the account that earned.
+    #[arg(long, value_name = "FILE", env = "NODESYS_KEYSTORE", hide_env = true)]
+    pub keystore: Option<PathBuf>,
+    /// File whose first line is the keystore's password; asked for at the terminal where absent.
+    #[arg(long, value_name = "FILE", env = "NODESYS_PASSWORD_FILE", hide_env = true)]
+    pub password_file: Option<PathBuf>,
+    /// The account that earned, where no keystore tells: with --dry-run or --calldata.
+    #[arg(long, value_name = "ADDRESS")]
+    pub account: Option<Address>,
+    /// Where the tokens go [default: the account].
+    #[arg(long, value_name = "ADDRESS")]
+    pub recipient: Option<Address>,
+    /// Where the proof comes from.
+    #[command(flatten)]
+    pub from: SourceArgs,
+    /// Check everything and show it; send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the transaction's `to` and `data` for another wallet to send; send nothing.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub calldata: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// Runs the verb.
+pub(crate) async fn run(setup: &Setup, args: &ClaimArgs) -> anyhow::Result<Exit> {
+    // Cheap questions first: before the keystore's password is asked for.
+    let source = ProofSource::new(setup, &args.from.from)?;
+    let (provider, account) = claimant(setup, args).await?;
+    let (claim, prepared) = prepare(setup, &source, &provider, account, args.recipient).await?;
+    let claim = match prepared {
+        None => claim,
+        Some(prepared) if args.calldata => Claim {
+            state: ClaimState::Calldata,
+            to: Some(claim.distributor),
+            data: Some(prepared.data),
+            ..claim
+        },
+        Some(_) if args.dry_run => Claim { state: ClaimState::DryRun, ..claim },
+        Some(prepared) => {
+            ask_and_check(&claim, &prepared.gas, args.yes)?;
+            send(&provider, claim, prepared).await?
+        }
+    };
+    output::print(setup.format(), &claim)?;
+    Ok(Exit::Done)
+}
+
+/// The account that claims, and a connection that signs with its key where there is one.
+async fn claimant(setup: &Setup, args: &ClaimArgs) -> anyhow::Result<(Provider, Address)> {
+    let key = match &args.keystore {
+        Some(path) => Some(open_keystore(path, args.password_file.as_deref())?),
+        None => None,
+    };
+    let account = match (&key, args.account) {
+        (Some(key), Some(account)) if key.address() != account => {
+            return Err(Exit::Usage.because(format!(
+                "--account is {account}, but the keystore's wallet is {}: rewards are claimed by \
+                 the account itself, so leave one of the two out",
+                key.address()
+            )));
+        }
+        (Some(key), _) => key.address(),
+        (None, Some(account)) if args.dry_run || args.calldata => account,
+        (None, Some(_)) => {
+            return Err(Exit::Usage.because(
+                "--keystore is missing: a claim is signed by the account. With --dry-run or \
+                 --calldata the --account alone will do",
+            ));
+        }
+        (None, None) => {
+            return Err(Exit::Usage
+                .because("--keystore is missing (or --account with --dry-run or --calldata)"));
+        }
+    };
+    let provider = match &key {
+        Some(key) => setup.provider_with_key(key).await?,
+        None => setup.provider().await?,
+    };
+    Ok((provider, account))
+}
+
+/// Shows what is about to be sent, and takes a yes; the account must be able to pay the gas.
+fn ask_and_check(claim: &Claim, gas: &Gas, yes: bool) -> anyhow::Result<()> {
+    // Every EVM chain counts its own coin in 18 decimals.
+    let coin = |value: U256| decimal(value, 18);
+    say(format!(
+        "claim      {} of project {}\naccount    {}\nrecipient  {}\nroot       {} (active)\n\
+         gas        about {} units at {} wei, {} of the chain's coin",
+        amount(claim.amount, Some(&claim.unit)),
+        claim.project,
+        claim.account,
+        claim.recipient,
+        claim.root.unwrap_or_default(),
+        gas.units,
+        gas.price,
+        coin(gas.cost()),
+    ));
+    if gas.balance < gas.cost() {
+        return Err(Exit::Failure.because(format!(
+            "{} has {} of the chain's coin, the gas costs about {}: send it some first",
+            claim.account,
+            coin(gas.balance),
+            coin(gas.cost())
+        )));
+    }
+    confirm("Send this transaction?", yes)
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = |value| amount(value, Some(&self.unit));
+        if let (ClaimState::Calldata, Some(to), Some(data)) = (self.state, self.to, &self.data) {
+            writeln!(f, "to          {to}")?;
+            writeln!(f, "value       0")?;
+            writeln!(f, "data        {data}")?;
+        }
+        let word = match self.state {
+            ClaimState::Claimed => "claimed",
+            ClaimState::Nothing => "nothing to claim",
+            ClaimState::DryRun => "would claim",
+            ClaimState::Calldata => "claims",
+        };
+        if self.state == ClaimState::Nothing {
+            writeln!(f, "{word}: 0 of project {}", self.project)?;
+        } else {
+            writeln!(f, "{word:<11} {} of project {}", show(self.amount), self.project)?;
+        }
+        writeln!(f, "account     {}", self.account)?;
+        if self.state != ClaimState::Nothing {
+            writeln!(f, "recipient   {}", self.recipient)?;
+        }
+        write!(f, "paid before {}", show(self.claimed_before))?;
+        match (self.cumulative, self.day) {
+            (Some(cumulative), Some(day)) => {
+                write!(f, "\nearned      {} up to and with {day}", show(cumulative))?;
+            }
+            _ => write!(f, "\nearned      nothing by any active root")?,
+        }
+        if let Some(transaction) = self.transaction {
+            write!(f, "\ntransaction {transaction}")?;
+        }
+        match (self.gas_used, self.gas_estimate) {
+            (Some(used), _) => write!(f, "\ngas used    {used}"),
+            (None, Some(estimate)) => write!(f, "\ngas         about {estimate}"),
+            (None, None) => Ok(()),
+        }
+    }
+}

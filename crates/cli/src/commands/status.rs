@@ -1,0 +1,24 @@
+//! `status`: the state of this node, and an exit code that says whether it is well.
+
+use crate::exit::Exit;
+use crate::output;
+use crate::setup::Setup;
+use crate::status::Status;
+
+/// Options of `status`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nodesys status
+  nodesys status --manager http://127.0.0.1:7070 -o json
+
+Ends with 0 when all that is configured is well, with 3 when the manager does not answer, with 5
+when something is not well. What is not configured is left out.")]
+pub struct StatusArgs {}
+
+/// Runs the command.
+pub async fn run(setup: &Setup, StatusArgs {}: &StatusArgs) -> anyhow::Result<Exit> {
+    let status = Status::read(setup).await?;
+    output::print(setup.format(), &status)?;
+    Ok(status.exit())
+}

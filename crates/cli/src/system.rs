@@ -1,0 +1,56 @@
+//! Programs, files and services of this machine.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use nodesys_clock::Clock;
+
+/// Where units of the machine's owner lie.
+pub(crate) const UNITS: &str = "/etc/systemd/system";
+
+/// Runs a program of the machine to its end; what it printed, or what it complained of.
+pub(crate) fn command(program: &str, words: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(program).args(words).output();
+    let output = output.with_context(|| format!("{program} cannot be run"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    ensure!(
+        output.status.success(),
+        "{program} {} ended with {}: {}",
+        words.join(" "),
+        output.status,
+        text(&output.stderr)
+    );
+    Ok(text(&output.stdout))
+}
+
+/// Puts a file in its place, whole; whether it was otherwise.
+pub(crate) fn put(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<bool> {
+    if std::fs::read(path).is_ok_and(|there| there == content) {
+        return Ok(false);
+    }
+    let cannot = || format!("cannot write {}", path.display());
+    let folder = path.parent().with_context(cannot)?;
+    std::fs::create_dir_all(folder).with_context(cannot)?;
+    let mut new = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
+    new.write_all(content).with_context(cannot)?;
+    new.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).with_context(cannot)?;
+    new.as_file().sync_all().with_context(cannot)?;
+    new.persist(path).with_context(cannot)?;
+    Ok(true)
+}
+
+/// Where nft is.
+pub(crate) fn nft() -> Option<String> {
+    let folders = ["/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin"];
+    let paths = folders.map(|folder| format!("{folder}/nft"));
+    paths.into_iter().find(|path| Path::new(path).exists())
+}
+
+/// Waits a moment of real time: the cluster lives in it, whatever clock a development chain has.
+pub(crate) async fn pause(millis: u64) {
+    Clock::system().sleeper().sleep(Duration::from_millis(millis)).await;
+}

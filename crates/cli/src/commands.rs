@@ -6,6 +6,7 @@ mod bundle;
 mod completion;
 mod config;
 mod doctor;
+mod help;
 mod info;
 mod license;
 mod logs;
@@ -23,7 +24,7 @@ mod uptime;
 mod version;
 mod workload;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::exit::Exit;
 use crate::node::config::Settings;
@@ -64,7 +65,7 @@ Exit codes:
   3 not found, not running   8 the audit found a difference
   4 authorisation needed: pair the node
 
-Data goes to standard output, words to standard error. Every question has a flag.";
+Data goes to standard output, messages to standard error. Every question can be answered by a flag.";
 
 /// Nodes, licenses and rewards, for operators, users and auditors.
 #[derive(Debug, Parser)]
@@ -74,68 +75,76 @@ pub struct Cli {
     /// Settings of all commands.
     #[command(flatten)]
     pub settings: Settings,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start this node: its cluster, and the manager in it. Again: goes on, mends, or changes nothing.
+    /// Start this node: its cluster and the manager in it. Safe to re-run: resumes, repairs, or does nothing.
     Start(StartArgs),
-    /// Stop the manager and the workloads; everything they keep stays.
+    /// Stop the manager and the workloads; their data stays.
     Stop(StopArgs),
     /// Let a wallet authorise this node, without the wallet's key on the node.
     #[command(subcommand)]
     Pair(PairCommand),
-    /// Who may run a license, read from the chain alone.
+    /// The right to run a license, read from the chain alone.
     #[command(subcommand)]
     License(LicenseCommand),
-    /// What this node runs.
+    /// The workloads of this node: add, list, inspect, pause, remove.
     #[command(subcommand)]
     Workload(WorkloadCommand),
-    /// How cluster, manager, node and chain are; each part fails by itself.
+    /// The health of the cluster, the manager, the node and the chain.
     Status(StatusArgs),
-    /// Take a newer release of nodesys and its manager, once it is verified and this node's turn.
+    /// Update nodesys and its manager to a newer release, once it is this node's turn.
     Update(UpdateArgs),
-    /// What this node is made of: keys, cluster, image, workloads.
+    /// Facts of this node: keys, cluster, images, workloads.
     Info(InfoArgs),
-    /// What the manager writes.
+    /// The manager's log.
     Logs(LogsArgs),
     /// A license's minutes of one day.
     Uptime(UptimeArgs),
-    /// What an account has earned, and the claim of it.
+    /// An account's rewards: earned, proven, claimed.
     #[command(subcommand)]
     Rewards(RewardsCommand),
-    /// Who is told when this node or one of its workloads is down.
+    /// Notifications by webhook when this node or one of its workloads is down.
     #[command(subcommand)]
     Notify(NotifyCommand),
     /// Recompute every posted day from its published files and the chain.
     Audit(AuditArgs),
-    /// Look at everything a node needs, and say what to do about what is not right.
+    /// Check everything that a node needs, and name a fix for each problem.
     Doctor(DoctorArgs),
-    /// Write down what makes this node this node, without its key.
+    /// Back up this node's settings and workloads, without its key.
     Backup(BackupArgs),
-    /// Put a node on this machine from a backup, and end the old node's key.
+    /// Restore a node from a backup on this machine, and revoke the old node's key.
     Restore(RestoreArgs),
-    /// All that a node is installed from, in one signed file.
+    /// Bundles: everything that a node is installed from, in one signed file.
     #[command(subcommand)]
     Bundle(BundleCommand),
-    /// Take back all that start made.
+    /// Remove everything that start made.
     Uninstall(UninstallArgs),
-    /// The settings file.
+    /// Read and change the settings file.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// This program's version and build.
     Version,
-    /// A completion script, for your shell to read.
+    /// Print a completion script for your shell.
     ///
     /// For bash: nodesys completion bash > ~/.local/share/bash-completion/completions/nodesys
     Completion {
-        /// Which shell.
+        /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+impl Cli {
+    /// The arguments of this process; ends it where they are not a command line.
+    pub fn of_arguments() -> Self {
+        let matches = help::fold_global_options(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// Runs a command.

@@ -1,4 +1,4 @@
-//! What is printed: data on standard output, words on standard error.
+//! Output: data on standard output, messages on standard error.
 //!
 //! A command's answer is one value with two faces: `Display` for people, serde for programs.
 //! Text that strangers put on chain (symbols, names) is printed without control characters.

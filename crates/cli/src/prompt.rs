@@ -19,7 +19,7 @@ pub struct WalletFile {
     /// Encrypted JSON keystore of the wallet.
     #[arg(long, value_name = "FILE", env = "NODESYS_KEYSTORE", hide_env_values = true)]
     pub keystore: PathBuf,
-    /// File whose first line is the keystore's password; asked for at the terminal where absent.
+    /// File whose first line is the keystore's password; asked for at the terminal if absent.
     #[arg(long, value_name = "FILE", env = "NODESYS_PASSWORD_FILE", hide_env_values = true)]
     pub password_file: Option<PathBuf>,
 }
@@ -62,7 +62,7 @@ pub fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        let words = format!("{question} There is no terminal to ask at: give --yes to go on");
+        let words = format!("{question} There is no terminal to ask at: give --yes to continue");
         return Err(Exit::Usage.because(words));
     }
     write!(io::stderr(), "{question} [y/N] ").context("cannot write to the terminal")?;
@@ -70,6 +70,6 @@ pub fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
     io::stdin().read_line(&mut answer).context("cannot read from the terminal")?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Exit::Failure.because("not done: the answer was not yes")),
+        _ => Err(Exit::Failure.because("nothing was done: the answer was not yes")),
     }
 }

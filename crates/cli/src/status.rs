@@ -1,6 +1,12 @@
 //! The state of this node's cluster, of its manager, of the node as the backend has it, and of the chain.
 //! The last accepted receipt counts, not what anybody believes. Each section fails by itself.
 
+mod chain;
+mod cluster;
+mod manager;
+mod node;
+pub(crate) mod section;
+
 use std::fmt;
 
 use serde::Serialize;
@@ -12,12 +18,6 @@ use crate::status::chain::ChainStatus;
 use crate::status::cluster::ClusterStatus;
 use crate::status::node::NodeStatus;
 use crate::status::section::{Section, show_section};
-
-mod chain;
-mod cluster;
-mod manager;
-mod node;
-pub(crate) mod section;
 
 /// All sections.
 #[derive(Debug, Serialize)]

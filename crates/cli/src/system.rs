@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use nodesys_clock::Clock;
 
-/// Where units of the machine's owner lie.
+/// The folder of the systemd units of the machine's owner.
 pub(crate) const UNITS: &str = "/etc/systemd/system";
 
 /// Runs a program of the machine to its end; what it printed, or what it complained of.
@@ -43,7 +43,7 @@ pub(crate) fn put(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<bool
     Ok(true)
 }
 
-/// Where nft is.
+/// The path of nft.
 pub(crate) fn nft() -> Option<String> {
     let folders = ["/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin"];
     let paths = folders.map(|folder| format!("{folder}/nft"));

@@ -48,7 +48,7 @@ async fn license(setup: &Setup, name: &LicenseName) -> anyhow::Result<LicenseId>
     Ok(resolve(setup, &provider, name).await?.license)
 }
 
-/// What the day's bits say.
+/// The minutes of a day, by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Minutes {
     seen: DayBitmap,

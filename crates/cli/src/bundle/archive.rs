@@ -58,7 +58,7 @@ pub(crate) fn write_archive<'a>(
 #[derive(Debug)]
 pub struct Bundle {
     path: PathBuf,
-    /// What it says of itself.
+    /// The signed manifest.
     pub manifest: Manifest,
 }
 
@@ -68,7 +68,7 @@ impl Bundle {
         let shown = path.display();
         let no_bundle = |problem: &str| {
             Exit::Usage.because(format!(
-                "{shown} is no bundle: {problem}; make one: nodesys bundle create"
+                "{shown} is not a bundle: {problem}; make one: nodesys bundle create"
             ))
         };
         let file = File::open(path).map_err(|error| {

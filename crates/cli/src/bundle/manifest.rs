@@ -1,4 +1,4 @@
-//! What a bundle says of itself, and who stands behind it.
+//! The manifest of a bundle, and its signature.
 //!
 //! The signature is that of a wallet over a short text with the manifest's SHA-256 (EIP-191, what
 //! wallets call a personal message). It is the kind of key everybody in the network has already, it is
@@ -16,7 +16,7 @@ use crate::exit::Exit;
 
 const FORMAT: &str = "nodesys-bundle-1";
 
-/// What a file of a bundle is for.
+/// The role of a file in a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -32,7 +32,7 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// What it is for.
+    /// Its role.
     pub role: Role,
     /// Its name: letters, digits, dots, dashes.
     pub name: String,
@@ -75,10 +75,10 @@ impl Manifest {
         signature.verify(digest(bytes), signer).map_err(|error| refused(error.to_string()))?;
         // From here on it is as good as its signer.
         let manifest: Self = serde_json::from_slice(bytes).map_err(|error| {
-            Exit::Failure.because(format!("the bundle's manifest does not hold: {error}"))
+            Exit::Failure.because(format!("the bundle's manifest is not valid: {error}"))
         })?;
         manifest.check().map_err(|problem| {
-            Exit::Failure.because(format!("the bundle's manifest does not hold: {problem}"))
+            Exit::Failure.because(format!("the bundle's manifest is not valid: {problem}"))
         })?;
         Ok(manifest)
     }
@@ -102,7 +102,7 @@ impl Manifest {
         }
     }
 
-    /// What is installed of it.
+    /// The pin of the bundle's k3s.
     pub fn pin(&self) -> anyhow::Result<Pin> {
         let pinned = |file: &Entry| -> anyhow::Result<PinnedFile> {
             let url = format!("bundle:///{}", file.name).parse()?;
@@ -119,7 +119,7 @@ impl Manifest {
     }
 }
 
-/// What is signed for a manifest.
+/// The digest that is signed for a manifest.
 pub fn digest(manifest: &[u8]) -> B256 {
     let hash = Sha256Hash(Sha256::digest(manifest).into());
     eip191_hash_message(format!("Node System bundle\nSHA-256 of its manifest: {hash}"))

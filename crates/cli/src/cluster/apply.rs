@@ -13,7 +13,7 @@ use crate::cluster::connect::cluster_error;
 /// The name under which the command line's fields are recorded in the cluster.
 pub const FIELD_MANAGER: &str = "nodesys";
 
-/// What applying an object did.
+/// The effect of applying an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Applied {
@@ -30,7 +30,7 @@ pub enum Applied {
 pub struct Change {
     /// Its kind and name.
     pub object: String,
-    /// What was done.
+    /// The effect.
     pub done: Applied,
 }
 

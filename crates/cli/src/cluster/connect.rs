@@ -17,7 +17,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 
 /// This node's cluster.
 pub struct Cluster {
-    /// What is known of it.
+    /// Its file in the home folder.
     pub file: ClusterFile,
     /// The connection.
     pub client: kube::Client,
@@ -45,7 +45,7 @@ pub(crate) async fn client_of(
         ))
     })?;
     let file = Kubeconfig::from_yaml(&text)
-        .map_err(|error| Exit::Usage.because(format!("{shown} is no kubeconfig: {error}")))?;
+        .map_err(|error| Exit::Usage.because(format!("{shown} is not a kubeconfig: {error}")))?;
     if let Some(context) = context
         && !file.contexts.iter().any(|named| named.name == context)
     {
@@ -86,7 +86,7 @@ pub fn cluster_error(what: impl std::fmt::Display, error: kube::Error) -> anyhow
     }
 }
 
-/// What is not there is `None`.
+/// `None` if the object does not exist.
 pub(crate) fn found_or_none<T>(answer: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
     match answer {
         Ok(found) => Ok(Some(found)),

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use async_trait::async_trait;
+
 use crate::cluster::finding::Finding;
 use crate::node::cluster_file::{ClusterFile, Made};
 use crate::progress::Progress;
-use async_trait::async_trait;
 
 /// A server that the node talks to, and its name for people.
 pub(crate) type Contact = (&'static str, reqwest::Url);

@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
+use async_trait::async_trait;
+
 use crate::cluster::driver::{Contact, Driver, InstallRequest};
 use crate::cluster::finding::Finding;
 use crate::node::cluster_file::{ClusterFile, Made};
 use crate::progress::Progress;
-use anyhow::bail;
-use async_trait::async_trait;
 
 /// The driver.
 pub(crate) struct Existing;

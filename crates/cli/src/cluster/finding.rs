@@ -19,7 +19,7 @@ pub enum Verdict {
     Bad,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The subject of the check.
@@ -31,7 +31,7 @@ pub struct Finding {
     /// The way to mend it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
-    /// What `doctor --fix` runs by itself.
+    /// The fix that `doctor --fix` applies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Fix>,
 }
@@ -115,5 +115,5 @@ pub(crate) fn require_good(progress: &Progress, findings: &[Finding]) -> anyhow:
         return Ok(());
     }
     Err(Exit::Failure
-        .because(format!("nothing was changed, since this stands in the way:{}", bad.concat())))
+        .because(format!("nothing was changed; fix these problems first:{}", bad.concat())))
 }

@@ -5,6 +5,8 @@
 //! tried from a pod without a sandbox, which must reach it. What cannot be told is said to be unknown:
 //! nothing here says "isolated" of a cluster whose network enforces nothing.
 
+mod pod;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -32,20 +34,18 @@ use crate::node::lock::lock;
 use crate::progress::Progress;
 use pod::{answers, run_pod, wait_pod};
 
-mod pod;
-
 const LISTENS: u16 = 9999;
 
 const KUBELET: u16 = 10_250;
 
-/// Where the pods without a sandbox are.
+/// The namespace of the pods without a sandbox.
 const OUTSIDE: &str = "nodesys-isolation-outside";
 
-/// What the probe says of the cluster.
+/// The probe's verdict on the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Enforcement {
-    /// What can be told is enforced.
+    /// The isolation is enforced, as far as it was tested.
     Yes,
     /// A pod in a sandbox reached what it must not.
     No,
@@ -56,7 +56,7 @@ pub enum Enforcement {
 /// One try of the pod in the sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attempt {
-    /// What it is to the node.
+    /// The kind of target.
     pub what: &'static str,
     /// Its address.
     pub target: SocketAddr,
@@ -64,7 +64,7 @@ pub struct Attempt {
     pub outcome: Outcome,
 }
 
-/// What the probe found.
+/// The probe's result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Isolation {
     /// The verdict.
@@ -103,12 +103,12 @@ impl fmt::Display for Isolation {
             match self.enforced {
                 Enforcement::Yes => "enforced, as far as it was tried",
                 Enforcement::No => {
-                    "not enforced: workloads reach what they must not. Use a network for the cluster that \
+                    "not enforced: workloads reach forbidden addresses. Use a network for the cluster that \
                  enforces NetworkPolicy (k3s' own does), and the rules that the driver k3s installs"
                 }
                 Enforcement::Unknown => {
-                    "not known: even a pod without a sandbox did not reach the listener, so that the \
-                 others did not either shows nothing"
+                    "not known: even a pod without a sandbox did not reach the listener, so the failed attempts of the \
+                 sandboxed pod prove nothing"
                 }
             }
         )
@@ -206,7 +206,7 @@ async fn hosts(client: &kube::Client) -> anyhow::Result<Vec<(&'static str, Socke
     Ok(addresses.map(|it| ("this machine", SocketAddr::new(it, KUBELET))).collect())
 }
 
-/// What may be there, and must not be reached where it is.
+/// Other targets that must not be reached.
 fn others(driver: &dyn Driver) -> Vec<(&'static str, SocketAddr)> {
     let at = |a, b, c, d, port| SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), port);
     let mut others = vec![

@@ -3,11 +3,14 @@
 //! Only the `docker` program is used, with the image of k3s pinned by digest. The container, its volume
 //! and a kubeconfig in the home folder are all there is.
 
+mod lines;
+
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
+use async_trait::async_trait;
 use nodesys_clock::Clock;
 use nodesys_core::release::Image;
 
@@ -19,17 +22,10 @@ use crate::node::cluster_file::{ClusterFile, Made};
 use crate::node::file::replace;
 use crate::progress::Progress;
 use crate::system::pause;
-use anyhow::bail;
-use async_trait::async_trait;
-
-/// The container, and the volume with all that k3s keeps.
-const NAME: &str = "nodesys-k3s";
+use lines::NAME;
 
 /// The kubeconfig's name in the home folder.
-pub(crate) const KUBECONFIG: &str = "kubeconfig.yaml";
-
-/// Where a loaded tarball lies for a moment.
-const INSIDE: &str = "/var/lib/rancher/k3s/agent/images";
+const KUBECONFIG: &str = "kubeconfig.yaml";
 
 /// The driver.
 pub(crate) struct K3d;
@@ -95,7 +91,7 @@ fn image_of(file: &ClusterFile) -> anyhow::Result<&Image> {
     file.k3s_image.as_ref().ok_or_else(missing)
 }
 
-/// What a look at Docker finds; nothing is changed.
+/// Looks at Docker; nothing is changed.
 fn check(file: &ClusterFile) -> Vec<Finding> {
     let info = ["info", "--format", "{{.ServerVersion}} {{.MemTotal}}"].map(str::to_owned);
     let told = match docker(&info) {
@@ -164,70 +160,6 @@ async fn install(
     Ok(())
 }
 
-/// The command lines, apart from what runs them.
-mod lines {
-    use super::{INSIDE, Image, NAME};
-
-    fn words(text: &str) -> Vec<String> {
-        text.split_whitespace().map(str::to_owned).collect()
-    }
-
-    /// The API is published on this machine alone, at a port that stays over restarts.
-    pub(crate) fn create(image: &Image, port: u16) -> Vec<String> {
-        words(&format!(
-            "run --detach --name {NAME} --hostname {NAME} --label dev.nodesys=node --privileged --init \
-             --restart unless-stopped --tmpfs /run --tmpfs /var/run \
-             --volume {NAME}:/var/lib/rancher/k3s --publish 127.0.0.1:{port}:6443 {image} server \
-             --tls-san 127.0.0.1 --secrets-encryption --disable-cloud-controller \
-             --disable-helm-controller --disable traefik --disable servicelb --disable metrics-server"
-        ))
-    }
-
-    pub(crate) fn state() -> Vec<String> {
-        words(&format!("container inspect --format {{{{.State.Status}}}} {NAME}"))
-    }
-
-    pub(crate) fn start() -> Vec<String> {
-        words(&format!("start {NAME}"))
-    }
-
-    pub(crate) fn stop() -> Vec<String> {
-        words(&format!("stop --time 60 {NAME}"))
-    }
-
-    pub(crate) fn kubeconfig() -> Vec<String> {
-        words(&format!("exec {NAME} cat /etc/rancher/k3s/k3s.yaml"))
-    }
-
-    pub(crate) fn published() -> Vec<String> {
-        words(&format!("port {NAME} 6443/tcp"))
-    }
-
-    pub(crate) fn folder() -> Vec<String> {
-        words(&format!("exec {NAME} mkdir -p {INSIDE}"))
-    }
-
-    pub(crate) fn copy(archive: &str, name: &str) -> Vec<String> {
-        vec!["cp".to_owned(), archive.to_owned(), format!("{NAME}:{INSIDE}/{name}")]
-    }
-
-    pub(crate) fn load(name: &str) -> Vec<String> {
-        words(&format!("exec {NAME} ctr --namespace k8s.io images import {INSIDE}/{name}"))
-    }
-
-    pub(crate) fn logs() -> Vec<String> {
-        words(&format!("logs --tail 15 {NAME}"))
-    }
-
-    pub(crate) fn remove() -> Vec<String> {
-        words(&format!("rm --force --volumes {NAME}"))
-    }
-
-    pub(crate) fn remove_volume() -> Vec<String> {
-        words(&format!("volume rm --force {NAME}"))
-    }
-}
-
 /// Runs docker to its end; what it printed, or what it complained of.
 fn docker(words: &[String]) -> anyhow::Result<String> {
     let output = Command::new("docker").args(words).output().map_err(|error| {
@@ -268,7 +200,7 @@ async fn wait_ready(
                 let problem = problem.err().map(|error| format!("{error:#}")).unwrap_or_default();
                 let logs = docker(&lines::logs()).unwrap_or_default();
                 return Err(Exit::Unhealthy.because(format!(
-                    "k3s is not ready in time: {problem}\nits last words:\n{logs}"
+                    "k3s is not ready in time: {problem}\nthe end of its log:\n{logs}"
                 )));
             }
             _ => pause(1000).await,

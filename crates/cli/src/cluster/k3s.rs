@@ -3,7 +3,17 @@
 //! `places` says where everything lies; the tests run the program in a mount namespace where these places
 //! are their own.
 
+mod files;
+mod host;
+mod install;
+mod network;
+pub(crate) mod places;
+mod service;
+mod teardown;
+
 use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
 
 use crate::cluster::driver::{Contact, Driver, InstallRequest};
 use crate::cluster::finding::{Finding, Verdict};
@@ -12,16 +22,8 @@ use crate::download::pinned::cached;
 use crate::exit::Exit;
 use crate::node::cluster_file::{ClusterFile, Made};
 use crate::progress::Progress;
-use async_trait::async_trait;
 pub(super) use install::node_ready;
 use places::{CACHE, PROGRAM};
-
-mod files;
-mod host;
-mod install;
-pub(crate) mod places;
-mod service;
-mod teardown;
 
 /// Looks at the machine and its network; nothing is changed.
 async fn check(
@@ -40,9 +42,9 @@ async fn check(
         Path::new(PROGRAM).exists() || cached(pin, &pin.k3s, Path::new(CACHE)).exists();
     if !program_there {
         let fetched = pin.k3s.urls.first().filter(|url| url.scheme().starts_with("http"));
-        urls.extend(fetched.map(|url| (host::DOWNLOAD, url.clone())));
+        urls.extend(fetched.map(|url| (network::DOWNLOAD, url.clone())));
     }
-    findings.extend(host::network(&urls).await);
+    findings.extend(network::look(&urls).await);
     Ok(findings)
 }
 

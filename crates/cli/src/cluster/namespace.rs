@@ -44,7 +44,7 @@ pub(crate) async fn wait_gone(client: &kube::Client, name: &str) -> anyhow::Resu
     {
         if clock.monotonic_millis() - began > PATIENCE_MILLIS {
             return Err(Exit::Failure.because(format!(
-                "the namespace {name} does not go away: see kubectl describe namespace {name}, \
+                "the namespace {name} is not being removed: see kubectl describe namespace {name}, \
                  then run the same command again"
             )));
         }

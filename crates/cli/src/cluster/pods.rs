@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Node, Pod};
 
-/// What keeps a pod from being ready.
+/// A reason why a pod is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trouble {
     /// Kubernetes' word for it.
@@ -12,7 +12,7 @@ pub(crate) struct Trouble {
     pub(crate) restarts: i32,
 }
 
-/// What keeps a pod from being ready, where that is known.
+/// The reason why a pod is not ready, if it is known.
 pub(crate) fn trouble_of(pod: &Pod) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     let containers = status.container_statuses.as_deref().unwrap_or_default();

@@ -27,7 +27,7 @@ const POD_SECURITY: u32 = 25;
 
 const PART_OF: &str = "app.kubernetes.io/part-of";
 
-/// What the look found.
+/// The state of an existing cluster.
 pub(crate) struct ClusterReport {
     pub(crate) findings: Vec<Finding>,
     pub(crate) version: String,
@@ -74,7 +74,7 @@ fn server(git_version: &str, minor: &str) -> Finding {
         Ok(_) => Finding::good(check, git_version),
         Err(_) => Finding::warning(
             check,
-            format!("{git_version}, whose number is not understood"),
+            format!("{git_version}, an unknown version number"),
             format!("use Kubernetes 1.{OLDEST} or newer"),
         ),
     }

@@ -31,12 +31,12 @@ Examples:
     --guardian-keystore guardian.json --guardian-password-file guardian.password
   nodesys audit --watch --check --guardian-keystore guardian.json
 
-Ends with 0 when everything holds, with 8 when something is proven to differ (each difference is
-named by file and row), with 7 when it cannot be told: the chain or the files cannot be read, or two
-RPCs do not agree. What to try is said with each doubt.")]
+Exits with 0 if everything holds, with 8 if a difference is proven (each is named by file and row), with 7
+if it cannot tell: the chain or the files cannot be read, or two RPCs do not agree. Each doubt names the
+next thing to try.")]
 pub struct AuditArgs {
-    /// Folder or URL of published bundles; may be given more than once: each file is taken from whichever
-    /// has it as it was committed [default: --backend].
+    /// Folder or URL of published bundles; may be given more than once: each file is taken from any of
+    /// them that has the committed bytes [default: --backend].
     #[arg(long, value_name = "FOLDER|URL")]
     pub bundles: Vec<String>,
     /// First day [default: the project's first].
@@ -53,11 +53,11 @@ pub struct AuditArgs {
 /// Options of watching.
 #[derive(Debug, clap::Args)]
 pub struct WatchArgs {
-    /// Follow the chain: audit each post as it comes, tell the targets, and with a guardian's key act.
-    /// Goes on until it is stopped.
+    /// Follow the chain: audit each post as it comes, notify the webhooks, and act with the guardian's key if
+    /// one is given. Runs until it is stopped.
     #[arg(long, conflicts_with_all = ["from", "to"])]
     pub watch: bool,
-    /// Check RPCs, places, targets, the guardian's role and gas, and the pause, once; end with 5 where
+    /// Check RPCs, places, targets, the guardian's role and gas, and the pause, once; exit with 5 if
     /// something is wrong.
     #[arg(long, requires = "watch")]
     pub check: bool,
@@ -65,26 +65,25 @@ pub struct WatchArgs {
     #[arg(long, value_name = "SECS", default_value_t = 60, requires = "watch")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub interval_secs: u64,
-    /// Told of everything that happens, and once a day that the watch is alive (JSON, signed as Standard
-    /// Webhooks). May be given more than once.
+    /// Webhook for all events and a daily sign of life (JSON, signed as in Standard Webhooks). May be given
+    /// more than once.
     #[arg(long, value_name = "URL", requires_all = ["watch", "webhook_secret_file"])]
     pub webhook: Vec<reqwest::Url>,
     /// File whose first line is the webhooks' secret (whsec_...).
     #[arg(long, value_name = "FILE", requires = "webhook")]
     pub webhook_secret_file: Option<PathBuf>,
     /// Keystore of the guardian (or owner). With two RPCs or more a post that does not hold is stopped at
-    /// once: the signer is disabled, the post revoked. One that cannot be told is paused at half its
-    /// delay.
+    /// once: the signer is disabled, the post revoked. In doubt the project is paused at half
+    /// the post's delay.
     #[arg(long, value_name = "FILE", requires = "watch")]
     pub guardian_keystore: Option<PathBuf>,
     /// File whose first line is that keystore's password.
     #[arg(long, value_name = "FILE", requires = "guardian_keystore")]
     pub guardian_password_file: Option<PathBuf>,
-    /// File in which the watch keeps what it has found and told [default: watch-PROJECT.json in the home
-    /// folder].
+    /// The watch's state file [default: watch-PROJECT.json in the home folder].
     #[arg(long, value_name = "FILE", requires = "watch")]
     pub state: Option<PathBuf>,
-    /// Serve Prometheus metrics here, at /metrics.
+    /// Address on which to serve Prometheus metrics, at /metrics.
     #[arg(long, value_name = "ADDR", requires = "watch")]
     pub metrics: Option<SocketAddr>,
 }
@@ -182,7 +181,7 @@ impl fmt::Display for AuditView {
         }
         writeln!(f, "{table}")?;
         for day in &report.revoked {
-            writeln!(f, "a commit of {day} was revoked; what stands is audited")?;
+            writeln!(f, "a commit of {day} was revoked; its successor is audited")?;
         }
         writeln!(
             f,
@@ -201,7 +200,7 @@ impl fmt::Display for AuditView {
             writeln!(f, "difference: {finding}")?;
         }
         if report.rpcs == 1 {
-            writeln!(f, "by the word of one RPC; a second --rpc would vouch for it")?;
+            writeln!(f, "from one RPC only; add a second --rpc to confirm it")?;
         }
         match report.verdict {
             Verdict::Holds => write!(f, "everything holds"),

@@ -20,10 +20,10 @@ Examples:
   nodesys backup node.backup
   nodesys backup - > node.backup
 
-The node key is not in it, but the RPC's URL is, which often carries a secret. Volumes are not: neither
-the workloads' nor the manager's, which has the receipts.")]
+The node key is not in it, but the RPC's URL is, which often carries a secret. Volumes are not in
+it: neither the workloads' nor the manager's, which has the receipts.")]
 pub struct BackupArgs {
-    /// Where it is written, which must not be there yet; - is standard output.
+    /// The file to write, which must not exist yet; - is standard output.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 }

@@ -1,7 +1,6 @@
 //! `bundle`: makes a bundle, or starts this node from one.
 
 use std::fmt;
-
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -26,7 +25,7 @@ Examples:
       --keystore release.json --out node.bundle
   sudo nodesys bundle apply node.bundle --signer 0x00000000000000000000000000000000000000a1")]
 pub enum BundleCommand {
-    /// Fetch what a pin names, and pack it with images into a signed file.
+    /// Fetch the pinned files, and pack them with images into a signed file.
     #[command(after_help = "\
 Examples:
   nodesys bundle create --k3s-pin k3s.json --image-archive nodesys-manager.tar \\
@@ -43,10 +42,10 @@ Examples:
 /// Options of `bundle create`.
 #[derive(Debug, clap::Args)]
 pub struct CreateArgs {
-    /// Which k3s, by hash (see docs/platforms.md).
+    /// The file that pins k3s by hash (see docs/platforms.md).
     #[arg(long, value_name = "FILE")]
     pub k3s_pin: PathBuf,
-    /// For which machines [default: those like this one].
+    /// The architecture of the target machines [default: this machine's].
     #[arg(long, value_name = "ARCH", value_parser = arch)]
     pub arch: Option<Arch>,
     /// A tarball of images, such as the manager's; may be given more than once.
@@ -55,10 +54,10 @@ pub struct CreateArgs {
     /// The manager's image by digest; one of the archives has it.
     #[arg(long, value_name = "IMAGE")]
     pub manager_image: Image,
-    /// Who stands behind it: the signer's keystore.
+    /// The signer's keystore.
     #[command(flatten)]
     pub wallet: WalletFile,
-    /// Where it is written.
+    /// The file to write.
     #[arg(short = 'O', long, value_name = "FILE")]
     pub out: PathBuf,
 }
@@ -69,7 +68,7 @@ pub struct ApplyArgs {
     /// The bundle.
     #[arg(value_name = "FILE")]
     pub bundle: PathBuf,
-    /// The address that must have signed it; kept after the first time.
+    /// The address that must have signed it; remembered.
     #[arg(long, value_name = "ADDRESS")]
     pub signer: Option<Address>,
 }

@@ -1,9 +1,10 @@
 //! `completion`: a completion script for a shell.
 
-use crate::exit::Exit;
-use crate::output;
 use clap::Command;
 use clap_complete::Shell;
+
+use crate::exit::Exit;
+use crate::output;
 
 /// Prints the script for a command line.
 pub(crate) fn run(command: &mut Command, shell: Shell) -> anyhow::Result<Exit> {

@@ -26,22 +26,22 @@ pub enum ConfigCommand {
     Show,
     /// One setting in force; of the RPC's URL only scheme, host and port.
     Get {
-        /// Its name.
+        /// The setting's name.
         key: SettingKey,
     },
     /// Write a setting into the file.
     Set {
-        /// Its name.
+        /// The setting's name.
         key: SettingKey,
-        /// Its value; a relative path is relative to the home folder.
+        /// The setting's value; a relative path is relative to the home folder.
         value: String,
     },
-    /// Take a setting out of the file.
+    /// Remove a setting from the file.
     Unset {
-        /// Its name.
+        /// The setting's name.
         key: SettingKey,
     },
-    /// Where the file is.
+    /// Print the file's path.
     Path,
 }
 
@@ -88,7 +88,7 @@ pub fn run_on_file(flags: &Settings, command: &ConfigCommand) -> anyhow::Result<
                 return Err(Exit::NotFound.because(words));
             }
             write_file(&home, &file)?;
-            say(format!("{key} is taken out of {}", home.join(CONFIG_JSON).display()));
+            say(format!("{key} is removed from {}", home.join(CONFIG_JSON).display()));
         }
         ConfigCommand::Show | ConfigCommand::Get { .. } => return Ok(None),
     }

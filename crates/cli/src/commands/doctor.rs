@@ -1,4 +1,4 @@
-//! `doctor`: looks at everything a node needs, and says of each thing that is not right what to do.
+//! `doctor`: checks everything that a node needs, and names a fix for each problem.
 //!
 //! `--fix` does what can be done without losing anything: file modes, services, the rules of the host,
 //! the manager's objects. The look itself changes nothing.
@@ -24,20 +24,20 @@ Examples:
   nodesys doctor --isolation
   nodesys doctor -o json | jq '.findings[] | select(.verdict != \"good\")'
 
-Ends with 0 when nothing stands in the way, with 5 when something does.")]
+Exits with 0 if nothing is wrong, else with 5.")]
 pub struct DoctorArgs {
-    /// Do what can be done by itself; what was done is shown.
+    /// Apply the fixes that lose nothing, and list them.
     #[arg(long)]
     pub fix: bool,
-    /// Try from a pod in a sandbox like a workload's whether it reaches router, machine, metadata, private
-    /// addresses or other pods. Takes a minute, and says nothing of what cannot be told.
+    /// Test from a pod in a workload's sandbox whether it reaches the router, this machine, cloud metadata,
+    /// private addresses or other pods. Takes a minute.
     #[arg(long, conflicts_with = "fix")]
     pub isolation: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct DoctorReport {
-    /// What was done by --fix.
+    /// The fixes that --fix applied.
     fixed: Vec<String>,
     findings: Vec<Finding>,
 }
@@ -92,7 +92,7 @@ impl fmt::Display for DoctorReport {
             }
         }
         match wrong {
-            0 => write!(f, "nothing stands in the way"),
+            0 => write!(f, "nothing is wrong"),
             1 => write!(f, "one thing is wrong"),
             many => write!(f, "{many} things are wrong"),
         }

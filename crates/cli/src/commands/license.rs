@@ -1,15 +1,15 @@
 //! `license`: the right to run a license, read from the chain alone.
 
+mod explain;
+mod list;
+mod show;
+
 use clap::Subcommand;
 
 use crate::exit::Exit;
 use crate::setup::Setup;
 pub use list::ListArgs;
 pub use show::ShowArgs;
-
-mod explain;
-mod list;
-mod show;
 
 const FORMS: &str = "\
 Examples:
@@ -32,9 +32,9 @@ Examples:
   nodesys license list --project acme
   nodesys license list --operator 0x00000000000000000000000000000000000000a1")]
     List(ListArgs),
-    /// Prove the right to run a license from the RPC alone, and say why.
+    /// Prove the right to run a license from the RPC alone, with the reason.
     ///
-    /// Ends with 0 whether or not there is a right: `allowed` in the JSON tells.
+    /// Exits with 0 whether or not there is a right: see `allowed` in the JSON.
     #[command(after_help = "\
 Examples:
   nodesys license show A1
@@ -44,7 +44,7 @@ Examples:
 A license is A1 or A#1 (symbol and token), alpha/1 (workload and token), or 0x…/1 (collection and
 token).")]
     Show(ShowArgs),
-    /// The rule of who may run a license, with its facts filled in.
+    /// Explain the rule behind a right, with the facts of this license.
     #[command(after_help = "\
 Examples:
   nodesys license explain A1

@@ -17,16 +17,16 @@ use crate::setup::Setup;
 Examples:
   nodesys logs
   nodesys logs --follow --lines 10
-  nodesys logs --previous        # of the run before, after a crash")]
+  nodesys logs --previous        # of the previous run, after a crash")]
 pub struct LogsArgs {
-    /// How many lines from the end.
+    /// Number of lines from the end.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 200)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub lines: u32,
-    /// Go on with what is written from now on.
+    /// Follow the log.
     #[arg(short, long, conflicts_with = "previous")]
     pub follow: bool,
-    /// Of the run before.
+    /// The log of the previous run.
     #[arg(long)]
     pub previous: bool,
 }

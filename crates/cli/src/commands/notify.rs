@@ -30,18 +30,18 @@ Examples:
 pub enum NotifyCommand {
     /// Add a webhook; prints its number and the secret its messages are signed with.
     ///
-    /// Messages are JSON, signed as Standard Webhooks has it (webhook-id, webhook-timestamp,
+    /// Messages are JSON, signed as in Standard Webhooks (webhook-id, webhook-timestamp,
     /// webhook-signature): node.down and node.back, workload.down, workload.back and
-    /// workload.lost. The same URL again prints the same number and secret.
+    /// workload.lost. Adding the same URL again prints the same number and secret.
     #[command(after_help = "\
 Example:
   nodesys notify add https://hooks.example.org/nodesys")]
     Add {
-        /// Where messages go: https://.
+        /// The webhook's URL, which must be https://.
         #[arg(value_name = "URL")]
         url: String,
     },
-    /// Show the node's webhooks and what became of their messages.
+    /// Show the node's webhooks and the delivery of their messages.
     #[command(after_help = "\
 Example:
   nodesys notify list --output json")]
@@ -95,7 +95,7 @@ async fn list(setup: &Setup, backend: &Client) -> anyhow::Result<()> {
     output::print(setup.format(), &Targets(backend.targets(&signed).await?))
 }
 
-/// What is asked for, signed by this machine's node key.
+/// A request, signed by this machine's node key.
 async fn request(
     setup: &Setup,
     action: NotifyAction,

@@ -1,5 +1,11 @@
 //! `pair`: a wallet authorises a node key, and neither key leaves its machine.
 
+mod finish;
+mod nonce;
+mod request;
+mod revoke;
+mod sign;
+
 use clap::Subcommand;
 
 use crate::exit::Exit;
@@ -8,12 +14,6 @@ pub use finish::FinishArgs;
 pub use request::RequestArgs;
 pub use revoke::RevokeArgs;
 pub use sign::SignArgs;
-
-mod finish;
-mod nonce;
-mod request;
-mod revoke;
-mod sign;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +27,7 @@ Examples:
 pub enum PairCommand {
     /// Ask for an authorisation of this node: prints a request for `pair sign`.
     ///
-    /// Makes the node key where there is none (mode 0600); an existing one is never replaced. Needs
+    /// Creates the node key if there is none (mode 0600); an existing one is never replaced. Needs
     /// --chain-id and --registry.
     #[command(after_help = "\
 Examples:
@@ -36,7 +36,7 @@ Examples:
     Request(RequestArgs),
     /// Sign a request with the operator's wallet; needs no network.
     ///
-    /// Shows on standard error what is signed, prints the signed file on standard output. Where
+    /// Shows the request on standard error, and prints the signed file on standard output. If
     /// --chain-id or --registry is set, a request for another one is refused.
     #[command(after_help = "\
 Examples:
@@ -45,8 +45,8 @@ Examples:
     Sign(SignArgs),
     /// Add the node key's signature and hand the authorisation to the backend.
     ///
-    /// The same file again gives the same answer. A contract wallet's signature is judged by its
-    /// contract: by the chain where --rpc is set, and by the backend in any case.
+    /// Safe to repeat with the same file. A contract wallet's signature is checked by its contract:
+    /// over --rpc if that is set, and by the backend in any case.
     #[command(after_help = "\
 Examples:
   nodesys pair finish signed.json --backend https://backend.example.org

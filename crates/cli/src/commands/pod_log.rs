@@ -23,7 +23,7 @@ pub(crate) async fn print_log(
             Ok(Some(line)) => output::data(&line)?,
             Ok(None) => return Ok(Exit::Done),
             Err(error) => {
-                return Err(Exit::Network.because(format!("{what} breaks off: {error}")));
+                return Err(Exit::Network.because(format!("{what} ended early: {error}")));
             }
         }
     }

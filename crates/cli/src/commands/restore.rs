@@ -18,22 +18,22 @@ use crate::setup::Setup;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  nodesys restore node.backup                             # on the new machine; says what the wallet signs
-  nodesys restore node.backup --keystore wallet.json      # where the wallet is on this machine
+  nodesys restore node.backup                             # on the new machine; prints the next steps
+  nodesys restore node.backup --keystore wallet.json      # if the wallet is on this machine
 
-The old node's key is revoked: what it held, the new node takes over, and the old machine can do nothing
-more for the wallet.")]
+The old node's key is revoked: the new node takes over its leases, and the old machine can no longer act
+for the wallet.")]
 pub struct RestoreArgs {
-    /// What `nodesys backup` wrote.
+    /// The file that `nodesys backup` wrote.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Encrypted JSON keystore of the operator's wallet: revokes the old key and authorises the new one.
     #[arg(long, value_name = "FILE", env = "NODESYS_KEYSTORE", hide_env_values = true)]
     pub keystore: Option<PathBuf>,
-    /// File whose first line is the keystore's password; asked for at the terminal where absent.
+    /// File whose first line is the keystore's password; asked for at the terminal if absent.
     #[arg(long, value_name = "FILE", env = "NODESYS_PASSWORD_FILE", hide_env_values = true)]
     pub password_file: Option<PathBuf>,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(short, long)]
     pub yes: bool,
 }

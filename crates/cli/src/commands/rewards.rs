@@ -1,5 +1,12 @@
 //! `rewards`: earned amounts, their proofs, and the claim of them.
 
+mod claim;
+mod explain;
+mod list;
+mod proof;
+mod show;
+mod source;
+
 use clap::Subcommand;
 
 use crate::exit::Exit;
@@ -10,13 +17,6 @@ pub use list::ListArgs;
 pub use proof::ProofArgs;
 pub use show::ShowArgs;
 
-mod claim;
-mod explain;
-mod list;
-mod proof;
-mod show;
-mod source;
-
 /// Verbs of `rewards`.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
@@ -24,16 +24,16 @@ Examples:
   nodesys rewards show --account 0x00000000000000000000000000000000000000a1
   nodesys rewards claim --keystore wallet.json")]
 pub enum RewardsCommand {
-    /// What an account has earned in every project, by the backend's word.
+    /// An account's rewards in every project, as the backend reports them.
     #[command(after_help = "\
 Examples:
   nodesys rewards list --account 0x00000000000000000000000000000000000000a1
   nodesys rewards list -o json
 
-Amounts are in wei unless --rpc lets the tokens be asked for their units. `rewards show` proves what
-this only tells.")]
+Amounts are in wei unless --rpc is given, which tells the tokens' units. `rewards show` proves the
+amounts that this only reports.")]
     List(ListArgs),
-    /// One project: earned, active, claimed, claimable now, and when more becomes active.
+    /// One project: earned, active, claimed and claimable amounts, and the next activation.
     ///
     /// Claimed and active are the chain's; earned amounts are proven against posted roots.
     #[command(after_help = "\
@@ -41,7 +41,7 @@ Examples:
   nodesys rewards show --project acme
   nodesys rewards show --account 0x00000000000000000000000000000000000000a1 --from ./bundles")]
     Show(ShowArgs),
-    /// How a day's amount came about, computed again from the day's published files.
+    /// Explain a day's amount, recomputed from the day's published files.
     #[command(after_help = "\
 Examples:
   nodesys rewards explain --account 0x00000000000000000000000000000000000000a1 --day 2026-01-31
@@ -54,10 +54,10 @@ Examples:
   nodesys rewards proof --account 0x00000000000000000000000000000000000000a1 --day 2026-01-31 -o json
   nodesys rewards proof --account 0x00000000000000000000000000000000000000a1 --from ./bundles")]
     Proof(ProofArgs),
-    /// Claim what the newest active root gives and is not yet paid.
+    /// Claim the amount that the newest active root grants and that is not paid yet.
     ///
     /// Shows amount and gas, asks, sends, and waits for the block. With nothing to claim it says so
-    /// and ends with 0.
+    /// and exits with 0.
     #[command(after_help = "\
 Examples:
   nodesys rewards claim --keystore wallet.json

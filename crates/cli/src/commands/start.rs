@@ -25,49 +25,50 @@ Examples:
   nodesys start --driver existing --kubeconfig admin.yaml \\
       --manager-image registry.example.org/nodesys-manager@sha256:<64 hex digits>
   sudo nodesys start --bundle node.bundle --bundle-signer 0x00000000000000000000000000000000000000a1
-  nodesys start                               # again: goes on, mends, or changes nothing
+  nodesys start                               # safe to re-run: resumes, repairs, or does nothing
   nodesys start --manager-image registry.example.org/nodesys-manager@sha256:<another>
 
-Needs a paired node and the settings chain_id, registry, backend and rpc. Flags are kept, so a later
-start needs none. Ctrl-C leaves a state from which start goes on.")]
+Needs a paired node and the settings chain_id, registry, backend and rpc. Flags are remembered, so
+later starts need none. After Ctrl-C, run start again to resume.")]
 pub struct StartArgs {
-    /// How this node has its cluster; needed the first time.
+    /// The kind of cluster; required at the first start.
     #[arg(long, value_enum)]
     pub driver: Option<DriverKind>,
-    /// Driver k3s: which k3s, by hash (see docs/platforms.md); needed the first time, and to change it.
+    /// Driver k3s: the file that pins k3s by hash (see docs/platforms.md); required at the first start, and to
+    /// change it.
     #[arg(long, value_name = "FILE")]
     pub k3s_pin: Option<PathBuf>,
     /// Driver k3s: a bundle to install from, without a network (see nodesys bundle).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["k3s_pin", "k3s_image", "manager_image"])]
     pub bundle: Option<PathBuf>,
-    /// The address that must have signed the bundle; kept after the first time.
+    /// The address that must have signed the bundle; remembered.
     #[arg(long, value_name = "ADDRESS", requires = "bundle")]
     pub bundle_signer: Option<Address>,
-    /// Driver k3d: the image of k3s by digest; needed the first time.
+    /// Driver k3d: the image of k3s by digest; required at the first start.
     #[arg(long, value_name = "IMAGE")]
     pub k3s_image: Option<Image>,
     /// Drivers k3s and k3d: a tarball of images to load into the node, such as the manager's; may be given more
     /// than once.
     #[arg(long, value_name = "FILE")]
     pub image_archive: Vec<PathBuf>,
-    /// Driver existing: how the cluster is reached.
+    /// Driver existing: the cluster's kubeconfig.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// Driver existing: the kubeconfig's context [default: its current one].
+    /// Driver existing: the kubeconfig's context [default: the current one].
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
-    /// The manager's image by digest; needed the first time, and to change it.
+    /// The manager's image by digest; required at the first start, and to change it.
     #[arg(long, value_name = "IMAGE")]
     pub manager_image: Option<Image>,
     /// A public address range of this node's own networks, which workloads must not reach; may be
-    /// given more than once. Public addresses of the nodes are found by themselves.
+    /// given more than once. The nodes' own public addresses are added automatically.
     #[arg(long, value_name = "RANGE")]
     pub local_range: Vec<Cidr>,
     /// How long the manager may take to become ready.
     #[arg(long, value_name = "SECS", default_value_t = WAIT_SECS)]
     #[arg(value_parser = clap::value_parser!(u64).range(10..=3600))]
     pub wait_secs: u64,
-    /// Leave a failed create as it is, to look at it.
+    /// Keep a failed first start as it is, for inspection.
     #[arg(long)]
     pub keep: bool,
 }
@@ -116,7 +117,7 @@ impl fmt::Display for Started {
         let all: Vec<String> =
             self.changes.iter().map(|it| format!("{} {}", it.object, it.done)).collect();
         match all.as_slice() {
-            [] => write!(f, "changes     none: it runs as it should"),
+            [] => write!(f, "changes     none: everything runs as it should"),
             all => write!(f, "changes     {}", all.join("\n            ")),
         }
     }

@@ -12,8 +12,8 @@ Examples:
   nodesys status
   nodesys status --manager http://127.0.0.1:7070 -o json
 
-Ends with 0 when all that is configured is well, with 3 when the manager does not answer, with 5
-when something is not well. What is not configured is left out.")]
+Exits with 0 if everything that is configured is well, with 3 if the manager does not answer, with 5 if
+something is not well. Parts that are not configured are left out.")]
 pub struct StatusArgs {}
 
 /// Runs the command.

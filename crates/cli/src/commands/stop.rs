@@ -14,7 +14,7 @@ use crate::setup::Setup;
 #[command(after_help = "\
 Examples:
   nodesys stop
-  nodesys start        # goes on with the same keys, workloads and volumes
+  nodesys start        # resumes with the same keys, workloads and volumes
 
 While it is stopped no heartbeat is sent, so no minute is credited, and a lease that nobody renews ends
 after ten and a half minutes.")]
@@ -29,7 +29,7 @@ pub async fn run(setup: &Setup, StopArgs {}: &StopArgs) -> anyhow::Result<Exit> 
 
 #[derive(Debug, Serialize)]
 struct Stopped {
-    /// What was stopped now; empty when nothing ran.
+    /// The parts that were stopped now; empty when nothing ran.
     stopped: Vec<String>,
 }
 

@@ -20,8 +20,7 @@ fn the_command_line_is_well_formed() {
 
 #[test]
 fn every_help_is_as_committed() {
-    let mut root = Cli::command().term_width(100);
-    root.build();
+    let mut root = help::fold_global_options(Cli::command().term_width(100));
     let mut seen = 0;
     each(&mut root, "help", &mut seen);
     assert_eq!(seen, 54, "a command was added or taken away: commit its help");
@@ -40,6 +39,40 @@ fn each(command: &mut clap::Command, name: &str, seen: &mut usize) {
             each(found, &format!("{name}-{sub}"), seen);
         }
     }
+}
+
+/// A verb's page explains its own options, names the global ones in one place, and takes them still.
+#[test]
+fn a_verbs_help_folds_the_global_options() {
+    fn each(command: &clap::Command, globals: &[String], pages: &mut usize) {
+        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+            let page = verb.clone().render_long_help().to_string();
+            let heading = page.match_indices("\nGlobal options").collect::<Vec<_>>();
+            assert_eq!(heading.len(), 1, "{page}");
+            let (own, folded) = page.split_at(heading[0].0);
+            for long in globals {
+                assert!(folded.contains(long), "{long}: {page}");
+                assert!(!own.contains(&format!("{long} <")), "{long} is explained: {page}");
+            }
+            *pages += 1;
+            each(verb, globals, pages);
+        }
+    }
+    let root = help::fold_global_options(Cli::command());
+    let globals = root.get_arguments().filter(|arg| arg.is_global_set());
+    let globals: Vec<String> =
+        globals.filter_map(|arg| arg.get_long().map(|long| format!("--{long}"))).collect();
+    assert_eq!(globals.len(), 13, "{globals:?}");
+    let first = root.clone().render_long_help().to_string();
+    assert!(globals.iter().all(|long| first.contains(&format!("{long} <"))), "{first}");
+    let mut pages = 0;
+    each(&root, &globals, &mut pages);
+    assert_eq!(pages, 53);
+    let words = ["nodesys", "license", "show", "A1", "--chain-id", "5", "-o", "json"];
+    let matches = root.try_get_matches_from(words).unwrap();
+    let cli = Cli::from_arg_matches(&matches).unwrap();
+    assert_eq!(cli.settings.chain_id, Some(5));
+    assert_eq!(cli.settings.output, Some(crate::output::Format::Json));
 }
 
 #[test]

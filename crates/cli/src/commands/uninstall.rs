@@ -19,12 +19,12 @@ Examples:
   nodesys uninstall --keep-keys --yes      # the node can be started again as the same one
 
 Removes the manager, the workloads and their volumes, receipts too. Settings (config.json) stay. If the
-keys go, revoke them where the wallet is: nodesys pair revoke.")]
+keys are removed, revoke the node key on the wallet's machine: nodesys pair revoke.")]
 pub struct UninstallArgs {
     /// Keep the node key, its authorisation and the list of workloads.
     #[arg(long)]
     pub keep_keys: bool,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -57,7 +57,7 @@ pub async fn run(setup: &Setup, args: &UninstallArgs) -> anyhow::Result<Exit> {
 
 #[derive(Debug, Serialize)]
 struct Removed {
-    /// What was removed now.
+    /// The things that were removed now.
     removed: Vec<String>,
 }
 

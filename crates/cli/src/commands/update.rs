@@ -18,40 +18,40 @@ use crate::update::timer::{SERVICE, TIMER};
 #[command(after_help = "\
 Examples:
   nodesys update --repository https://updates.example.org/ --root root.json   # the first time
-  nodesys update                      # from then on: goes on, or changes nothing
+  nodesys update                      # from then on; safe to re-run
   nodesys update --check -o json
-  nodesys update --pin 0.2.1          # this one, and none after it
+  nodesys update --pin 0.2.1          # this version, and no later one
   nodesys update --unpin
-  nodesys update --roll-back          # end the update that is under way
-  sudo nodesys update --timer on      # from now on by itself, every hour
+  nodesys update --roll-back          # cancel the update that is under way
+  sudo nodesys update --timer on      # automatically, every hour
 
-A release is taken when it is this node's turn, and only after a receipt of the last 5 minutes. It
-stays when the manager has three more receipts within 5 minutes; else the programs and the manager of
-before are put back, and the release is not tried again. Ended at any moment, the next run goes on.
+A release is installed when it is this node's turn, and only after a receipt within the last 5 minutes. It
+is kept if the manager gets three more receipts within 5 minutes; otherwise the previous programs and
+manager are restored, and the release is not tried again. The next run resumes an interrupted update.
 
-Ends with 0 when all is done or there is nothing to do, with 3 when a pinned version is not listed,
-with 5 when the node is not healthy enough to begin, or when a release was rolled back, with 7 when the
-repository cannot be read.")]
+Exits with 0 if it is done or there is nothing to do, with 3 if a pinned version is not listed, with 5 if
+the node is not healthy enough to begin or a release was rolled back, with 7 if the repository cannot be
+read.")]
 pub struct UpdateArgs {
-    /// Say what would be done; change nothing but what is known of the repository.
+    /// Report only; nothing but the repository's metadata is updated.
     #[arg(long, conflicts_with_all = ["pin", "unpin", "roll_back"])]
     pub check: bool,
-    /// Update to this version and stay there, whatever its turn.
+    /// Update to this version and stay there, without waiting for this node's turn.
     #[arg(long, value_name = "VERSION", conflicts_with_all = ["unpin", "roll_back"])]
     pub pin: Option<Version>,
     /// Follow the newest release again.
     #[arg(long, conflicts_with = "roll_back")]
     pub unpin: bool,
-    /// Take back the update that is under way, without waiting for its health.
+    /// Roll back the update that is under way, without waiting for the health check.
     #[arg(long)]
     pub roll_back: bool,
-    /// Where releases come from: an http(s) URL or a folder; kept after the first time.
+    /// The repository of releases: an http(s) URL or a folder; remembered.
     #[arg(long, value_name = "URL|DIR")]
     pub repository: Option<String>,
-    /// The root.json to trust, the first time; later ones are signed by it.
+    /// The root.json to trust at the first update; later ones are signed by it.
     #[arg(long, value_name = "FILE")]
     pub root: Option<PathBuf>,
-    /// Let systemd run nodesys update every hour, or no more; nothing is updated now.
+    /// Turn hourly updates by systemd on or off; nothing is updated now.
     #[arg(long, value_enum)]
     #[arg(conflicts_with_all = ["check", "pin", "unpin", "roll_back", "repository", "root"])]
     pub timer: Option<Timer>,
@@ -99,8 +99,8 @@ impl fmt::Display for TimerReport {
         match self.timer {
             "on" => write!(
                 f,
-                "timer       on{before}: systemctl list-timers {TIMER} tells when, journalctl -u \
-                 {SERVICE} what it did"
+                "timer       on{before}: see systemctl list-timers {TIMER} and journalctl -u \
+                 {SERVICE}"
             ),
             _ => write!(f, "timer       off{before}"),
         }

@@ -1,14 +1,5 @@
 //! `workload`: the workloads of this node.
 
-use clap::Subcommand;
-
-use crate::exit::Exit;
-use crate::setup::Setup;
-pub use add::AddArgs;
-pub use logs::LogsArgs;
-pub use remove::RemoveArgs;
-pub use report::WorkloadArgs;
-
 mod add;
 mod describe;
 mod list;
@@ -19,6 +10,15 @@ mod report;
 mod restart;
 mod resume;
 mod status;
+
+use clap::Subcommand;
+
+use crate::exit::Exit;
+use crate::setup::Setup;
+pub use add::AddArgs;
+pub use logs::LogsArgs;
+pub use remove::RemoveArgs;
+pub use report::WorkloadArgs;
 
 /// Verbs of `workload`.
 #[derive(Debug, Subcommand)]
@@ -32,8 +32,8 @@ pub enum WorkloadCommand {
     /// Run a project's workload on this node, under a license.
     ///
     /// Finds the project in the registry and pins it, checks the license on chain over this machine's
-    /// own RPC, shows what the workload may do, and asks. Again it changes nothing, or asks for what a
-    /// newer release wants more.
+    /// own RPC, shows the workload's resources and network access, and asks. Safe to re-run: does nothing, or
+    /// asks for the additional resources of a newer release.
     #[command(after_help = "\
 Examples:
   nodesys workload add acme/render                  # the one license that the operator may run
@@ -47,44 +47,44 @@ Examples:
   nodesys workload list
   nodesys workload list -o json")]
     List,
-    /// How one workload is; ends with 5 when it is not well.
+    /// The health of one workload; exits with 5 if it is not well.
     #[command(after_help = "\
 Examples:
   nodesys workload status render
   nodesys workload status acme/render -o json")]
     Status(WorkloadArgs),
-    /// What a workload writes.
+    /// A workload's log.
     #[command(after_help = "\
 Examples:
   nodesys workload logs render
   nodesys workload logs render --follow --lines 10
-  nodesys workload logs render --previous          # of the run before, after a crash")]
+  nodesys workload logs render --previous          # of the previous run, after a crash")]
     Logs(LogsArgs),
-    /// What a workload may do, and what the cluster has of it: pods, volumes, quota, events.
+    /// A workload's grant, and its objects in the cluster: pods, volumes, quota, events.
     #[command(after_help = "\
 Examples:
   nodesys workload describe render
   nodesys workload describe render -o json")]
     Describe(WorkloadArgs),
-    /// End a workload's pods; new ones start at once.
+    /// Restart a workload's pods.
     #[command(after_help = "\
 Example:
   nodesys workload restart render")]
     Restart(WorkloadArgs),
-    /// Take a workload off this node, with its volumes and all that is in them.
+    /// Remove a workload from this node, with its volumes and their data.
     #[command(after_help = "\
 Examples:
   nodesys workload remove render
   nodesys workload remove render --yes
 
-The lease ends by itself ten and a half minutes after the last heartbeat that carried it.")]
+The lease ends ten and a half minutes after the last heartbeat that carried it.")]
     Remove(RemoveArgs),
     /// Stop a workload until `workload resume`; its volumes stay, and it earns nothing.
     #[command(after_help = "\
 Example:
   nodesys workload pause render")]
     Pause(WorkloadArgs),
-    /// Let a paused workload run again.
+    /// Resume a paused workload.
     #[command(after_help = "\
 Example:
   nodesys workload resume render")]

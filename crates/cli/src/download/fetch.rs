@@ -76,7 +76,7 @@ pub(crate) async fn fetch_file(
         ));
     }
     Err(Exit::Network.because(format!(
-        "{shown} cannot be had from any place:{}\n  run it again to go on where it ended; k3s may have \
+        "{shown} cannot be downloaded from any place:{}\n  run it again to resume the download; k3s may have \
          other places in its pin, or come with --bundle FILE",
         problems.concat()
     )))
@@ -108,7 +108,7 @@ async fn from(
     }
 }
 
-/// What is wrong with a place.
+/// A failure of a place.
 struct Problem {
     words: String,
     /// Whether asking again would give the same.
@@ -126,7 +126,7 @@ impl Problem {
     }
 }
 
-/// One request; what cannot be written here is the outer error.
+/// One request; a failure to write here is the outer error.
 async fn once(
     client: &reqwest::Client,
     url: &reqwest::Url,
@@ -134,12 +134,31 @@ async fn once(
     part: &Path,
     bar: &ProgressBar,
 ) -> anyhow::Result<Result<(), Problem>> {
-    let cannot = || format!("cannot write {}", part.display());
     let mut have = length(part);
     if have > file.size {
-        std::fs::remove_file(part).with_context(cannot)?;
+        std::fs::remove_file(part).with_context(|| cannot_write(part))?;
         have = 0;
     }
+    let (answer, resumes) = match ask(client, url, file, part, have).await? {
+        Ok(answer) => answer,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let from = if resumes { have } else { 0 };
+    let left = file.size - from;
+    if let Some(length) = answer.content_length().filter(|length| *length != left) {
+        return Ok(Err(Problem::last(format!("it has {length} bytes, and {left} are expected"))));
+    }
+    store(answer, file, part, from, bar).await
+}
+
+/// Asks for the rest of the file after `have` bytes; the answer, and whether it begins there.
+async fn ask(
+    client: &reqwest::Client,
+    url: &reqwest::Url,
+    file: &PinnedFile,
+    part: &Path,
+    have: u64,
+) -> anyhow::Result<Result<(reqwest::Response, bool), Problem>> {
     let mut request = client.get(url.clone());
     if have > 0 {
         request = request.header(RANGE, format!("bytes={have}-"));
@@ -148,43 +167,48 @@ async fn once(
         Ok(answer) => answer,
         Err(error) => return Ok(Err(Problem::passing(error))),
     };
-    let goes_on = match answer.status() {
-        StatusCode::OK => false,
+    Ok(match answer.status() {
+        StatusCode::OK => Ok((answer, false)),
         StatusCode::PARTIAL_CONTENT if have > 0 => {
             let range = answer.headers().get(CONTENT_RANGE).and_then(|it| it.to_str().ok());
             let expected = format!("bytes {have}-{}/{}", file.size - 1, file.size);
-            if range != Some(expected.as_str()) {
+            if range == Some(expected.as_str()) {
+                Ok((answer, true))
+            } else {
                 let words = format!("it answers with the range {range:?}, not {expected}");
-                return Ok(Err(Problem::last(words)));
+                Err(Problem::last(words))
             }
-            true
         }
         StatusCode::RANGE_NOT_SATISFIABLE => {
             // Another file than the one begun with.
-            std::fs::remove_file(part).with_context(cannot)?;
+            std::fs::remove_file(part).with_context(|| cannot_write(part))?;
             let words = "it has another file than the part that is here";
-            return Ok(Err(Problem { words: words.to_owned(), last: false }));
+            Err(Problem { words: words.to_owned(), last: false })
         }
         status => {
-            return Ok(Err(Problem {
-                words: format!("it answers {status}"),
-                last: !status.is_server_error(),
-            }));
+            Err(Problem { words: format!("it answers {status}"), last: !status.is_server_error() })
         }
-    };
-    let left = if goes_on { file.size - have } else { file.size };
-    if let Some(length) = answer.content_length().filter(|length| *length != left) {
-        return Ok(Err(Problem::last(format!("it has {length} bytes, and {left} are expected"))));
-    }
+    })
+}
+
+/// Writes an answer's bytes into the part, from a byte of it on.
+async fn store(
+    answer: reqwest::Response,
+    file: &PinnedFile,
+    part: &Path,
+    from: u64,
+    bar: &ProgressBar,
+) -> anyhow::Result<Result<(), Problem>> {
+    let cannot = || cannot_write(part);
     let mut options = File::options();
     options.create(true);
-    if goes_on {
+    if from > 0 {
         options.append(true)
     } else {
         options.write(true).truncate(true)
     };
     let mut to = options.open(part).with_context(cannot)?;
-    let mut written = if goes_on { have } else { 0 };
+    let mut written = from;
     let mut body = answer.bytes_stream();
     let ended = loop {
         bar.set_position(written);
@@ -210,6 +234,10 @@ async fn once(
         std::fs::remove_file(part).with_context(cannot)?;
     }
     Ok(ended)
+}
+
+fn cannot_write(part: &Path) -> String {
+    format!("cannot write {}", part.display())
 }
 
 fn put_aside(path: &Path) -> anyhow::Result<PathBuf> {

@@ -94,7 +94,7 @@ pub struct PinnedFile {
     pub sha256: Sha256Hash,
     /// Its size in bytes.
     pub size: u64,
-    /// Where it is had, tried in this order.
+    /// The places to download it from, tried in this order.
     pub urls: Vec<reqwest::Url>,
 }
 
@@ -112,7 +112,7 @@ struct PinFile {
     images: Vec<PinnedFile>,
 }
 
-/// What is installed on this machine.
+/// The k3s that is installed on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pin {
@@ -131,8 +131,9 @@ impl Pin {
         let text = std::fs::read(path).map_err(|error| {
             Exit::Usage.because(format!("the pin {shown} cannot be read: {error}"))
         })?;
-        Self::parse(&text, arch)
-            .map_err(|problem| Exit::Usage.because(format!("{shown} is no pin of k3s: {problem}")))
+        Self::parse(&text, arch).map_err(|problem| {
+            Exit::Usage.because(format!("{shown} is not a pin of k3s: {problem}"))
+        })
     }
 
     fn parse(text: &[u8], arch: Arch) -> Result<Self, String> {

@@ -8,7 +8,7 @@ use crate::download::fetch::fetch_file;
 use crate::download::pin::{Pin, PinnedFile};
 use crate::progress::Progress;
 
-/// Where a pinned file lies in a folder once it is fetched.
+/// The path of a pinned file in a folder, once it is fetched.
 pub(crate) fn cached(pin: &Pin, file: &PinnedFile, folder: &Path) -> PathBuf {
     let name =
         file.urls.first().and_then(|url| url.path_segments()?.next_back().map(str::to_owned));
@@ -55,7 +55,7 @@ pub(crate) async fn fetch_into(
     bar.finish_and_clear();
     fetched?;
     let how =
-        if there { "it is here, and is the pinned one" } else { "fetched, and is the pinned one" };
+        if there { "it is cached, and matches the pin" } else { "downloaded, and matches the pin" };
     progress.done(shown, format!("{} {how}", pin.version));
     Ok(goal)
 }

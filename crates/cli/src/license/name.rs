@@ -80,7 +80,7 @@ fn token_of_symbol(text: &str, symbol: &str) -> Option<U256> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedCollection {
     pub(crate) collection: Address,
-    /// What the registry says that its tokens license.
+    /// The workload that its tokens license, by the registry.
     pub(crate) workload: Option<Name>,
     /// A stranger's text.
     pub(crate) symbol: Option<String>,
@@ -151,7 +151,7 @@ pub(crate) async fn resolve(
     Ok(ResolvedLicense { license, listed, project })
 }
 
-/// Where the registry is known it says whose collection this is; without it the address stands
+/// A known registry names the collection's project; without one the address stands
 /// alone.
 async fn of_address(
     setup: &Setup,

@@ -29,7 +29,7 @@ pub(crate) async fn or_own(
     if let (Some(node), Ok(backend)) = (node, setup.backend()) {
         match backend.with_timeout(PATIENCE).node(node).await {
             Ok(view) => return Ok(view.authorization.operator),
-            Err(error) => say(format!("the backend does not say who operates {node}: {error}")),
+            Err(error) => say(format!("the backend does not name the operator of {node}: {error}")),
         }
     }
     if let Some(kept) = kept.filter(|kept| Some(kept.node_key) == node) {

@@ -62,7 +62,7 @@ pub async fn diagnose(setup: &Setup) -> anyhow::Result<Vec<Finding>> {
             return Ok(findings);
         }
         Err(error) => {
-            findings.push(Finding::bad("cluster", format!("{error:#}"), "as it says"));
+            findings.push(Finding::bad("cluster", format!("{error:#}"), "as the message says"));
             return Ok(findings);
         }
     };
@@ -90,10 +90,10 @@ async fn machine(setup: &Setup, file: &ClusterFile) -> anyhow::Result<Vec<Findin
 fn phase(phase: Phase) -> Finding {
     match phase {
         Phase::Running => Finding::good("phase", "started"),
-        Phase::Starting => Finding::bad("phase", "a start has not ended", "run nodesys start"),
+        Phase::Starting => Finding::bad("phase", "a start was interrupted", "run nodesys start"),
         Phase::Stopped => Finding::bad("phase", "it is stopped", "run nodesys start"),
         Phase::Leaving => {
-            Finding::bad("phase", "an uninstall has not ended", "run nodesys uninstall again")
+            Finding::bad("phase", "an uninstall was interrupted", "run nodesys uninstall again")
         }
     }
 }

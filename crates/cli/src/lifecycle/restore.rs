@@ -24,7 +24,7 @@ pub(crate) struct Restored {
     /// Whether the wallet has done its part.
     pub(crate) moved: bool,
     pub(crate) workloads: usize,
-    /// What is left to do.
+    /// The steps that are left.
     pub(crate) next: Vec<String>,
 }
 

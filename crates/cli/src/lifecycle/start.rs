@@ -43,7 +43,7 @@ pub(crate) struct Started {
     pub(crate) manager_image: Image,
     pub(crate) node_key: Address,
     pub(crate) operator: Address,
-    /// What was made or changed; empty when all was as it should be.
+    /// The objects that were made or changed; empty when all was as it should be.
     pub(crate) changes: Vec<Change>,
 }
 
@@ -243,7 +243,7 @@ async fn roll_back(
 ) -> anyhow::Error {
     if let Err(problem) = undo(home, file, Scope::FailedCreate, progress).await {
         return error.context(format!(
-            "it could not be taken back either ({problem:#}): run nodesys uninstall"
+            "it could not be removed either ({problem:#}): run nodesys uninstall"
         ));
     }
     file.made.retain(|made| matches!(made, Made::Cache { .. }));
@@ -256,7 +256,7 @@ async fn roll_back(
         file.write(home)
     };
     match kept {
-        Ok(()) => error.context("all of it is taken back (--keep leaves it)"),
+        Ok(()) => error.context("everything was removed again (--keep leaves it)"),
         Err(problem) => error.context(format!("cluster.json cannot be changed: {problem:#}")),
     }
 }
@@ -271,12 +271,10 @@ async fn restore(
     let Some((client, before)) = before.filter(|_| !plan.keep) else {
         return error.context("the manager is left as it is now");
     };
-    progress.doing("putting the manager back that ran before");
+    progress.doing("restoring the previous manager");
     let back = deploy(&client, &before.objects(), plan.wait_secs, progress).await;
     match back {
-        Ok(_) => error.context("the manager that ran before is put back, and is ready"),
-        Err(again) => {
-            error.context(format!("the manager that ran before is put back, but: {again:#}"))
-        }
+        Ok(_) => error.context("the previous manager is restored, and is ready"),
+        Err(again) => error.context(format!("the previous manager is restored, but: {again:#}")),
     }
 }

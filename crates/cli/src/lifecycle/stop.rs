@@ -38,7 +38,7 @@ pub(crate) async fn stop(setup: &Setup) -> anyhow::Result<Vec<String>> {
     let began = clock.monotonic_millis();
     while !manager_pods(&cluster.client).await?.is_empty() {
         if clock.monotonic_millis() - began > PATIENCE_MILLIS {
-            let words = "the manager does not end: see kubectl --namespace nodesys get pods";
+            let words = "the manager does not stop: see kubectl --namespace nodesys get pods";
             return Err(Exit::Failure.because(words));
         }
         pause(300).await;

@@ -75,7 +75,7 @@ pub(crate) async fn wait_ready(
             return Err(not_ready(&trouble.words, &logs));
         }
         if waited >= patience_secs * 1000 {
-            let words = trouble.map_or_else(|| "nothing says why".to_owned(), |it| it.words);
+            let words = trouble.map_or_else(|| "the reason is not known".to_owned(), |it| it.words);
             let logs = last_words(client, &pods).await;
             return Err(not_ready(&format!("not within {patience_secs} s; {words}"), &logs));
         }
@@ -89,7 +89,8 @@ pub(crate) async fn wait_ready(
 }
 
 fn not_ready(why: &str, logs: &str) -> anyhow::Error {
-    let logs = if logs.is_empty() { String::new() } else { format!("\nits last words:\n{logs}") };
+    let logs =
+        if logs.is_empty() { String::new() } else { format!("\nthe end of its log:\n{logs}") };
     Exit::Unhealthy.because(format!("the manager does not become ready: {why}{logs}"))
 }
 

@@ -119,8 +119,8 @@ async fn read_in_cluster(setup: &Setup, now: Timestamp) -> anyhow::Result<Manage
         .map_err(|error| {
             silent(format!("{:#}", cluster_error("the manager in the cluster", error)))
         })?;
-    let manager: ManagerStatus = serde_json::from_str(&body)
-        .context("what answers in the cluster does not answer as a manager does")?;
+    let manager: ManagerStatus =
+        serde_json::from_str(&body).context("the answer from the cluster is not a manager's")?;
     Ok(ManagerStatus { asked: now, ..manager })
 }
 

@@ -70,7 +70,7 @@ impl Backup {
                 Exit::Usage.because(format!("the backup {shown} cannot be read: {error}"))
             })?;
         let no_backup = |problem: String| {
-            Exit::Failure.because(format!("{shown} is no backup of a node: {problem}"))
+            Exit::Failure.because(format!("{shown} is not a backup of a node: {problem}"))
         };
         let backup: Self = serde_json::from_slice(&text).map_err(|it| no_backup(it.to_string()))?;
         if backup.format != FORMAT {

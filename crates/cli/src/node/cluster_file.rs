@@ -23,7 +23,7 @@ pub const CLUSTER_JSON: &str = "cluster.json";
 
 const FORMAT: &str = "nodesys-cluster-1";
 
-/// How this node has its cluster.
+/// The kind of a node's cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
@@ -32,7 +32,7 @@ pub enum DriverKind {
     K3s,
     /// k3s in a container of Docker: macOS, Windows (in WSL 2), Linux.
     K3d,
-    /// A cluster that is there already, by its kubeconfig.
+    /// A cluster that exists already, by its kubeconfig.
     Existing,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for DriverKind {
     }
 }
 
-/// Where the node is between nothing and running.
+/// The phases of a node's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -124,15 +124,15 @@ pub struct ClusterFile {
     /// DriverKind k3d: the image of k3s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k3s_image: Option<Image>,
-    /// Who must have signed a bundle.
+    /// The signer that bundles must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle_signer: Option<Address>,
     /// Public address ranges of the node's own networks: pods must not reach them.
     #[serde(with = "ranges")]
     pub local_ranges: Vec<Cidr>,
-    /// Where it is between nothing and running.
+    /// The node's phase.
     pub phase: Phase,
-    /// What was made, in that order.
+    /// The things that were made, in that order.
     pub made: Vec<Made>,
 }
 
@@ -167,8 +167,8 @@ impl ClusterFile {
         };
         let broken = |problem: String| {
             Exit::Failure.because(format!(
-                "{} does not hold: {problem}; put back a backup of it, or move it away and run \
-                 `nodesys start` with the same flags, which finds what is there",
+                "{} is not valid: {problem}; restore a backup of it, or move it away and run \
+                 `nodesys start` with the same flags, which finds the existing cluster",
                 path.display()
             ))
         };
@@ -261,7 +261,7 @@ mod tests {
             let error = ClusterFile::read(home.path()).unwrap_err();
             assert_eq!(Exit::of(&error), Exit::Failure);
             let words = error.to_string();
-            assert!(words.contains(part) && words.contains("put back a backup"), "{text}: {words}");
+            assert!(words.contains(part) && words.contains("restore a backup"), "{text}: {words}");
         }
     }
 }

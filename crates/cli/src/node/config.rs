@@ -25,7 +25,7 @@ pub const CONFIG_JSON: &str = "config.json";
 
 /// Settings of all commands.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Settings (flag, else NODESYS_<NAME>, else config.json)")]
+#[command(next_help_heading = "Global options (flag, else NODESYS_<NAME>, else config.json)")]
 pub struct Settings {
     /// Folder with config.json and node.key [default: `nodesys` in the user's configuration].
     #[arg(long, global = true, value_name = "DIR", env = "NODESYS_HOME", hide_env = true)]
@@ -33,12 +33,12 @@ pub struct Settings {
     /// The backend's URL.
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_BACKEND", hide_env = true)]
     pub backend: Option<String>,
-    /// JSON-RPC endpoint of the chain, of your own choice; never shown whole. May be given more than
-    /// once, of different providers: then a fact is what a majority of them answers alike.
+    /// JSON-RPC endpoint of the chain, of your own choice; never printed in full. May be given more
+    /// than once, of different providers: then the answer of the majority counts.
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_RPC", hide_env = true)]
     #[arg(value_delimiter = ',')]
     pub rpc: Vec<RpcUrl>,
-    /// The chain; an RPC of another one is refused.
+    /// The chain's id; an RPC of another chain is refused.
     #[arg(long, global = true, value_name = "ID", env = "NODESYS_CHAIN_ID", hide_env = true)]
     pub chain_id: Option<u64>,
     /// Address of ProjectRegistry.
@@ -50,10 +50,10 @@ pub struct Settings {
     /// First block that may hold a log of the registry or of a collection [default: 0].
     #[arg(long, global = true, value_name = "N", env = "NODESYS_FIRST_BLOCK", hide_env = true)]
     pub first_block: Option<u64>,
-    /// Blocks below the head that are final where the chain has no such tag [default: 64].
+    /// Depth of final blocks on a chain without a `finalized` tag [default: 64].
     #[arg(long, global = true, value_name = "N", env = "NODESYS_FINAL_DEPTH", hide_env = true)]
     pub final_depth: Option<u64>,
-    /// Who signs receipts, as recorded in ProjectRegistry [default: the backend's own word].
+    /// The key that signs receipts, as recorded in ProjectRegistry [default: as the backend says].
     #[arg(long, global = true, value_name = "ADDRESS", env = "NODESYS_RECEIPT_KEY")]
     #[arg(hide_env = true)]
     pub receipt_key: Option<Address>,
@@ -72,7 +72,7 @@ pub struct Settings {
     /// A stepped clock, for the development chain only.
     #[arg(long, global = true, value_name = "ADDR", env = "NODESYS_CLOCK", hide_env = true)]
     pub clock: Option<SocketAddr>,
-    /// How data is printed [default: table].
+    /// Output format [default: table].
     #[arg(short, long, global = true, value_enum, env = "NODESYS_OUTPUT", hide_env = true)]
     pub output: Option<Format>,
 }
@@ -239,7 +239,7 @@ pub fn read_file(home: &Path) -> anyhow::Result<ConfigFile> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ConfigFile::new()),
         Err(error) => {
             return Err(Exit::Usage.because(format!(
-                "the settings file {} cannot be read: {error}; check whose it is, or give another \
+                "the settings file {} cannot be read: {error}; check its owner, or give another \
                  --home",
                 path.display()
             )));
@@ -247,7 +247,7 @@ pub fn read_file(home: &Path) -> anyhow::Result<ConfigFile> {
     };
     serde_json::from_slice(&text).map_err(|error| {
         Exit::Usage.because(format!(
-            "{} is no settings file: {error}; mend it by hand, or move it away and write each value \
+            "{} is not a settings file: {error}; repair it by hand, or move it away and write each value \
              again with `nodesys config set`",
             path.display()
         ))

@@ -41,7 +41,7 @@ pub struct WorkloadEntry {
     pub project: Address,
     /// The project's name when it was added.
     pub project_name: Name,
-    /// What the operator agreed to.
+    /// The grant that the operator agreed to.
     pub grant: Grant,
     /// The project's own servers of releases, before the backend.
     #[serde(default)]
@@ -84,7 +84,7 @@ impl WorkloadsFile {
         };
         serde_json::from_slice(&text).map_err(|error| {
             Exit::Failure.because(format!(
-                "{} is no list of workloads: {error}; put back a backup of it, or move it away and \
+                "{} is not a list of workloads: {error}; restore a backup of it, or move it away and \
                  add the workloads again",
                 path.display()
             ))

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::exit::Exit;
 use crate::setup::Setup;
 
-/// What a node asks a wallet for.
+/// A node's request to a wallet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairRequest {
@@ -40,7 +40,7 @@ impl PairRequest {
     pub const FORMAT: &str = "nodesys-pair-request-1";
 }
 
-/// What the wallet gives back.
+/// The wallet's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairSigned {
@@ -51,7 +51,7 @@ pub struct PairSigned {
     pub chain_id: u64,
     /// `ProjectRegistry`.
     pub registry: Address,
-    /// What the wallet signed.
+    /// The signed message.
     pub authorization: NodeAuthorization,
     /// Its signature.
     pub operator_signature: WalletSignature,
@@ -78,8 +78,9 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, format: &str) -> anyhow::Re
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(cannot)?;
         path.display().to_string()
     };
-    parse(&bytes, format)
-        .map_err(|problem| Exit::Failure.because(format!("{shown} is no {format} file: {problem}")))
+    parse(&bytes, format).map_err(|problem| {
+        Exit::Failure.because(format!("{shown} is not a {format} file: {problem}"))
+    })
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8], format: &str) -> Result<T, String> {
@@ -91,8 +92,8 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], format: &str) -> Result<T, String> {
     if tagged.format != format {
         let found: String = tagged.format.chars().take(40).collect();
         return Err(format!(
-            "its format is {found:?}; pair request, sign and finish follow on \
-                            each other, each reading what the one before printed"
+            "its format is {found:?}; pair request, sign and finish follow in this order, \
+                            each reading the previous one's output"
         ));
     }
     serde_json::from_slice(bytes).map_err(|error| error.to_string())

@@ -75,7 +75,7 @@ pub(crate) async fn cosign(
                 Some(_) => "",
             };
             Exit::Failure.because(format!(
-                "the operator's signature does not hold: {problem}{contract}; sign the request \
+                "the operator's signature is not valid: {problem}{contract}; sign the request \
                  again with the operator's wallet"
             ))
         }

@@ -22,7 +22,7 @@ use crate::rewards::source::{ProofSource, Proven};
 use crate::rewards::token::token;
 use crate::setup::Setup;
 
-/// What became of a claim.
+/// The state of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ClaimState {
@@ -44,9 +44,9 @@ pub(crate) struct Claim {
     pub(crate) distributor: Address,
     pub(crate) account: Address,
     pub(crate) recipient: Address,
-    /// What this claim pays.
+    /// The amount that this claim pays.
     pub(crate) amount: Amount,
-    /// What the account has been paid before it.
+    /// The amount that was paid before it.
     pub(crate) claimed_before: Amount,
     /// All that the root gives the account.
     pub(crate) cumulative: Option<Amount>,
@@ -181,7 +181,7 @@ fn calldata(found: &Proven, recipient: Address) -> Bytes {
     call.abi_encode().into()
 }
 
-/// What the distributor says that it paid.
+/// The amount that the distributor paid, by its event.
 fn paid(
     receipt: &TransactionReceipt,
     distributor: Address,

@@ -3,6 +3,7 @@
 use nodesys_chain::metadata::Token;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::{Before, DayBundle, DayInput, ProjectInfo, build_day};
+use nodesys_core::files::Row as _;
 use nodesys_core::files::{HolderRow, PointsRow, UptimeRow, parse_file};
 use nodesys_core::ids::{Amount, LicenseIndex, Name, Points};
 use nodesys_core::message::Message as _;
@@ -18,7 +19,6 @@ use crate::license::operator::or_own;
 use crate::rewards::source::{ProofSource, posted};
 use crate::rewards::token::token;
 use crate::setup::Setup;
-use nodesys_core::files::Row as _;
 
 /// An account's day, printed. Amounts are in wei.
 #[derive(Debug, Serialize)]

@@ -24,7 +24,7 @@ pub(crate) struct RewardList {
 pub(crate) struct RewardRow {
     #[serde(flatten)]
     pub(crate) view: RewardView,
-    /// What is active and not claimed.
+    /// The active amount that is not claimed.
     pub(crate) claimable: Amount,
     #[serde(skip)]
     pub(crate) unit: Option<Token>,

@@ -14,7 +14,7 @@ use crate::rewards::source::ProofSource;
 use crate::rewards::token::token;
 use crate::setup::Setup;
 
-/// Where a root stands, by the chain.
+/// The state of a root on chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OnChain {

@@ -50,7 +50,7 @@ pub(crate) struct NextActivation {
     pub(crate) root: B256,
     pub(crate) activates_at_secs: String,
     pub(crate) activates_at: String,
-    /// What it adds to what is active now.
+    /// The amount that it adds to the active one.
     pub(crate) adds: Amount,
 }
 

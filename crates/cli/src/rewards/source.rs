@@ -125,7 +125,7 @@ impl ProofSource {
         missing.map_or(Ok(None), Err)
     }
 
-    /// What the account has earned by a posted commit, proven.
+    /// The amount that the account has earned by a posted commit, proven.
     pub(crate) async fn by_posted(
         &self,
         project: &ProjectInfo,

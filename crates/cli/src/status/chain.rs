@@ -15,7 +15,7 @@ use crate::status::section::Section;
 /// No chain that licenses live on is this long without a block.
 const BEHIND_MILLIS: u64 = 10 * 60_000;
 
-/// What the chain says.
+/// The chain's state.
 #[derive(Debug, Serialize)]
 pub(crate) struct ChainStatus {
     rpc: String,

@@ -16,7 +16,7 @@ use crate::node::cluster_file::{CLUSTER_JSON, DriverKind, Phase};
 use crate::setup::Setup;
 use crate::status::section::Section;
 
-/// What the cluster says.
+/// The cluster's state.
 #[derive(Debug, Serialize)]
 pub(crate) struct ClusterStatus {
     driver: DriverKind,
@@ -75,9 +75,11 @@ async fn read(setup: &Setup) -> anyhow::Result<(ClusterStatus, Vec<String>)> {
         }
     };
     match file.phase {
-        Phase::Starting => problems.push("start has not ended: run nodesys start again".to_owned()),
+        Phase::Starting => {
+            problems.push("start was interrupted: run nodesys start again".to_owned());
+        }
         Phase::Leaving => {
-            problems.push("uninstall has not ended: run nodesys uninstall again".to_owned());
+            problems.push("uninstall was interrupted: run nodesys uninstall again".to_owned());
         }
         Phase::Running | Phase::Stopped => {}
     }

@@ -14,7 +14,7 @@ use crate::pair::view::NodeReport;
 use crate::setup::Setup;
 use crate::status::section::Section;
 
-/// What the backend says.
+/// The node as the backend has it.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(crate) struct NodeStatus(NodeView);

@@ -10,9 +10,9 @@ use serde::Serialize;
 pub(crate) enum Section<T> {
     /// It was read.
     Read {
-        /// What is not well; empty when all is.
+        /// Problems; empty when all is well.
         problems: Vec<String>,
-        /// What was read.
+        /// The data.
         #[serde(flatten)]
         data: T,
     },
@@ -23,7 +23,7 @@ pub(crate) enum Section<T> {
     },
     /// Nobody asked for it.
     NotConfigured {
-        /// What would.
+        /// The setting that it needs.
         missing: String,
     },
 }

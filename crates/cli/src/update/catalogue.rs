@@ -52,8 +52,8 @@ impl Catalogue {
             };
             let Some(listed) = releases.get_mut(version) else {
                 return Err(Exit::Failure.because(format!(
-                    "the repository lists {} of a release {version} that it does not list: tell who \
-                     runs it",
+                    "the repository lists {} of a release {version} that it does not list: tell its \
+                     operator",
                     target.name
                 )));
             };
@@ -71,20 +71,20 @@ impl Catalogue {
     }
 }
 
-/// What is known of this node.
+/// The facts of this node that decide.
 #[derive(Debug)]
 pub(crate) struct NodeFacts<'a> {
-    /// What runs.
+    /// The running version.
     pub(crate) current: &'a Version,
     /// `None` where there is no node on this machine.
     pub(crate) node_key: Option<Address>,
     /// The operator's own word.
     pub(crate) pin: Option<&'a Version>,
-    /// What was tried and did not hold, and why.
+    /// Releases that were tried and failed, and why.
     pub(crate) quarantined: &'a BTreeMap<Version, String>,
 }
 
-/// What is to be done.
+/// The choice.
 #[derive(Debug)]
 pub(crate) enum Choice<'a> {
     /// Nothing: this is the newest, or the pinned one.
@@ -93,7 +93,7 @@ pub(crate) enum Choice<'a> {
     Waits(&'a ReleaseTerms),
     /// Nothing: the only newer one was tried and did not hold.
     Quarantined { version: &'a Version, why: &'a str },
-    /// What is wanted cannot be had.
+    /// The wanted release is not available.
     Blocked { exit: Exit, why: String },
     /// This one; `towards` is the one after it, where it is a stop on the way.
     Take { listed: &'a ListedRelease, towards: Option<&'a Version> },
@@ -117,11 +117,11 @@ pub(crate) fn choose<'a>(catalogue: &'a Catalogue, node: &'a NodeFacts<'_>) -> C
         why: format!("{} goes by way of {version}, and {why}", goal.terms.version),
     };
     if !stop.is_whole() {
-        return blocked("that has no files for this machine: ask who runs the repository");
+        return blocked("that has no files for this machine: tell the operator of the repository");
     }
     if let Some(why) = node.quarantined.get(version) {
         let why = format!(
-            "that was tried and did not hold ({why}): wait for a newer one, or try it again with \
+            "that was tried and failed ({why}): wait for a newer one, or try it again with \
              --pin {version}"
         );
         return blocked(&why);
@@ -132,7 +132,7 @@ pub(crate) fn choose<'a>(catalogue: &'a Catalogue, node: &'a NodeFacts<'_>) -> C
     Choice::Take { listed: stop, towards: Some(&goal.terms.version) }
 }
 
-/// Where it goes in the end.
+/// The release at the end of the way.
 fn goal<'a>(
     catalogue: &'a Catalogue,
     node: &'a NodeFacts<'_>,
@@ -174,7 +174,7 @@ fn pinned<'a>(
     if pin < current {
         let why = format!(
             "the pinned {pin} is older than {current}, which runs: an older program may not read \
-             what a newer one has written; pin another, or run nodesys update --unpin"
+             the files of a newer one; pin another, or run nodesys update --unpin"
         );
         return blocked(Exit::Failure, why);
     }

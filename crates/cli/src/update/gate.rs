@@ -16,12 +16,12 @@ const PATIENCE_MILLIS: u64 = 5 * 60_000;
 /// How old the last receipt may be when an update begins.
 const FRESH_MILLIS: u64 = 5 * 60_000;
 
-/// What was seen at one look.
+/// One observation of manager and backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Observation {
     /// The manager answers.
     Manager {
-        /// What it has.
+        /// Its last receipt.
         last: Option<LastReceipt>,
         /// Whether the backend answers too.
         backend: bool,
@@ -30,7 +30,7 @@ pub(crate) enum Observation {
     Silent,
 }
 
-/// What follows from it.
+/// The verdict after an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GateVerdict {
     /// Look again.

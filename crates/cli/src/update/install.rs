@@ -20,7 +20,7 @@ use crate::update::state::{Swap, sync_folder};
 /// How long a program may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where a program's files lie: it, the new one, the one before.
+/// The paths of a program: itself, the new one, the previous one.
 pub(crate) fn places(folder: &Path, program: Program, version: &Version) -> [PathBuf; 3] {
     let name = program.name();
     [
@@ -34,8 +34,8 @@ pub(crate) fn places(folder: &Path, program: Program, version: &Version) -> [Pat
 pub(crate) fn writable(folder: &Path) -> anyhow::Result<()> {
     tempfile::NamedTempFile::new_in(folder).map(drop).map_err(|error| {
         Exit::Failure.because(format!(
-            "{} cannot be written ({error}): run it as who installed nodesys, such as with sudo; \
-             where a package manager did, update with that",
+            "{} cannot be written ({error}): run it as the user who installed nodesys, for example with sudo; \
+             if a package manager did, update with that",
             folder.display()
         ))
     })
@@ -87,7 +87,7 @@ pub(crate) fn swap(swaps: &[Swap]) -> anyhow::Result<()> {
         put(&swap.path, &swap.previous)?;
         reach("update:kept");
         if hash_of(&swap.staged)? != swap.new {
-            let words = format!("{} is not what was fetched", swap.staged.display());
+            let words = format!("{} is not the file that was fetched", swap.staged.display());
             return Err(Exit::Failure.because(words));
         }
         std::fs::rename(&swap.staged, &swap.path)
@@ -107,7 +107,7 @@ pub(crate) fn undo(swaps: &[Swap]) -> anyhow::Result<()> {
         let kept = hash_of(&swap.previous);
         if !kept.as_ref().is_ok_and(|found| *found == swap.old) {
             return Err(Exit::Failure.because(format!(
-                "{} is not the program of before (SHA-256 {}): put that in place of {} by hand",
+                "{} is not the previous program (SHA-256 {}): put that one in place of {} by hand",
                 swap.previous.display(),
                 swap.old,
                 swap.path.display()

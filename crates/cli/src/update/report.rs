@@ -78,7 +78,7 @@ pub(crate) enum Outcome {
 /// All of it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    /// What ran when it began.
+    /// The running version when it began.
     current: Version,
     pin: Option<Version>,
     #[serde(flatten)]
@@ -121,22 +121,25 @@ impl fmt::Display for Outcome {
                 match place_ppm {
                     Some(place) => {
                         let place = output::percent(*place);
-                        write!(f, "{version} comes later: it is at {cursor}, this node at {place}")
+                        write!(
+                            f,
+                            "{version} is not rolled out to this node yet: it is at {cursor}, this node at {place}"
+                        )
                     }
                     None => write!(
                         f,
-                        "{version} comes later: it is at {cursor}, a machine without a node at {}",
+                        "{version} is not rolled out to this node yet: it is at {cursor}, a machine without a node at {}",
                         output::percent(CURSOR_ALL)
                     ),
                 }
             }
             Self::Quarantined { version, why } => write!(
                 f,
-                "{version} was tried and did not hold ({why}); a newer one is waited for, and --pin \
-                 {version} tries it again"
+                "{version} was tried and failed ({why}); --pin {version} tries it again, otherwise this \
+                 node waits for a newer release"
             ),
             Self::Available { version, towards, blocking_reason } => {
-                write!(f, "{version} can be had")?;
+                write!(f, "{version} is available")?;
                 stop(f, towards.as_ref())?;
                 match blocking_reason {
                     None => f.write_str(": run nodesys update"),
@@ -144,15 +147,15 @@ impl fmt::Display for Outcome {
                 }
             }
             Self::UnderWay { version, step } => {
-                write!(f, "{version} is under way ({step:?}): run nodesys update to go on")
+                write!(f, "{version} is under way ({step:?}): run nodesys update to resume")
             }
             Self::Updated { version, towards } => {
-                write!(f, "{version} is in place, and holds")?;
+                write!(f, "{version} is installed and healthy")?;
                 stop(f, towards.as_ref())?;
                 if towards.is_some() { f.write_str(": run nodesys update again") } else { Ok(()) }
             }
             Self::RolledBack { version, why } => {
-                write!(f, "{version} DID NOT HOLD and was taken back: {why}")
+                write!(f, "{version} FAILED and was rolled back: {why}")
             }
         }
     }

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// The root that this build trusts, where whoever built it gave one.
 const BUILT_IN_ROOT: Option<&str> = option_env!("NODESYS_UPDATE_ROOT_JSON");
 
-/// Where this build looks for releases, where whoever built it said so.
+/// The repository that was built in, if one was.
 pub(crate) const BUILT_IN_REPOSITORY: Option<&str> = option_env!("NODESYS_UPDATE_REPOSITORY");
 
 /// The latest time that is known: this machine's clock, and the chain's newest block.

@@ -73,7 +73,7 @@ pub(crate) async fn update(setup: &Setup, request: &UpdateRequest) -> anyhow::Re
     if let Some(reason) = blocking_reason {
         return Err(Exit::Unhealthy.because(format!(
             "{version} is not begun: {reason}. A node that is not healthy could not tell whether \
-             the release is: mend it first (nodesys status, nodesys doctor)"
+             the release is: repair it first (nodesys status, nodesys doctor)"
         )));
     }
     let journal = fetch_release(setup, &folder, &repository, &current, listed).await?;
@@ -147,14 +147,14 @@ async fn under_way(
         let outcome = Outcome::UnderWay { version: to, step: journal.step };
         return Ok(Report::new(&from, &state, None, outcome));
     }
-    say(format!("an update from {from} to {to} is under way: going on with it"));
+    say(format!("an update from {from} to {to} is under way: resuming it"));
     if request.pin.is_some() || request.unpin {
         return Err(Exit::Failure.because(format!(
             "the update to {to} comes first: run nodesys update, or nodesys update --roll-back"
         )));
     }
     if request.roll_back {
-        journal.failure = Some("taken back by the operator".to_owned());
+        journal.failure = Some("rolled back by the operator".to_owned());
         journal.enter(folder, Step::Undoing)?;
     }
     let ended = steps::go_on(setup, folder, &mut state, journal).await?;

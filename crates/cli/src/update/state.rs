@@ -49,18 +49,18 @@ impl UpdateFolder {
     }
 }
 
-/// What is kept between updates.
+/// The state that is kept between updates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateState {
     format: String,
-    /// Where releases come from.
+    /// The repository of releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) repository: Option<String>,
     /// The version that is wanted, by the operator's own word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pin: Option<Version>,
-    /// What was tried and did not hold, and why.
+    /// Releases that were tried and failed, and why.
     #[serde(default)]
     pub(crate) quarantined: BTreeMap<Version, String>,
 }
@@ -105,7 +105,7 @@ pub(crate) enum Step {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Swap {
     pub(crate) program: Program,
-    /// Where it is.
+    /// The program in place.
     pub(crate) path: PathBuf,
     /// The new one, beside it.
     pub(crate) staged: PathBuf,
@@ -191,7 +191,7 @@ fn of_format(path: &Path, found: &str, known: &str) -> anyhow::Result<()> {
 
 fn broken(path: &Path, problem: &str) -> anyhow::Error {
     Exit::Failure.because(format!(
-        "{} does not hold: {problem}; put back a backup of it, or move it away and install a release \
+        "{} is not valid: {problem}; restore a backup of it, or move it away and install a release \
          by hand (docs/updates.md)",
         path.display()
     ))
@@ -203,7 +203,7 @@ fn keep<T: Serialize>(path: &Path, what: &T) -> anyhow::Result<()> {
     sync_folder(path.parent().unwrap_or(Path::new(".")))
 }
 
-/// What was renamed in it is on disk.
+/// Renames in the folder are on disk after it.
 pub(crate) fn sync_folder(folder: &Path) -> anyhow::Result<()> {
     File::open(folder)
         .and_then(|it| it.sync_all())
@@ -242,7 +242,7 @@ mod tests {
         }
         std::fs::write(folder.path("journal.json"), "{").unwrap();
         let error = Journal::read(&folder).unwrap_err().to_string();
-        assert!(error.contains("journal.json does not hold"), "{error}");
+        assert!(error.contains("journal.json is not valid"), "{error}");
         journal.enter(&folder, Step::Watching).unwrap();
         journal.end(&folder).unwrap();
         assert_eq!(Journal::read(&folder).unwrap(), None);

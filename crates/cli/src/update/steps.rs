@@ -67,8 +67,8 @@ pub(crate) async fn go_on(
                 // Whatever else stands in the way says nothing about the release.
                 Err(error) if Exit::of(&error) != Exit::Unhealthy => {
                     return Err(error.context(
-                        "the manager cannot be replaced now; run nodesys update again to go on, or \
-                         with --roll-back to go back",
+                        "the manager cannot be replaced now; run nodesys update again to resume, or \
+                         with --roll-back to restore the previous release",
                     ));
                 }
                 Err(error) => fails(&mut journal, &error),
@@ -140,7 +140,7 @@ async fn watch(setup: &Setup, journal: &Journal) -> anyhow::Result<Result<(), St
             GateVerdict::Unhealthy(why) => return Ok(Err(why)),
             GateVerdict::Waits(why) if why == told => {}
             GateVerdict::Waits(why) => {
-                say(format!("waiting for {} to show that it holds: {why}", journal.to));
+                say(format!("waiting for {} to become healthy: {why}", journal.to));
                 told = why;
             }
         }
@@ -157,8 +157,8 @@ async fn answers(setup: &Setup, view: &ManagerStatus) -> bool {
 /// Puts all of it back.
 async fn undo(setup: &Setup, journal: &Journal) -> anyhow::Result<()> {
     let why = journal.failure.as_deref().unwrap_or("it was ended");
-    say(format!("{} does not hold ({why}): putting {} back", journal.to, journal.from));
-    let again = || "it is not all put back; run nodesys update again to go on with it";
+    say(format!("{} failed ({why}): restoring {}", journal.to, journal.from));
+    let again = || "the rollback is incomplete; run nodesys update again to resume it";
     install::undo(&journal.programs).with_context(again)?;
     reach("update:programs-undone");
     if let Some(manager) = &journal.manager {

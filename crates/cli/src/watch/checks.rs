@@ -52,7 +52,7 @@ impl fmt::Display for Check {
     }
 }
 
-/// What is checked.
+/// The subjects of the checks.
 pub(crate) struct Checks {
     provider: Provider,
     project: ProjectInfo,
@@ -162,7 +162,7 @@ impl Checks {
     }
 }
 
-/// What `--check` prints.
+/// The report of `--check`.
 #[derive(Debug, Serialize)]
 pub(crate) struct CheckReport {
     checks: Vec<Check>,

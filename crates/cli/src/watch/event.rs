@@ -93,7 +93,7 @@ impl Event {
         serde_json::to_string(self).expect("texts, numbers and lists always serialise")
     }
 
-    /// What makes it one event among others of its kind, for the id of its messages.
+    /// The event's identity among others of its kind, for the id of its messages.
     pub(crate) fn identity(&self) -> String {
         let post = self.post.as_ref().map(|post| post.commit_hash.to_string()).unwrap_or_default();
         let steps: String = self.steps.iter().map(|step| format!("{step:?}")).collect();

@@ -44,7 +44,7 @@ pub(crate) struct WatchState {
     project: Option<ProjectInfo>,
     /// Commits that hold.
     pub(crate) settled: BTreeSet<B256>,
-    /// What was told, by its key, with a number that rises: the oldest are forgotten first.
+    /// Events that were reported, by key, with a number that rises: the oldest are forgotten first.
     told: BTreeMap<String, u64>,
     /// The last day of which a sign of life was given.
     pub(crate) alive_day: Option<u32>,
@@ -91,7 +91,7 @@ impl WatchState {
     }
 }
 
-/// Where it is kept.
+/// The state's file.
 #[derive(Debug)]
 pub(crate) struct StateFile {
     path: PathBuf,
@@ -132,8 +132,8 @@ impl StateFile {
         };
         let state: WatchState = serde_json::from_slice(&text).map_err(|error| {
             Exit::Usage.because(format!(
-                "{shown} is no state of a watch: {error}; move it away to begin anew: every post is \
-                 then audited again, and told of again"
+                "{shown} is not a watch's state: {error}; move it away to start afresh: every post is \
+                 then audited and reported again"
             ))
         })?;
         if state.format != FORMAT || state.project.as_ref() != Some(&self.project) {

@@ -53,7 +53,7 @@ impl ReleaseSummary {
     }
 }
 
-/// What a grant allows, a line each, for people.
+/// The limits of a grant, a line each, for people.
 pub(crate) fn grant_lines(grant: &Grant) -> Vec<(&'static str, String)> {
     let amounts = |of: &Amounts| {
         format!(

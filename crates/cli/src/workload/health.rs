@@ -24,7 +24,7 @@ pub(crate) struct WorkloadView {
     pub(crate) lease: LeaseHolder,
     /// By the manager; `null` where it says nothing of it.
     pub(crate) manager: Option<ManagedWorkload>,
-    /// What is not well; empty when all is.
+    /// Problems; empty when all is well.
     pub(crate) problems: Vec<String>,
 }
 

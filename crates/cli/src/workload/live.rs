@@ -60,8 +60,7 @@ pub(crate) async fn managed_workloads(
         Some(answer) => answer.map_err(|error| cluster_error("the manager", error))?,
         None => return Err(Exit::NotFound.because("the manager does not answer")),
     };
-    let body: Body =
-        serde_json::from_str(&body).context("what answers does not answer as a manager does")?;
+    let body: Body = serde_json::from_str(&body).context("the answer is not a manager's")?;
     Ok(body.workloads)
 }
 
@@ -76,7 +75,7 @@ impl WorkloadEntry {
     }
 }
 
-/// Who holds the lease of a workload's license, by the backend.
+/// The holder of the lease of a workload's license, by the backend.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub(crate) enum LeaseHolder {

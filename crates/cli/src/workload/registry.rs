@@ -84,7 +84,7 @@ impl ChainReader {
         if let Some(pinned) = pinned.filter(|entry| entry.project != project.distributor) {
             return Err(Exit::Failure.because(format!(
                 "the name {} leads to {} now, but {} was pinned when {} was added: find out why \
-                 before you go on; workload remove {} lets the pin go",
+                 before you continue; workload remove {} releases the pin",
                 name.project,
                 project.distributor,
                 pinned.project,
@@ -251,7 +251,7 @@ impl ChainReader {
             (None, Some(announced)) => (announced, false),
             (None, None) => {
                 return Err(Exit::NotFound.because(format!(
-                    "project {} has announced no release of {workload} that stands, so there is \
+                    "project {} has no current release of {workload}, so there is \
                      nothing to run yet",
                     request.workload.project
                 )));

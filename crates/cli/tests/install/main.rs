@@ -185,7 +185,7 @@ fn what_is_not_the_pinned_k3s_is_not_installed() {
         let part = if part == "bytes are expected" { "are expected" } else { part };
         assert!(whole.contains(part), "{part}: {whole}");
     }
-    refused.fails(7, "cannot be had from any place");
+    refused.fails(7, "cannot be downloaded from any place");
     assert_eq!((cached(".refused").len(), cached(".part").len()), (1, 0));
     unchanged("after a refused download");
     run(&release.pin(&["good"], |pin| pin["k3s"][0]["sha256"] = "ab".repeat(32).into()))

@@ -45,7 +45,7 @@ fn a_node_starts_changes_stops_and_goes_on_a_cluster_that_is_there() {
     cluster.add_volume();
     let missing = start.replace(&image, &format!("localhost/none@sha256:{}", "a".repeat(64)));
     let failed = home.run(&cluster, &missing);
-    assert!(failed.stderr.contains("all of it is taken back"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("everything was removed again"), "{}", failed.stderr);
     failed.fails(5, "ImagePull");
     assert_eq!(namespace(), "");
     assert!(!home.path("cluster.json").exists());
@@ -53,7 +53,7 @@ fn a_node_starts_changes_stops_and_goes_on_a_cluster_that_is_there() {
     cluster.add_volume();
     home.run(&cluster, &format!("{missing} --keep")).fails(5, "kept as it is");
     assert!(namespace().contains("Active"));
-    home.run(&cluster, "status").fails(3, "start has not ended");
+    home.run(&cluster, "status").fails(3, "start was interrupted");
 
     // From there it goes on.
     let started = json(&home.run(&cluster, &format!("{start} -o json")).expect(0));
@@ -99,7 +99,7 @@ fn a_node_starts_changes_stops_and_goes_on_a_cluster_that_is_there() {
     assert!(!cluster.kubectl("get namespaces --output name").contains("isolation"));
     assert_eq!(home.json("cluster.json")["made"].as_array().unwrap().len(), 1);
     let doctor = home.run(&cluster, "doctor").expect(0);
-    assert!(doctor.contains("nothing stands in the way"), "{doctor}");
+    assert!(doctor.contains("nothing is wrong"), "{doctor}");
 
     // An edited deployment is put back.
     cluster.kubectl("--namespace nodesys set env deployment/nodesys-manager EVIL=1");
@@ -110,7 +110,7 @@ fn a_node_starts_changes_stops_and_goes_on_a_cluster_that_is_there() {
     // A bad update is put back by itself, and the one that ran is ready again.
     let bad = missing.split_once("--manager-image").unwrap().1;
     let updated = home.run(&cluster, &format!("start --manager-image {bad}"));
-    assert!(updated.stderr.contains("put back, and is ready"), "{}", updated.stderr);
+    assert!(updated.stderr.contains("restored, and is ready"), "{}", updated.stderr);
     updated.fails(5, "ImagePull");
     assert_eq!(home.json("cluster.json")["manager_image"], image);
     let ready = json(&home.run(&cluster, "status -o json").expect(5));
@@ -163,7 +163,7 @@ fn a_start_that_is_stopped_at_any_moment_goes_on() {
         let unheard = objects == 0 && run.code.is_none();
         // It may have been faster.
         if signal != "KILL" && run.code != Some(0) && !unheard {
-            run.fails(1, "goes on from here");
+            run.fails(1, "resumes from here");
         }
     }
     home.run(&cluster, &start).expect(0);

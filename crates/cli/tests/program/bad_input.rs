@@ -109,7 +109,7 @@ fn settings_that_cannot_be_read_stop_every_command_with_what_to_do() {
                 run.expect(0);
                 continue;
             }
-            for part in [part, "config.json is no settings file", "mend it by hand"] {
+            for part in [part, "config.json is not a settings file", "repair it by hand"] {
                 run.fails(2, part);
             }
         }
@@ -117,7 +117,7 @@ fn settings_that_cannot_be_read_stop_every_command_with_what_to_do() {
     }
     let home = Home::new();
     std::fs::create_dir(home.path("config.json")).unwrap();
-    home.run("config set chain_id 5").fails(2, "check whose it is");
+    home.run("config set chain_id 5").fails(2, "check its owner");
 }
 
 /// Nobody's, as far as this user is concerned: it may look, and change nothing.
@@ -165,7 +165,7 @@ fn without_rights_nothing_is_half_done() {
             assert_eq!(code, 0, "{line}: {words}");
         } else {
             assert_eq!(code, 2, "{line}: {words}");
-            assert!(words.contains("check whose it is"), "{line}: {words}");
+            assert!(words.contains("check its owner"), "{line}: {words}");
         }
     }
     mode(&home.path(""), 0o755);

@@ -127,7 +127,7 @@ async fn a_paired_node_knows_its_operator_with_the_backend_gone() {
         assert_eq!(address(&shown["operator"]), alice().address(), "{shown}");
         assert_eq!(shown["right"], "holder");
     }
-    home.run("license show A1 --backend http://127.0.0.1:1").fails(0, "does not say who operates");
+    home.run("license show A1 --backend http://127.0.0.1:1").fails(0, "does not name the operator");
     // What was kept for another node says nothing of this one.
     keep(&serde_json::json!(BOB));
     home.run("license show A1").fails(2, "--operator is missing");

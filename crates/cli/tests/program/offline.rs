@@ -65,7 +65,7 @@ fn settings_are_written_checked_and_never_shown_whole() {
     // A file that is not in order stops every command but those that mend it.
     home.write("config.json", r#"{"backnd": "x"}"#);
     home.run("config show").fails(2, "unknown variant `backnd`");
-    home.run("status").fails(2, "config.json is no settings file");
+    home.run("status").fails(2, "config.json is not a settings file");
     home.run("config path").expect(0);
 }
 
@@ -218,10 +218,10 @@ fn a_cluster_is_asked_for_and_a_broken_one_is_named() {
 
     home.write("cluster.json", "{");
     for line in ["start", "stop", "logs", "info", "uninstall --keep-keys --yes"] {
-        home.run(line).fails(1, "put back a backup");
+        home.run(line).fails(1, "restore a backup");
     }
     // The others do not need it.
-    home.run("status").fails(3, "cluster.json does not hold");
+    home.run("status").fails(3, "cluster.json is not valid");
     home.run("config show").expect(0);
 
     let there = format!(
@@ -240,7 +240,7 @@ fn a_cluster_is_asked_for_and_a_broken_one_is_named() {
         "cluster.json",
         &there.replace("/none.yaml", &home.path("admin.yaml").display().to_string()),
     );
-    home.run("stop").fails(2, "is no kubeconfig");
+    home.run("stop").fails(2, "is not a kubeconfig");
     let server = |port: u16| {
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
@@ -391,7 +391,7 @@ fn a_bundle_is_made_signed_and_refused_for_others() {
          {wallet} --password-file {password} --out {}",
         home.path("node.bundle").display()
     );
-    home.run(&create).fails(2, "is no pin of k3s");
+    home.run(&create).fails(2, "is not a pin of k3s");
     let sha256 = "ab".repeat(32);
     home.write(
         "pin.json",
@@ -401,12 +401,12 @@ fn a_bundle_is_made_signed_and_refused_for_others() {
                 {{"arch": "aarch64", "sha256": "{sha256}", "size": 5, "urls": ["{NOBODY}/k3s"]}}]}}"#
         ),
     );
-    home.run(&create).fails(7, "cannot be had from any place");
+    home.run(&create).fails(7, "cannot be downloaded from any place");
     assert!(!home.path("node.bundle").exists());
     home.run("bundle apply none").fails(2, "--bundle-signer is missing");
     let signer = "--signer 0x00000000000000000000000000000000000000a1";
     home.run(&format!("bundle apply none {signer}")).fails(2, "the bundle none cannot be read");
-    home.run(&format!("bundle apply {tar} {signer}")).fails(2, "is no bundle");
+    home.run(&format!("bundle apply {tar} {signer}")).fails(2, "is not a bundle");
     home.run(&format!("start --bundle {tar} --manager-image {image}"))
         .fails(2, "cannot be used with");
 }
@@ -422,7 +422,7 @@ fn workloads_without_a_cluster_say_what_is_missing() {
     }
     home.write("workloads.json", "{");
     for verb in ["list", "status render", "remove render --yes"] {
-        home.run(&format!("workload {verb}")).fails(1, "is no list of workloads");
+        home.run(&format!("workload {verb}")).fails(1, "is not a list of workloads");
     }
     let entry = r#"{"name": "render", "collection": "0x00000000000000000000000000000000000000c0",
         "token_id": "1", "project": "0x00000000000000000000000000000000000000aa",

@@ -112,5 +112,5 @@ async fn a_watch_is_checked_stops_a_forged_day_and_repeats_nothing() {
     assert_eq!(again.kill(), Vec::<Value>::new());
     // The state is of this project, and a broken one is refused with its name.
     home.write("watch-acme.json", "{}");
-    home.run(&line).fails(2, "is no state of a watch");
+    home.run(&line).fails(2, "is not a watch's state");
 }

@@ -264,7 +264,7 @@ fn programs_that_somebody_else_changes_are_left_to_them() {
     let other = world.stand_in("nodesys-update", "0.1.5");
     std::fs::copy(other, world.path("bin/nodesys-update")).unwrap();
     let ended = world.run("update");
-    ended.fails(1, "put that in place");
+    ended.fails(1, "put that one in place");
     assert_eq!(world.installed("nodesys"), CURRENT);
     assert_eq!(world.installed("nodesys-update"), "0.1.5");
     // The program of before again, it goes back to the end.
@@ -283,10 +283,10 @@ fn one_update_at_a_time_and_only_where_it_may_write() {
     world.run(FIRST).fails(1, "another nodesys command");
     drop(lock);
     std::fs::write(world.path("home/update/journal.json"), "{}").unwrap();
-    world.run(FIRST).fails(1, "journal.json does not hold");
+    world.run(FIRST).fails(1, "journal.json is not valid");
     std::fs::remove_file(world.path("home/update/journal.json")).unwrap();
     std::fs::write(world.path("home/update/state.json"), "{\"format\":\"x\"}").unwrap();
-    world.run(FIRST).fails(1, "state.json does not hold");
+    world.run(FIRST).fails(1, "state.json is not valid");
 }
 
 #[test]

@@ -88,7 +88,7 @@ async fn refuses_what_rpcs_do_not_agree_on(world: &World, began: Instant, before
     let rpcs = ["--rpc", &first, "--rpc", &second];
     let add = [&["workload", "add", "acme/alpha", "--license", "1", "--yes"], &rpcs[..]].concat();
     for (fault, code, words) in [
-        (Fault::StandsAt(before), 3, "has announced no release"),
+        (Fault::StandsAt(before), 3, "has no current release"),
         (Fault::OtherChain(1), 2, "is on chain 1, expected chain 31337"),
         (Fault::Down, 7, "502"),
     ] {

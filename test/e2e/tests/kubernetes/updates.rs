@@ -109,7 +109,7 @@ async fn a_node_on_a_real_cluster_updates_itself() {
     programs.is_at("0.4.0");
     assert_eq!(running_image(&world).await, first);
     let report = ended(&update(&world, &programs, "update --roll-back").await, 5);
-    assert_eq!(report["why"], "taken back by the operator");
+    assert_eq!(report["why"], "rolled back by the operator");
     programs.is_at("0.2.0");
     assert_eq!(running_image(&world).await, good);
     assert_ne!(CURRENT, "0.2.0");

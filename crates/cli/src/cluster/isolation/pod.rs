@@ -99,7 +99,7 @@ pub(crate) async fn wait_pod(
     }
 }
 
-/// What a probe wrote, once it has ended.
+/// The output of a probe, once it has ended.
 pub(crate) async fn answers(
     client: &kube::Client,
     namespace: &str,

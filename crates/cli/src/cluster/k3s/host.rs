@@ -1,11 +1,7 @@
-//! What a look at this machine finds, before k3s is installed on it.
+//! The look at this machine, before k3s is installed on it.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::time::Duration;
-
-use nodesys_clock::Clock;
-use reqwest::Url;
 
 use super::places::PROGRAM;
 use crate::cluster::finding::{Finding, Fix};
@@ -17,18 +13,8 @@ const GIB: u64 = 1 << 30;
 /// The API, its agent, the kubelet: what k3s listens on.
 const PORTS: [u16; 3] = [6443, 6444, 10250];
 
-/// A certificate made now is not valid yet for whose clock is behind.
-const SKEW_BAD_SECS: u64 = 120;
-
-const SKEW_SECS: u64 = 20;
-
-/// What `k3s` itself is fetched from.
-pub(crate) const DOWNLOAD: &str = "download";
-
 const MASK: &str =
     "systemctl mask sleep.target suspend.target hibernate.target hybrid-sleep.target";
-
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at the machine itself. `running`: our own k3s is up already.
 pub(crate) fn machine(file: &ClusterFile, running: bool) -> Vec<Finding> {
@@ -71,7 +57,7 @@ fn systemd() -> Finding {
     } else {
         Finding::bad(
             "systemd",
-            "this machine is not run by systemd, which shall keep k3s running",
+            "this machine does not run systemd, which keeps k3s running",
             "install k3s in your own way, and use --driver existing --kubeconfig \
              /etc/rancher/k3s/k3s.yaml",
         )
@@ -157,7 +143,7 @@ fn port(port: u16) -> Option<Finding> {
     Some(Finding::bad(
         "ports",
         format!("port {port} is taken ({error})"),
-        format!("see who listens: ss -ltnp 'sport = :{port}', and end it"),
+        format!("find the program that listens: ss -ltnp 'sport = :{port}', and end it"),
     ))
 }
 
@@ -218,70 +204,14 @@ fn sleep() -> Finding {
     }
 }
 
-/// Looks at what lies between this machine and those it talks to.
-pub(crate) async fn network(urls: &[(&'static str, Url)]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut clock = None;
-    for (what, url) in urls {
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let port = url.port_or_known_default().unwrap_or(443);
-        if let Err(error) = tokio::net::lookup_host((host.as_str(), port)).await {
-            let found = format!("the {what}'s name {host} is not found ({error})");
-            let fix = "check the name, and this machine's name server (/etc/resolv.conf)";
-            // A node from a bundle may be offline; what is fetched now must be found now.
-            findings.push(match *what {
-                DOWNLOAD => Finding::bad("DNS", found, fix),
-                _ => Finding::warning("DNS", found, fix),
-            });
-            continue;
-        }
-        let Ok(client) = reqwest::Client::builder().timeout(PATIENCE).build() else { continue };
-        match client.head(url.clone()).send().await {
-            Ok(answer) => {
-                let date = answer.headers().get(reqwest::header::DATE);
-                let date = date.and_then(|it| httpdate::parse_http_date(it.to_str().ok()?).ok());
-                clock = clock.or(date);
-                findings.push(Finding::good("egress", format!("the {what} answers")));
-            }
-            Err(error) => {
-                let cause = anyhow::Error::from(error.without_url());
-                findings.push(Finding::warning(
-                    "egress",
-                    format!("the {what} does not answer ({})", cause.root_cause()),
-                    "the node starts without it, and earns nothing until it is reached",
-                ));
-            }
-        }
-    }
-    findings.push(skew(clock));
-    findings
-}
-
-fn skew(theirs: Option<std::time::SystemTime>) -> Finding {
-    let Some(theirs) = theirs else {
-        return Finding::warning("clock", "nobody could be asked for the time", "keep NTP on");
-    };
-    let theirs = theirs.duration_since(std::time::UNIX_EPOCH).map_or(0, |it| it.as_secs());
-    judge_skew(Clock::system().now().secs().abs_diff(theirs))
-}
-
-fn judge_skew(secs: u64) -> Finding {
-    let (found, fix) = (format!("{secs} s off"), "timedatectl set-ntp true");
-    match secs {
-        0..SKEW_SECS => Finding::good("clock", "right"),
-        SKEW_SECS..SKEW_BAD_SECS => Finding::warning("clock", found, fix).with(Fix::run(fix)),
-        _ => Finding::bad("clock", found, fix).with(Fix::run(fix)),
-    }
-}
-
-/// What systemd says of a unit file; what it does not like is shown, and stops nothing.
+/// The opinion of systemd on a unit file; a complaint is shown, and stops nothing.
 pub(crate) fn verify_unit(path: &str) -> Finding {
     match command("systemd-analyze", &["verify", path]) {
         Ok(_) => Finding::good("unit", format!("{path} is well formed")),
         Err(error) => Finding::warning(
             "unit",
             format!("systemd-analyze does not confirm {path}: {error:#}"),
-            "nothing need be done where systemctl takes it",
+            "ignore it if systemctl accepts the unit",
         ),
     }
 }
@@ -303,7 +233,6 @@ mod tests {
         let three = [Verdict::Bad, Verdict::Warning, Verdict::Good];
         assert_eq!(verdicts(judge_memory, [900 << 20, 1 << 30, 2 << 30]), three);
         assert_eq!(verdicts(judge_disk, [GIB, 5 * GIB, 50 * GIB]), three);
-        assert_eq!(verdicts(judge_skew, [600, 60, 1]), three);
     }
 
     #[test]

@@ -141,7 +141,8 @@ async fn wait_ready(
         let failed = command("systemctl", &["is-failed", "--quiet", UNIT]).is_ok();
         if failed || clock.monotonic_millis() - began > patience_secs * 1000 {
             let logs = command("journalctl", &["--no-pager", "--lines", "15", "--unit", UNIT]);
-            let logs = logs.map(|text| format!("\nits last words:\n{text}")).unwrap_or_default();
+            let logs =
+                logs.map(|text| format!("\nthe end of its log:\n{text}")).unwrap_or_default();
             let how = if failed { "it ends" } else { "it is not ready in time" };
             return Err(Exit::Unhealthy.because(format!(
                 "k3s does not run: {how}; {problem}; see journalctl -u {UNIT}{logs}"

@@ -8,7 +8,7 @@ pub(crate) const PROGRAM: &str = "/usr/local/bin/k3s";
 /// Its settings.
 pub(crate) const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 
-/// What it writes when its API is up.
+/// The kubeconfig that it writes when its API is up.
 pub(crate) const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
 
 /// Images that it loads when it starts.
@@ -26,7 +26,7 @@ pub(crate) const UNIT: &str = "nodesys-k3s.service";
 /// The unit of the rules.
 pub(crate) const FIREWALL_UNIT: &str = "nodesys-firewall.service";
 
-/// Where pods have their addresses, as `config.yaml` says.
+/// The addresses of pods, as in `config.yaml`.
 const POD_RANGE: &str = "10.42.0.0/16";
 
 const SERVICE_RANGE: &str = "10.43.0.0/16";

@@ -12,7 +12,7 @@ use crate::node::cluster_file::Made;
 use crate::progress::Progress;
 use crate::system::{UNITS, command};
 
-/// Where pods and containers mount.
+/// The folders in which pods and containers mount.
 const MOUNTS: [&str; 4] =
     ["/run/k3s", "/var/lib/rancher/k3s", "/var/lib/kubelet", "/run/netns/cni-"];
 
@@ -135,7 +135,7 @@ fn restore(program: &str, rules: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is mounted now.
+/// The mounts of this machine.
 fn mounts() -> anyhow::Result<Vec<String>> {
     let text = std::fs::read_to_string("/proc/self/mounts").context("/proc/self/mounts")?;
     let paths = text.lines().filter_map(|line| line.split(' ').nth(1));

@@ -11,13 +11,13 @@ use crate::license::show::{LicenseView, read_license};
 use crate::output;
 use crate::setup::Setup;
 
-/// Which license, and whose right.
+/// The license, and the account whose right is shown.
 #[derive(Debug, clap::Args)]
 pub struct ShowArgs {
     /// The license.
     #[arg(value_name = "LICENSE")]
     pub license: LicenseName,
-    /// Whose right [default: the operator who authorised this node].
+    /// The account whose right is shown [default: the operator who authorised this node].
     #[arg(long, value_name = "ADDRESS")]
     pub operator: Option<Address>,
 }

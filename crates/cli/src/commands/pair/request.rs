@@ -11,7 +11,7 @@ use crate::setup::Setup;
 /// Options of `pair request`.
 #[derive(Debug, clap::Args)]
 pub struct RequestArgs {
-    /// How long the authorisation shall hold, 1 to 90.
+    /// Validity of the authorisation in days, 1 to 90.
     #[arg(long, value_name = "DAYS", default_value_t = 90)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=90))]
     pub days: u64,

@@ -20,7 +20,7 @@ pub struct RevokeArgs {
     /// The operator's wallet.
     #[command(flatten)]
     pub wallet: WalletFile,
-    /// Not below the authorisation's nonce [default: that nonce].
+    /// A nonce not below the authorisation's [default: the authorisation's].
     #[arg(long, value_name = "N", value_parser = nonce)]
     pub nonce: Option<U256>,
 }

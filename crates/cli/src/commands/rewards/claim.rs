@@ -22,25 +22,25 @@ pub struct ClaimArgs {
     /// Encrypted JSON keystore of the account that earned.
     #[arg(long, value_name = "FILE", env = "NODESYS_KEYSTORE", hide_env = true)]
     pub keystore: Option<PathBuf>,
-    /// File whose first line is the keystore's password; asked for at the terminal where absent.
+    /// File whose first line is the keystore's password; asked for at the terminal if absent.
     #[arg(long, value_name = "FILE", env = "NODESYS_PASSWORD_FILE", hide_env = true)]
     pub password_file: Option<PathBuf>,
-    /// The account that earned, where no keystore tells: with --dry-run or --calldata.
+    /// The account that earned, instead of a keystore: with --dry-run or --calldata.
     #[arg(long, value_name = "ADDRESS")]
     pub account: Option<Address>,
-    /// Where the tokens go [default: the account].
+    /// The recipient of the tokens [default: the account].
     #[arg(long, value_name = "ADDRESS")]
     pub recipient: Option<Address>,
-    /// Where the proof comes from.
+    /// The source of the proof.
     #[command(flatten)]
     pub from: SourceArgs,
-    /// Check everything and show it; send nothing.
+    /// Check everything and print it; send nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// Print the transaction's `to` and `data` for another wallet to send; send nothing.
     #[arg(long, conflicts_with = "dry_run")]
     pub calldata: bool,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     pub yes: bool,
 }

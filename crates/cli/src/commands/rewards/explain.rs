@@ -16,13 +16,13 @@ use crate::setup::Setup;
 /// Options of `rewards explain`.
 #[derive(Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// Whose amount [default: the operator who authorised this node].
+    /// The account [default: the operator who authorised this node].
     #[arg(long, value_name = "ADDRESS")]
     pub account: Option<Address>,
     /// The day.
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub day: UtcDay,
-    /// Where the files come from.
+    /// The source of the files.
     #[command(flatten)]
     pub from: SourceArgs,
 }

@@ -12,7 +12,7 @@ use crate::setup::Setup;
 /// Options of `rewards list`.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
-    /// Whose rewards [default: the operator who authorised this node].
+    /// The account [default: the operator who authorised this node].
     #[arg(long, value_name = "ADDRESS")]
     pub account: Option<Address>,
 }

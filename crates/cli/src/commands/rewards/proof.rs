@@ -14,13 +14,13 @@ use crate::setup::Setup;
 /// Options of `rewards proof`.
 #[derive(Debug, clap::Args)]
 pub struct ProofArgs {
-    /// Whose amount [default: the operator who authorised this node].
+    /// The account [default: the operator who authorised this node].
     #[arg(long, value_name = "ADDRESS")]
     pub account: Option<Address>,
     /// By the tree of this day [default: the newest active one].
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub day: Option<UtcDay>,
-    /// Where the proof comes from.
+    /// The source of the proof.
     #[command(flatten)]
     pub from: SourceArgs,
 }

@@ -14,10 +14,10 @@ use crate::setup::Setup;
 /// Options of `rewards show`.
 #[derive(Debug, clap::Args)]
 pub struct ShowArgs {
-    /// Whose rewards [default: the operator who authorised this node].
+    /// The account [default: the operator who authorised this node].
     #[arg(long, value_name = "ADDRESS")]
     pub account: Option<Address>,
-    /// Where proofs come from.
+    /// The source of proofs.
     #[command(flatten)]
     pub from: SourceArgs,
 }

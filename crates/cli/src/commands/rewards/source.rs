@@ -1,6 +1,6 @@
 //! The option `--from` of the verbs of `rewards`.
 
-/// Where a proof comes from.
+/// The source of proofs and files.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SourceArgs {
     /// A backend's URL, or the URL or folder of published bundles; may be given more than once

@@ -23,19 +23,19 @@ pub struct AddArgs {
     /// The project's name in the registry, and its workload's.
     #[arg(value_name = "PROJECT/WORKLOAD")]
     pub workload: ProjectWorkload,
-    /// The license: its token, or as `license show` takes it. May be left out where the operator may
+    /// The license: its token, or as `license show` takes it. May be left out if the operator may
     /// run exactly one.
     #[arg(long, value_name = "ID")]
     pub license: Option<String>,
     /// A server of the project's releases, asked before the backend; may be given more than once.
     #[arg(long, value_name = "URL")]
     pub release_url: Vec<Url>,
-    /// Agree to what is shown without being asked.
+    /// Agree without being asked.
     #[arg(long)]
     pub yes: bool,
 }
 
-/// What `workload add` tells.
+/// A workload that was added.
 #[derive(Debug, Serialize)]
 struct Added {
     #[serde(flatten)]
@@ -53,7 +53,7 @@ impl fmt::Display for Added {
         for Change { object, done } in &self.changes {
             write!(f, "\n  {object} {done}")?;
         }
-        write!(f, "\nnodesys workload status {workload} shows how it comes up")
+        write!(f, "\nnodesys workload status {workload} shows its progress")
     }
 }
 

@@ -15,20 +15,20 @@ use crate::workload::pods::pods_of;
 /// Options of `workload logs`.
 #[derive(Debug, clap::Args)]
 pub struct LogsArgs {
-    /// Which one, as `workload list` names it.
+    /// The workload, as `workload list` names it.
     #[arg(value_name = "WORKLOAD")]
     pub workload: WorkloadRef,
-    /// Of which container, where it has more than one.
+    /// The container, if the workload has more than one.
     #[arg(short, long, value_name = "NAME")]
     pub container: Option<String>,
-    /// How many lines from the end.
+    /// Number of lines from the end.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 200)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub lines: u32,
-    /// Go on with what is written from now on.
+    /// Follow the log.
     #[arg(short, long, conflicts_with = "previous")]
     pub follow: bool,
-    /// Of the run before.
+    /// The log of the previous run.
     #[arg(long)]
     pub previous: bool,
 }

@@ -11,10 +11,10 @@ use crate::workload::name::WorkloadRef;
 /// Options of `workload remove`.
 #[derive(Debug, clap::Args)]
 pub struct RemoveArgs {
-    /// Which one, as `workload list` names it.
+    /// The workload, as `workload list` names it.
     #[arg(value_name = "WORKLOAD")]
     pub workload: WorkloadRef,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     pub yes: bool,
 }

@@ -12,18 +12,18 @@ use crate::workload::name::WorkloadRef;
 /// The workload that a verb is about.
 #[derive(Debug, clap::Args)]
 pub struct WorkloadArgs {
-    /// Which one, as `workload list` names it.
+    /// The workload, as `workload list` names it.
     #[arg(value_name = "WORKLOAD")]
     pub workload: WorkloadRef,
 }
 
-/// What was done.
+/// A change that was made.
 #[derive(Debug, Serialize)]
 struct ChangeReport {
     workload: String,
     /// In one word.
     done: &'static str,
-    /// What else is to be known.
+    /// A note.
     #[serde(skip)]
     words: String,
 }

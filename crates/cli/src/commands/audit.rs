@@ -31,9 +31,9 @@ Examples:
     --guardian-keystore guardian.json --guardian-password-file guardian.password
   nodesys audit --watch --check --guardian-keystore guardian.json
 
-Exits with 0 if everything holds, with 8 if a difference is proven (each is named by file and row), with 7
-if it cannot tell: the chain or the files cannot be read, or two RPCs do not agree. Each doubt names the
-next thing to try.")]
+Exits with 0 if everything holds, with 8 if a difference is proven (each is named by file and row),
+with 7 if it cannot tell: the chain or the files cannot be read, or two RPCs do not agree. Each
+doubt names the next thing to try.")]
 pub struct AuditArgs {
     /// Folder or URL of published bundles; may be given more than once: each file is taken from any of
     /// them that has the committed bytes [default: --backend].

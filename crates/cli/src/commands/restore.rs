@@ -18,11 +18,11 @@ use crate::setup::Setup;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  nodesys restore node.backup                             # on the new machine; prints the next steps
+  nodesys restore node.backup                             # prints the next steps
   nodesys restore node.backup --keystore wallet.json      # if the wallet is on this machine
 
-The old node's key is revoked: the new node takes over its leases, and the old machine can no longer act
-for the wallet.")]
+The old node's key is revoked: the new node takes over its leases, and the old machine can no
+longer act for the wallet.")]
 pub struct RestoreArgs {
     /// The file that `nodesys backup` wrote.
     #[arg(value_name = "FILE")]

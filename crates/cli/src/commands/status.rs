@@ -12,8 +12,8 @@ Examples:
   nodesys status
   nodesys status --manager http://127.0.0.1:7070 -o json
 
-Exits with 0 if everything that is configured is well, with 3 if the manager does not answer, with 5 if
-something is not well. Parts that are not configured are left out.")]
+Exits with 0 if everything that is configured is well, with 3 if the manager does not answer, with 5
+if something is not well. Parts that are not configured are left out.")]
 pub struct StatusArgs {}
 
 /// Runs the command.

@@ -16,8 +16,8 @@ Examples:
   nodesys stop
   nodesys start        # resumes with the same keys, workloads and volumes
 
-While it is stopped no heartbeat is sent, so no minute is credited, and a lease that nobody renews ends
-after ten and a half minutes.")]
+While it is stopped no heartbeat is sent, so no minute is credited, and a lease that nobody renews
+ends after ten and a half minutes.")]
 pub struct StopArgs {}
 
 /// Runs the command.

@@ -18,8 +18,8 @@ Examples:
   nodesys uninstall
   nodesys uninstall --keep-keys --yes      # the node can be started again as the same one
 
-Removes the manager, the workloads and their volumes, receipts too. Settings (config.json) stay. If the
-keys are removed, revoke the node key on the wallet's machine: nodesys pair revoke.")]
+Removes the manager, the workloads and their volumes, receipts too. Settings (config.json) stay. If
+the keys are removed, revoke the node key on the wallet's machine: nodesys pair revoke.")]
 pub struct UninstallArgs {
     /// Keep the node key, its authorisation and the list of workloads.
     #[arg(long)]

@@ -25,13 +25,14 @@ Examples:
   nodesys update --roll-back          # cancel the update that is under way
   sudo nodesys update --timer on      # automatically, every hour
 
-A release is installed when it is this node's turn, and only after a receipt within the last 5 minutes. It
-is kept if the manager gets three more receipts within 5 minutes; otherwise the previous programs and
-manager are restored, and the release is not tried again. The next run resumes an interrupted update.
+A release is installed when it is this node's turn, and only after a receipt within the last 5
+minutes. It is kept if the manager gets three more receipts within 5 minutes; otherwise the previous
+programs and manager are restored, and the release is not tried again. The next run resumes an
+interrupted update.
 
-Exits with 0 if it is done or there is nothing to do, with 3 if a pinned version is not listed, with 5 if
-the node is not healthy enough to begin or a release was rolled back, with 7 if the repository cannot be
-read.")]
+Exits with 0 if it is done or there is nothing to do, with 3 if a pinned version is not listed, with
+5 if the node is not healthy enough to begin or a release was rolled back, with 7 if the repository
+cannot be read.")]
 pub struct UpdateArgs {
     /// Report only; nothing but the repository's metadata is updated.
     #[arg(long, conflicts_with_all = ["pin", "unpin", "roll_back"])]

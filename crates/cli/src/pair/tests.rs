@@ -123,7 +123,7 @@ async fn finish_takes_only_what_both_keys_stand_behind() {
 
     let mut longer = good.clone();
     longer.authorization.not_after += 1;
-    refused(&longer, &key, "does not hold: signed by").await;
+    refused(&longer, &key, "is not valid: signed by").await;
     let mut another = good.clone();
     another.authorization.operator = other.address();
     refused(&another, &key, "contract wallet, give --rpc").await;

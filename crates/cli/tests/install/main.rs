@@ -179,7 +179,7 @@ fn what_is_not_the_pinned_k3s_is_not_installed() {
     // A place that gives something else is passed over and named; none is left: nothing is installed.
     let refused = run(&release.pin(&["flip", "short", "gone", "busy"], |_| ()));
     for part in
-        ["its SHA-256 is", "not the pinned", "bytes are expected", "404", "503", "taken back"]
+        ["its SHA-256 is", "not the pinned", "bytes are expected", "404", "503", "removed again"]
     {
         let whole = format!("{}{}", refused.stdout, refused.stderr);
         let part = if part == "bytes are expected" { "are expected" } else { part };

@@ -98,7 +98,7 @@ fn pairing_walks_by_files_from_node_to_wallet_and_back() {
     home.run(&format!("pair finish {file}")).fails(1, "its format is \"nodesys-pair-request-1\"");
 
     home.write("request.json", "{");
-    home.run(&sign).fails(1, "is no nodesys-pair-request-1 file");
+    home.run(&sign).fails(1, "is not a nodesys-pair-request-1 file");
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn a_backup_holds_no_key_and_is_restored_under_a_new_one() {
     other.run(&moved).fails(7, "cannot be reached");
 
     let third = Home::new();
-    for (text, part) in [("{", "no backup"), (r#"{"format": "x"}"#, "no backup")] {
+    for (text, part) in [("{", "not a backup"), (r#"{"format": "x"}"#, "not a backup")] {
         home.write("broken", text);
         let path = home.path("broken").display().to_string();
         third.run(&format!("restore {path} --yes")).fails(1, part);

@@ -95,7 +95,7 @@ async fn the_programs_post_their_health() {
 
 #[test]
 fn the_environment_is_the_nodes() {
-    assert_eq!(first_column(WORKLOAD, "## What it finds"), NODE_ENV);
+    assert_eq!(first_column(WORKLOAD, "## Environment"), NODE_ENV);
 }
 
 #[test]

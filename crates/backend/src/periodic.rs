@@ -1,5 +1,5 @@
-//! Background work: a `tick` that is idempotent and takes no input, run each period and whenever
-//! woken. A failed tick is logged once, however long it goes on failing, and tried again.
+//! Background work: an idempotent `tick` without input, run each period and whenever woken. A
+//! failing tick is logged once, however long it keeps failing, and retried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use tokio::sync::Notify;
 
 use crate::lifecycle::Lifecycle;
 
-/// Work that is done again and again.
+/// Periodic work.
 pub(crate) trait Periodic: Send + 'static {
     /// For logs and metrics.
     const NAME: &'static str;
 
-    /// Does what there is to do now.
+    /// Does all work due now.
     fn tick(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 

@@ -50,7 +50,7 @@ async fn every_documented_route_is_there(pool: PgPool) {
 const UNDOCUMENTED: [(&str, &str); 4] =
     [("get", "/healthz"), ("get", "/metrics"), ("get", "/readyz"), ("get", "/v1/openapi.json")];
 
-/// The paths that a router serves. Nothing tells them but its debug form.
+/// The paths that a router serves. Only its debug form shows them.
 fn served_paths(router: &Router) -> BTreeSet<String> {
     let debug = format!("{router:?}");
     let paths =
@@ -112,7 +112,7 @@ async fn the_network_is_what_was_configured(pool: PgPool) {
     assert_eq!(world.get_raw("/metrics").await.status, 200);
 }
 
-/// Another project's row cannot be read: that is the other's trouble.
+/// An unreadable row of another project affects only that project.
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn a_project_is_found_without_reading_the_others(pool: PgPool) {
     let world = World::new(pool).await;
@@ -139,7 +139,7 @@ async fn without_its_database_it_says_so_and_is_not_ready(pool: PgPool) {
     assert_eq!(world.get_raw("/healthz").await.status, 200);
 }
 
-/// What is logged while it lives, a line for each event of level warning or error.
+/// Collects logs while it exists, a line for each event of level warning or error.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! Points and commits: only what the published data gives, once for each day.
+//! Points and commits: only the result of the published data, once for each day.
 
 use futures::future::join;
 use nodesys_chain::bindings::{NodeLicense, RewardDistributor};

@@ -29,7 +29,7 @@ async fn minutes(world: &World) -> DayBitmap {
     world.client().license_day(license.collection, license.token_id, DAY).await.unwrap().bitmap
 }
 
-/// Until somebody waits for a row that another transaction holds.
+/// Waits until a transaction waits for a row that another one holds.
 async fn waits_for_a_lock(pool: &PgPool) {
     let waiting = "select exists (select from pg_stat_activity
          where datname = current_database() and wait_event_type = 'Lock')";

@@ -1,4 +1,4 @@
-//! Authorisations: who may speak for a node, until when, and that a revocation is the last word.
+//! Authorisations: their operator, their end, and the finality of a revocation.
 
 use nodesys_core::api::{LeaseState, LineResult};
 use nodesys_core::message::{MAX_AUTHORIZATION_SECS, Message as _, SignedAuthorization, Status};

@@ -1,4 +1,4 @@
-//! Notices: who may say where they go, and that each outage is told once, and its end once.
+//! Notifications: the right to set targets, and one message for each outage and each end of one.
 
 use nodesys_core::license::LicenseId;
 use nodesys_core::message::{Signed, Status};

@@ -1,4 +1,4 @@
-//! Releases: only announced bytes are kept, for good, and served as they are.
+//! Releases: only announced bytes are stored, for good, and served unchanged.
 
 use nodesys_chain::bindings::ProjectRegistry;
 use nodesys_chain::release::announce_request;

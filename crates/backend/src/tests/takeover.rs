@@ -1,5 +1,5 @@
-//! Takeover: a lease that falls silent, is sold or denied goes to who waits, and no minute is ever
-//! credited to two nodes, whichever replicas they talk to.
+//! Takeover: a silent, sold or denied lease goes to a standby, and no minute is ever credited to
+//! two nodes, whichever replicas they talk to.
 
 use nodesys_chain::bindings::NodeLicense;
 use nodesys_core::Address;

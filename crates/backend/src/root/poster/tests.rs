@@ -22,7 +22,7 @@ async fn state(world: &World) -> CommitState {
     world.client().commit_of(world.chain.distributor, DAY).await.unwrap().state
 }
 
-/// The outbox, whatever became of its rows.
+/// The outbox, in any state of its rows.
 async fn outbox_rows(world: &World) -> Vec<(Option<Vec<u8>>, i32, Option<String>, Option<i64>)> {
     sqlx::query_as("select raw_tx, attempts, last_error, done_block from outbox order by id")
         .fetch_all(&world.pool)

@@ -1,5 +1,4 @@
-//! Amounts as Kubernetes writes them back: an amount has one spelling, so that what was applied
-//! compares equal to what is read.
+//! Amounts in Kubernetes' own spelling, so that an applied amount equals the one read back.
 
 /// Thousandths of a CPU: `250m`, `2`.
 pub(super) fn cpu(millis: u64) -> String {

@@ -1,4 +1,4 @@
-//! Acting on a plan, and telling what became of it.
+//! Acting on a plan, and reporting the outcome.
 
 use anyhow::Context as _;
 use nodesys_core::release::HealthBy;
@@ -13,8 +13,7 @@ use crate::health::{HealthPost, Issued, PostedStatus};
 use crate::view::ReleaseView;
 
 impl Controller {
-    /// Lets the pods of the releases that may run post their health, and speaks for those that are
-    /// judged by their readiness.
+    /// Admits the health posts of releases that may run, and posts for those judged by readiness.
     pub(super) fn issue(&mut self, i: usize, ledger: &Ledger, live: &Live) {
         let millis = self.clock.monotonic_millis();
         let work = &mut self.works[i];
@@ -114,7 +113,7 @@ impl Controller {
         self.trouble(i, plan.problem.clone()).await;
     }
 
-    /// Tells a problem once, in the log and as an event.
+    /// Reports a problem once, in the log and as an event.
     pub(super) async fn trouble(&mut self, i: usize, problem: Option<String>) {
         let work = &mut self.works[i];
         if work.told == problem {

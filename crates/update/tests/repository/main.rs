@@ -1,5 +1,5 @@
-//! Repositories as they are made, and as an attacker would have them: what holds is told, what does
-//! not hold is refused and changes nothing.
+//! Genuine repositories and forged ones: genuine ones are reported, forged ones are refused and
+//! change nothing.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 

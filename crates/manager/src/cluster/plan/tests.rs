@@ -41,7 +41,7 @@ fn tombstone(number: u64, removes_volumes: bool) -> AnnouncedTombstone {
     }
 }
 
-/// What the chain says: nothing, unless told.
+/// The releases on chain: none by default.
 fn chain() -> WorkloadReleases {
     WorkloadReleases {
         block: BlockRef { number: 1, hash: B256::ZERO, secs: T },
@@ -156,7 +156,7 @@ fn a_vetoed_version_is_not_run_and_what_runs_stays() {
     assert_eq!(plan.waits.as_deref(), Some("no release is announced yet"));
 }
 
-/// Each row is something that goes wrong; version 2 runs on, and the words say what is wrong.
+/// Each row is a failure; version 2 keeps running, and the text names the problem.
 #[test]
 fn nothing_is_taken_away_on_errors_empty_and_short_answers() {
     let unreachable = Err("the RPC cannot be reached".to_owned());

@@ -2,8 +2,8 @@
 //!
 //! A real master process on a Postgres with fsync and synchronous_commit on; closed loop: each
 //! connection leases 20 tasks, reports 20 results one by one, and begins again. CPU time comes from
-//! /proc, so a busy machine matters little. `scripts/bench tasks` runs it; it needs DATABASE_URL and
-//! NODESYS_PG_DIR, that Postgres's folder.
+//! /proc, so a busy machine hardly affects it. `scripts/bench tasks` runs it; it needs DATABASE_URL
+//! and NODESYS_PG_DIR, that Postgres's folder.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -18,7 +18,7 @@ use support::World;
 /// Unless NODESYS_BENCH_TASKS says otherwise.
 const TASKS: usize = 20_000;
 const WORKERS: u64 = 16;
-/// Each worker goes round its licenses, so that the allowance of none is used up.
+/// Each worker rotates through its licenses, so that none exhausts its allowance.
 const LICENSES: u64 = 8;
 const AT_ONCE: u16 = 20;
 /// USER_HZ, which Linux fixes for /proc on every machine we run on.

@@ -1,4 +1,4 @@
-//! The task routes of real master processes: what is refused and why, what survives a kill.
+//! The task routes of real master processes: refusals with their reasons, and crash safety.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -45,7 +45,7 @@ impl Test {
         self.world.ticket(holder, self.clock.now().await.secs() + 540)
     }
 
-    /// Whole minutes, since the master's loops wake with them: so it has heard of the time.
+    /// Whole minutes, which wake the master's loops, so that it has seen the time.
     async fn pass(&self, minutes: u64) {
         let target = self.clock.now().await.plus_millis(minutes * 60_000);
         self.clock.run_until(target, async |_| Ok::<_, Infallible>(())).await.unwrap();
@@ -397,7 +397,7 @@ async fn a_killed_master_loses_no_task_and_pays_none_twice(pool: PgPool) {
 }
 
 /// Every worker leases its part and reports it, until the master is killed at a random moment.
-/// What was acknowledged is in the database.
+/// Every acknowledged result is in the database.
 async fn killed_round(
     test: &Test,
     holders: &[Arc<Holder>],
@@ -458,8 +458,8 @@ async fn killed_round(
     ids.len()
 }
 
-/// A new master; half the workers have died with their tasks, the others go on. What the dead ones
-/// held runs out, and everybody's is worked off.
+/// A new master; half the workers have died with their tasks, the others go on. Leases of the dead
+/// expire, and all tasks are done.
 async fn finish(test: &Test, holders: &[Arc<Holder>]) {
     let master = test.master("master").await;
     for turn in 0.. {

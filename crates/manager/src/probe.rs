@@ -27,7 +27,7 @@ pub struct ProbeArgs {
     /// Accept connections here until it is ended.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "targets")]
     pub listen: Option<SocketAddr>,
-    /// The addresses to try.
+    /// What is tried.
     #[arg(value_name = "ADDRESS", required_unless_present = "listen")]
     pub targets: Vec<SocketAddr>,
 }

@@ -14,7 +14,7 @@ use nodesys_e2e::short_day::{A1, DAY};
 use nodesys_e2e::{RawNode, ShortDay};
 use nodesys_sdk::client::Client;
 
-/// A day of which an hour is left.
+/// A day with an hour left.
 async fn long_day() -> ShortDay {
     ShortDay::start_with(2, |options| {
         options.start = nodesys_core::time::Timestamp::from_secs(DAY.end().secs() - 3600);
@@ -34,7 +34,7 @@ async fn holder(backend: &Client, license: &LicenseId) -> (LeaseState, nodesys_c
     (lease.state, lease.node_key, lease.fence.get())
 }
 
-/// Every minute that a receipt credits is in the closed day, and no minute is in two nodes'.
+/// The closed day has every minute credited by a receipt, and no minute is credited to two nodes.
 async fn assert_no_minute_twice(day: &ShortDay, license: &LicenseId, nodes: &[&RawNode]) {
     day.assert_receipts_kept(nodes).await;
     let mut seen: BTreeSet<Minute> = BTreeSet::new();

@@ -1,5 +1,6 @@
-//! The node updates itself on a real cluster: programs and manager together, kept by real receipts; a
-//! manager that does not run goes back by itself, and one that waits goes back by the operator's word.
+//! The node updates itself on a real cluster: programs and manager together, kept by real receipts;
+//! a manager that does not run is rolled back by itself, and a waiting one on the operator's
+//! command.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use crate::programs::{CURRENT, FIRST, World as Programs};
 use crate::world::{World, now, told};
 
-/// An image of a program as `scripts/image` built it, otherwise labelled, loaded into the node.
+/// An image built by `scripts/image`, with another label, loaded into the node.
 fn image(world: &World, name: &str, program: &str, label: &str) -> String {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     let built = project.join("target/x86_64-unknown-linux-gnu/image").join(program);

@@ -33,7 +33,7 @@ pub async fn main(config: Config) -> std::process::ExitCode {
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
-    // Fails only when a provider is installed already, which is as good.
+    // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = telemetry::install()?;
     let lifecycle = Lifecycle::default();

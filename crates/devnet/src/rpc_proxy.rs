@@ -78,7 +78,7 @@ impl RpcProxy {
         });
         let router = Router::new().route("/", post(pass)).with_state(shared.clone());
         let serving = tokio::spawn(async move {
-            // Ends with the test; nobody waits for it.
+            // Ends with the test; nothing waits for it.
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self { addr, shared, serving })

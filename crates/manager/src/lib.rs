@@ -87,7 +87,7 @@ pub async fn start(
     let shared = Arc::new(Shared { board, view, clock: clock.clone(), tickets, acts });
     let wake = Arc::new(Notify::new());
 
-    // Before anybody is told that the program is ready: from here on a stepped clock waits.
+    // Before the ready file: from here on a stepped clock waits.
     let sleeper = clock.sleeper();
     let acting = match settings.cluster.take() {
         None => {

@@ -119,7 +119,7 @@ impl Minutes {
                 // First, so that the first heartbeat that is answered carries them.
                 self.ask_for_leases().await;
             }
-            // A loop that was held up sends for the minute that is, not for the one it missed.
+            // A delayed loop sends for the current minute, not for the missed one.
             self.minute(minute.max(self.server_now().minute())).await;
             self.ask_for_leases().await;
         }

@@ -53,7 +53,7 @@ async fn main() {
             (0..LICENSES).map(|i| world.ticket(&license(i), not_after)).collect()
         })
         .collect();
-    // Everybody is known before it counts.
+    // All nodes are known before the measurement.
     for ticket in tickets.iter().flatten() {
         let body = json!({ "max": 0 }).to_string();
         assert_eq!(master.post("/v1/tasks/lease", Some(ticket), body.into()).await.status, 400);

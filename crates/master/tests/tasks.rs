@@ -97,7 +97,7 @@ async fn only_a_good_ticket_of_the_leases_node_gets_in(pool: PgPool) {
     let stale = Holder { fence: 1, ..taken_over };
     refused(&lease(Some(&test.ticket(&stale).await)).await, 403, "lease_lost");
 
-    // The backend vouches for a license that is none, or not of this project.
+    // The backend claims a license that does not exist, or is of another project.
     let mut foreign = world.holder(2);
     foreign.license.collection = world.chain.unlisted;
     refused(&lease(Some(&test.ticket(&foreign).await)).await, 403, "lease_lost");
@@ -142,7 +142,7 @@ async fn results_are_taken_once_and_refused_by_name(pool: PgPool) {
     refused(&answer, 413, "too_large");
     let chunks = large.as_bytes().chunks(600_000).map(|chunk| Ok::<_, Infallible>(chunk.to_vec()));
     let chunks = reqwest::Body::wrap_stream(futures::stream::iter(chunks.collect::<Vec<_>>()));
-    // Without a length the master ends the connection where it has had enough.
+    // Without a length the master closes the connection at its limit.
     if let Ok(answer) = master.try_post(&path(&tasks[0]), Some(&mine), chunks).await {
         refused(&answer, 413, "too_large");
     }

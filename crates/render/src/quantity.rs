@@ -11,7 +11,7 @@ pub(super) fn mib(mib: u64) -> String {
     while amount != 0 && amount.is_multiple_of(1024) && unit < 2 {
         (amount, unit) = (amount / 1024, unit + 1);
     }
-    // Nothing has no unit.
+    // Zero has no unit.
     if amount == 0 { "0".to_owned() } else { format!("{amount}{}", ["Mi", "Gi", "Ti"][unit]) }
 }
 

@@ -46,7 +46,7 @@ async fn day_with(case: &Case, fault: impl Fn(u64) -> Fault) {
             let error = client.ready().await.unwrap_err();
             assert_eq!(error.code(), Some(code), "{error}");
         }
-        // A held lease needs no word of the chain's.
+        // A held lease needs no answer of the chain.
         let receipt = node.beat(&client, day.minute().await).await.unwrap();
         assert_eq!(receipt.accepted.credited, 0b11, "minute {i}");
         day.pass_minutes(1).await;

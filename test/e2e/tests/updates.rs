@@ -87,7 +87,7 @@ const FIRST: &str = world::FIRST;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_stays_with_three_receipts_and_goes_back_without() {
     let mut updates = Updates::new().await;
-    // The node has a place of its own in the order.
+    // The node has its own place in the order.
     updates.world.real_release("0.2.0", "--cursor 0");
     updates.publish().await;
     let waits = updates.run(FIRST).expect(0);

@@ -47,7 +47,7 @@ struct Options {
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    // Fails only when a provider is installed already, which is as good.
+    // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match run(Options::parse()).await {
         Ok(()) => std::process::ExitCode::SUCCESS,

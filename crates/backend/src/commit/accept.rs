@@ -29,7 +29,7 @@ pub(super) async fn accept(app: &App, request: &CommitRequest) -> ApiResult<Comm
         return view(app, &known).await;
     }
     let taken = take_new(app, &project, day, &request.signed).await;
-    // Somebody else may have handed in the same commit a moment ago: the same answer then.
+    // The same commit may have been submitted a moment ago: then give the same answer.
     let stored = match (known(app, given.struct_hash()).await?, taken) {
         (Some(stored), _) => stored,
         (None, Err(refusal)) => return Err(refusal),

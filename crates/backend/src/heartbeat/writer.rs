@@ -53,7 +53,7 @@ pub(crate) async fn spawn_group_commit(
     lifecycle.spawn("heartbeat writer", async move {
         tokio::select! {
             () = writer.run(receiver) => {}
-            // Nobody waits for an answer any more.
+            // No client waits for an answer any more.
             () = served.cancelled() => {}
         }
     });
@@ -101,7 +101,7 @@ impl Writer {
                 metrics::counter!("heartbeat_batches_total").increment(1);
                 metrics::counter!("heartbeats_accepted_total").increment(batch.len() as u64);
                 for (pending, receipt) in batch.into_iter().zip(sealed.receipts) {
-                    // Who no longer waits has hung up; the minute is credited all the same.
+                    // The client has hung up; the minute is credited all the same.
                     let _ = pending.reply.send(Ok(receipt));
                 }
                 return;

@@ -107,7 +107,7 @@ pub(super) fn decide(
             };
             grant(first, Some(reason))
         }
-        // Of a node that the chain denies nothing is to be waited for.
+        // A node that the chain denies has no preference.
         Some((ended, EndReason::Expired))
             if ended >= at.preferred && right(lease.operator) != Some(false) =>
         {

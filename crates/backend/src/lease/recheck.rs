@@ -79,7 +79,7 @@ impl Recheck {
             return Ok(());
         }
         let rights = ownership::rights_of(&app.chain, &asks, BlockNumberOrTag::Latest).await?;
-        // The RPC may have become another chain's meanwhile, whose word ends nothing.
+        // The RPC may have switched to another chain meanwhile; its answer must end nothing.
         app.chain.recheck_chain().await?;
         for (held, (_, right)) in active.iter().zip(&rights.facts) {
             if right.allows() {

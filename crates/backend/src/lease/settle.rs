@@ -178,7 +178,7 @@ async fn apply(
     let (to, reason) = match *decision {
         Decision::Stay => return Ok(None),
         Decision::End(reason) => (None, Some(reason)),
-        // Whose row is being changed is not promoted now: the next who looks sees the change.
+        // A standby whose row is being changed is not promoted now: the next run sees the change.
         Decision::Grant { node, operator, ends } => {
             let steady = node::steady(conn, node, operator, now).await?;
             (steady.then_some((node, operator)), ends)

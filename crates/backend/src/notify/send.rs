@@ -58,7 +58,7 @@ pub(super) async fn send(
         .body(message.body.clone())
         .send()
         .await
-        // Without the URL, whose path may be a secret of its receiver's.
+        // Without the URL: its path may be the receiver's secret.
         .map_err(|error| Refused::new(root_cause(&error.without_url())))?;
     let status = answer.status();
     if status.is_success() {

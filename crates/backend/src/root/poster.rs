@@ -74,7 +74,7 @@ fn free_nonce(next: u64, taken: &BTreeSet<u64>) -> u64 {
 /// too.
 async fn unlock(mut conn: PoolConnection<sqlx::Postgres>) {
     if lock::release(&mut conn, Lock::Poster).await.is_err() {
-        // The lock goes with the connection; how the close went changes nothing.
+        // The lock ends with the connection; a failed close changes nothing.
         let _ = conn.close().await;
     }
 }
@@ -211,7 +211,7 @@ impl Poster {
         nodesys_failpoint::reach("send:after");
         let problem = match sent {
             Ok(_) => None,
-            // A node that has it already says so in words of its own; the receipt tells the truth.
+            // RPCs word "already known" differently; only the receipt is reliable.
             Err(error) => Some(error.to_string()),
         };
         tracing::info!(commit = %row.commit_hash, transaction = %signed.hash, problem, "sent a post");

@@ -46,7 +46,7 @@ pub(super) fn next_step(row: &OutboxRow, chain: &ChainFacts) -> Step {
         // It succeeded and yet nothing is posted: a reorganisation is under way.
         Some(true) => Step::Wait,
         Some(false) => Step::Discard,
-        // Its nonce went to another transaction, so it can never come in.
+        // Its nonce was used by another transaction, so it can never be mined.
         None if signed.nonce < chain.next_nonce => Step::Discard,
         None if row.attempts > 0 && row.attempts % PATIENCE == 0 => Step::Replace,
         None => Step::Send,

@@ -185,7 +185,7 @@ async fn refused_requests_are_told_once_and_counted(pool: PgPool) {
         assert_eq!(lines.len(), 1, "minute {minute}: {lines:?}");
         assert!(lines[0].contains("code=\"busy\" requests=20"), "{lines:?}");
     }
-    // Nothing to tell, and nothing is told; the caller's own faults are not ours to tell.
+    // Nothing to report; callers' own faults are not logged.
     assert_eq!(world.get_raw("/v1/nodes/nonsense").await.status, 400);
     report.tick().await.unwrap();
     assert_eq!(log.lines(), [""; 0]);

@@ -149,7 +149,7 @@ pub(super) async fn render(
     let table = |header: &[&str]| {
         let mut table = Table::new();
         table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
-        // A line between rows is one line too many.
+        // No lines between rows.
         table.remove_style(comfy_table::TableComponent::HorizontalLines);
         table.remove_style(comfy_table::TableComponent::MiddleIntersections);
         table

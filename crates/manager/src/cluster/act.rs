@@ -31,7 +31,7 @@ impl Controller {
         let grace = release.map_or(0, |release| release.health().start_grace_secs);
         let version = release.map_or(0, |release| release.version().get());
         self.shared.board.runs(i, version, ledger.rollout.is_some(), grace.into(), millis);
-        // A pod that is not ready says nothing, as a workload that is silent.
+        // A pod that is not ready counts as silent.
         let by_readiness = release.filter(|it| it.health().by == HealthBy::Readiness);
         if let Some(release) = by_readiness.filter(|_| live.ready) {
             let post = HealthPost { status: PostedStatus::Healthy, detail: None, work: None };

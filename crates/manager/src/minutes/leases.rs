@@ -27,7 +27,7 @@ impl Minutes {
                     let lease = if passing { self.leases[workload] } else { Lease::None };
                     self.set_lease(workload, lease, Some(format!("{error:#}")));
                     if passing {
-                        // The others would fare no better, and the minute is short.
+                        // The others would fail too, and the minute is short.
                         self.unasked = true;
                         break;
                     }

@@ -84,7 +84,7 @@ impl Cluster {
         }
         let said = up.arg("api").arg(&dir).stderr(Stdio::inherit()).output();
         let said = said.unwrap_or_else(|error| panic!("not run: test/kubernetes/up: {error}"));
-        // Not green where it cannot run: the words above say why.
+        // Not green where it cannot run: the output above gives the reason.
         assert!(said.status.success(), "not run: test/kubernetes/up did not bring up a cluster");
         let told: Value = serde_json::from_slice(&said.stdout).unwrap();
         let kubeconfig = Kubeconfig::read_from(told["kubeconfig"].as_str().unwrap()).unwrap();

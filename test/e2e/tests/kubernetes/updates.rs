@@ -94,7 +94,7 @@ async fn a_node_on_a_real_cluster_updates_itself() {
     told(began, "0.3.0, whose manager does not run, went back by itself");
     assert_eq!(ended(&update(&world, &programs, "update").await, 0)["state"], "quarantined");
 
-    // The manager that was put back has to have a receipt before anything else is begun.
+    // The restored manager must have a receipt before another update begins.
     world.shows(150, "alpha", "/last_result", "credited").await;
     // The operator ends one that waits for its health: the manager goes back as well.
     publish(&programs, "0.4.0", &first);

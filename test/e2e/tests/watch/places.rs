@@ -75,7 +75,7 @@ impl Place {
         let route = "/v1/bundles/{project}/{day}/{file}";
         let router = Router::new().route(route, get(file)).with_state(shared);
         let serving = tokio::spawn(async move {
-            // Ends with the test; nobody waits for it.
+            // Ends with the test; nothing waits for it.
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self { addr, serving })

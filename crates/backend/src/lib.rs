@@ -7,8 +7,8 @@
 //! - The stages of the data path (`license`, `heartbeat`, `uptime`, `points`, `commit`, `tree`,
 //!   `root`, `claim`), and beside them `project`, `node`, `lease`, `notify`, `release`. None imports
 //!   another.
-//! - `day` computes a day, `chain` follows the chain, `params` are parameters of paths. - `state`
-//!   is shared by handlers and jobs.
+//! - `day` computes a day, `chain` follows the chain, `params` are parameters of paths.
+//! - `state` is shared by handlers and jobs.
 //! - `live` is the request path's memory, `liveness` our own downtime.
 //! - `db` is all SQL.
 //! - `error`, `refusals`, `periodic`, `lifecycle`, `telemetry`, `config`.

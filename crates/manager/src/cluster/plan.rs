@@ -1,11 +1,11 @@
 //! Decides from observations what to run. Pure: no clock, no network, no cluster.
 //!
 //! Invariants, whatever the chain, the backend, the project's server or the cluster says:
-//! - a version runs only if the chain announced it, its delay has passed without a veto, the
-//!   fetched bytes have the announced hash, and it stays within the operator's grant; - nothing is
-//!   removed on an error, an empty or a short answer: only a tombstone in effect removes, and only
-//!   up to its own version; - an update that does not become healthy rolls back by itself, and is
-//!   not tried again.
+//! - a version runs only if the chain announced it, its delay has passed without a veto, the fetched
+//!   bytes have the announced hash, and it stays within the operator's grant;
+//! - nothing is removed on an error, an empty or a short answer: only a tombstone in effect removes,
+//!   and only up to its own version;
+//! - an update that does not become healthy rolls back by itself, and is not tried again.
 
 use std::fmt;
 

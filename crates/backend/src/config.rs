@@ -18,14 +18,14 @@ pub enum Call {
 impl Call {
     /// Reads the command line and the environment; ends the process where they cannot be read.
     pub fn parse() -> Self {
-        Self::of(command().get_matches())
+        Self::of(&command().get_matches())
             .unwrap_or_else(|error| error.format(&mut command()).exit())
     }
 
-    fn of(matches: clap::ArgMatches) -> Result<Self, clap::Error> {
+    fn of(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
         match matches.subcommand() {
             Some((_, migrate)) => MigrateConfig::from_arg_matches(migrate).map(Self::Migrate),
-            None => Ok(Self::Run(Box::new(Config::from_arg_matches(&matches)?))),
+            None => Ok(Self::Run(Box::new(Config::from_arg_matches(matches)?))),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::router::router;
 use crate::state::{App, AppState, Parts};
 use crate::{db, heartbeat, lease, notify, periodic, preflight, refusals, root, telemetry, uptime};
 
-/// Heartbeats that may wait for the disk before new ones are sent away.
+/// Heartbeats that may wait for the disk before new ones are refused.
 const QUEUE: usize = 4096;
 
 /// Runs the backend until a signal, or migrates its database.
@@ -44,7 +44,7 @@ async fn migrate(config: MigrateConfig) -> anyhow::Result<()> {
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
-    // Fails only when a provider is installed already, which is as good.
+    // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = telemetry::install()?;
     let lifecycle = Lifecycle::default();
@@ -143,7 +143,7 @@ fn read_key(path: &std::path::Path) -> anyhow::Result<SigningKey> {
     SigningKey::from_hex(&text).with_context(|| format!("{shown} must hold 64 hex digits"))
 }
 
-/// Tells whoever started us that we are up, in one rename.
+/// Writes the ready file, in one rename.
 fn write_ready_file(path: &std::path::Path, addr: std::net::SocketAddr) -> anyhow::Result<()> {
     let ready = serde_json::json!({
         "pid": std::process::id(),

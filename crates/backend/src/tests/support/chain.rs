@@ -25,9 +25,9 @@ pub(crate) const DAY: UtcDay = UtcDay(20_454);
 pub(crate) const CHAIN_ID: u64 = 31_337;
 /// One token.
 pub(crate) const TOKEN: u128 = 1_000_000_000_000_000_000;
-/// What the project may pay a day.
+/// The project's daily quota.
 pub(crate) const QUOTA: u128 = 1000 * TOKEN;
-/// How long a posted commit waits.
+/// The delay of a posted commit.
 pub(crate) const DELAY_SECS: u64 = 3600;
 
 /// A key by its number.

@@ -151,6 +151,7 @@ impl FromStr for DayBitmap {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
+        // Upper case is refused, since the text is hashed as a part of uptime.csv.
         let bad = |problem| ParseError::new("bitmap", problem, text);
         let Some(digits) = text.strip_prefix("0x").filter(|d| d.len() == 2 * BITMAP_BYTES) else {
             return Err(bad("expected 0x and 360 hex digits"));

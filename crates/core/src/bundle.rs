@@ -272,7 +272,17 @@ pub enum BundleError {
     Json(String),
 }
 
-/// RFC 8785 canonical JSON of a value made of strings, small integers, lists and objects.
+/// [RFC 8785](https://www.rfc-editor.org/rfc/rfc8785) canonical JSON of a value made of strings, small
+/// integers, lists and objects.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::bundle::canonical_json;
+///
+/// let value = serde_json::json!({ "total": "1000", "epoch": 20_484 });
+/// assert_eq!(canonical_json(&value), br#"{"epoch":20484,"total":"1000"}"#);
+/// ```
 pub fn canonical_json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json_canonicalizer::to_vec(value)
         .expect("strings, integers, lists and objects with text keys always serialise")
@@ -284,13 +294,14 @@ impl Bundle {
     /// # Errors
     ///
     /// [`BundleError::Json`] where the bytes are not such a bundle. Whether the bundle's numbers are
-    /// right is not looked at here: [`build_day`] recomputes them.
+    /// right is not looked at here: [`build_day`] recomputes them, and its example parses what it built.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
         let fail = |problem: String| BundleError::Json(problem);
         let bundle: Self = serde_json::from_slice(bytes).map_err(|e| fail(e.to_string()))?;
         if bundle.format != FORMAT {
             return Err(fail(format!("format is {:?}, expected {FORMAT:?}", bundle.format)));
         }
+        // A bundle has one spelling, as its hash stands in the commit.
         if canonical_json(&bundle) != bytes {
             return Err(fail("not RFC 8785 canonical".to_owned()));
         }
@@ -300,6 +311,7 @@ impl Bundle {
 
 /// Points row by row against the licenses of the day and what the rule can give.
 fn check_points(input: &DayInput) -> Result<(), BundleError> {
+    // Both rise by license, so one pass finds each row's license; what is missing is told below.
     let mut uptime = input.uptime.iter();
     for given in &input.points {
         let row = uptime
@@ -337,6 +349,7 @@ fn shares(input: &DayInput) -> Vec<Share> {
     let share = |(points, holder): (&PointsRow, &HolderRow)| {
         let rented = input.terms.beneficiary == Beneficiary::Renter && !holder.renter.is_zero();
         let beneficiary = if rented { holder.renter } else { holder.holder };
+        // Nobody could claim for the zero address: a burnt token's part goes to the others.
         let counts =
             !beneficiary.is_zero() && input.terms.excluded.binary_search(&beneficiary).is_err();
         let points = if counts { points.points } else { Points::ZERO };
@@ -360,6 +373,7 @@ fn shares(input: &DayInput) -> Vec<Share> {
 pub fn build_day(input: &DayInput) -> Result<DayBundle, BundleError> {
     input.terms.check()?;
     let uptime_csv = write_file(&input.uptime).into_bytes();
+    // Before points are looked at: they are judged by these rows.
     let found = keccak256(&uptime_csv);
     if found != input.closed.uptime_csv {
         return Err(BundleError::UptimeHash { found, expected: input.closed.uptime_csv });

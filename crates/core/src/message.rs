@@ -1,9 +1,12 @@
-//! The signed messages: EIP-712 types, their domains, and [`Signed`].
+//! The signed messages: [EIP-712](https://eips.ethereum.org/EIPS/eip-712) types, their domains, and
+//! [`Signed`].
 //!
 //! Each message is one Rust struct of parsed values and one Solidity struct (module [`sol`]) that
 //! fixes its type string. Off-chain messages are verified in the registry's domain; those the
 //! reward contract checks, in the distributor's. Golden vectors of every type string, struct hash,
 //! digest and signature stand in `test/vectors/messages.json`.
+//!
+#![doc = include_str!("message/example.md")]
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_sol_types::SolStruct;
@@ -165,7 +168,8 @@ pub struct NodeAuthorization {
     pub nonce: U256,
 }
 
-/// The longest validity of an authorisation, in seconds (90 days).
+/// The longest validity of an authorisation, in seconds (90 days): a node key that was lost and
+/// forgotten ends by itself.
 pub const MAX_AUTHORIZATION_SECS: u64 = 90 * 86_400;
 
 /// An authorisation with both signatures: the operator's wallet and the node key, one digest.

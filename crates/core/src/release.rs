@@ -4,8 +4,8 @@
 //! itself may come from anywhere, since only the bytes with the announced hash are taken. A
 //! document is typed and closed: there is no field for the host's files, network or privileges,
 //! and an unknown field is refused by name. [`Release::parse`] reads what a person wrote, [`Release::from_announced`]
-//! what a node fetched; both give the same value for the same canonical bytes (RFC 8785), and the
-//! release hash is keccak256 of these. A tombstone needs no document: the chain says all of it.
+//! what a node fetched; both give the same value for the same canonical bytes
+//! ([RFC 8785](https://www.rfc-editor.org/rfc/rfc8785)), and the release hash is keccak256 of these. A tombstone needs no document: the chain says all of it.
 //!
 //! What stays true: a [`Release`] can only be made by parsing, so whoever holds one knows that
 //! every image is pinned by digest, every container has requests and limits, every mount names a
@@ -122,6 +122,35 @@ impl Release {
     ///
     /// [`ReleaseError`] where it is too large, no JSON (a repeated key included), or has fields that
     /// are unknown, missing or out of range; each of these is named.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nodesys_core::keccak256;
+    /// use nodesys_core::release::{Release, ReleaseError};
+    ///
+    /// let text = br#"{
+    ///     "format": "nodesys.release.v1", "name": "Acme Render", "workload": "render", "version": "3",
+    ///     "containers": [{
+    ///         "name": "main",
+    ///         "image": "registry.example.org/acme/render@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    ///         "resources": {
+    ///             "requests": { "cpu_millis": 250, "memory_mib": 128, "storage_mib": 64 },
+    ///             "limits": { "cpu_millis": 2000, "memory_mib": 512, "storage_mib": 256 }
+    ///         }
+    ///     }],
+    ///     "health": { "by": "token" }, "update": { "strategy": "surge" }
+    /// }"#;
+    /// let release = Release::parse(text)?;
+    /// assert_eq!((release.workload().as_str(), release.version().get()), ("render", 3));
+    /// // What is announced on chain is the hash of the canonical bytes.
+    /// assert_eq!(release.hash(), keccak256(release.canonical()));
+    /// assert_eq!(Release::from_announced(&release.canonical(), release.hash()), Ok(release));
+    ///
+    /// let Err(ReleaseError::Fields(problems)) = Release::parse(b"{}") else { panic!() };
+    /// assert_eq!(problems[0].to_string(), "/format: is missing");
+    /// # Ok::<(), ReleaseError>(())
+    /// ```
     pub fn parse(text: &[u8]) -> Result<Self, ReleaseError> {
         if text.len() > MAX_BYTES {
             return Err(ReleaseError::TooLarge(text.len()));
@@ -140,6 +169,7 @@ impl Release {
         if bytes.len() > MAX_BYTES {
             return Err(ReleaseError::TooLarge(bytes.len()));
         }
+        // Before anything is parsed: other bytes may be a stranger's.
         let found = keccak256(bytes);
         if found != announced {
             return Err(ReleaseError::OtherHash { announced, found });

@@ -202,6 +202,7 @@ fn node_count(leaves: usize) -> u32 {
 
 /// The total of leaves sorted by account, once they are found to make a tree.
 fn check(leaves: &[Leaf]) -> Result<Amount, TreeError> {
+    // 2n - 1 nodes must have indexes of 32 bits.
     if leaves.len() > (u32::MAX / 2) as usize {
         return Err(TreeError::TooManyLeaves(leaves.len()));
     }
@@ -210,6 +211,7 @@ fn check(leaves: &[Leaf]) -> Result<Amount, TreeError> {
     }
     let mut total = Amount::ZERO;
     for leaf in leaves {
+        // Nothing could be claimed by it, and a tree would not say which accounts earned.
         if leaf.cumulative == Amount::ZERO {
             return Err(TreeError::ZeroAmount(leaf.account));
         }

@@ -52,6 +52,7 @@ impl Provider {
     ) -> Result<Vec<Option<Bytes>>, ChainError> {
         let aggregate = match calls.len() {
             0 => return Ok(Vec::new()),
+            // Looking whether Multicall3 is there would be a request more than it saves.
             1 => false,
             _ => !self.code_at(MULTICALL3, at).await?.is_empty(),
         };

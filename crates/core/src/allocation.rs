@@ -142,6 +142,7 @@ pub fn accumulate(
     shares: &[Share],
     allocated: &[Amount],
 ) -> Result<Vec<RewardRow>, AllocationError> {
+    // Sorted by account, as the file and the tree want them.
     let mut sums: BTreeMap<Address, Amount> =
         before.iter().map(|row| (row.account, row.cumulative)).collect();
     for (share, amount) in shares.iter().zip(allocated).filter(|(_, amount)| amount.get() > 0) {

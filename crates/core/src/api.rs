@@ -438,6 +438,7 @@ mod optional_decimal {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+        // serde's `with` does not reach into an `Option`.
         #[derive(Deserialize)]
         struct Plain(#[serde(with = "crate::message::decimal")] u64);
         Option::<Plain>::deserialize(d).map(|value| value.map(|Plain(number)| number))

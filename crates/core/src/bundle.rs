@@ -61,6 +61,7 @@ impl Terms {
 
     fn check(&self) -> Result<(), BundleError> {
         self.rule.check()?;
+        // A set in one order: equal terms have equal hashes, and it can be searched by halves.
         if self.excluded.is_sorted_by(|a, b| a < b) { Ok(()) } else { Err(BundleError::Excluded) }
     }
 }
@@ -184,16 +185,16 @@ pub struct Bundle {
     pub terms: Terms,
     /// The snapshot block.
     pub snapshot: Snapshot,
-    /// The distributor's daily quota.
+    /// The distributor's daily quota, in wei.
     #[schema(value_type = String)]
     pub daily_quota: Amount,
-    /// Remainder taken from the day before.
+    /// Remainder taken from the day before, in wei.
     #[schema(value_type = String)]
     pub carry_in: Amount,
-    /// Remainder left for the next day.
+    /// Remainder left for the next day, in wei.
     #[schema(value_type = String)]
     pub carry_out: Amount,
-    /// What was divided.
+    /// What was divided, in wei.
     #[schema(value_type = String)]
     pub pool: Amount,
     /// keccak256 of each CSV file.
@@ -333,6 +334,7 @@ fn same_licenses<R: Row<Key = LicenseIndex>>(
     for (i, row) in uptime.iter().enumerate() {
         match rows.get(i).map(Row::key) {
             Some(license) if license == row.license => {}
+            // Both rise: a lower license has no uptime, a higher one has passed ours over.
             Some(license) if license < row.license => {
                 return Err(BundleError::UnknownLicense(license));
             }
@@ -432,6 +434,7 @@ pub fn build_day(input: &DayInput) -> Result<DayBundle, BundleError> {
         total: bundle.totals.cumulative,
         data_hash: keccak256(&json),
     };
+    // Not among the hashes that it names: the commit names its own.
     files.insert(BUNDLE_JSON, json);
     let shares = shares.into_iter().zip(allocation.allocated).collect();
     Ok(DayBundle { bundle, files, rewards, shares, tree, commit })

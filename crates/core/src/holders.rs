@@ -67,6 +67,7 @@ impl Holders {
     /// Applies one event; they must come in chain order.
     pub fn apply(&mut self, event: LicenseEvent) {
         match event {
+            // A transfer alone ends no rental: a collection that ends it logs `UpdateUser` too.
             LicenseEvent::Transfer { collection, token_id, to } => {
                 self.tokens.entry((collection, token_id)).or_insert((to, NO_RENTAL)).0 = to;
             }

@@ -139,6 +139,7 @@ decimal_newtype! {
     /// ```
     Amount(u128), max u128::MAX
 }
+// The numbers below end at 2^63 because a bigint of Postgres is signed.
 decimal_newtype! {
     /// The integer points of one license for one day, below 2^63. The unit is the project's own.
     Points(u64), max i64::MAX.cast_unsigned()

@@ -63,6 +63,7 @@ pub struct LicenseId {
 impl LicenseId {
     /// `keccak256(abi.encode(chainId, collection, tokenId))`: the license in signed messages.
     pub fn hash(&self) -> B256 {
+        // Each value is padded to a word, so no two licenses have the same bytes.
         keccak256((U256::from(self.chain_id), self.collection, self.token_id).abi_encode())
     }
 }

@@ -175,6 +175,7 @@ impl Release {
             return Err(ReleaseError::OtherHash { announced, found });
         }
         let release = Self::parse(bytes)?;
+        // In another spelling the release that is kept would have another hash.
         if release.canonical() == bytes { Ok(release) } else { Err(ReleaseError::NotCanonical) }
     }
 
@@ -379,6 +380,7 @@ impl Egress {
     /// Whether all that `asked` wants is allowed here.
     pub fn covers(&self, asked: &Self) -> bool {
         let all_ports = self.ports.is_empty();
+        // A question without ports is for all of them, which no list covers.
         let within =
             || !asked.ports.is_empty() && asked.ports.iter().all(|port| self.ports.contains(port));
         !asked.internet || (self.internet && (all_ports || within()))
@@ -400,7 +402,7 @@ pub struct EgressPort {
 pub struct Health {
     /// Who says so.
     pub by: HealthBy,
-    /// How long after its start silence is no fault.
+    /// How long after its start silence is no fault, in seconds.
     #[serde(skip_serializing_if = "is_default_grace")]
     pub start_grace_secs: u32,
 }
@@ -420,13 +422,13 @@ pub enum HealthBy {
 pub struct Update {
     /// Beside it or after it.
     pub strategy: Strategy,
-    /// How long it must be healthy in a row before it counts as good.
+    /// How long it must be healthy in a row before it counts as good, in seconds.
     #[serde(skip_serializing_if = "is_default_gate")]
     pub gate_secs: u32,
-    /// How long it may take until then; after that the node goes back.
+    /// How long it may take until then, in seconds; after that the node goes back.
     #[serde(skip_serializing_if = "is_default_deadline")]
     pub deadline_secs: u32,
-    /// Nodes begin spread over this time, each at its own moment.
+    /// Nodes begin spread over this many seconds, each at its own moment.
     #[serde(skip_serializing_if = "is_zero")]
     pub stagger_secs: u32,
 }

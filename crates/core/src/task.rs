@@ -62,7 +62,7 @@ pub struct TaskSpec {
     pub expected: Option<B256>,
     /// How often it is leased before it is given up.
     pub max_attempts: u16,
-    /// How long one lease of it may take.
+    /// How long one lease of it may take, in seconds.
     pub time_limit_secs: u32,
 }
 
@@ -139,6 +139,7 @@ impl TaskSpec {
         if agree > copies || agree.saturating_mul(2) <= copies {
             return Err(BadTask::Agree { agree, copies });
         }
+        // No overflow: there are at most 100 copies.
         let most = line.max_attempts.unwrap_or(copies * DEFAULT_ATTEMPTS_PER_COPY);
         if most < copies || most > MAX_ATTEMPTS {
             return Err(BadTask::Attempts { given: most, copies });
@@ -267,6 +268,7 @@ pub fn judge(by: &Agreement, outputs: &[B256]) -> Judgement {
         return Judgement { state, verdicts: outputs.iter().map(one).collect() };
     }
     let votes = |output: &B256| outputs.iter().filter(|other| *other == output).count();
+    // Which of several equally common ones this is decides nothing: none has a majority then.
     let most = outputs.iter().max_by_key(|output| votes(output));
     let best = most.map_or(0, votes);
     let (agree, copies) = (usize::from(by.agree), usize::from(by.copies));

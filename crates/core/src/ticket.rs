@@ -46,9 +46,9 @@ use crate::message::{Domain, Message as _, Signed, WorkloadTicket};
 use crate::signature::{Signature, SignatureError};
 use crate::time::Timestamp;
 
-/// The longest life of a ticket.
+/// The longest life of a ticket, in seconds.
 pub const MAX_TICKET_SECS: u64 = 600;
-/// How far a node's clock may be ahead of the master's.
+/// How far a node's clock may be ahead of the master's, in seconds.
 pub const TICKET_SKEW_SECS: u64 = 30;
 
 const BYTES: usize = 20 + 32 + 8 + 32 + 8 + 65;

@@ -24,13 +24,14 @@ pub use stored::{LookupError, ProofSearch, Step, StoredError, proof_from_bytes};
 pub struct Leaf {
     /// Who may claim.
     pub account: Address,
-    /// Everything ever allocated to the account, claimed or not.
+    /// Everything ever allocated to the account, claimed or not, in wei.
     pub cumulative: Amount,
 }
 
 impl Leaf {
     /// `keccak256(keccak256(abi.encode(account, cumulative)))`.
     pub fn hash(&self) -> B256 {
+        // Twice, so that a leaf cannot be passed off as the hash of two nodes, which have 64 bytes too.
         keccak256(keccak256(self.abi_encode()))
     }
 
@@ -118,7 +119,7 @@ impl RewardTree {
         self.merkle.root()
     }
 
-    /// The sum of all cumulative amounts.
+    /// The sum of all cumulative amounts, in wei.
     pub const fn total(&self) -> Amount {
         self.total
     }
@@ -155,7 +156,7 @@ pub struct Proof {
     /// Who may claim.
     #[schema(value_type = String)]
     pub account: Address,
-    /// Everything ever allocated to the account, claimed or not.
+    /// Everything ever allocated to the account, claimed or not, in wei.
     #[schema(value_type = String)]
     pub cumulative: Amount,
     /// The hashes beside the way from the leaf to the root.

@@ -59,6 +59,7 @@ pub fn expected_minutes(row: &UptimeRow) -> DayBitmap {
 /// `keccak256(keccak256(abi.encode(project, keccak256(uptime.csv), keccak256(excused))))`.
 pub fn uptime_leaf(project: Address, uptime_csv: B256, excused: DayBitmap) -> B256 {
     let excused = keccak256(excused.as_bytes());
+    // Twice, so that a leaf cannot be passed off as the hash of two nodes.
     keccak256(keccak256((project, uptime_csv, excused).abi_encode()))
 }
 

@@ -156,6 +156,7 @@ impl<'a> At<'a> {
         T: FromStr,
         T::Err: fmt::Display,
     {
+        // Longer than any value that is parsed.
         match self.text(1024)?.parse() {
             Ok(value) => Some(value),
             Err(error) => {
@@ -174,6 +175,7 @@ impl<'a> At<'a> {
     }
 
     pub(super) fn number(&self, range: RangeInclusive<u32>) -> Option<u32> {
+        // 1.0 and 1e3 are refused as well: a value has one spelling.
         let number = self.value.as_u64().and_then(|number| u32::try_from(number).ok());
         match number {
             Some(number) if range.contains(&number) => Some(number),

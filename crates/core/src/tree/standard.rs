@@ -69,6 +69,7 @@ impl RewardTree {
     ///
     /// Those of writing to `out`.
     pub fn to_standard_v1(&self, mut out: impl Write) -> io::Result<()> {
+        // Piece by piece, since a million accounts are some 250 MB of text.
         let [account, cumulative] = LEAF_ENCODING;
         write!(
             out,

@@ -86,6 +86,7 @@ impl RewardTree {
             return Err(wrong_length(length(leaves), bytes.len()));
         }
         let (records, _) = bytes[HEADER..HEADER + RECORD * leaves].as_chunks();
+        // Rebuilt, not believed: total, order and nodes are proven at once.
         let tree = Self::build(records.iter().map(|record| read_record(record).0))?;
         if tree.to_bytes() == bytes { Ok(tree) } else { Err(StoredError::Contradiction) }
     }

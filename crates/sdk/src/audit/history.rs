@@ -73,6 +73,11 @@ pub struct History {
 
 impl History {
     /// Reads it up to the newest block.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::Chain`] where the chain cannot be read, [`AuditError::Project`] where the registry does
+    /// not know the distributor. Logs that cannot be all of them are no error: see [`Self::gaps`].
     pub async fn read(
         provider: &Provider,
         registry: Address,
@@ -147,6 +152,7 @@ impl History {
         let mut in_force: Vec<Amount> = self.first_quota.into_iter().collect();
         for logged in self.events.iter().filter(|logged| logged.block_number <= posted) {
             let Some(quota) = new_quota(&logged.event) else { continue };
+            // One quota was in force at the snapshot; any later one may be the one that was built with.
             if logged.block_number <= snapshot {
                 in_force.clear();
             }
@@ -211,6 +217,7 @@ pub fn commit_gaps(events: &[Logged<DistributorEvent>], state: &DistributorState
     let by_hash: BTreeMap<B256, &PostedCommit> =
         posts.iter().map(|post| (post.commit_hash, post)).collect();
     let (mut at, mut reached) = (state.head, 0);
+    // Bounded by their number: logs that are made up could lead round in a circle.
     while !at.is_zero() && reached <= posts.len() {
         let Some(post) = by_hash.get(&at) else {
             gaps.push(format!("the chain's commit {at} has no Posted log at the RPC"));
@@ -239,6 +246,7 @@ pub fn commit_gaps(events: &[Logged<DistributorEvent>], state: &DistributorState
     let mut paid = U256::ZERO;
     for logged in events {
         if let DistributorEvent::Claimed(claimed) = &logged.event {
+            // Logs that an RPC makes up must not end the audit.
             paid = paid.saturating_add(claimed.amount);
         }
     }

@@ -93,6 +93,7 @@ impl Provider {
         let newest = self.all().iter().map(|source| block_of(source, BlockNumberOrTag::Latest));
         let ahead = |block: BlockRef| block.secs > agreed.secs.saturating_add(MOST_LAG_SECS);
         let newest = join_all(newest).await;
+        // An RPC that does not answer is ahead of nobody.
         if newest.into_iter().flatten().flatten().any(ahead) {
             let (what, rpcs) = ("reading the newest block".to_owned(), self.place());
             return Err(ChainError::Differ { what, rpcs });

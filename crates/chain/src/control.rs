@@ -74,6 +74,7 @@ pub async fn control_of(
     distributor: Address,
 ) -> Result<Control, ChainError> {
     let block = provider.latest_block().await?;
+    // One block for all: a pause must not be seen with the signer of another block.
     let at = BlockId::hash(block.hash);
     let owner = ProjectRegistry::projectOwnerCall { project: distributor };
     let (signer, guardian, owner, pause_spent, window, delay_secs) = tokio::try_join!(

@@ -54,6 +54,7 @@ impl Provider {
     ) -> Result<Gas, ChainError> {
         let failed = |error| self.error(what, error);
         let request = request.with_from(from);
+        // Asked of the RPC that would send it.
         let units = self.rpc().estimate_gas(request).await.map_err(failed)?;
         let (price, balance) = self.price_and_balance(what, from).await?;
         Ok(Gas { units, price, balance })

@@ -103,6 +103,7 @@ pub fn create(path: &Path, key: &SigningKey, password: &str) -> Result<(), Keyst
     })?;
     let made = private.path().join("keystore");
     restrict(&made).map_err(io)?;
+    // A link fails where the name is taken; a rename would replace the key there.
     std::fs::hard_link(&made, path).map_err(io)
 }
 

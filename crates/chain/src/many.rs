@@ -89,6 +89,7 @@ async fn aggregate_of(
     calls: &[Call],
     at: BlockId,
 ) -> Result<Vec<Option<Bytes>>, ChainError> {
+    // Failures are allowed: a contract that reverts must not hide the answers of others.
     let call3 =
         |call: &Call| Call3 { target: call.to, allowFailure: true, callData: call.data.clone() };
     let call = aggregate3Call { calls: calls.iter().map(call3).collect() };

@@ -125,6 +125,7 @@ pub async fn rights_of(
         .zip(facts)
         .zip(delegated.into_iter().zip(expired))
         .map(|(((_, operator), facts), (delegated, expired))| {
+            // Expiry comes before every right.
             let right = facts.right_of(*operator, delegated);
             (facts, expired.map_or(right, |at_secs| Right::Expired { at_secs }))
         })

@@ -107,6 +107,7 @@ pub async fn by_name(
 ) -> Result<Option<Address>, ChainError> {
     let call = ProjectRegistry::projectByNameCall { name: name.to_string() };
     let project = provider.call(registry, &call, BlockId::latest()).await?;
+    // A mapping of Solidity has no absence: zero stands for it.
     Ok((!project.is_zero()).then_some(project))
 }
 

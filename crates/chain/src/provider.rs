@@ -172,6 +172,7 @@ impl Provider {
                 (Ok(found), Some(expected)) if found != expected => {
                     return Err(ChainError::WrongChain { rpc: url.clone(), expected, found });
                 }
+                // The first answer says which chain it is, unless one was expected.
                 (Ok(found), _) => (answered, chain_id) = (true, Some(found)),
                 (Err(error), _) => unavailable = unavailable.or(Some(error)),
             }
@@ -200,6 +201,7 @@ impl Provider {
             sources: [Source::new(source.rpc.clone(), source.url.clone(), self.chain_id)].into(),
             chain_id: self.chain_id,
             sender: self.sender,
+            // Shared: they send with one key, and so count one nonce.
             sending: self.sending.clone(),
         };
         self.sources.iter().map(alone).collect()

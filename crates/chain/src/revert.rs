@@ -157,6 +157,7 @@ fn show(value: &DynSolValue) -> String {
         DynSolValue::Uint(number, _) => number.to_string(),
         DynSolValue::Int(number, _) => number.to_string(),
         DynSolValue::Bool(flag) => flag.to_string(),
+        // A stranger's text, so escaped.
         DynSolValue::String(text) => format!("{text:?}"),
         DynSolValue::FixedBytes(word, size) => {
             alloy::primitives::hex::encode_prefixed(&word[..*size])

@@ -182,6 +182,7 @@ where
         }
     }
     numbers.sort_unstable_by(|a, b| b.cmp(a));
+    // From the highest down: the number at this place was reached by a majority.
     let place = majority(sources.len()) - 1;
     match (numbers.get(place), unavailable) {
         (Some(number), _) => Ok(*number),

@@ -145,6 +145,7 @@ pub fn accumulate(
     // Sorted by account, as the file and the tree want them.
     let mut sums: BTreeMap<Address, Amount> =
         before.iter().map(|row| (row.account, row.cumulative)).collect();
+    // No rows of zero, which a tree refuses.
     for (share, amount) in shares.iter().zip(allocated).filter(|(_, amount)| amount.get() > 0) {
         let sum = sums.entry(share.beneficiary).or_default();
         *sum = sum

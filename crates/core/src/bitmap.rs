@@ -143,6 +143,7 @@ impl fmt::Display for DayBitmap {
 
 impl fmt::Debug for DayBitmap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The runs, since 180 bytes of hex say nothing to a reader.
         write!(f, "DayBitmap({:?})", self.runs())
     }
 }

@@ -135,6 +135,7 @@ pub fn closed(v4: bool, local: &[Cidr]) -> Vec<String> {
             ranges.push(*range);
         }
     }
+    // Equal ranges give an equal text, whatever their order was.
     ranges.sort_unstable();
     ranges.iter().map(Cidr::to_string).collect()
 }

@@ -92,6 +92,7 @@ pub fn sort_rows<R: Row>(rows: &mut [R]) {
 pub fn parse_file<R: Row>(bytes: &[u8]) -> Result<Vec<R>, FileError> {
     let fail = |line: usize, problem: String| FileError { file: R::FILE, line, problem };
     let text = std::str::from_utf8(bytes).map_err(|_| fail(1, "not UTF-8 text".into()))?;
+    // So a file that was cut short is seen to be.
     let Some(body) = text.strip_suffix('\n') else {
         return Err(fail(text.lines().count().max(1), "the last line has no line feed".into()));
     };
@@ -103,6 +104,7 @@ pub fn parse_file<R: Row>(bytes: &[u8]) -> Result<Vec<R>, FileError> {
     let mut spelled = String::new();
     for (index, line) in lines.enumerate() {
         let number = index + 2;
+        // Counted first, since rows index them.
         let columns: Vec<&str> = line.split(',').collect();
         let expected = R::HEADER.split(',').count();
         if columns.len() != expected {
@@ -260,6 +262,7 @@ impl Row for UptimeRow {
             expected: minutes_column("expected", columns[4])?,
             bitmap: column("bitmap", columns[5])?,
         };
+        // Said twice: people read the number, rules the bitmap. So the two must agree.
         if row.minutes == row.bitmap.count() {
             Ok(row)
         } else {

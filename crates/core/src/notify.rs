@@ -131,6 +131,7 @@ pub struct NotifyAdded {
 
 impl std::fmt::Debug for NotifyAdded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the secret, which a log would keep.
         f.debug_struct("NotifyAdded").field("target", &self.target).finish_non_exhaustive()
     }
 }

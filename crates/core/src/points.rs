@@ -315,6 +315,7 @@ impl Parts {
 }
 
 fn sum(uptime: Points, tasks: u128) -> Option<Points> {
+    // In 128 bits: unchecked parameters give up to 2^63 points for each of 2^32 tasks.
     let sum = u128::from(uptime.get()).checked_add(tasks)?;
     u64::try_from(sum).ok().and_then(Points::checked_new)
 }

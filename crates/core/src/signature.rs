@@ -224,6 +224,7 @@ impl SigningKey {
     /// [`SignatureError::BadKey`] where it is zero or not below the curve's order (SEC 1, 3.2.1).
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SignatureError> {
         let secret = curve::Secret::from_bytes(bytes).ok_or(SignatureError::BadKey)?;
+        // Kept: to derive it is a multiplication on the curve.
         let address = secret.address();
         Ok(Self { secret, address })
     }

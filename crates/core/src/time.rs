@@ -188,6 +188,7 @@ impl UtcDay {
     }
 
     fn from_civil(year: u64, month: u64, day: u64) -> Option<Self> {
+        // Years of four digits: a date has ten characters wherever it stands.
         if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day)
         {
             return None;

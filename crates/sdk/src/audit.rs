@@ -71,6 +71,7 @@ pub async fn audit_project(
     let wanted: Vec<&PostedCommit> =
         posted.iter().filter(|commit| range.holds(commit.day)).collect();
     let Some(first) = wanted.first() else {
+        // Missing logs may be why there are none.
         if let Some(problem) = history.doubt() {
             return Err(AuditError::Incomplete { problem });
         }

@@ -102,6 +102,7 @@ impl Client {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .expect("parse_base takes http and https only, which have paths")
+            // A base that ends in a slash has an empty last segment.
             .pop_if_empty()
             .extend(segments);
         url

@@ -188,6 +188,7 @@ pub async fn compare(
 }
 
 fn first_field(given: &RewardCommit, computed: &RewardCommit) -> CommitError {
+    // The data hash comes last: it differs whenever anything else does.
     let pairs: [(&'static str, String, String); 6] = [
         ("epoch", given.epoch.to_string(), computed.epoch.to_string()),
         ("revision", given.revision.to_string(), computed.revision.to_string()),

@@ -43,6 +43,7 @@ pub async fn find_project(
     registry: Address,
     name: &Name,
 ) -> Result<ProjectInfo, DayError> {
+    // Else a wrong address would read as a project that does not exist.
     provider.require_code(registry, "the ProjectRegistry").await?;
     let unknown = || DayError::UnknownProject { registry, name: name.to_string() };
     let distributor = project::by_name(provider, registry, name).await?.ok_or_else(unknown)?;
@@ -242,6 +243,7 @@ impl DayBuilder {
         self.check_listed(rows, &collections).await?;
         let collections: Vec<Address> = collections.into_iter().collect();
         let newest = self.provider.latest_block().await?;
+        // Beyond the snapshot too: what came later is held against the newest state below.
         let logs =
             license_logs(&self.provider, &collections, self.logs_from, newest.number).await?;
         let event = |logged: &Logged<LicenseLog>| logged.event.event;
@@ -333,6 +335,7 @@ impl DayBuilder {
         let mut expected: Option<B256> = None;
         let mut current = day.previous().unwrap_or(head);
         loop {
+            // Nothing is posted yet: the head is then the day before the first.
             if current == head && state.head == B256::ZERO {
                 link(current.next(), expected, B256::ZERO)?;
                 break;

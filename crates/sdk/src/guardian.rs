@@ -238,6 +238,7 @@ impl Guardian {
         match sent.await {
             Ok(receipt) => Ok(Some(receipt.transaction_hash)),
             Err(ChainError::Reverted { reason, .. })
+                // Somebody else was faster, which is as good.
                 if reason.is::<RewardDistributor::SignerIsDisabled>() =>
             {
                 Ok(None)
@@ -263,6 +264,7 @@ impl Guardian {
         calls.dedup();
         for data in calls {
             match self.send(Step::Revoke { commit_hash }, data).await {
+                // It does not begin at the head; what another RPC shows may.
                 Err(error @ ChainError::Reverted { .. }) => problem = Some(error),
                 done => return done,
             }

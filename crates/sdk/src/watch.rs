@@ -156,6 +156,7 @@ impl Watch {
             sources,
             project,
             places,
+            // All days: an old post that does not hold must be found too.
             range: AuditRange { from: None, to: None, ..range },
             settled,
             after: VecDeque::new(),
@@ -175,6 +176,7 @@ impl Watch {
         self.later.retain(|_, (at, _)| *at > clock.secs());
         // A place that did not answer at the last look may be back.
         self.places = self.places.fresh();
+        // A set, since each RPC meets the same places.
         let mut problems = BTreeSet::new();
         let mut seen: Vec<SourceLook> = Vec::new();
         for i in 0..self.sources.len() {

@@ -68,6 +68,7 @@ fn read(at: &At<'_>) -> Option<Release> {
         "health",
         "update",
     ])?;
+    // Nothing returns before all is read, so that every problem is told at once.
     let format = fields.need("format").and_then(|at| at.word(&[(FORMAT, Format::V1)]));
     let name = fields.need("name").and_then(|at| name(&at));
     let workload = fields.need("workload").and_then(|at| at.parsed());
@@ -221,6 +222,7 @@ fn env(at: &At<'_>) -> Option<BTreeMap<String, String>> {
             at.refuse("its name is not 1 to 128 of A-Z a-z 0-9 _, no digit first");
             return None;
         }
+        // Which of two values a process sees is not defined everywhere.
         if NODE_ENV.contains(&name) {
             at.refuse("the node sets it");
             return None;

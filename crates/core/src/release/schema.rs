@@ -226,6 +226,7 @@ fn update() -> Value {
 
 fn label(what: &str) -> Value {
     let mut label = text(what, 15, LABEL_PATTERN);
+    // Not in the pattern, since a look-ahead is not known to every implementation.
     label["not"] = json!({ "pattern": "--" });
     label
 }

@@ -73,6 +73,7 @@ impl FromStr for Label {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        // At most 15 characters: as many as Kubernetes takes for the name of a port.
         let letter_first = text.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
         // Two dashes in a row are refused by Kubernetes for ports.
         if letter_first

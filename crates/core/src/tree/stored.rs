@@ -225,6 +225,7 @@ impl ProofSearch {
             return Err(StoredError::Contradiction);
         }
         self.stage = Stage::Path { cumulative };
+        // The root comes last, to hold the path against.
         let wanted = merkle::path_nodes(node as usize).chain([0]);
         let nodes_at = record_at(leaves);
         Ok(Step::Read(

@@ -89,6 +89,7 @@ impl History {
                 DayError::Chain(error) => AuditError::Chain(error),
                 other => AuditError::Project(other),
             })?;
+        // State and logs up to one block, or what comes in between would look like a gap.
         let newest = provider.latest_block().await?;
         let state =
             state_of(provider, distributor, BlockNumberOrTag::Number(newest.number)).await?;

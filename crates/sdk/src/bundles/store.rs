@@ -141,6 +141,7 @@ impl BundleStore {
             return Ok(target);
         }
         fs::create_dir_all(&folder).map_err(io(&folder))?;
+        // A name that is no day, so that no reader takes it for one.
         let unfinished = folder.join(format!(".{date}.{}", std::process::id()));
         remove(&unfinished).map_err(io(&unfinished))?;
         fs::create_dir(&unfinished).map_err(io(&unfinished))?;

@@ -270,6 +270,7 @@ impl Client {
         points_csv: Bytes,
     ) -> Result<PointsChecked, Error> {
         let mut url = self.url(&["v1", "points", &hex(project), &day.to_string()]);
+        // The body is the file, byte for byte, so what is signed with it goes into the query.
         url.query_pairs_mut()
             .append_pair("terms", &URL_SAFE_NO_PAD.encode(canonical_json(terms)))
             .append_pair("signature", &signature.as_bytes().to_string());

@@ -1,6 +1,6 @@
 //! The provider: a program's connection to one chain, made here and nowhere else.
 //!
-//! It reads over one RPC, or over several that must agree ([`crate::sources`]). Each RPC's chain id
+//! It reads over one RPC, or over several of which a [`crate::majority`] must agree. Each RPC's chain id
 //! is asked for before anything is trusted to it, so everything later runs on the chain that was
 //! configured. Every request has a timeout. Transactions go out one at a time over the first RPC, each
 //! with a nonce read fresh from the chain: a send that fails burns no nonce, so the next one is never

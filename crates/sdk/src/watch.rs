@@ -4,7 +4,7 @@
 //! found here is acted on by [`crate::guardian`]; nothing is sent from this module.
 //!
 //! Each RPC is audited by itself, over the same places, and their verdicts are put together by
-//! [`combine`]: what a majority says holds, holds; what two of them prove wrong, does not. One RPC that
+//! `combine`: what a majority says holds, holds; what two of them prove wrong, does not. One RPC that
 //! is pruned, behind, silent or lying says *cannot tell* of itself and vetoes nothing; two that
 //! contradict each other make a doubt. One RPC alone can thereby bring about a pause, and nothing else.
 

@@ -3,7 +3,7 @@
 //!
 //! An RPC that has pruned old logs, or lags, answers with fewer of them and no error. So an absence in
 //! the logs is no fact by itself: counts, links and sums in the contract's state must say the same
-//! ([`gaps`]), and each token's transfers must follow one upon the other from its mint.
+//! ([`History::gaps`]), and each token's transfers must follow one upon the other from its mint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -210,8 +210,8 @@ fn gaps(
     gaps
 }
 
-/// [`gaps`] as far as a distributor's own logs show them: commits that do not link up to its head,
-/// revisions that are not counted, claims that do not add up to what it has paid.
+/// What [`History::gaps`] has as far as a distributor's own logs show it: commits that do not link up to
+/// its head, revisions that are not counted, claims that do not add up to what it has paid.
 pub fn commit_gaps(events: &[Logged<DistributorEvent>], state: &DistributorState) -> Vec<String> {
     let mut gaps = Vec::new();
     let posts = standing(events);

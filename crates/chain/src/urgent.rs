@@ -2,7 +2,27 @@
 //! one of them is mined.
 //!
 //! All tries of one transaction have the same nonce, so at most one of them takes effect. Doing it again
-//! later begins at the nonce that the chain names, and so replaces what still waits.
+//! later begins at the nonce that the chain names, and so replaces what still waits. Fees are per unit of
+//! gas, in wei ([EIP-1559](https://eips.ethereum.org/EIPS/eip-1559)).
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use alloy::rpc::types::TransactionRequest;
+//! use nodesys_chain::urgent::LastFee;
+//! use nodesys_chain::{ChainError, Provider};
+//!
+//! async fn example(guardian: &Provider, pause: TransactionRequest) -> Result<(), ChainError> {
+//!     // Kept by the caller: the next transaction has to surpass a fee that still waits.
+//!     let mut fee = LastFee::default();
+//!     let wait = Duration::from_secs(30);
+//!     let receipt = guardian.send_until_mined("pausing", pause, wait, &mut fee).await?;
+//!     println!("paused by {} in block {:?}", receipt.transaction_hash, receipt.block_number);
+//!     Ok(())
+//! }
+//! ```
 
 use std::time::Duration;
 
@@ -48,7 +68,8 @@ impl Provider {
     /// was after a crash.
     ///
     /// # Errors
-    /// [`ChainError::Reverted`] where no RPC would take the call and one says that the contract refuses
+    ///
+    /// [`ChainError::NoSigner`] without a key; [`ChainError::Reverted`] where no RPC would take the call and one says that the contract refuses
     /// it; [`ChainError::NotMined`] after the last try, which may still come in; else the last RPC's.
     pub async fn send_until_mined(
         &self,
@@ -58,6 +79,7 @@ impl Provider {
         last: &mut LastFee,
     ) -> Result<TransactionReceipt, ChainError> {
         let sender = self.sender().ok_or_else(|| ChainError::NoSigner(what.to_owned()))?;
+        // The first that answers will do: one that is down must not keep the brake from being pulled.
         let gas = self.gas_by_any(what, sender, &request).await?;
         let nonce = self.nonce_by_any(what, sender).await?;
         let mut fee = self.fee_now(nonce).await;
@@ -77,6 +99,7 @@ impl Provider {
                 .with_max_fee_per_gas(fee.max_fee)
                 .with_max_priority_fee_per_gas(fee.tip.min(fee.max_fee));
             try_now.set_chain_id(self.chain_id());
+            // Before it is sent, so that what may wait is known even where no answer comes.
             *last = fee;
             for source in self.all() {
                 match source.rpc.send_transaction(try_now.clone()).await {
@@ -166,7 +189,8 @@ impl Provider {
         }
     }
 
-    /// Twice the dearest base fee that an RPC names, and its tip.
+    /// Twice the dearest base fee that an RPC names, and its tip. The base fee doubles within six full
+    /// blocks at most (EIP-1559), so the first try stays good for that long.
     async fn fee_now(&self, nonce: u64) -> LastFee {
         let mut fee = LastFee { nonce, max_fee: 2 * LEAST_TIP, tip: LEAST_TIP };
         for source in self.all() {

@@ -35,6 +35,8 @@ pub enum Rpc {
     /// Without receipts.
     Receiptless,
     Slow,
+    /// Names absurd prices of gas, and an account that can pay them.
+    Dear,
 }
 
 /// The sources of a watch with the guardian's key.
@@ -75,6 +77,7 @@ impl Rpc {
             Self::RateLimited => Fault::RateLimited,
             Self::Receiptless => Fault::NullReceipts,
             Self::Slow => Fault::Slow(Duration::from_millis(10)),
+            Self::Dear => Fault::Dear,
         })
     }
 }
@@ -102,7 +105,7 @@ pub async fn run(cell: &Cell, world: &mut World) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut now = world.now().await?;
     while now < until(world, &play, outcome.paused).await? {
-        let paused = is_paused(world).await?;
+        let paused = world.is_paused().await?;
         now = now.plus_millis(if paused { 2 * STEP_MILLIS } else { STEP_MILLIS });
         world.move_to(now).await?;
         play.act(world, now, &rpcs).await?;
@@ -114,7 +117,7 @@ pub async fn run(cell: &Cell, world: &mut World) -> anyhow::Result<Outcome> {
                 }
             }
         }
-        outcome.paused |= is_paused(world).await?;
+        outcome.paused |= world.is_paused().await?;
     }
     outcome.at_stake = play.at_stake();
     outcome.unposted = play.unposted(world);
@@ -126,11 +129,6 @@ pub async fn run(cell: &Cell, world: &mut World) -> anyhow::Result<Outcome> {
 async fn until(world: &World, play: &Play, paused: bool) -> anyhow::Result<Timestamp> {
     let over = !paused || is_settled(world, play).await?;
     Ok(if over { play.ends() } else { play.ends_after_a_pause() })
-}
-
-async fn is_paused(world: &World) -> anyhow::Result<bool> {
-    let bound = RewardDistributor::new(world.distributor(), world.chain.reader.rpc());
-    Ok(bound.isPaused().call().await?)
 }
 
 /// Whether the thief can get nothing more.
@@ -152,6 +150,13 @@ impl Cell {
     pub fn can_tell(&self) -> bool {
         self.watch.as_ref().is_none_or(|watch| {
             watch.rpcs.contains(&Rpc::Whole) && watch.places.contains(&Mode::Good)
+        })
+    }
+
+    /// Whether nothing that its RPCs say is true: the watch then sees nothing, and does nothing.
+    pub fn is_lied_to(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| {
+            watch.rpcs.iter().all(|rpc| matches!(rpc, Rpc::Differing | Rpc::Silent))
         })
     }
 

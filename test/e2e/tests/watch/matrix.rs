@@ -26,8 +26,15 @@ const PLACES: [Mode; 6] = [
 ];
 
 /// Faults that are tested alone.
-const MORE_RPCS: [Rpc; 6] =
-    [Rpc::Refusing, Rpc::Down, Rpc::Limited, Rpc::RateLimited, Rpc::Receiptless, Rpc::Slow];
+const MORE_RPCS: [Rpc; 7] = [
+    Rpc::Refusing,
+    Rpc::Down,
+    Rpc::Limited,
+    Rpc::RateLimited,
+    Rpc::Receiptless,
+    Rpc::Slow,
+    Rpc::Dear,
+];
 const MORE_PLACES: [Mode; 3] = [Mode::Altered("bundle.json"), Mode::Bom, Mode::NoFinalNewline];
 
 /// Worlds at a time: they mostly wait, for blocks and for RPCs that do not answer.

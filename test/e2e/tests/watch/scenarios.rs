@@ -189,7 +189,8 @@ impl Play {
                 Scenario::ThiefWithBacklog => UtcDay(self.first.0 + BACKLOG_DAYS - 1),
                 _ => self.first,
             };
-            if posted_at(last) <= now {
+            // During a pause it waits.
+            if posted_at(last) <= now && !world.is_paused().await? {
                 self.struck = true;
                 self.strike(world, rpcs).await?;
             }

@@ -235,6 +235,11 @@ impl World {
         commit::post(from, self.distributor(), signed, 0).await.map(drop)
     }
 
+    pub async fn is_paused(&self) -> anyhow::Result<bool> {
+        let bound = RewardDistributor::new(self.distributor(), self.chain.reader.rpc());
+        Ok(bound.isPaused().call().await?)
+    }
+
     /// The owner makes the call that it queued on the first day.
     pub async fn rotate_signer(&mut self) -> anyhow::Result<()> {
         let call = Action::SetSigner(key(NEXT_SIGNER).address()).call();

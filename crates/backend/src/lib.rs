@@ -1,14 +1,15 @@
-//! The backend: verifies licenses on chain, takes heartbeats, closes days, checks commits, posts
+//! The backend: verifies licenses on chain, accepts heartbeats, closes days, checks commits, posts
 //! roots and serves proofs.
 //!
 //! Each layer knows only those after it:
 //!
-//! - `server` starts, runs the jobs and stops; `router` has all routes.
+//! - `server` starts, runs the jobs and stops; `preflight` is what a start depends on; `router` has all
+//!   routes.
 //! - The stages of the data path (`license`, `heartbeat`, `uptime`, `points`, `commit`, `tree`,
 //!   `root`, `claim`), and beside them `project`, `node`, `lease`, `notify`, `release`. None imports
 //!   another.
 //! - `day` computes a day, `chain` follows the chain, `params` are parameters of paths.
-//! - `state` is what handlers and jobs share.
+//! - `state` is shared by handlers and jobs.
 //! - `live` is the request path's memory, `liveness` our own downtime.
 //! - `db` is all SQL.
 //! - `error`, `refusals`, `periodic`, `lifecycle`, `telemetry`, `config`.
@@ -31,6 +32,7 @@ mod notify;
 mod params;
 mod periodic;
 mod points;
+mod preflight;
 mod project;
 mod refusals;
 mod release;
@@ -44,6 +46,6 @@ mod tests;
 mod tree;
 mod uptime;
 
-pub use config::Config;
+pub use config::{Call, Config};
 pub use router::openapi_json;
 pub use server::main;

@@ -1,6 +1,7 @@
-//! Background work: a `tick` that is idempotent and takes no input, run each period and whenever
-//! woken. A failed tick is logged once, however long it goes on failing, and tried again.
+//! Background work: an idempotent `tick` without input, run each period and whenever woken. A failing tick
+//! is retried; each reason is logged once, however long it keeps failing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,15 @@ use tokio::sync::Notify;
 
 use crate::lifecycle::Lifecycle;
 
-/// Work that is done again and again.
+/// Reasons that are logged of one failure that goes on: texts with a number in them differ each time.
+const REASONS: usize = 8;
+
+/// Periodic work.
 pub(crate) trait Periodic: Send + 'static {
     /// For logs and metrics.
     const NAME: &'static str;
 
-    /// Does what there is to do now.
+    /// Does all work due now.
     fn tick(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
@@ -29,25 +33,22 @@ pub(crate) fn spawn<P: Periodic>(
     let mut sleeper = clock.sleeper();
     let stop = lifecycle.stop.clone();
     lifecycle.spawn(P::NAME, async move {
-        let mut failing = false;
+        // Each reason is logged once, until the work succeeds.
+        let mut failing: BTreeSet<String> = BTreeSet::new();
         while !stop.is_cancelled() {
             match work.tick().await {
                 Ok(()) => {
-                    if failing {
+                    if !failing.is_empty() {
                         tracing::info!(task = P::NAME, "works again");
                     }
-                    failing = false;
+                    failing.clear();
                 }
                 Err(error) => {
                     metrics::counter!("task_failures_total", "task" => P::NAME).increment(1);
-                    if !failing {
-                        tracing::warn!(
-                            task = P::NAME,
-                            error = format!("{error:#}"),
-                            "failed; trying again each period"
-                        );
+                    let error = format!("{error:#}");
+                    if failing.len() < REASONS && failing.insert(error.clone()) {
+                        tracing::warn!(task = P::NAME, error, "failed; trying again each period");
                     }
-                    failing = true;
                 }
             }
             tokio::select! {

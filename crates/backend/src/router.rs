@@ -105,7 +105,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .with_state(app)
 }
 
-/// Answers a request that takes too long. What it began may go on; asking again does no harm.
+/// Answers a request that takes too long. Its work may continue; a retry does no harm.
 async fn limit_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_LIMIT, next.run(request)).await {
         Ok(response) => response,
@@ -115,7 +115,7 @@ async fn limit_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// Logs requests that are refused for no fault of the caller's.
+/// Logs requests refused through no fault of the caller.
 async fn note_refusal(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if let Some(Fault { code, why }) = response.extensions().get() {
@@ -124,11 +124,21 @@ async fn note_refusal(State(app): State<AppState>, request: Request, next: Next)
     response
 }
 
-/// Ready when the database answers and the RPC answers for the right chain.
-async fn ready(State(app): State<AppState>) -> Result<&'static str, ApiError> {
-    db::ping(&mut *app.pool.acquire().await?).await?;
-    app.chain.recheck_chain().await?;
-    Ok("ready\n")
+/// Ready when the database takes writes and the writer of heartbeats runs. The chain is no part of it:
+/// heartbeats are counted without, and a balancer that took every replica out would lose minutes.
+async fn ready(State(app): State<AppState>) -> Result<String, ApiError> {
+    if !db::takes_writes(&mut *app.pool.acquire().await?).await? {
+        return Err(ApiError::busy(
+            "the database takes no writes: a failover, or the wrong server",
+        ));
+    }
+    if app.live.queue.is_closed() {
+        return Err(ApiError::busy("the writer of heartbeats has ended: restart this replica"));
+    }
+    Ok(match app.chain_lost_since() {
+        None => "ready\n".to_owned(),
+        Some(since) => format!("ready, degraded: the chain has not been followed since {since}\n"),
+    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! What handlers and tasks share. It knows no stage.
+//! State shared by handlers and jobs. It knows no stage.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use nodesys_chain::provider::Provider;
 use nodesys_clock::Clock;
 use nodesys_core::message::Domain;
 use nodesys_core::signature::SigningKey;
+use nodesys_core::time::Timestamp;
 use sqlx::PgPool;
 use tokio::sync::{Notify, Semaphore};
 
@@ -17,7 +18,7 @@ use crate::refusals::Refusals;
 /// Releases whose announcement may be looked up on chain at once.
 const RELEASE_LOOKUPS: usize = 2;
 
-/// What handlers and tasks share.
+/// State shared by handlers and jobs.
 pub(crate) struct App {
     pub(crate) pool: PgPool,
     pub(crate) clock: Clock,
@@ -25,7 +26,7 @@ pub(crate) struct App {
     pub(crate) chain: Provider,
     /// EIP-712 domain of off-chain messages.
     pub(crate) domain: Domain,
-    /// Blocks below the head that are final where the chain has no such tag.
+    /// Depth below the head at which a block is final, on a chain without a `finalized` tag.
     pub(crate) final_depth: u64,
     /// First block the mirror follows.
     pub(crate) first_block: u64,
@@ -36,16 +37,18 @@ pub(crate) struct App {
     pub(crate) commit_accepted: Arc<Notify>,
     /// Whether webhooks may lead to private addresses and to http.
     pub(crate) allow_private_webhooks: bool,
-    /// Turns to look a release up on chain.
+    /// Permits to look up a release on chain.
     pub(crate) release_lookups: Semaphore,
-    /// Refused requests that are counted instead of told one by one.
+    /// Refused requests, counted instead of logged one by one.
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) metrics: PrometheusHandle,
+    /// Since when the mirror has failed to follow the chain, if it does.
+    chain_lost: Mutex<Option<Timestamp>>,
 }
 
 pub(crate) type AppState = Arc<App>;
 
-/// What an [`App`] is made of, before it has read its database.
+/// The parts of an [`App`], before it has read its database.
 pub(crate) struct Parts {
     pub(crate) pool: PgPool,
     pub(crate) clock: Clock,
@@ -54,7 +57,7 @@ pub(crate) struct Parts {
     pub(crate) final_depth: u64,
     pub(crate) first_block: u64,
     pub(crate) receipt_key: SigningKey,
-    /// Heartbeats that may wait for the disk before new ones are sent away.
+    /// Heartbeats that may wait for the disk before new ones are refused.
     pub(crate) queue: usize,
     pub(crate) allow_private_webhooks: bool,
     pub(crate) metrics: PrometheusHandle,
@@ -80,10 +83,23 @@ impl App {
             release_lookups: Semaphore::new(RELEASE_LOOKUPS),
             refusals: Arc::default(),
             metrics: parts.metrics,
+            chain_lost: Mutex::default(),
         }))
     }
 
-    /// The chain's own time, by which a root is active or not.
+    /// Notes whether the mirror could follow the chain just now.
+    pub(crate) fn note_followed(&self, followed: bool) {
+        let now = self.clock.now();
+        let mut lost = self.chain_lost.lock().unwrap_or_else(PoisonError::into_inner);
+        *lost = if followed { None } else { Some(lost.unwrap_or(now)) };
+    }
+
+    /// Since when the mirror has failed to follow the chain, if it does. No RPC is asked.
+    pub(crate) fn chain_lost_since(&self) -> Option<Timestamp> {
+        *self.chain_lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The chain's own time, which decides whether a root is active.
     pub(crate) async fn chain_secs(&self) -> ApiResult<u64> {
         let secs = self.chain.latest_block().await?.secs;
         self.chain.recheck_chain().await?;

@@ -39,6 +39,7 @@ struct Setup {
     chain_id: String,
     registry: String,
     unsafe_postgres: bool,
+    no_migrate: bool,
 }
 
 impl Setup {
@@ -52,6 +53,7 @@ impl Setup {
             chain_id: CHAIN_ID.to_string(),
             registry: chain.registry.to_string(),
             unsafe_postgres: true,
+            no_migrate: false,
         }
     }
 
@@ -69,6 +71,7 @@ impl Setup {
             .arg("--ready-file")
             .arg(self.path("ready"))
             .args(self.unsafe_postgres.then_some("--allow-unsafe-postgres"))
+            .args(self.no_migrate.then_some("--no-migrate"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -128,7 +131,19 @@ async fn it_refuses_to_start_on_a_wrong_footing(pool: PgPool) {
     refused(&|setup| setup.database_url = "localhost".into(), &["database URL"]);
     refused(
         &|setup| setup.database_url = setup.database_url.replacen("_sqlx_test", "none", 1),
-        &["cannot connect to Postgres"],
+        &["cannot connect to Postgres", "does not exist"],
+    );
+    let nobody = "postgres://nodesys@127.0.0.1:1/nodesys";
+    refused(
+        &|setup| setup.database_url = nobody.into(),
+        &["cannot connect to Postgres at 127.0.0.1:1", "refused"],
+    );
+    let token = chain.token.to_string();
+    refused(&|setup| setup.registry = token.clone(), &["does not answer as a ProjectRegistry"]);
+    let strange = key(99);
+    refused(
+        &|setup| write_key(&setup.path("receipt.key"), &strange.to_hex(), 0o600),
+        &["does not know the receipt key", "nodesys-master registry receipt-key 0x"],
     );
     refused(
         &|setup| write_key(&setup.path("receipt.key"), &receipt_key().to_hex(), 0o640),
@@ -142,6 +157,58 @@ async fn it_refuses_to_start_on_a_wrong_footing(pool: PgPool) {
     let tables: i64 =
         sqlx::query_scalar("select count(*) from writer").fetch_one(&pool).await.unwrap();
     assert_eq!(tables, 0, "a backend that refuses has begun to write");
+}
+
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn a_database_belongs_to_one_registry(pool: PgPool) {
+    let chain = Chain::start().await;
+    let setup = Setup::new(&pool, &chain);
+    let (mut child, _) = setup.start().await;
+    child.kill().await.unwrap();
+    let recorded: Vec<u8> =
+        sqlx::query_scalar("select registry::bytea from network").fetch_one(&pool).await.unwrap();
+    assert_eq!(recorded, chain.registry.as_slice());
+    // Another network's backend was pointed at this database before.
+    let other = chain.token;
+    let moved = sqlx::query("update network set registry = $1").bind(other.as_slice());
+    moved.execute(&pool).await.unwrap();
+    std::fs::remove_file(setup.path("ready")).unwrap();
+    let words = setup.refusal();
+    let expected = format!("the database is of the registry {other} on chain {CHAIN_ID}");
+    assert!(words.contains(&expected), "{words}");
+}
+
+/// Expand and contract: replicas of the version before start, run and restart on the newer schema.
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn it_starts_on_a_newer_schema_and_not_on_an_older_one(pool: PgPool) {
+    let chain = Chain::start().await;
+    let mut setup = Setup::new(&pool, &chain);
+    let newer = "insert into _sqlx_migrations
+        (version, description, success, checksum, execution_time) values (9999, 'newer', true, '', 0)";
+    sqlx::query(newer).execute(&pool).await.unwrap();
+    for no_migrate in [false, true] {
+        setup.no_migrate = no_migrate;
+        let (mut child, client) = setup.start().await;
+        client.ready().await.unwrap();
+        child.kill().await.unwrap();
+        std::fs::remove_file(setup.path("ready")).unwrap();
+    }
+    // The newest of its own is missing.
+    for undo in ["drop table network", "delete from _sqlx_migrations where version = 13"] {
+        sqlx::query(undo).execute(&pool).await.unwrap();
+    }
+    let words = setup.refusal();
+    assert!(words.contains("lacks the migrations 13: run `nodesys-backend migrate`"), "{words}");
+    let migrated = Command::new(env!("CARGO_BIN_EXE_nodesys-backend"))
+        .args(["migrate", "--allow-unsafe-postgres"])
+        .env("NODESYS_DATABASE_URL", &setup.database_url)
+        // The environment of the backend itself does no harm.
+        .env("NODESYS_RPC", &setup.rpc)
+        .output()
+        .unwrap();
+    assert!(migrated.status.success(), "{migrated:?}");
+    let (mut child, _) = setup.start().await;
+    child.kill().await.unwrap();
 }
 
 /// A node that speaks to whichever process runs now.

@@ -4,6 +4,19 @@
 //! `<Contract>::deploy(provider, ..)` deploys, `<Contract>::new(address, provider)` binds, and
 //! `<Contract>::DEPLOYED_BYTECODE` is the runtime code for the contracts that a dev chain puts at a
 //! canonical address.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use nodesys_chain::Provider;
+//! use nodesys_chain::bindings::RewardDistributor;
+//! use nodesys_core::{Address, U256};
+//!
+//! async fn example(provider: &Provider, distributor: Address) -> alloy::contract::Result<U256> {
+//!     // The first RPC's word alone; what is decided on is read by the functions of this crate.
+//!     RewardDistributor::new(distributor, provider.rpc()).paid().call().await
+//! }
+//! ```
 
 /// Projects, their collections and the network's receipt keys.
 pub mod project_registry {

@@ -1,4 +1,21 @@
 //! Blocks: which one is final, and which is the first of a moment.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use nodesys_chain::{ChainError, Provider};
+//! use nodesys_core::time::UtcDay;
+//!
+//! async fn example(provider: &Provider, day: UtcDay) -> Result<(), ChainError> {
+//!     provider.require_fresh().await?;
+//!     // The block at which a day's holders are read.
+//!     match provider.first_block_at_or_after(day.end().secs(), 64).await? {
+//!         Some(block) => println!("block {} at {} s", block.number, block.secs),
+//!         None => println!("no final block is past the end of {day} yet"),
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::primitives::B256;
@@ -33,12 +50,20 @@ impl From<BlockRef> for Snapshot {
 
 impl Provider {
     /// A block by number or tag; `None` where the chain has none.
+    ///
+    /// # Errors
+    ///
+    /// Those of a read ([`ChainError`]).
     pub async fn block(&self, at: BlockNumberOrTag) -> Result<Option<BlockRef>, ChainError> {
         let what = format!("reading block {at}");
         self.agreed(&what, |source| block_of(source, at)).await
     }
 
     /// The newest block; with several RPCs the newest that a majority of them has reached.
+    ///
+    /// # Errors
+    ///
+    /// Those of a read ([`ChainError`]); of several RPCs a majority must answer.
     pub async fn latest_block(&self) -> Result<BlockRef, ChainError> {
         if self.sources() == 1 {
             return self.existing_block(BlockNumberOrTag::Latest).await;
@@ -57,7 +82,9 @@ impl Provider {
     /// decided by it. A majority that lags would otherwise show old facts in good agreement.
     ///
     /// # Errors
-    /// [`ChainError::Differ`] where one is more than [`MOST_LAG_SECS`] ahead.
+    ///
+    /// [`ChainError::Differ`] where one is more than [`MOST_LAG_SECS`] ahead, and those of
+    /// [`Self::latest_block`].
     pub async fn require_fresh(&self) -> Result<(), ChainError> {
         if self.sources() == 1 {
             return Ok(());
@@ -66,6 +93,7 @@ impl Provider {
         let newest = self.all().iter().map(|source| block_of(source, BlockNumberOrTag::Latest));
         let ahead = |block: BlockRef| block.secs > agreed.secs.saturating_add(MOST_LAG_SECS);
         let newest = join_all(newest).await;
+        // An RPC that does not answer is ahead of nobody.
         if newest.into_iter().flatten().flatten().any(ahead) {
             let (what, rpcs) = ("reading the newest block".to_owned(), self.place());
             return Err(ChainError::Differ { what, rpcs });
@@ -76,6 +104,10 @@ impl Provider {
     /// The newest final block: what the `finalized` tag says, or, on a chain without that tag,
     /// the block `fallback_depth` below the newest. With several RPCs, the newest that a majority of
     /// them takes for final.
+    ///
+    /// # Errors
+    ///
+    /// Those of a read ([`ChainError`]).
     pub async fn finalized_block(&self, fallback_depth: u64) -> Result<BlockRef, ChainError> {
         let number = reached(self.all(), |source| finalized_of(source, fallback_depth)).await?;
         self.existing_block(BlockNumberOrTag::Number(number)).await
@@ -83,6 +115,10 @@ impl Provider {
 
     /// The first block whose timestamp is at or past `secs`, or `None` while none of the final
     /// blocks is: later blocks may still be replaced.
+    ///
+    /// # Errors
+    ///
+    /// Those of a read ([`ChainError`]), of some thirty blocks: the search halves the chain.
     pub async fn first_block_at_or_after(
         &self,
         secs: u64,

@@ -9,6 +9,28 @@ use crate::error::ChainError;
 use crate::provider::Provider;
 
 /// The control part of a distributor's state.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_chain::BlockRef;
+/// use nodesys_chain::control::Control;
+/// use nodesys_core::{Address, B256};
+///
+/// let control = Control {
+///     block: BlockRef { number: 9, hash: B256::ZERO, secs: 1_767_225_600 },
+///     signer: Address::repeat_byte(3),
+///     guardian: Address::repeat_byte(2),
+///     owner: Address::repeat_byte(1),
+///     pause_spent: true,
+///     paused_from: 1_767_225_000,
+///     paused_until: 1_768_089_000,
+///     delay_secs: 86_400,
+/// };
+/// // While a pause runs, nothing becomes active that was not when it began.
+/// assert_eq!(control.active_until(1_767_225_600), 1_767_225_000);
+/// assert_eq!(control.active_until(1_768_089_000), 1_768_089_000);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Control {
     /// The block.
@@ -23,7 +45,7 @@ pub struct Control {
     pub pause_spent: bool,
     /// When the last pause began, seconds since 1970; zero before the first.
     pub paused_from: u64,
-    /// When it ends, or ended.
+    /// When it ends, or ended, seconds since 1970.
     pub paused_until: u64,
     /// From post to activation, in seconds.
     pub delay_secs: u64,
@@ -44,13 +66,15 @@ impl Control {
 /// The control of a distributor at the newest block.
 ///
 /// # Errors
-/// [`ChainError`] where the chain cannot be read, or two RPCs do not agree.
+///
+/// Those of a read ([`ChainError`]).
 pub async fn control_of(
     provider: &Provider,
     registry: Address,
     distributor: Address,
 ) -> Result<Control, ChainError> {
     let block = provider.latest_block().await?;
+    // One block for all: a pause must not be seen with the signer of another block.
     let at = BlockId::hash(block.hash);
     let owner = ProjectRegistry::projectOwnerCall { project: distributor };
     let (signer, guardian, owner, pause_spent, window, delay_secs) = tokio::try_join!(

@@ -1,9 +1,27 @@
-//! Deployment at an address that is known beforehand: by CREATE2, through the deployment proxy that
-//! has one address on every chain.
+//! Deployment at an address that is known beforehand: by CREATE2
+//! ([EIP-1014](https://eips.ethereum.org/EIPS/eip-1014)), through the deployment proxy that has one
+//! address on every chain.
 //!
 //! An address commits to the whole init code, constructor arguments included, and does not depend on
 //! who sends the transaction. So a second run finds what the first one made, and code at the address
 //! is that contract and no other.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_chain::deterministic::Deployment;
+//! use nodesys_core::B256;
+//!
+//! let deployment = |salt, init_code: &'static [u8]| Deployment {
+//!     what: "an example".to_owned(),
+//!     salt: B256::repeat_byte(salt),
+//!     init_code: init_code.into(),
+//! };
+//! let (first, again) = (deployment(1, b"\x60\x00"), deployment(1, b"\x60\x00"));
+//! assert_eq!(first.address(), again.address());
+//! assert_ne!(first.address(), deployment(2, b"\x60\x00").address());
+//! assert_ne!(first.address(), deployment(1, b"\x60\x01").address());
+//! ```
 
 use alloy::network::TransactionBuilder as _;
 use alloy::primitives::{Address, B256, Bytes, address, keccak256};
@@ -39,6 +57,11 @@ impl Deployment {
     }
 
     /// Deploys it, unless it is there. Returns the transaction, `None` where there was none to send.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::NoCode`] where the chain has no deployment proxy, or the transaction left no code
+    /// behind; [`ChainError::Reverted`] where the constructor refuses; those of [`Provider::send`].
     pub async fn ensure(&self, provider: &Provider) -> Result<Option<B256>, ChainError> {
         let address = self.address();
         if !provider.code(address).await?.is_empty() {
@@ -50,6 +73,7 @@ impl Deployment {
         let request = TransactionRequest::default().with_to(DEPLOYMENT_PROXY).with_input(data);
         let what = format!("deploying {}", self.what);
         let receipt = provider.send(&what, request).await?;
+        // The proxy answers success also where the init code left an empty contract.
         provider.require_code(address, &self.what).await?;
         Ok(Some(receipt.transaction_hash))
     }

@@ -7,6 +7,24 @@ use crate::revert::Revert;
 use crate::rpc_url::RpcUrl;
 
 /// Why the chain did not answer, or what it answered instead.
+///
+/// *Those of a read*, as the functions of this crate say: [`Unreachable`](Self::Unreachable) where an RPC
+/// does not answer in time, [`Rpc`](Self::Rpc) where it answers with an error or unreadably,
+/// [`Differ`](Self::Differ) where of several no majority answers alike, [`WrongChain`](Self::WrongChain)
+/// where one turns out to serve another chain, [`NoCode`](Self::NoCode) where there is no contract at the
+/// address, and [`Reverted`](Self::Reverted) where it refuses. Whatever else a function may answer, it
+/// lists.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_chain::ChainError;
+///
+/// let (what, rpcs) = ("reading block 7".to_owned(), "https://one.example".to_owned());
+/// let error = ChainError::Differ { what, rpcs };
+/// assert!(error.is_temporary(), "one of them may be behind: worth trying again");
+/// assert!(!ChainError::NoSigner("posting".to_owned()).is_temporary());
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
     /// Nothing answers there, or not in time. Worth trying again.
@@ -144,6 +162,7 @@ impl ChainError {
 pub(crate) fn revert_data(error: &TransportError) -> Option<Bytes> {
     let payload = error.as_error_resp()?;
     let message = payload.message.to_lowercase();
+    // Code 3 is geth's and anvil's; other nodes say it in words alone.
     let execution = payload.code == 3
         || ["revert", "invalid opcode", "invalidfeopcode", "out of gas", "outofgas"]
             .iter()

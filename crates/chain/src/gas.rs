@@ -1,4 +1,16 @@
-//! What a transaction would cost, asked before it is sent.
+//! What a transaction would cost, asked before it is sent. Prices and balances are in wei of the chain's
+//! own coin.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_chain::gas::Gas;
+//! use nodesys_core::U256;
+//!
+//! let gas = Gas { units: 120_000, price: 2_000_000_000, balance: U256::from(10_u64.pow(15)) };
+//! assert_eq!(gas.cost(), U256::from(240_000_000_000_000_u64));
+//! assert!(gas.cost() <= gas.balance, "the sender can pay it");
+//! ```
 
 use alloy::network::TransactionBuilder as _;
 use alloy::primitives::{Address, U256};
@@ -29,6 +41,11 @@ impl Gas {
 impl Provider {
     /// What a transaction of `from` would cost now. One that would fail is told as the contract
     /// refuses it.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::Reverted`] where the contract would refuse it, [`ChainError::Unreachable`] and
+    /// [`ChainError::Rpc`] of the first RPC, which alone is asked.
     pub async fn gas_for(
         &self,
         what: &str,
@@ -37,6 +54,7 @@ impl Provider {
     ) -> Result<Gas, ChainError> {
         let failed = |error| self.error(what, error);
         let request = request.with_from(from);
+        // Asked of the RPC that would send it.
         let units = self.rpc().estimate_gas(request).await.map_err(failed)?;
         let (price, balance) = self.price_and_balance(what, from).await?;
         Ok(Gas { units, price, balance })
@@ -45,7 +63,8 @@ impl Provider {
     /// The price of a unit of gas, and what an account has to pay it with.
     ///
     /// # Errors
-    /// [`ChainError`] where the first RPC does not answer.
+    ///
+    /// [`ChainError::Unreachable`] and [`ChainError::Rpc`] of the first RPC, which alone is asked.
     pub async fn price_and_balance(
         &self,
         what: &str,

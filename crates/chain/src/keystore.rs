@@ -1,4 +1,21 @@
-//! Encrypted JSON keystores (Web3 Secret Storage): a wallet's or reward signer's key in a file.
+//! Encrypted JSON keystores: a wallet's or reward signer's key in a file, in the third version of
+//! [Web3 Secret Storage](https://ethereum.org/developers/docs/data-structures-and-encoding/web3-secret-storage/),
+//! as geth, `cast wallet` and others write it.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_chain::keystore::{KeystoreError, create, open};
+//! use nodesys_core::signature::SigningKey;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("signer.json");
+//! let key = SigningKey::from_bytes(&[7; 32])?;
+//! create(&path, &key, "correct horse")?;
+//! assert_eq!(open(&path, "correct horse")?.address(), key.address());
+//! assert!(matches!(open(&path, "battery staple"), Err(KeystoreError::Refused { .. })));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,6 +47,11 @@ pub enum KeystoreError {
 }
 
 /// Opens a keystore. Takes about a second by design: call it once, at the start.
+///
+/// # Errors
+///
+/// [`KeystoreError::Io`] where the file cannot be read, [`KeystoreError::Refused`] where the password is
+/// wrong, it is no keystore, or what it holds is no key.
 pub fn open(path: &Path, password: &str) -> Result<SigningKey, KeystoreError> {
     // Told apart from a wrong password, which the decryption would also answer for.
     let io = |source| KeystoreError::Io { path: path.to_owned(), source };
@@ -42,6 +64,10 @@ pub fn open(path: &Path, password: &str) -> Result<SigningKey, KeystoreError> {
 }
 
 /// Reads a password from a file: its first line, without the line feed.
+///
+/// # Errors
+///
+/// [`KeystoreError::Io`] where the file cannot be read or is not UTF-8.
 pub fn read_password(path: &Path) -> Result<Zeroizing<String>, KeystoreError> {
     let text = std::fs::read_to_string(path)
         .map(Zeroizing::new)
@@ -50,6 +76,11 @@ pub fn read_password(path: &Path) -> Result<Zeroizing<String>, KeystoreError> {
 }
 
 /// Writes a new keystore that only its owner can read; an existing file is not replaced.
+///
+/// # Errors
+///
+/// [`KeystoreError::Io`] where the folder cannot be written to or the file exists,
+/// [`KeystoreError::Refused`] where the key could not be encrypted.
 pub fn create(path: &Path, key: &SigningKey, password: &str) -> Result<(), KeystoreError> {
     let io = |source| KeystoreError::Io { path: path.to_owned(), source };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -72,6 +103,7 @@ pub fn create(path: &Path, key: &SigningKey, password: &str) -> Result<(), Keyst
     })?;
     let made = private.path().join("keystore");
     restrict(&made).map_err(io)?;
+    // A link fails where the name is taken; a rename would replace the key there.
     std::fs::hard_link(&made, path).map_err(io)
 }
 

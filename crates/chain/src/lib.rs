@@ -1,7 +1,26 @@
 //! The chain, as programs use it: bindings, the one provider constructor, ownership checks.
 //!
 //! Called by the backend, the CLI, the manager and the SDK, each over an RPC of its own. Facts
-//! come from the chain alone; decisions from them are `nodesys_core`'s.
+//! come from the chain alone; decisions from them are `nodesys_core`'s. Amounts are in the token's
+//! smallest unit (wei), times of blocks and contracts in seconds since 1970 UTC.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use nodesys_chain::{Provider, RpcUrl, project};
+//! use nodesys_core::Address;
+//!
+//! async fn example(registry: Address) -> Result<(), Box<dyn std::error::Error>> {
+//!     let rpcs: [RpcUrl; 2] =
+//!         ["https://rpc.one.example".parse()?, "https://rpc.two.example".parse()?];
+//!     let provider = Provider::connect_all(&rpcs, Some(1)).await?;
+//!     let acme = project::by_name(&provider, registry, &"acme".parse()?).await?;
+//!     println!("by both RPCs, on chain {}, acme is {acme:?}", provider.chain_id());
+//!     Ok(())
+//! }
+//! ```
+
+#![warn(clippy::missing_errors_doc)]
 
 #[expect(clippy::too_many_arguments, reason = "a Solidity event has as many values as it needs")]
 pub mod bindings;

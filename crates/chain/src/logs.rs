@@ -3,7 +3,34 @@
 //!
 //! Ranges are cut into pages; a page that a node refuses (too many results, too wide) is halved
 //! until it is taken. Ask for final blocks only: nothing here undoes a log that a
-//! reorganisation removes.
+//! reorganisation removes. An RPC that has pruned old logs answers with fewer of them and no error:
+//! [`transfer_gaps`] shows it for licenses.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_chain::logs::{LicenseLog, Logged, transfer_gaps};
+//! use nodesys_core::holders::LicenseEvent;
+//! use nodesys_core::{Address, B256, U256};
+//!
+//! let [collection, alice, bob, carol] = [0xcc, 0xa1, 0xb0, 0xca].map(Address::repeat_byte);
+//! let token_id = U256::from(1);
+//! let transfer = |block_number, from, to| Logged {
+//!     block_number,
+//!     log_index: 0,
+//!     transaction: B256::ZERO,
+//!     address: collection,
+//!     event: LicenseLog {
+//!         event: LicenseEvent::Transfer { collection, token_id, to },
+//!         from: Some(from),
+//!     },
+//! };
+//! let mint = transfer(5, Address::ZERO, alice);
+//! assert!(transfer_gaps(&[mint.clone(), transfer(9, alice, bob)]).is_empty());
+//! // Alice is not known to have sold it, and yet it comes from Carol.
+//! let gaps = transfer_gaps(&[mint, transfer(9, carol, bob)]);
+//! assert_eq!(gaps[&(collection, token_id)], 9);
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -19,7 +46,8 @@ use crate::provider::Provider;
 use crate::sources::Source;
 use crate::standards::{IDelegateRegistry, IERC721, IERC4907};
 
-/// Blocks asked for at first, and at most.
+/// Blocks asked for at first, and at most: public nodes take from a thousand to some ten thousand, one's
+/// own node takes all of these.
 const WIDEST_PAGE: u64 = 50_000;
 
 /// An event and where it stands in the chain.
@@ -54,6 +82,10 @@ impl<E> Logged<E> {
 }
 
 /// `Transfer` and `UpdateUser` of the collections in `from..=to`, in chain order.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]). A range that is too wide is no error: it is halved.
 pub async fn license_events(
     provider: &Provider,
     collections: &[Address],
@@ -66,6 +98,10 @@ pub async fn license_events(
 }
 
 /// As [`license_events`], with what shows whether a token's logs are complete.
+///
+/// # Errors
+///
+/// As [`license_events`].
 pub async fn license_logs(
     provider: &Provider,
     collections: &[Address],
@@ -110,6 +146,10 @@ pub struct Delegated {
 
 /// Delegations of a token or of all tokens of the collections, made or taken back in `from..=to`.
 /// One of everything an account has names no collection, and is not among them.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn delegations(
     provider: &Provider,
     collections: &[Address],
@@ -136,6 +176,10 @@ pub async fn delegations(
 
 /// All events of one contract in `from..=to`, in chain order. `E` is the bindings' event enum;
 /// logs that it does not know are left out.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn events_of<E: SolEventInterface>(
     provider: &Provider,
     address: Address,
@@ -223,6 +267,7 @@ async fn pages_of(
             Ok(found) => {
                 logs.extend(found);
                 start = end.saturating_add(1);
+                // Wider again: what a node refuses is mostly many logs, not many blocks.
                 width = (width * 2).min(WIDEST_PAGE);
             }
             // Nodes refuse wide pages in many words, and some by not answering in time.
@@ -240,6 +285,7 @@ async fn pages_of(
         // Said by some nodes and not by others, and never used.
         (log.block_timestamp, log.transaction_index) = (None, None);
     }
+    // RPCs must answer alike to agree, and the order within a page is theirs.
     logs.sort_by_key(|log| (log.block_number, log.log_index));
     Ok(logs)
 }

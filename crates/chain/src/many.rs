@@ -52,6 +52,7 @@ impl Provider {
     ) -> Result<Vec<Option<Bytes>>, ChainError> {
         let aggregate = match calls.len() {
             0 => return Ok(Vec::new()),
+            // Looking whether Multicall3 is there would be a request more than it saves.
             1 => false,
             _ => !self.code_at(MULTICALL3, at).await?.is_empty(),
         };
@@ -88,6 +89,7 @@ async fn aggregate_of(
     calls: &[Call],
     at: BlockId,
 ) -> Result<Vec<Option<Bytes>>, ChainError> {
+    // Failures are allowed: a contract that reverts must not hide the answers of others.
     let call3 =
         |call: &Call| Call3 { target: call.to, allowFailure: true, callData: call.data.clone() };
     let call = aggregate3Call { calls: calls.iter().map(call3).collect() };

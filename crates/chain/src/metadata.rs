@@ -1,5 +1,18 @@
 //! What contracts call themselves: symbols of collections, symbol and decimals of a token. For
 //! people only; nothing is decided by it. A contract without such a function has none.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use nodesys_chain::{ChainError, Provider, metadata};
+//! use nodesys_core::Address;
+//!
+//! async fn example(provider: &Provider, token: Address) -> Result<(), ChainError> {
+//!     let token = metadata::token_of(provider, token).await?;
+//!     println!("{:?} with {:?} decimals", token.symbol, token.decimals);
+//!     Ok(())
+//! }
+//! ```
 
 use alloy::eips::BlockId;
 use alloy::primitives::{Address, Bytes};
@@ -21,6 +34,10 @@ pub struct Token {
 }
 
 /// The ERC-721 `symbol()` of each collection, in the order given. A stranger's text.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]). A contract without such a function is none.
 pub async fn symbols_of(
     provider: &Provider,
     collections: &[Address],
@@ -34,6 +51,10 @@ pub async fn symbols_of(
 }
 
 /// Symbol and decimals of an ERC-20.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]). A contract without such a function is none.
 pub async fn token_of(provider: &Provider, token: Address) -> Result<Token, ChainError> {
     let calls = [
         Call::new(token, &IERC20Metadata::symbolCall {}),

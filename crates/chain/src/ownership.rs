@@ -5,6 +5,27 @@
 //! that does not exist has no holder; a collection without ERC-4907 has no rentals, one without
 //! ERC-5643 no expiry; a chain without the delegate registry has no delegates; only a collection
 //! without code is an error.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use alloy::eips::BlockNumberOrTag;
+//! use nodesys_chain::{ChainError, Provider, ownership};
+//! use nodesys_core::Address;
+//! use nodesys_core::license::LicenseId;
+//!
+//! async fn example(
+//!     provider: &Provider,
+//!     license: LicenseId,
+//!     operator: Address,
+//! ) -> Result<(), ChainError> {
+//!     let ask = [(license, operator)];
+//!     let found = ownership::rights_of(provider, &ask, BlockNumberOrTag::Latest).await?;
+//!     let (_, right) = found.facts[0];
+//!     println!("at block {}: {operator} may run {license}: {right}", found.block.number);
+//!     Ok(())
+//! }
+//! ```
 
 use std::collections::BTreeSet;
 
@@ -32,6 +53,11 @@ pub struct AtBlock<T> {
 }
 
 /// Holder and rental of each license at a block (`Latest`, or a number).
+///
+/// # Errors
+///
+/// [`ChainError::WrongChain`] where a license is of another chain than the provider,
+/// [`ChainError::NoCode`] where a collection is no contract, and those of a read.
 pub async fn ownership_of(
     provider: &Provider,
     licenses: &[LicenseId],
@@ -57,6 +83,10 @@ pub async fn ownership_of(
 }
 
 /// The right of an operator to run a license, for each pair, with the facts it comes from.
+///
+/// # Errors
+///
+/// As [`ownership_of`].
 pub async fn rights_of(
     provider: &Provider,
     asks: &[(LicenseId, Address)],
@@ -95,6 +125,7 @@ pub async fn rights_of(
         .zip(facts)
         .zip(delegated.into_iter().zip(expired))
         .map(|(((_, operator), facts), (delegated, expired))| {
+            // Expiry comes before every right.
             let right = facts.right_of(*operator, delegated);
             (facts, expired.map_or(right, |at_secs| Right::Expired { at_secs }))
         })

@@ -1,6 +1,30 @@
 //! A project on chain: its name, its distributor's state, its license collections.
 //!
-//! A project is its distributor's address; a name is resolved in the registry once, at the edge.
+//! A project is its distributor's address; a name is resolved in the registry once, at the edge. Amounts
+//! are in wei of the project's token.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use alloy::eips::BlockNumberOrTag;
+//! use nodesys_chain::{ChainError, Provider, project};
+//! use nodesys_core::Address;
+//! use nodesys_core::ids::Name;
+//!
+//! async fn example(
+//!     provider: &Provider,
+//!     registry: Address,
+//!     name: &Name,
+//! ) -> Result<(), ChainError> {
+//!     let Some(distributor) = project::by_name(provider, registry, name).await? else {
+//!         println!("the registry knows no {name}");
+//!         return Ok(());
+//!     };
+//!     let state = project::state_of(provider, distributor, BlockNumberOrTag::Latest).await?;
+//!     println!("{} of {} wei are claimed, day {} is posted", state.paid, state.total, state.epoch);
+//!     Ok(())
+//! }
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -42,17 +66,17 @@ pub struct DistributorState {
     pub head: B256,
     /// The last commit's day; before the first, the day before the project's.
     pub epoch: u64,
-    /// The last commit's total.
+    /// The last commit's total, in wei.
     pub total: Amount,
     /// The revision that the next commit carries.
     pub revision: u32,
     /// When the last commit becomes active, seconds since 1970.
     pub activates_at: u64,
-    /// Most that a commit may add.
+    /// Most that a commit may add, in wei.
     pub daily_quota: Amount,
-    /// Sum of all claims.
+    /// Sum of all claims, in wei.
     pub paid: Amount,
-    /// What the distributor holds of its token.
+    /// What the distributor holds of its token, in wei.
     pub balance: U256,
     /// The reward signer, zero once disabled.
     pub signer: Address,
@@ -67,11 +91,15 @@ pub struct Collection {
     pub address: Address,
     /// The workload.
     pub workload: Name,
-    /// Where it was listed.
+    /// The block in which it was listed.
     pub listed_in: u64,
 }
 
 /// The project of this name, or `None`.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn by_name(
     provider: &Provider,
     registry: Address,
@@ -79,10 +107,15 @@ pub async fn by_name(
 ) -> Result<Option<Address>, ChainError> {
     let call = ProjectRegistry::projectByNameCall { name: name.to_string() };
     let project = provider.call(registry, &call, BlockId::latest()).await?;
+    // A mapping of Solidity has no absence: zero stands for it.
     Ok((!project.is_zero()).then_some(project))
 }
 
 /// The collection of a project's workload, or `None` where none is listed.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn collection_of(
     provider: &Provider,
     registry: Address,
@@ -95,6 +128,10 @@ pub async fn collection_of(
 }
 
 /// What the registry knows of a project, or `None` where it knows none of this address.
+///
+/// # Errors
+///
+/// [`ChainError::OutOfRange`] where the registry's name is none to us, and those of a read.
 pub async fn of(
     provider: &Provider,
     registry: Address,
@@ -110,12 +147,18 @@ pub async fn of(
 }
 
 /// The distributor's state at a block (`Latest`, or a number).
+///
+/// # Errors
+///
+/// [`ChainError::OutOfRange`] where the sum of claims is 2^128 wei or more, [`ChainError::Rpc`] where the
+/// RPC has no such block or has forgotten its state, and those of a read.
 pub async fn state_of(
     provider: &Provider,
     distributor: Address,
     at: BlockNumberOrTag,
 ) -> Result<DistributorState, ChainError> {
     let block = provider.existing_block(at).await?;
+    // By its hash: all answers are of one block, even while the chain is reorganised.
     let id = BlockId::hash(block.hash);
     let (head, quota, paid, signer, token) = tokio::try_join!(
         provider.call(distributor, &RewardDistributor::headCall {}, id),
@@ -142,6 +185,10 @@ pub async fn state_of(
 }
 
 /// All events of a distributor in `from..=to`.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn distributor_events(
     provider: &Provider,
     distributor: Address,
@@ -152,6 +199,10 @@ pub async fn distributor_events(
 }
 
 /// All events of the registry in `from..=to`.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn registry_events(
     provider: &Provider,
     registry: Address,
@@ -163,6 +214,10 @@ pub async fn registry_events(
 
 /// A project's collections as listed up to a block, in the order of listing. The events say it:
 /// the registry keeps no list.
+///
+/// # Errors
+///
+/// [`ChainError::OutOfRange`] where a listed workload's name is none to us.
 pub fn collections_of(
     events: &[Logged<RegistryEvent>],
     distributor: Address,
@@ -187,7 +242,8 @@ pub fn collections_of(
         .collect()
 }
 
-/// The receipt keys as recorded by events: each key's validity, from and just before until.
+/// The receipt keys as recorded by events: each key's validity, from and just before until, in seconds
+/// since 1970.
 pub fn receipt_keys(events: &[Logged<RegistryEvent>]) -> BTreeMap<Address, (u64, u64)> {
     events
         .iter()
@@ -198,7 +254,12 @@ pub fn receipt_keys(events: &[Logged<RegistryEvent>]) -> BTreeMap<Address, (u64,
         .collect()
 }
 
-/// A receipt key's recorded validity: from, and until just before; `None` where there is none.
+/// A receipt key's recorded validity, in seconds since 1970: from, and until just before; `None` where
+/// there is none.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn receipt_key_validity(
     provider: &Provider,
     registry: Address,
@@ -210,6 +271,10 @@ pub async fn receipt_key_validity(
 }
 
 /// The project that lists a collection, or `None`.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn project_of_collection(
     provider: &Provider,
     registry: Address,
@@ -238,6 +303,10 @@ pub fn post_request(distributor: Address, signed: &SignedCommit) -> TransactionR
 }
 
 /// Where a commit was posted, searched from a block on; `None` while it is not.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn posted_at(
     provider: &Provider,
     distributor: Address,
@@ -251,6 +320,7 @@ pub async fn posted_at(
         .topic3(commit_hash);
     events_matching(provider, "looking for a posted commit", &filter, from, latest.number)
         .await
+        // It may have been revoked and posted again: the last post is the one that counts.
         .map(|found| found.into_iter().next_back())
 }
 

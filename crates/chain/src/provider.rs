@@ -1,6 +1,6 @@
 //! The provider: a program's connection to one chain, made here and nowhere else.
 //!
-//! It reads over one RPC, or over several that must agree ([`crate::sources`]). Each RPC's chain id
+//! It reads over one RPC, or over several of which a [`crate::majority`] must agree. Each RPC's chain id
 //! is asked for before anything is trusted to it, so everything later runs on the chain that was
 //! configured. Every request has a timeout. Transactions go out one at a time over the first RPC, each
 //! with a nonce read fresh from the chain: a send that fails burns no nonce, so the next one is never
@@ -33,16 +33,34 @@ use crate::revert::Revert;
 use crate::rpc_url::RpcUrl;
 use crate::sources::{Source, agree, chain_id_of, in_words};
 
-/// How long one request may take.
+/// How long one request may take: a page of logs of an archive node takes several seconds.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a transaction may take to come into a block.
+/// How long a transaction may take to come into a block: ten of Ethereum's, past which it waits for its
+/// fee.
 const MINED_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often a receipt is asked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A connection to one chain; cheap to clone.
+///
+/// # Examples
+///
+/// ```no_run
+/// use alloy::eips::BlockId;
+/// use nodesys_chain::bindings::RewardDistributor;
+/// use nodesys_chain::{ChainError, Provider, RpcUrl};
+/// use nodesys_core::Address;
+///
+/// async fn example(rpcs: &[RpcUrl], distributor: Address) -> Result<(), ChainError> {
+///     let provider = Provider::connect_all(rpcs, Some(1)).await?;
+///     let signer = RewardDistributor::signerCall {};
+///     let signer = provider.call(distributor, &signer, BlockId::latest()).await?;
+///     println!("by a majority of {} RPCs the reward signer is {signer}", provider.sources());
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Provider {
     /// Never empty. The first one also sends.
@@ -64,6 +82,11 @@ impl fmt::Debug for Provider {
 
 impl Provider {
     /// Connects to one RPC for reading. With `expect_chain`, any other chain is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::WrongChain`] where it serves another chain, [`ChainError::Unreachable`] or
+    /// [`ChainError::Rpc`] where it does not say which.
     pub async fn connect(rpc: &RpcUrl, expect_chain: Option<u64>) -> Result<Self, ChainError> {
         Self::build(std::slice::from_ref(rpc), expect_chain, None, REQUEST_TIMEOUT).await
     }
@@ -71,6 +94,11 @@ impl Provider {
     /// Connects to several RPCs that must agree, for reading. One of them must answer now; of the
     /// others each is taken up when it does. An RPC of another chain is refused, and so is one named
     /// twice: it would vouch for itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::SameRpc`] where one is named twice, [`ChainError::WrongChain`] where one serves another
+    /// chain than the others or than `expect_chain`, and the first RPC's own where none answers.
     pub async fn connect_all(
         rpcs: &[RpcUrl],
         expect_chain: Option<u64>,
@@ -79,6 +107,10 @@ impl Provider {
     }
 
     /// As [`Self::connect_all`], with a limit of its own for each request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect_all`].
     pub async fn connect_all_within(
         rpcs: &[RpcUrl],
         expect_chain: Option<u64>,
@@ -89,6 +121,10 @@ impl Provider {
     }
 
     /// Connects for reading and for sending transactions signed by `key`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect`].
     pub async fn connect_with_key(
         rpc: &RpcUrl,
         expect_chain: Option<u64>,
@@ -99,6 +135,10 @@ impl Provider {
 
     /// Connects to several RPCs that must agree, for reading and for sending transactions signed by
     /// `key` over the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect_all`].
     pub async fn connect_all_with_key(
         rpcs: &[RpcUrl],
         expect_chain: Option<u64>,
@@ -132,6 +172,7 @@ impl Provider {
                 (Ok(found), Some(expected)) if found != expected => {
                     return Err(ChainError::WrongChain { rpc: url.clone(), expected, found });
                 }
+                // The first answer says which chain it is, unless one was expected.
                 (Ok(found), _) => (answered, chain_id) = (true, Some(found)),
                 (Err(error), _) => unavailable = unavailable.or(Some(error)),
             }
@@ -160,6 +201,7 @@ impl Provider {
             sources: [Source::new(source.rpc.clone(), source.url.clone(), self.chain_id)].into(),
             chain_id: self.chain_id,
             sender: self.sender,
+            // Shared: they send with one key, and so count one nonce.
             sending: self.sending.clone(),
         };
         self.sources.iter().map(alone).collect()
@@ -228,11 +270,20 @@ impl Provider {
     }
 
     /// Asks each RPC for its chain id again: one behind a name may have become another chain's.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::WrongChain`] where one has, [`ChainError::Unreachable`] or [`ChainError::Rpc`] where one
+    /// does not say: here each RPC must answer.
     pub async fn recheck_chain(&self) -> Result<(), ChainError> {
         join_all(self.sources.iter().map(Source::recheck)).await.into_iter().collect()
     }
 
     /// Refuses an address without a contract. `what` says what should be there.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::NoCode`] with `what` where there is none, and those of [`Self::code`].
     pub async fn require_code(&self, address: Address, what: &str) -> Result<(), ChainError> {
         if self.code(address).await?.is_empty() {
             return Err(ChainError::NoCode { address, what: what.to_owned() });
@@ -241,6 +292,10 @@ impl Provider {
     }
 
     /// The code at an address, empty for an ordinary account.
+    ///
+    /// # Errors
+    ///
+    /// Those of a read ([`ChainError`]), without a contract's.
     pub async fn code(&self, address: Address) -> Result<Bytes, ChainError> {
         self.code_at(address, BlockId::latest()).await
     }
@@ -261,6 +316,11 @@ impl Provider {
 
     /// Calls a view function. An answer that is none (as of an address without code) is
     /// [`ChainError::NoCode`].
+    ///
+    /// # Errors
+    ///
+    /// Those of a read ([`ChainError`]). A refusal that a majority gives alike is
+    /// [`ChainError::Reverted`], with the contract's reason.
     pub async fn call<C: SolCall>(
         &self,
         to: Address,
@@ -292,6 +352,12 @@ impl Provider {
     }
 
     /// Sends one transaction and waits until it is in a block. `what` begins every error.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::NoSigner`] without a key; [`ChainError::Reverted`] where the contract refuses, before it
+    /// is sent or in the block; [`ChainError::NotMined`] after two minutes, with a transaction that may still
+    /// come in; [`ChainError::Unreachable`] and [`ChainError::Rpc`] of the first RPC.
     pub async fn send(
         &self,
         what: &str,
@@ -300,6 +366,7 @@ impl Provider {
         let sender = self.sender.ok_or_else(|| ChainError::NoSigner(what.to_owned()))?;
         let request = request.with_from(sender);
         let pending = {
+            // Until the node has it, and the next nonce counts it; not until it is mined.
             let _one_at_a_time = self.sending.lock().await;
             self.rpc()
                 .send_transaction(request.clone())
@@ -366,8 +433,11 @@ fn client_of(
         .map_err(|error| unreachable(error.to_string()))?;
     let local = matches!(url.expose().host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     let client = RpcClient::new(Http::with_client(http, url.expose().clone()), local);
+    // Unset, alloy polls a remote node each seven seconds, longer than many chains take for a block.
     client.set_poll_interval(POLL_INTERVAL);
     let builder = ProviderBuilder::new()
+        // Not the recommended ones: their nonces are counted in memory, and one that is burnt by a send
+        // that failed would hold up all later ones.
         .disable_recommended_fillers()
         .with_gas_estimation()
         .with_simple_nonce_management()

@@ -2,6 +2,30 @@
 //!
 //! One call reads everything a manager decides from, as of one block. A version is never zero and
 //! stands for one release or one tombstone for good; what is vetoed never appears here.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use alloy::eips::BlockNumberOrTag;
+//! use nodesys_chain::{ChainError, Provider, release};
+//! use nodesys_core::Address;
+//! use nodesys_core::ids::Name;
+//!
+//! async fn example(
+//!     provider: &Provider,
+//!     registry: Address,
+//!     project: Address,
+//!     workload: &Name,
+//! ) -> Result<(), ChainError> {
+//!     let at = BlockNumberOrTag::Latest;
+//!     let found = release::releases_of(provider, registry, project, workload, at).await?;
+//!     match found.runnable {
+//!         Some(it) => println!("version {} with hash {}", it.version, it.release_hash),
+//!         None => println!("nothing of {workload} may be run"),
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::network::TransactionBuilder as _;
@@ -26,7 +50,7 @@ pub struct AnnouncedRelease {
     pub release_hash: B256,
     /// When it was announced, seconds since 1970.
     pub announced_at: u64,
-    /// From when on nodes may run it.
+    /// From when on nodes may run it, seconds since 1970.
     pub runnable_at: u64,
 }
 
@@ -39,7 +63,7 @@ pub struct AnnouncedTombstone {
     pub removes_volumes: bool,
     /// When it was announced, seconds since 1970.
     pub announced_at: u64,
-    /// From when on nodes obey it.
+    /// From when on nodes obey it, seconds since 1970.
     pub effective_at: u64,
 }
 
@@ -63,6 +87,10 @@ pub struct WorkloadReleases {
 }
 
 /// The releases and tombstones of a project's workload at a block (`Latest`, or a number).
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn releases_of(
     provider: &Provider,
     registry: Address,
@@ -85,6 +113,10 @@ pub async fn releases_of(
 }
 
 /// The release announced under a version, and whether it was vetoed; `None` where none was.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn release_at(
     provider: &Provider,
     registry: Address,
@@ -99,6 +131,10 @@ pub async fn release_at(
 }
 
 /// The tombstone announced under a version, and whether it was vetoed; `None` where none was.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn tombstone_at(
     provider: &Provider,
     registry: Address,
@@ -113,6 +149,10 @@ pub async fn tombstone_at(
 }
 
 /// The newest version announced for a workload, vetoed or not; 0 before the first.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn newest_version(
     provider: &Provider,
     registry: Address,

@@ -73,6 +73,22 @@ pub struct Revert {
 
 impl Revert {
     /// Reads revert data: `Error(string)`, `Panic(uint256)`, or a custom error of a known ABI.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use alloy::primitives::U256;
+    /// use alloy::sol_types::SolError as _;
+    /// use nodesys_chain::bindings::LicenseSale::CostAboveMax;
+    /// use nodesys_chain::revert::Revert;
+    ///
+    /// let error = CostAboveMax { cost: U256::from(750), maxCost: U256::from(450) };
+    /// let revert = Revert::decode(&error.abi_encode().into());
+    /// assert!(revert.is::<CostAboveMax>());
+    /// assert_eq!(revert.name(), Some("CostAboveMax"));
+    /// let words = "CostAboveMax (cost 750, maxCost 450): the purchase costs more than the buyer allowed";
+    /// assert!(revert.to_string().starts_with(words), "why, and what to do, follow");
+    /// ```
     pub fn decode(data: &Bytes) -> Self {
         let known = data.get(..4).and_then(|selector| KNOWN.get(selector));
         let decoded = known.and_then(|error| Some((error, error.decode_error(data).ok()?)));
@@ -124,6 +140,7 @@ impl fmt::Display for Revert {
 
 /// A value by its name: times as dates too.
 fn shown(name: &str, value: &DynSolValue) -> String {
+    // The ABI has no type for times.
     let is_time = ["At", "Until", "From"].iter().any(|end| name.ends_with(end))
         || ["timestamp", "deadline", "until", "expires", "activeUntil"].contains(&name);
     match value {
@@ -140,6 +157,7 @@ fn show(value: &DynSolValue) -> String {
         DynSolValue::Uint(number, _) => number.to_string(),
         DynSolValue::Int(number, _) => number.to_string(),
         DynSolValue::Bool(flag) => flag.to_string(),
+        // A stranger's text, so escaped.
         DynSolValue::String(text) => format!("{text:?}"),
         DynSolValue::FixedBytes(word, size) => {
             alloy::primitives::hex::encode_prefixed(&word[..*size])

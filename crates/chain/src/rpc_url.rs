@@ -8,6 +8,18 @@ use nodesys_core::ids::ParseError;
 
 /// The http(s) URL of an RPC endpoint. It is shown as scheme, host and port only, since the rest
 /// often carries a secret key.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_chain::RpcUrl;
+///
+/// let url: RpcUrl = "https://rpc.example.org/v2/SECRET".parse()?;
+/// assert_eq!(url.to_string(), "https://rpc.example.org");
+/// assert_eq!(url.expose().path(), "/v2/SECRET");
+/// assert!("wss://rpc.example.org".parse::<RpcUrl>().is_err());
+/// # Ok::<(), nodesys_core::ids::ParseError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct RpcUrl(Arc<reqwest::Url>);
 
@@ -47,6 +59,13 @@ impl fmt::Debug for RpcUrl {
 
 /// Whether the log lines of a target may hold an RPC's whole URL, and a secret with it: a program
 /// that logs leaves them out, whatever level it is told to log at.
+///
+/// # Examples
+///
+/// ```
+/// assert!(nodesys_chain::logs_secrets("alloy_transport_http::reqwest_transport"));
+/// assert!(!nodesys_chain::logs_secrets("nodesys_chain::logs"));
+/// ```
 pub fn logs_secrets(target: &str) -> bool {
     target.starts_with("alloy_transport")
 }

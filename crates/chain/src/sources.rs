@@ -53,7 +53,15 @@ pub(crate) async fn chain_id_of(rpc: &DynProvider, url: &RpcUrl) -> Result<u64, 
     found.map_err(|error| ChainError::from_transport(url, "reading the chain id", error))
 }
 
-/// How many of `sources` RPCs make a fact.
+/// How many of `sources` RPCs make a fact: more than half of them.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_chain::majority;
+///
+/// assert_eq!([1, 2, 3, 4, 5].map(majority), [1, 2, 2, 3, 3]);
+/// ```
 pub const fn majority(sources: usize) -> usize {
     sources / 2 + 1
 }
@@ -111,6 +119,7 @@ where
     T: PartialEq,
     F: Future<Output = Result<T, ChainError>>,
 {
+    // Its own error, rather than that nobody agrees.
     if let [only] = sources {
         only.ready().await?;
         return ask(only).await;
@@ -173,6 +182,7 @@ where
         }
     }
     numbers.sort_unstable_by(|a, b| b.cmp(a));
+    // From the highest down: the number at this place was reached by a majority.
     let place = majority(sources.len()) - 1;
     match (numbers.get(place), unavailable) {
         (Some(number), _) => Ok(*number),

@@ -1,5 +1,16 @@
 //! The standard interfaces that any project's or wallet's contract may have: not ours, so not
-//! generated from our sources.
+//! generated from our sources. The numbers are those of <https://eips.ethereum.org>.
+//!
+//! # Examples
+//!
+//! ```
+//! use alloy::sol_types::SolCall as _;
+//! use nodesys_chain::standards::{IERC721, IERC1271};
+//!
+//! // ERC-1271's magic value is the function's own selector.
+//! assert_eq!(IERC1271::isValidSignatureCall::SELECTOR, [0x16, 0x26, 0xba, 0x7e]);
+//! assert_eq!(IERC721::ownerOfCall::SIGNATURE, "ownerOf(uint256)");
+//! ```
 
 alloy::sol! {
     /// ERC-721.

@@ -1,7 +1,27 @@
 //! What waits behind a project's timelock: the owner's actions that raise risk.
 //!
 //! An action is queued, executed and cancelled as the very same bytes. [`Waiting`] keeps the bytes
-//! that were queued, so that executing or cancelling never depends on how they are read here.
+//! that were queued, so that executing or cancelling never depends on how they are read here. Times are
+//! seconds since 1970, waits are seconds.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_chain::timelock::{Action, Stage, Waiting};
+//! use nodesys_core::ids::Amount;
+//! use nodesys_core::keccak256;
+//!
+//! let action = Action::RaiseQuota(Amount::new(5_000));
+//! let call = action.call();
+//! assert_eq!(Action::of(&call), Some(action));
+//!
+//! let (ready_at, expires_at) = (1_767_225_600, 1_767_830_400);
+//! let call_hash = keccak256(&call);
+//! let waiting = Waiting { call_hash, call, action: Some(action), ready_at, expires_at };
+//! assert_eq!(waiting.stage(ready_at - 1), Stage::Waits);
+//! assert_eq!(waiting.stage(ready_at), Stage::Ready);
+//! assert_eq!(waiting.stage(expires_at), Stage::Lapsed, "it has to be queued again");
+//! ```
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -76,6 +96,7 @@ impl Action {
             let it = read::<withdrawUnallocatedCall>(call)?;
             Self::WithdrawUnallocated { recipient: it.recipient, amount: it.amount }
         };
+        // Bytes behind the arguments would be hashed and queued with it, and not shown.
         (*action.call() == *call).then_some(action)
     }
 }
@@ -122,7 +143,7 @@ pub struct Waiting {
     pub action: Option<Action>,
     /// From when on it may be made, seconds since 1970.
     pub ready_at: u64,
-    /// Until just before when.
+    /// Until just before when, seconds since 1970.
     pub expires_at: u64,
 }
 
@@ -140,6 +161,10 @@ impl Waiting {
 }
 
 /// How a call stands at a block; `None` where it does not wait.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn waiting_call(
     provider: &Provider,
     distributor: Address,
@@ -159,6 +184,10 @@ pub async fn waiting_call(
 
 /// All calls that wait at a block, lapsed ones too, in the order of their times. What was queued
 /// before the block `from` is not found.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
 pub async fn waiting(
     provider: &Provider,
     distributor: Address,

@@ -2,7 +2,27 @@
 //! one of them is mined.
 //!
 //! All tries of one transaction have the same nonce, so at most one of them takes effect. Doing it again
-//! later begins at the nonce that the chain names, and so replaces what still waits.
+//! later begins at the nonce that the chain names, and so replaces what still waits. Fees are per unit of
+//! gas, in wei ([EIP-1559](https://eips.ethereum.org/EIPS/eip-1559)).
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use alloy::rpc::types::TransactionRequest;
+//! use nodesys_chain::urgent::LastFee;
+//! use nodesys_chain::{ChainError, Provider};
+//!
+//! async fn example(guardian: &Provider, pause: TransactionRequest) -> Result<(), ChainError> {
+//!     // Kept by the caller: the next transaction has to surpass a fee that still waits.
+//!     let mut fee = LastFee::default();
+//!     let wait = Duration::from_secs(30);
+//!     let receipt = guardian.send_until_mined("pausing", pause, wait, &mut fee).await?;
+//!     println!("paused by {} in block {:?}", receipt.transaction_hash, receipt.block_number);
+//!     Ok(())
+//! }
+//! ```
 
 use std::time::Duration;
 
@@ -15,13 +35,18 @@ use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 
 use crate::error::ChainError;
 use crate::provider::Provider;
+use crate::sources::Source;
 
 /// How often a transaction is sent again with a higher fee before the caller hears of it.
 const TRIES: u32 = 5;
 /// Gas for a call that no RPC could estimate.
 const GAS_UNESTIMATED: u64 = 600_000;
+/// The most gas that an RPC's estimate is believed for: the calls take a tenth of it.
+const GAS_AT_MOST: u64 = 3_000_000;
 /// The least tip: some chains refuse none.
 const LEAST_TIP: u128 = 1_000_000_000;
+/// The highest tip that an RPC is believed for: it is paid, while a high `max_fee` is only a bound.
+const TIP_AT_MOST: u128 = 500_000_000_000;
 
 /// The fee of the last try, to be surpassed by the next of the same nonce.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -48,7 +73,8 @@ impl Provider {
     /// was after a crash.
     ///
     /// # Errors
-    /// [`ChainError::Reverted`] where no RPC would take the call and one says that the contract refuses
+    ///
+    /// [`ChainError::NoSigner`] without a key; [`ChainError::Reverted`] where no RPC would take the call and one says that the contract refuses
     /// it; [`ChainError::NotMined`] after the last try, which may still come in; else the last RPC's.
     pub async fn send_until_mined(
         &self,
@@ -58,17 +84,14 @@ impl Provider {
         last: &mut LastFee,
     ) -> Result<TransactionReceipt, ChainError> {
         let sender = self.sender().ok_or_else(|| ChainError::NoSigner(what.to_owned()))?;
+        // The first that answers will do: one that is down must not keep the brake from being pulled.
         let gas = self.gas_by_any(what, sender, &request).await?;
-        let nonce = self.nonce_by_any(what, sender).await?;
-        let mut fee = self.fee_now(nonce).await;
-        if last.nonce == nonce && last.max_fee > 0 {
-            let raised = last.raised();
-            fee.max_fee = fee.max_fee.max(raised.max_fee);
-            fee.tip = fee.tip.max(raised.tip);
-        }
+        let mut nonce = self.nonce_by_any(what, sender).await?;
         let mut sent: Vec<B256> = Vec::new();
         let mut problem: Option<ChainError> = None;
-        for _ in 0..TRIES {
+        // Each try goes by the prices of one RPC, in turn: one that names absurd ones spoils its own try.
+        for source in self.all().iter().cycle().take(TRIES as usize) {
+            let fee = fee_by(source, sender, gas, nonce, *last).await;
             let mut try_now = request
                 .clone()
                 .with_from(sender)
@@ -77,15 +100,29 @@ impl Provider {
                 .with_max_fee_per_gas(fee.max_fee)
                 .with_max_priority_fee_per_gas(fee.tip.min(fee.max_fee));
             try_now.set_chain_id(self.chain_id());
+            // Before it is sent, so that what may wait is known even where no answer comes.
+            let (before, mut taken, mut used) = (*last, false, false);
             *last = fee;
             for source in self.all() {
                 match source.rpc.send_transaction(try_now.clone()).await {
-                    Ok(pending) if sent.contains(pending.tx_hash()) => {}
-                    Ok(pending) => sent.push(*pending.tx_hash()),
+                    Ok(pending) => {
+                        taken = true;
+                        if !sent.contains(pending.tx_hash()) {
+                            sent.push(*pending.tx_hash());
+                        }
+                    }
                     Err(error) => {
-                        problem = Some(ChainError::from_transport(&source.url, what, error));
+                        let error = ChainError::from_transport(&source.url, what, error);
+                        used |= is_used_nonce(&error);
+                        problem = Some(error);
                     }
                 }
+            }
+            if !taken {
+                *last = before;
+                // Mined already, where no RPC that counts blocks has seen it: all of them are behind.
+                nonce += u64::from(used);
+                continue;
             }
             if let Some(receipt) = self.mined(&sent, wait).await {
                 return if receipt.status() {
@@ -94,7 +131,6 @@ impl Provider {
                     Err(self.why_it_failed(what, request.with_from(sender), &receipt).await)
                 };
             }
-            fee = fee.raised();
         }
         match (sent.last(), problem) {
             (Some(transaction), _) => Err(ChainError::NotMined {
@@ -131,11 +167,10 @@ impl Provider {
         sender: Address,
         request: &TransactionRequest,
     ) -> Result<u64, ChainError> {
-        let mut refused: Option<ChainError> = None;
+        let (mut most, mut refused) = (None, None);
         for source in self.all() {
             match source.rpc.estimate_gas(request.clone().with_from(sender)).await {
-                // Half as much again: the chain moves on between estimate and block.
-                Ok(gas) => return Ok(gas.saturating_add(gas / 2)),
+                Ok(gas) => most = most.max(Some(gas)),
                 Err(error) => {
                     let error = ChainError::from_transport(&source.url, what, error);
                     if matches!(error, ChainError::Reverted { .. }) {
@@ -144,7 +179,13 @@ impl Provider {
                 }
             }
         }
-        refused.map_or(Ok(GAS_UNESTIMATED), Err)
+        match (most, refused) {
+            // Half as much again: the chain moves on between estimate and block. The highest of the
+            // estimates, since a transaction that runs out of gas does nothing.
+            (Some(gas), _) => Ok(gas.saturating_add(gas / 2).min(GAS_AT_MOST)),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(GAS_UNESTIMATED),
+        }
     }
 
     /// The next nonce by blocks, not by what waits: a waiting transaction is to be replaced.
@@ -165,20 +206,31 @@ impl Provider {
             (None, None) => Err(ChainError::NoSigner(what.to_owned())),
         }
     }
+}
 
-    /// Twice the dearest base fee that an RPC names, and its tip.
-    async fn fee_now(&self, nonce: u64) -> LastFee {
-        let mut fee = LastFee { nonce, max_fee: 2 * LEAST_TIP, tip: LEAST_TIP };
-        for source in self.all() {
-            if let Ok(tip) = source.rpc.get_max_priority_fee_per_gas().await {
-                fee.tip = fee.tip.max(tip);
-            }
-            let newest = source.rpc.get_block_by_number(BlockNumberOrTag::Latest).await;
-            let base = newest.ok().flatten().and_then(|block| block.header.base_fee_per_gas());
-            let base = u128::from(base.unwrap_or_default());
-            fee.max_fee = fee.max_fee.max(base.saturating_mul(2));
-        }
-        fee.max_fee = fee.max_fee.saturating_add(fee.tip);
-        fee
+/// Twice the base fee that an RPC names, and its tip; more than the last try of this nonce; and not more
+/// than the account can pay by the same RPC.
+async fn fee_by(source: &Source, sender: Address, gas: u64, nonce: u64, last: LastFee) -> LastFee {
+    let newest = source.rpc.get_block_by_number(BlockNumberOrTag::Latest).await;
+    let base = newest.ok().flatten().and_then(|block| block.header.base_fee_per_gas());
+    let base = u128::from(base.unwrap_or_default());
+    let tip = source.rpc.get_max_priority_fee_per_gas().await.unwrap_or_default();
+    let tip = tip.clamp(LEAST_TIP, TIP_AT_MOST);
+    let max_fee = base.saturating_mul(2).max(2 * LEAST_TIP).saturating_add(tip);
+    let mut fee = LastFee { nonce, max_fee, tip };
+    if last.nonce == nonce && last.max_fee > 0 {
+        let raised = last.raised();
+        fee.max_fee = fee.max_fee.max(raised.max_fee);
+        fee.tip = fee.tip.max(raised.tip);
     }
+    if let Ok(balance) = source.rpc.get_balance(sender).await {
+        let can_pay = u128::try_from(balance).unwrap_or(u128::MAX) / u128::from(gas.max(1));
+        fee.max_fee = fee.max_fee.min(can_pay);
+    }
+    fee
+}
+
+/// Whether a transaction of this nonce is in a block, by the node that refuses another.
+fn is_used_nonce(error: &ChainError) -> bool {
+    matches!(error, ChainError::Rpc { problem, .. } if problem.to_lowercase().contains("nonce too low"))
 }

@@ -10,13 +10,24 @@ const LICENSE_SALE: &str = include_str!("../verification/LicenseSale.json");
 const REWARD_DISTRIBUTOR: &str = include_str!("../verification/RewardDistributor.json");
 
 /// Verification data of one contract.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_chain::verification::Verification;
+///
+/// let data = Verification::reward_distributor();
+/// assert!(data.contract.ends_with(":RewardDistributor"));
+/// assert_eq!(data.input["language"], "Solidity");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Verification {
     /// The compiler's version, as explorers list it after a `v`.
     pub compiler: String,
     /// The contract, as `path:name`.
     pub contract: String,
-    /// The compiler's standard JSON input.
+    /// The compiler's
+    /// [standard JSON input](https://docs.soliditylang.org/en/latest/using-the-compiler.html).
     pub input: Value,
 }
 

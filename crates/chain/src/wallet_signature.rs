@@ -1,5 +1,24 @@
 //! A wallet's signature, judged as the contracts judge it: an account without code by its key
-//! (low-S), an account with code by asking it (ERC-1271).
+//! (low-S), an account with code by asking it ([ERC-1271](https://eips.ethereum.org/EIPS/eip-1271)). An
+//! account that delegates its code (EIP-7702) has code.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use nodesys_chain::{Provider, wallet_signature};
+//! use nodesys_core::Address;
+//! use nodesys_core::message::{Domain, Message as _, SignedCommit};
+//!
+//! async fn example(
+//!     provider: &Provider,
+//!     distributor: Address,
+//!     reward_signer: Address,
+//!     signed: &SignedCommit,
+//! ) -> Result<(), wallet_signature::WalletSignatureError> {
+//!     let digest = signed.commit.digest(&Domain::new(provider.chain_id(), distributor));
+//!     wallet_signature::verify(provider, reward_signer, digest, &signed.signature).await
+//! }
+//! ```
 
 use alloy::eips::BlockId;
 use alloy::primitives::{Address, B256, FixedBytes};
@@ -25,12 +44,19 @@ pub enum WalletSignatureError {
 }
 
 /// Succeeds when `account` signed the digest.
+///
+/// # Errors
+///
+/// [`WalletSignatureError::Signature`] where it did not: that of the key, or
+/// [`SignatureError::ContractRefused`]. [`WalletSignatureError::Chain`] where the chain could not be read,
+/// so that nothing is known.
 pub async fn verify(
     provider: &Provider,
     account: Address,
     digest: B256,
     signature: &WalletSignature,
 ) -> Result<(), WalletSignatureError> {
+    // Code decides, not the length: what a contract accepts may have 65 bytes too.
     if provider.code(account).await?.is_empty() {
         return Ok(signature.as_key_signature()?.verify(digest, account)?);
     }

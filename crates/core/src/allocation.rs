@@ -1,6 +1,6 @@
 //! Allocation: a day's pool divided by points, floor by license, the remainder carried.
 //!
-//! For every input, `sum(allocated) + carry_out == day_reward + carry_in`.
+//! For every input, `sum(allocated) + carry_out == day_reward + carry_in`. All amounts are in wei.
 
 use std::collections::BTreeMap;
 
@@ -98,6 +98,7 @@ pub fn allocate(budget: &Budget, shares: &[Share]) -> Result<Allocation, Allocat
         if sum == 0 {
             return Amount::ZERO;
         }
+        // In 256 bits: the product is below 2^191.
         let exact = pool.to_u256() * U256::from(share.points.get()) / U256::from(sum);
         // points_i <= sum, so the quotient is at most the pool.
         Amount::from_u256(exact).expect("a part is at most the pool")
@@ -116,13 +117,35 @@ pub fn allocate(budget: &Budget, shares: &[Share]) -> Result<Allocation, Allocat
 /// # Errors
 ///
 /// [`AllocationError::CumulativeOverflow`] where an account would have 2^128 wei or more in all.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::Address;
+/// use nodesys_core::allocation::{Share, accumulate};
+/// use nodesys_core::files::RewardRow;
+/// use nodesys_core::ids::{Amount, LicenseIndex, Points};
+///
+/// let alice = Address::repeat_byte(0xa1);
+/// let share = |license| Share {
+///     license: LicenseIndex(license),
+///     beneficiary: alice,
+///     points: Points::checked_new(1440).expect("below 2^63"),
+/// };
+/// let before = [RewardRow { account: alice, cumulative: Amount::new(500) }];
+/// let after = accumulate(&before, &[share(0), share(1)], &[40, 60].map(Amount::new))?;
+/// assert_eq!(after, [RewardRow { account: alice, cumulative: Amount::new(600) }]);
+/// # Ok::<(), nodesys_core::allocation::AllocationError>(())
+/// ```
 pub fn accumulate(
     before: &[RewardRow],
     shares: &[Share],
     allocated: &[Amount],
 ) -> Result<Vec<RewardRow>, AllocationError> {
+    // Sorted by account, as the file and the tree want them.
     let mut sums: BTreeMap<Address, Amount> =
         before.iter().map(|row| (row.account, row.cumulative)).collect();
+    // No rows of zero, which a tree refuses.
     for (share, amount) in shares.iter().zip(allocated).filter(|(_, amount)| amount.get() > 0) {
         let sum = sums.entry(share.beneficiary).or_default();
         *sum = sum

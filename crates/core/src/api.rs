@@ -1,7 +1,22 @@
 //! Bodies of the backend's `/v1` routes, shared by the backend and its clients.
 //!
 //! JSON names are snake_case; 64-bit numbers and amounts are decimal strings, hashes and
-//! addresses `0x` hex, days `YYYY-MM-DD`. Errors are RFC 9457 problem documents: see [`Problem`].
+//! addresses `0x` hex, days `YYYY-MM-DD`. Errors are
+//! [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem documents: see [`Problem`].
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::api::Problem;
+//!
+//! let body = r#"{
+//!     "type": "urn:nodesys:problem:day_open", "title": "The day is not closed yet", "status": 409,
+//!     "detail": "2026-01-31 closes after 2026-02-01T00:05:00Z", "code": "day_open"
+//! }"#;
+//! let problem: Problem = serde_json::from_str(body)?;
+//! assert_eq!(problem.code, "day_open", "what a program goes by; the words may change");
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
@@ -180,6 +195,42 @@ impl Receipt {
     /// # Errors
     ///
     /// [`ReceiptError`] says which of the three does not hold, in that order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nodesys_core::api::{LineResult, Receipt, ReceiptError};
+    /// use nodesys_core::ids::Seq;
+    /// use nodesys_core::message::{Accepted, Domain, Message, ReceiptBatch, Signed};
+    /// use nodesys_core::signature::SigningKey;
+    /// use nodesys_core::time::Minute;
+    /// use nodesys_core::{Address, B256};
+    ///
+    /// let (backend, domain) =
+    ///     (SigningKey::from_bytes(&[9; 32])?, Domain::new(31_337, Address::repeat_byte(1)));
+    /// let heartbeat_hash = B256::repeat_byte(4);
+    /// let accepted = Accepted {
+    ///     node_key: Address::repeat_byte(7),
+    ///     seq: Seq::checked_new(1).expect("below 2^63"),
+    ///     heartbeat_hash,
+    ///     credited: 0b1,
+    ///     next_challenge: B256::repeat_byte(5),
+    /// };
+    /// // The only heartbeat of its batch: its leaf is the root.
+    /// let batch = ReceiptBatch {
+    ///     minute: Minute(29_453_760),
+    ///     server_time_millis: 1_767_225_600_250,
+    ///     root: accepted.struct_hash(),
+    /// };
+    /// let batch = Signed::new(batch, &domain, &backend);
+    /// let mut receipt = Receipt { batch, accepted, path: vec![], results: vec![LineResult::Credited] };
+    /// assert_eq!(receipt.verify(&domain, backend.address(), heartbeat_hash), Ok(()));
+    ///
+    /// receipt.accepted.credited = 0;
+    /// let denied = receipt.verify(&domain, backend.address(), heartbeat_hash);
+    /// assert_eq!(denied, Err(ReceiptError::Path), "the credited bit is signed too");
+    /// # Ok::<(), nodesys_core::signature::SignatureError>(())
+    /// ```
     pub fn verify(
         &self,
         domain: &Domain,
@@ -387,6 +438,7 @@ mod optional_decimal {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+        // serde's `with` does not reach into an `Option`.
         #[derive(Deserialize)]
         struct Plain(#[serde(with = "crate::message::decimal")] u64);
         Option::<Plain>::deserialize(d).map(|value| value.map(|Plain(number)| number))

@@ -143,6 +143,7 @@ impl fmt::Display for DayBitmap {
 
 impl fmt::Debug for DayBitmap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The runs, since 180 bytes of hex say nothing to a reader.
         write!(f, "DayBitmap({:?})", self.runs())
     }
 }
@@ -151,6 +152,7 @@ impl FromStr for DayBitmap {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
+        // Upper case is refused, since the text is hashed as a part of uptime.csv.
         let bad = |problem| ParseError::new("bitmap", problem, text);
         let Some(digits) = text.strip_prefix("0x").filter(|d| d.len() == 2 * BITMAP_BYTES) else {
             return Err(bad("expected 0x and 360 hex digits"));

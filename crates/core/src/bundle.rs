@@ -61,6 +61,7 @@ impl Terms {
 
     fn check(&self) -> Result<(), BundleError> {
         self.rule.check()?;
+        // A set in one order: equal terms have equal hashes, and it can be searched by halves.
         if self.excluded.is_sorted_by(|a, b| a < b) { Ok(()) } else { Err(BundleError::Excluded) }
     }
 }
@@ -184,16 +185,16 @@ pub struct Bundle {
     pub terms: Terms,
     /// The snapshot block.
     pub snapshot: Snapshot,
-    /// The distributor's daily quota.
+    /// The distributor's daily quota, in wei.
     #[schema(value_type = String)]
     pub daily_quota: Amount,
-    /// Remainder taken from the day before.
+    /// Remainder taken from the day before, in wei.
     #[schema(value_type = String)]
     pub carry_in: Amount,
-    /// Remainder left for the next day.
+    /// Remainder left for the next day, in wei.
     #[schema(value_type = String)]
     pub carry_out: Amount,
-    /// What was divided.
+    /// What was divided, in wei.
     #[schema(value_type = String)]
     pub pool: Amount,
     /// keccak256 of each CSV file.
@@ -272,7 +273,17 @@ pub enum BundleError {
     Json(String),
 }
 
-/// RFC 8785 canonical JSON of a value made of strings, small integers, lists and objects.
+/// [RFC 8785](https://www.rfc-editor.org/rfc/rfc8785) canonical JSON of a value made of strings, small
+/// integers, lists and objects.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::bundle::canonical_json;
+///
+/// let value = serde_json::json!({ "total": "1000", "epoch": 20_484 });
+/// assert_eq!(canonical_json(&value), br#"{"epoch":20484,"total":"1000"}"#);
+/// ```
 pub fn canonical_json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json_canonicalizer::to_vec(value)
         .expect("strings, integers, lists and objects with text keys always serialise")
@@ -284,13 +295,14 @@ impl Bundle {
     /// # Errors
     ///
     /// [`BundleError::Json`] where the bytes are not such a bundle. Whether the bundle's numbers are
-    /// right is not looked at here: [`build_day`] recomputes them.
+    /// right is not looked at here: [`build_day`] recomputes them, and its example parses what it built.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
         let fail = |problem: String| BundleError::Json(problem);
         let bundle: Self = serde_json::from_slice(bytes).map_err(|e| fail(e.to_string()))?;
         if bundle.format != FORMAT {
             return Err(fail(format!("format is {:?}, expected {FORMAT:?}", bundle.format)));
         }
+        // A bundle has one spelling, as its hash stands in the commit.
         if canonical_json(&bundle) != bytes {
             return Err(fail("not RFC 8785 canonical".to_owned()));
         }
@@ -300,6 +312,7 @@ impl Bundle {
 
 /// Points row by row against the licenses of the day and what the rule can give.
 fn check_points(input: &DayInput) -> Result<(), BundleError> {
+    // Both rise by license, so one pass finds each row's license; what is missing is told below.
     let mut uptime = input.uptime.iter();
     for given in &input.points {
         let row = uptime
@@ -321,6 +334,7 @@ fn same_licenses<R: Row<Key = LicenseIndex>>(
     for (i, row) in uptime.iter().enumerate() {
         match rows.get(i).map(Row::key) {
             Some(license) if license == row.license => {}
+            // Both rise: a lower license has no uptime, a higher one has passed ours over.
             Some(license) if license < row.license => {
                 return Err(BundleError::UnknownLicense(license));
             }
@@ -337,6 +351,7 @@ fn shares(input: &DayInput) -> Vec<Share> {
     let share = |(points, holder): (&PointsRow, &HolderRow)| {
         let rented = input.terms.beneficiary == Beneficiary::Renter && !holder.renter.is_zero();
         let beneficiary = if rented { holder.renter } else { holder.holder };
+        // Nobody could claim for the zero address: a burnt token's part goes to the others.
         let counts =
             !beneficiary.is_zero() && input.terms.excluded.binary_search(&beneficiary).is_err();
         let points = if counts { points.points } else { Points::ZERO };
@@ -360,6 +375,7 @@ fn shares(input: &DayInput) -> Vec<Share> {
 pub fn build_day(input: &DayInput) -> Result<DayBundle, BundleError> {
     input.terms.check()?;
     let uptime_csv = write_file(&input.uptime).into_bytes();
+    // Before points are looked at: they are judged by these rows.
     let found = keccak256(&uptime_csv);
     if found != input.closed.uptime_csv {
         return Err(BundleError::UptimeHash { found, expected: input.closed.uptime_csv });
@@ -418,6 +434,7 @@ pub fn build_day(input: &DayInput) -> Result<DayBundle, BundleError> {
         total: bundle.totals.cumulative,
         data_hash: keccak256(&json),
     };
+    // Not among the hashes that it names: the commit names its own.
     files.insert(BUNDLE_JSON, json);
     let shares = shares.into_iter().zip(allocation.allocated).collect();
     Ok(DayBundle { bundle, files, rewards, shares, tree, commit })

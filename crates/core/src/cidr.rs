@@ -1,4 +1,20 @@
-//! Address ranges, and which of them are not the public internet.
+//! Address ranges (CIDR, RFC 4632 and RFC 4291), and which of them are not the public internet.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::cidr::{Cidr, is_public};
+//!
+//! let range: Cidr = "10.0.0.0/8".parse()?;
+//! assert!(range.has("10.1.2.3".parse()?));
+//! assert!("10.1.2.3/8".parse::<Cidr>().is_err(), "it begins at 10.0.0.0");
+//!
+//! assert!(is_public("9.9.9.9".parse()?));
+//! for inside in ["10.1.2.3", "169.254.169.254", "::1", "::ffff:10.1.2.3", "2002:a01:203::1"] {
+//!     assert!(!is_public(inside.parse()?), "{inside}");
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -74,6 +90,7 @@ impl Cidr {
 fn masked(address: IpAddr, bits: u8) -> IpAddr {
     match address {
         IpAddr::V4(v4) => {
+            // A shift by all 32 bits, for `/0`, is none that the processor has.
             let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
             Ipv4Addr::from_bits(v4.to_bits() & mask).into()
         }
@@ -118,12 +135,14 @@ pub fn closed(v4: bool, local: &[Cidr]) -> Vec<String> {
             ranges.push(*range);
         }
     }
+    // Equal ranges give an equal text, whatever their order was.
     ranges.sort_unstable();
     ranges.iter().map(Cidr::to_string).collect()
 }
 
 /// Whether an address lies on the public internet.
 pub fn is_public(address: IpAddr) -> bool {
+    // An IPv4 address in IPv6's spelling (`::ffff:10.1.2.3`) is reached as the IPv4 address.
     let address = address.to_canonical();
     let (every, closed) =
         if address.is_ipv4() { (EVERY_V4, &CLOSED_V4[..]) } else { (GLOBAL_V6, &CLOSED_V6[..]) };

@@ -1,6 +1,7 @@
 //! The CSV files of a day bundle: one row type each, one spelling of every row.
 //!
-//! A file is a header line and rows, LF after each line, no quotes, hex in lower case with `0x`.
+//! A file is CSV as RFC 4180 has it, but for LF after each line instead of CRLF, and without quotes:
+//! a header line and rows, hex in lower case with `0x`, amounts in wei, minutes of the UTC day.
 //! Parsing is strict: a row that would be written otherwise than it stands is refused, as are
 //! rows out of order or twice. So a file's bytes and its rows determine each other.
 
@@ -73,9 +74,25 @@ pub fn sort_rows<R: Row>(rows: &mut [R]) {
 ///
 /// [`FileError`] names the first line that is not as it would be written, is out of order, or
 /// repeats the key of the one before.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::files::{PointsRow, parse_file, write_file};
+///
+/// let bytes = "license,points\n0,1440\n3,720\n";
+/// let rows: Vec<PointsRow> = parse_file(bytes.as_bytes())?;
+/// assert_eq!(rows[1].points.get(), 720);
+/// assert_eq!(write_file(&rows), bytes);
+///
+/// let error = parse_file::<PointsRow>(b"license,points\n0,0720\n").expect_err("one spelling only");
+/// assert_eq!(error.line, 2);
+/// # Ok::<(), nodesys_core::files::FileError>(())
+/// ```
 pub fn parse_file<R: Row>(bytes: &[u8]) -> Result<Vec<R>, FileError> {
     let fail = |line: usize, problem: String| FileError { file: R::FILE, line, problem };
     let text = std::str::from_utf8(bytes).map_err(|_| fail(1, "not UTF-8 text".into()))?;
+    // So a file that was cut short is seen to be.
     let Some(body) = text.strip_suffix('\n') else {
         return Err(fail(text.lines().count().max(1), "the last line has no line feed".into()));
     };
@@ -87,6 +104,7 @@ pub fn parse_file<R: Row>(bytes: &[u8]) -> Result<Vec<R>, FileError> {
     let mut spelled = String::new();
     for (index, line) in lines.enumerate() {
         let number = index + 2;
+        // Counted first, since rows index them.
         let columns: Vec<&str> = line.split(',').collect();
         let expected = R::HEADER.split(',').count();
         if columns.len() != expected {
@@ -94,6 +112,7 @@ pub fn parse_file<R: Row>(bytes: &[u8]) -> Result<Vec<R>, FileError> {
             return Err(fail(number, problem));
         }
         let row = R::read(&columns).map_err(|problem| fail(number, problem))?;
+        // Written again and compared: so no column's parser has to be strict by itself.
         spelled.clear();
         row.write(&mut spelled).expect("writing to a String cannot fail");
         if spelled != line {
@@ -143,6 +162,17 @@ impl fmt::Display for Difference {
 }
 
 /// Compares a given file with the computed one, line by line.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::files::first_difference;
+///
+/// let (given, computed) = ("license,points\n0,1440\n", "license,points\n0,1439\n");
+/// let found = first_difference("points.csv", given.as_bytes(), computed.as_bytes());
+/// let words = "points.csv line 2 (license,points): given 0,1440, computed 0,1439";
+/// assert_eq!(found.map(|difference| difference.to_string()).as_deref(), Some(words));
+/// ```
 pub fn first_difference(file: &str, given: &[u8], computed: &[u8]) -> Option<Difference> {
     if given == computed {
         return None;
@@ -156,6 +186,7 @@ pub fn first_difference(file: &str, given: &[u8], computed: &[u8]) -> Option<Dif
             .collect()
     };
     let (given, computed) = (split(given), split(computed));
+    // Bytes that differ in equal lines: one file has no last line feed.
     let line = (0..given.len().max(computed.len()))
         .find(|index| given.get(*index) != computed.get(*index))
         .unwrap_or(given.len().saturating_sub(1));
@@ -231,6 +262,7 @@ impl Row for UptimeRow {
             expected: minutes_column("expected", columns[4])?,
             bitmap: column("bitmap", columns[5])?,
         };
+        // Said twice: people read the number, rules the bitmap. So the two must agree.
         if row.minutes == row.bitmap.count() {
             Ok(row)
         } else {

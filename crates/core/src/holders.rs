@@ -1,7 +1,27 @@
 //! Holders and renters of a project's licenses at the snapshot block, folded from event logs.
 //!
-//! The fold takes `Transfer` (ERC-721) and `UpdateUser` (ERC-4907) logs in chain order up to the
+//! The fold takes `Transfer` ([ERC-721](https://eips.ethereum.org/EIPS/eip-721)) and `UpdateUser`
+//! ([ERC-4907](https://eips.ethereum.org/EIPS/eip-4907)) logs in chain order up to the
 //! snapshot block, so neither an archive node nor a call per token is needed.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::holders::{Holders, LicenseEvent};
+//! use nodesys_core::{Address, U256};
+//!
+//! let [collection, alice, bob] = [0xcc, 0xa1, 0xb0].map(Address::repeat_byte);
+//! let token_id = U256::from(1);
+//! let holders: Holders = [
+//!     LicenseEvent::Transfer { collection, token_id, to: alice },
+//!     LicenseEvent::UpdateUser { collection, token_id, user: bob, expires_secs: 1_800_000_000 },
+//! ]
+//! .into_iter()
+//! .collect();
+//! let principal_at = |secs| holders.at(collection, token_id, secs).principal();
+//! assert_eq!(principal_at(1_800_000_000), Some(bob), "in the rental's last second");
+//! assert_eq!(principal_at(1_800_000_001), Some(alice));
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -47,10 +67,13 @@ impl Holders {
     /// Applies one event; they must come in chain order.
     pub fn apply(&mut self, event: LicenseEvent) {
         match event {
+            // A transfer alone ends no rental: a collection that ends it logs `UpdateUser` too.
             LicenseEvent::Transfer { collection, token_id, to } => {
                 self.tokens.entry((collection, token_id)).or_insert((to, NO_RENTAL)).0 = to;
             }
             LicenseEvent::UpdateUser { collection, token_id, user, expires_secs } => {
+                // A token without a transfer has no holder: logs before this one are missing, and who
+                // compares with the chain's state finds out.
                 let rental = Rental { renter: user, until_secs: expires_secs };
                 self.tokens.entry((collection, token_id)).or_insert((Address::ZERO, rental)).1 =
                     rental;

@@ -3,6 +3,19 @@
 //! A value of one of these types is always in range: an [`Amount`] is below 2^128, [`Points`] are
 //! below 2^63, a [`Name`] matches the registry's grammar. Amounts and 64-bit numbers are decimal
 //! strings in JSON, because JavaScript's numbers end at 2^53.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::ids::{Name, Points};
+//!
+//! let name: Name = "acme-render".parse()?;
+//! assert_eq!(name.as_str(), "acme-render");
+//! assert!(["Acme", "-acme", "a_b", ""].iter().all(|text| text.parse::<Name>().is_err()));
+//! assert_eq!("9223372036854775807".parse(), Ok(Points::MAX));
+//! assert!("9223372036854775808".parse::<Points>().is_err(), "2^63");
+//! # Ok::<(), nodesys_core::ids::ParseError>(())
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,6 +34,7 @@ pub struct ParseError {
 impl ParseError {
     /// An error that names the type, the problem, and (at most 80 characters of) the value.
     pub fn new(what: &'static str, problem: &'static str, value: impl fmt::Display) -> Self {
+        // The value is a stranger's, and may be of any length.
         let value: String = value.to_string().chars().take(80).collect();
         Self { what, problem, value }
     }
@@ -109,8 +123,23 @@ macro_rules! decimal_newtype {
 
 decimal_newtype! {
     /// An amount of a project's token in its smallest unit (wei), below 2^128.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nodesys_core::ids::Amount;
+    ///
+    /// let wei: Amount = "1500000000000000000".parse()?;
+    /// assert_eq!(wei, Amount::new(15 * 10_u128.pow(17)));
+    /// assert_eq!(wei.checked_sub(Amount::MAX), None);
+    /// assert_eq!(serde_json::to_string(&wei)?, "\"1500000000000000000\"");
+    /// // A number has one spelling, so that a file has one hash.
+    /// assert!(["+1", "01", "1e18", ""].iter().all(|text| text.parse::<Amount>().is_err()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Amount(u128), max u128::MAX
 }
+// The numbers below end at 2^63 because a bigint of Postgres is signed.
 decimal_newtype! {
     /// The integer points of one license for one day, below 2^63. The unit is the project's own.
     Points(u64), max i64::MAX.cast_unsigned()

@@ -1,5 +1,7 @@
 //! Keccak-256 of many 64-byte messages at once, one message per vector lane.
 //!
+//! It is the hash of Ethereum: Keccak as submitted to NIST, padded with 1 and not with SHA-3's 0x06.
+//!
 //! Trees hash millions of equally short messages, so the permutation runs over whole vectors:
 //! eight messages with AVX-512, four with AVX2, two with SSE2, NEON or no vectors at all. The
 //! widest that the processor has is chosen when the code runs, not when it is built. Every level
@@ -50,6 +52,18 @@ const ROUNDS: [u64; 24] = [
 ];
 
 /// `out[i] = keccak256(message(i))`.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::keccak::hash_each;
+/// use nodesys_core::{B256, keccak256};
+///
+/// let messages = [[1_u8; 64], [2; 64], [3; 64]];
+/// let mut hashes = [B256::ZERO; 3];
+/// hash_each(&mut hashes, |i| messages[i]);
+/// assert_eq!(hashes, messages.map(keccak256));
+/// ```
 pub fn hash_each(out: &mut [B256], message: impl Fn(usize) -> [u8; 64]) {
     hash_at::<false>(Level::new(), out, message);
 }

@@ -1,8 +1,24 @@
 //! The license: who may run it, decided from facts read on chain.
 //!
-//! A license is one token of an ERC-721 collection. While an ERC-4907 rental runs, its renter (or
-//! the renter's delegate) may run it; else its holder (or the holder's delegate). The backend and
-//! the CLI each read the facts over their own RPC and call [`Ownership::right_of`].
+//! A license is one token of an [ERC-721](https://eips.ethereum.org/EIPS/eip-721) collection. While an
+//! [ERC-4907](https://eips.ethereum.org/EIPS/eip-4907) rental runs, its renter (or the renter's delegate)
+//! may run it; else its holder (or the holder's delegate). The backend and the CLI each read the facts
+//! over their own RPC and call [`Ownership::right_of`]. Times are seconds since 1970, as contracts have
+//! them.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::Address;
+//! use nodesys_core::license::{Ownership, Rental, Right};
+//!
+//! let [alice, bob, carol] = [0xa1, 0xb0, 0xca].map(Address::repeat_byte);
+//! let rental = Some(Rental { renter: bob, until_secs: 1_800_000_000 });
+//! let rented = Ownership { holder: Some(alice), rental };
+//! assert_eq!(rented.right_of(bob, false), Right::Renter { until_secs: 1_800_000_000 });
+//! assert_eq!(rented.right_of(alice, false), Right::None, "she has let it");
+//! assert_eq!(rented.right_of(carol, true), Right::Delegate { from: bob });
+//! ```
 
 use std::fmt;
 
@@ -47,6 +63,7 @@ pub struct LicenseId {
 impl LicenseId {
     /// `keccak256(abi.encode(chainId, collection, tokenId))`: the license in signed messages.
     pub fn hash(&self) -> B256 {
+        // Each value is padded to a word, so no two licenses have the same bytes.
         keccak256((U256::from(self.chain_id), self.collection, self.token_id).abi_encode())
     }
 }

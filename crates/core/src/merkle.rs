@@ -5,6 +5,19 @@
 //! order, stand at the end of the array from last to first. A parent is the hash of its two
 //! children, smaller first, so a path needs no directions and OpenZeppelin's `MerkleProof`
 //! verifies it. Callers must see to it that a leaf hash cannot be mistaken for an inner node's.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::keccak256;
+//! use nodesys_core::merkle::{MerkleTree, verify};
+//!
+//! let leaves = ["a", "b", "c"].map(|text| keccak256(keccak256(text)));
+//! let tree = MerkleTree::from_leaf_hashes(leaves);
+//! let path = tree.path(2).expect("there are three leaves");
+//! assert!(verify(leaves[2], &path, tree.root()));
+//! assert!(!verify(leaves[1], &path, tree.root()));
+//! ```
 
 use alloy_primitives::{B256, keccak256};
 
@@ -59,6 +72,7 @@ impl MerkleTree {
 
     /// How many leaves the tree has.
     pub fn leaf_count(&self) -> usize {
+        // A complete tree of n leaves has n - 1 inner nodes.
         self.nodes.len().div_ceil(2)
     }
 

@@ -1,9 +1,12 @@
-//! The signed messages: EIP-712 types, their domains, and [`Signed`].
+//! The signed messages: [EIP-712](https://eips.ethereum.org/EIPS/eip-712) types, their domains, and
+//! [`Signed`].
 //!
 //! Each message is one Rust struct of parsed values and one Solidity struct (module [`sol`]) that
 //! fixes its type string. Off-chain messages are verified in the registry's domain; those the
 //! reward contract checks, in the distributor's. Golden vectors of every type string, struct hash,
 //! digest and signature stand in `test/vectors/messages.json`.
+//!
+#![doc = include_str!("message/example.md")]
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_sol_types::SolStruct;
@@ -111,6 +114,7 @@ pub trait Message {
     /// What is signed: `keccak256(0x1901 || domainSeparator || hashStruct(message))` (EIP-712).
     fn digest(&self, domain: &Domain) -> B256 {
         let mut input = [0; 66];
+        // EIP-191: no transaction begins with 0x19; version 1 is structured data.
         input[..2].copy_from_slice(&[0x19, 0x01]);
         input[2..34].copy_from_slice(domain.separator().as_slice());
         input[34..].copy_from_slice(self.struct_hash().as_slice());
@@ -165,7 +169,8 @@ pub struct NodeAuthorization {
     pub nonce: U256,
 }
 
-/// The longest validity of an authorisation, in seconds (90 days).
+/// The longest validity of an authorisation, in seconds (90 days): a node key that was lost and
+/// forgotten ends by itself.
 pub const MAX_AUTHORIZATION_SECS: u64 = 90 * 86_400;
 
 /// An authorisation with both signatures: the operator's wallet and the node key, one digest.
@@ -401,7 +406,7 @@ pub struct Claim {
     /// The active root the proof is for.
     #[schema(value_type = String)]
     pub root: B256,
-    /// The account's cumulative amount under that root.
+    /// The account's cumulative amount under that root, in wei.
     #[schema(value_type = String)]
     pub cumulative: Amount,
     /// Who receives the tokens.
@@ -413,7 +418,7 @@ pub struct Claim {
     /// What the sender keeps, in wei.
     #[schema(value_type = String)]
     pub relayer_fee: Amount,
-    /// Last second of validity.
+    /// Last second of validity, seconds since 1970.
     #[serde(with = "decimal")]
     #[schema(value_type = String)]
     pub deadline: u64,
@@ -434,7 +439,7 @@ pub struct WorkloadTicket {
     /// keccak256 of the service the ticket is for.
     #[schema(value_type = String)]
     pub audience: B256,
-    /// Last second of validity; at most 10 minutes ahead.
+    /// Last second of validity, seconds since 1970; at most 10 minutes ahead.
     #[serde(with = "decimal")]
     #[schema(value_type = String)]
     pub not_after: u64,

@@ -2,6 +2,30 @@
 //!
 //! Whoever has the node key manages the node's targets, each by a signed [`NotifyRequest`]. What a
 //! target receives is an [`Event`], signed as [`crate::webhook`] says.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::Address;
+//! use nodesys_core::message::{Domain, Signed};
+//! use nodesys_core::notify::{EventKind, NotifyAction, NotifyRequest};
+//! use nodesys_core::signature::SigningKey;
+//!
+//! let node = SigningKey::from_bytes(&[7; 32])?;
+//! let request = NotifyRequest {
+//!     node_key: node.address(),
+//!     action: NotifyAction::Add,
+//!     url: "https://alerts.example.org/hook".to_owned(),
+//!     target: 0,
+//!     nonce: 1_767_225_600_000,
+//! };
+//! let registry = Domain::new(31_337, Address::repeat_byte(1));
+//! let signed = Signed::new(request, &registry, &node);
+//! assert_eq!(signed.verify(&registry, node.address())?.action, NotifyAction::Add);
+//!
+//! assert_eq!(EventKind::parse("node.down"), Some(EventKind::NodeDown));
+//! # Ok::<(), nodesys_core::signature::SignatureError>(())
+//! ```
 
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
@@ -107,6 +131,7 @@ pub struct NotifyAdded {
 
 impl std::fmt::Debug for NotifyAdded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the secret, which a log would keep.
         f.debug_struct("NotifyAdded").field("target", &self.target).finish_non_exhaustive()
     }
 }

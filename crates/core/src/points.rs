@@ -4,6 +4,36 @@
 //! Where a rule counts tasks, uptime alone does not decide: the owner says the points, and
 //! [`Rule::check_points`] holds them to what the rule can give. How many tasks were counted follows
 //! from the points ([`Rule::tasks_in`]), so `points.csv` needs no file of counts beside it.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::bitmap::DayBitmap;
+//! use nodesys_core::files::UptimeRow;
+//! use nodesys_core::ids::{LicenseIndex, Points};
+//! use nodesys_core::points::Rule;
+//! use nodesys_core::{Address, U256};
+//!
+//! let bitmap = DayBitmap::from_minute_on(360);
+//! let row = UptimeRow {
+//!     license: LicenseIndex(0),
+//!     collection: Address::repeat_byte(0xcc),
+//!     token_id: U256::from(1),
+//!     minutes: bitmap.count(),
+//!     expected: 1440,
+//!     bitmap,
+//! };
+//! let points = |points| Points::checked_new(points).expect("below 2^63");
+//! let rule = Rule::Uptime { rate: points(100), minimum_uptime_ppm: 700_000 };
+//! rule.check()?;
+//! assert_eq!(rule.points_of(&row, DayBitmap::EMPTY), Some(points(75)), "up for 18 of 24 hours");
+//!
+//! let strict = Rule::Uptime { rate: points(100), minimum_uptime_ppm: 800_000 };
+//! assert_eq!(strict.points_of(&row, DayBitmap::EMPTY), Some(Points::ZERO));
+//! let excused = !DayBitmap::from_minute_on(360);
+//! assert_eq!(strict.points_of(&row, excused), Some(points(75)), "the backend's fault is not its");
+//! # Ok::<(), nodesys_core::points::BadRule>(())
+//! ```
 
 use serde::{Deserialize, Serialize};
 
@@ -135,6 +165,7 @@ impl Rule {
             return Err(BadRule::MinimumUptime(minimum_uptime_ppm));
         }
         let Some(part @ TaskPart { per_task, max_tasks }) = tasks else { return Ok(()) };
+        // A count is found again by dividing through it.
         if per_task == Points::ZERO {
             return Err(BadRule::PerTask);
         }
@@ -179,11 +210,13 @@ impl Rule {
         let parts = self.parts();
         let uptime = parts.uptime_points(row, excused).unwrap_or(Points::ZERO);
         let above = points.checked_sub(uptime)?.get();
+        // Below the minimum too: there no points are the right ones, and they count no task.
         if above == 0 {
             return Some(0);
         }
         let TaskPart { per_task, max_tasks } = parts.tasks?;
         let below_minimum = parts.uptime_points(row, excused).is_none();
+        // A rule that was not checked may have 0 here; it must give an answer, not a panic.
         let whole = above.is_multiple_of(per_task.get().max(1));
         let tasks = above / per_task.get().max(1);
         (!below_minimum && whole && tasks <= u64::from(max_tasks)).then_some(tasks)
@@ -195,6 +228,31 @@ impl Rule {
     /// # Errors
     ///
     /// [`BadPoints`] says what the rule gives instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nodesys_core::bitmap::DayBitmap;
+    /// use nodesys_core::files::UptimeRow;
+    /// use nodesys_core::ids::{LicenseIndex, Points};
+    /// use nodesys_core::points::Rule;
+    /// use nodesys_core::{Address, U256};
+    ///
+    /// let row = UptimeRow {
+    ///     license: LicenseIndex(0),
+    ///     collection: Address::repeat_byte(0xcc),
+    ///     token_id: U256::from(1),
+    ///     minutes: 1440,
+    ///     expected: 1440,
+    ///     bitmap: DayBitmap::FULL,
+    /// };
+    /// let points = |points| Points::checked_new(points).expect("below 2^63");
+    /// let rule = Rule::Tasks { per_task: points(50), max_tasks: 3, minimum_uptime_ppm: 0 };
+    /// assert_eq!(rule.points_of(&row, DayBitmap::EMPTY), None, "uptime alone does not decide");
+    /// assert!(rule.check_points(&row, DayBitmap::EMPTY, points(100)).is_ok());
+    /// assert!(rule.check_points(&row, DayBitmap::EMPTY, points(101)).is_err(), "2.02 tasks");
+    /// assert!(rule.check_points(&row, DayBitmap::EMPTY, points(200)).is_err(), "more than max_tasks");
+    /// ```
     pub fn check_points(
         &self,
         row: &UptimeRow,
@@ -257,6 +315,7 @@ impl Parts {
 }
 
 fn sum(uptime: Points, tasks: u128) -> Option<Points> {
+    // In 128 bits: unchecked parameters give up to 2^63 points for each of 2^32 tasks.
     let sum = u128::from(uptime.get()).checked_add(tasks)?;
     u64::try_from(sum).ok().and_then(Points::checked_new)
 }

@@ -4,8 +4,8 @@
 //! itself may come from anywhere, since only the bytes with the announced hash are taken. A
 //! document is typed and closed: there is no field for the host's files, network or privileges,
 //! and an unknown field is refused by name. [`Release::parse`] reads what a person wrote, [`Release::from_announced`]
-//! what a node fetched; both give the same value for the same canonical bytes (RFC 8785), and the
-//! release hash is keccak256 of these. A tombstone needs no document: the chain says all of it.
+//! what a node fetched; both give the same value for the same canonical bytes
+//! ([RFC 8785](https://www.rfc-editor.org/rfc/rfc8785)), and the release hash is keccak256 of these. A tombstone needs no document: the chain says all of it.
 //!
 //! What stays true: a [`Release`] can only be made by parsing, so whoever holds one knows that
 //! every image is pinned by digest, every container has requests and limits, every mount names a
@@ -122,6 +122,35 @@ impl Release {
     ///
     /// [`ReleaseError`] where it is too large, no JSON (a repeated key included), or has fields that
     /// are unknown, missing or out of range; each of these is named.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nodesys_core::keccak256;
+    /// use nodesys_core::release::{Release, ReleaseError};
+    ///
+    /// let text = br#"{
+    ///     "format": "nodesys.release.v1", "name": "Acme Render", "workload": "render", "version": "3",
+    ///     "containers": [{
+    ///         "name": "main",
+    ///         "image": "registry.example.org/acme/render@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    ///         "resources": {
+    ///             "requests": { "cpu_millis": 250, "memory_mib": 128, "storage_mib": 64 },
+    ///             "limits": { "cpu_millis": 2000, "memory_mib": 512, "storage_mib": 256 }
+    ///         }
+    ///     }],
+    ///     "health": { "by": "token" }, "update": { "strategy": "surge" }
+    /// }"#;
+    /// let release = Release::parse(text)?;
+    /// assert_eq!((release.workload().as_str(), release.version().get()), ("render", 3));
+    /// // What is announced on chain is the hash of the canonical bytes.
+    /// assert_eq!(release.hash(), keccak256(release.canonical()));
+    /// assert_eq!(Release::from_announced(&release.canonical(), release.hash()), Ok(release));
+    ///
+    /// let Err(ReleaseError::Fields(problems)) = Release::parse(b"{}") else { panic!() };
+    /// assert_eq!(problems[0].to_string(), "/format: is missing");
+    /// # Ok::<(), ReleaseError>(())
+    /// ```
     pub fn parse(text: &[u8]) -> Result<Self, ReleaseError> {
         if text.len() > MAX_BYTES {
             return Err(ReleaseError::TooLarge(text.len()));
@@ -140,11 +169,13 @@ impl Release {
         if bytes.len() > MAX_BYTES {
             return Err(ReleaseError::TooLarge(bytes.len()));
         }
+        // Before anything is parsed: other bytes may be a stranger's.
         let found = keccak256(bytes);
         if found != announced {
             return Err(ReleaseError::OtherHash { announced, found });
         }
         let release = Self::parse(bytes)?;
+        // In another spelling the release that is kept would have another hash.
         if release.canonical() == bytes { Ok(release) } else { Err(ReleaseError::NotCanonical) }
     }
 
@@ -349,6 +380,7 @@ impl Egress {
     /// Whether all that `asked` wants is allowed here.
     pub fn covers(&self, asked: &Self) -> bool {
         let all_ports = self.ports.is_empty();
+        // A question without ports is for all of them, which no list covers.
         let within =
             || !asked.ports.is_empty() && asked.ports.iter().all(|port| self.ports.contains(port));
         !asked.internet || (self.internet && (all_ports || within()))
@@ -370,7 +402,7 @@ pub struct EgressPort {
 pub struct Health {
     /// Who says so.
     pub by: HealthBy,
-    /// How long after its start silence is no fault.
+    /// How long after its start silence is no fault, in seconds.
     #[serde(skip_serializing_if = "is_default_grace")]
     pub start_grace_secs: u32,
 }
@@ -390,13 +422,13 @@ pub enum HealthBy {
 pub struct Update {
     /// Beside it or after it.
     pub strategy: Strategy,
-    /// How long it must be healthy in a row before it counts as good.
+    /// How long it must be healthy in a row before it counts as good, in seconds.
     #[serde(skip_serializing_if = "is_default_gate")]
     pub gate_secs: u32,
-    /// How long it may take until then; after that the node goes back.
+    /// How long it may take until then, in seconds; after that the node goes back.
     #[serde(skip_serializing_if = "is_default_deadline")]
     pub deadline_secs: u32,
-    /// Nodes begin spread over this time, each at its own moment.
+    /// Nodes begin spread over this many seconds, each at its own moment.
     #[serde(skip_serializing_if = "is_zero")]
     pub stagger_secs: u32,
 }

@@ -1,8 +1,29 @@
 //! Signatures: 65 bytes `r || s || v` of secp256k1, low-S only, over an EIP-712 digest.
 //!
-//! [`Signature`] is what a key makes (EIP-2: the upper half of S is refused, so a signature has
-//! one spelling). [`WalletSignature`] is what a wallet makes: the same 65 bytes, or whatever bytes
-//! an ERC-1271 contract accepts; only the chain can judge the latter.
+//! [`Signature`] is what a key makes ([EIP-2](https://eips.ethereum.org/EIPS/eip-2): the upper half of S
+//! is refused, so a signature has one spelling; the 64 bytes of EIP-2098 are refused too).
+//! [`WalletSignature`] is what a wallet makes: the same 65 bytes, or whatever bytes an
+//! [ERC-1271](https://eips.ethereum.org/EIPS/eip-1271) contract accepts; only the chain can judge the
+//! latter. A digest is signed as it is, never as the text of EIP-191's `personal_sign`.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::keccak256;
+//! use nodesys_core::signature::{Signature, SignatureError, SigningKey};
+//!
+//! let key = SigningKey::from_bytes(&[7; 32])?;
+//! let digest = keccak256("a digest of EIP-712");
+//! let signature = key.sign(digest);
+//! signature.verify(digest, key.address())?;
+//! let read: Signature = signature.to_string().parse()?;
+//! assert_eq!(read.recover(digest), Ok(key.address()));
+//!
+//! let other = SigningKey::from_bytes(&[8; 32])?.address();
+//! let error = signature.verify(digest, other).expect_err("not by that key");
+//! assert_eq!(error, SignatureError::WrongSigner { expected: other, found: key.address() });
+//! # Ok::<(), SignatureError>(())
+//! ```
 //!
 //! The curve is `k256`'s, or with the feature `libsecp256k1` that C library's, which verifies several
 //! times as fast. Which one a program has makes no difference to its bytes or its errors: the tests
@@ -71,6 +92,7 @@ impl Signature {
     ///
     /// [`SignatureError`] says which of the three is wrong, the first in that order.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SignatureError> {
+        // Both numbers are big-endian and of equal length, so they compare as bytes.
         let bytes: [u8; 65] = bytes.try_into().map_err(|_| SignatureError::Malformed)?;
         if bytes[32..64] > HALF_ORDER[..] {
             return Err(SignatureError::HighS);
@@ -150,7 +172,7 @@ impl<'de> Deserialize<'de> for Signature {
 pub struct WalletSignature(Bytes);
 
 impl WalletSignature {
-    /// The largest ERC-1271 signature taken, in bytes.
+    /// The largest ERC-1271 signature taken, in bytes: room for a Safe with a hundred owners.
     pub const MAX_BYTES: usize = 8192;
 
     /// `None` when longer than [`Self::MAX_BYTES`].
@@ -202,6 +224,7 @@ impl SigningKey {
     /// [`SignatureError::BadKey`] where it is zero or not below the curve's order (SEC 1, 3.2.1).
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SignatureError> {
         let secret = curve::Secret::from_bytes(bytes).ok_or(SignatureError::BadKey)?;
+        // Kept: to derive it is a multiplication on the curve.
         let address = secret.address();
         Ok(Self { secret, address })
     }

@@ -2,7 +2,8 @@
 //!
 //! A task is leased to up to `copies` licenses and done when `agree` of them gave the same output
 //! ([`judge`]). A task with a known answer (a canary) judges each output by itself, and looks like
-//! any other. Outputs are equal when their canonical JSON (RFC 8785) is; so numbers that matter
+//! any other. Outputs are equal when their canonical JSON
+//! ([RFC 8785](https://www.rfc-editor.org/rfc/rfc8785)) is; so numbers that matter
 //! beyond 2^53 go as strings. The master keeps the queue; nothing here knows of time or storage.
 
 use alloy_primitives::{B256, keccak256};
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::bundle::canonical_json;
 use crate::ids::{Name, TaskId};
 
-/// The largest input of a task, in bytes of canonical JSON.
+/// The largest input of a task, in bytes of canonical JSON: a hundred leased at once are 6 MiB.
 pub const MAX_INPUT_BYTES: usize = 64 * 1024;
 /// The largest body of a result, in bytes.
 pub const MAX_RESULT_BYTES: usize = 1024 * 1024;
@@ -61,7 +62,7 @@ pub struct TaskSpec {
     pub expected: Option<B256>,
     /// How often it is leased before it is given up.
     pub max_attempts: u16,
-    /// How long one lease of it may take.
+    /// How long one lease of it may take, in seconds.
     pub time_limit_secs: u32,
 }
 
@@ -112,6 +113,20 @@ impl TaskSpec {
     /// # Errors
     ///
     /// [`BadTask`] names the first field that is unknown, missing or out of range.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nodesys_core::task::{BadTask, TaskSpec};
+    ///
+    /// let task = TaskSpec::parse(br#"{"key":"frame-7","input":{"scene":"x","frame":7},"copies":3}"#)?;
+    /// assert_eq!(task.input, r#"{"frame":7,"scene":"x"}"#, "canonical: the order is none of its own");
+    /// assert_eq!((task.agree, task.max_attempts, task.time_limit_secs), (2, 15, 600));
+    ///
+    /// let lone = TaskSpec::parse(br#"{"key":"frame-7","input":7,"copies":3,"agree":1}"#);
+    /// assert_eq!(lone, Err(BadTask::Agree { agree: 1, copies: 3 }), "two answers could win");
+    /// # Ok::<(), BadTask>(())
+    /// ```
     pub fn parse(line: &[u8]) -> Result<Self, BadTask> {
         let line: Line =
             serde_json::from_slice(line).map_err(|error| BadTask::Json(error.to_string()))?;
@@ -120,9 +135,11 @@ impl TaskSpec {
             return Err(BadTask::Copies(copies));
         }
         let agree = line.agree.unwrap_or(copies / 2 + 1);
+        // A majority, or which output wins would depend on the order in which they come.
         if agree > copies || agree.saturating_mul(2) <= copies {
             return Err(BadTask::Agree { agree, copies });
         }
+        // No overflow: there are at most 100 copies.
         let most = line.max_attempts.unwrap_or(copies * DEFAULT_ATTEMPTS_PER_COPY);
         if most < copies || most > MAX_ATTEMPTS {
             return Err(BadTask::Attempts { given: most, copies });
@@ -225,6 +242,20 @@ pub struct Judgement {
 ///
 /// More than half of the copies must agree, so at most one output can win, and the judgement does
 /// not depend on the order in which outputs come.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::task::{Agreement, TaskState, Verdict, judge, output_hash};
+/// use serde_json::json;
+///
+/// let by = Agreement { copies: 3, agree: 2, expected: None };
+/// let [good, bad] = [json!({ "hash": "0x01" }), json!("none")].map(|output| output_hash(&output));
+/// assert_eq!(judge(&by, &[good]).state, TaskState::Open);
+/// let done = judge(&by, &[good, bad, good]);
+/// assert_eq!(done.state, TaskState::Done);
+/// assert_eq!(done.verdicts, [Verdict::Accepted, Verdict::Rejected, Verdict::Accepted]);
+/// ```
 pub fn judge(by: &Agreement, outputs: &[B256]) -> Judgement {
     if let Some(expected) = by.expected {
         let one = |output: &B256| match *output == expected {
@@ -232,10 +263,12 @@ pub fn judge(by: &Agreement, outputs: &[B256]) -> Judgement {
             false => Verdict::Rejected,
         };
         let all = outputs.len() >= usize::from(by.copies);
+        // A canary waits for all copies even when it was answered: it is there to test each of them.
         let state = if all { TaskState::Done } else { TaskState::Open };
         return Judgement { state, verdicts: outputs.iter().map(one).collect() };
     }
     let votes = |output: &B256| outputs.iter().filter(|other| *other == output).count();
+    // Which of several equally common ones this is decides nothing: none has a majority then.
     let most = outputs.iter().max_by_key(|output| votes(output));
     let best = most.map_or(0, votes);
     let (agree, copies) = (usize::from(by.agree), usize::from(by.copies));

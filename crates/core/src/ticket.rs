@@ -2,8 +2,38 @@
 //!
 //! A workload asks its manager for a ticket (`POST /v1/ticket`) and sends it to its project's master
 //! as `Authorization: Bearer 0x<hex>`. The bytes are fixed: project (20), license (32), fence (8),
-//! audience (32), notAfter (8), signature (65), numbers big-endian. Who signed is recovered, not
-//! said.
+//! audience (32), notAfter (8, seconds since 1970), signature (65), numbers big-endian. Who signed is
+//! recovered, not said. The header is that of RFC 6750, the origin that of RFC 6454.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::ids::Fence;
+//! use nodesys_core::message::{Domain, Signed, WorkloadTicket};
+//! use nodesys_core::signature::SigningKey;
+//! use nodesys_core::ticket::{Origin, TicketError, TicketText};
+//! use nodesys_core::time::Timestamp;
+//! use nodesys_core::{Address, B256};
+//!
+//! let (node, project) = (SigningKey::from_bytes(&[7; 32])?, Address::repeat_byte(2));
+//! let domain = Domain::new(31_337, Address::repeat_byte(1));
+//! let master: Origin = "https://Tasks.example.org:443/v1".parse()?;
+//! assert_eq!(master.as_str(), "https://tasks.example.org");
+//! let ticket = WorkloadTicket {
+//!     project,
+//!     license: B256::repeat_byte(3),
+//!     fence: Fence::checked_new(4).expect("below 2^63"),
+//!     audience: master.audience(),
+//!     not_after: 1_767_226_200,
+//! };
+//! let header = TicketText(Signed::new(ticket, &domain, &node)).to_string();
+//!
+//! let ticket: TicketText = header.parse()?;
+//! let at = |secs| ticket.check(&domain, project, &master, Timestamp::from_secs(secs));
+//! assert_eq!(at(1_767_225_600), Ok(node.address()));
+//! assert!(matches!(at(1_767_226_201), Err(TicketError::Expired(_))));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,9 +46,9 @@ use crate::message::{Domain, Message as _, Signed, WorkloadTicket};
 use crate::signature::{Signature, SignatureError};
 use crate::time::Timestamp;
 
-/// The longest life of a ticket.
+/// The longest life of a ticket, in seconds.
 pub const MAX_TICKET_SECS: u64 = 600;
-/// How far a node's clock may be ahead of the master's.
+/// How far a node's clock may be ahead of the master's, in seconds.
 pub const TICKET_SKEW_SECS: u64 = 30;
 
 const BYTES: usize = 20 + 32 + 8 + 32 + 8 + 65;
@@ -80,6 +110,7 @@ impl FromStr for Origin {
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
         let authority = authority.strip_suffix(own_port).unwrap_or(&authority);
+        // An IPv6 address stands in brackets, since it has colons of its own (RFC 3986, 3.2.2).
         let host_end = match authority.rfind(']') {
             Some(bracket) if authority.starts_with('[') => bracket + 1,
             Some(_) => return Err(no()),
@@ -94,6 +125,7 @@ impl FromStr for Origin {
                     && digits.parse::<u16>().is_ok()
             }
         };
+        // No `@` among them: a user or a password would make two origins of one service.
         let good = |b: u8| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b);
         if host.is_empty() || !good_port || !host.bytes().all(good) {
             return Err(no());
@@ -173,6 +205,7 @@ impl TicketText {
         now: Timestamp,
     ) -> Result<Address, TicketError> {
         let ticket = &self.0.message;
+        // Recovering a key costs thousands of times what these comparisons do.
         if ticket.project != project {
             return Err(TicketError::Project { given: ticket.project, expected: project });
         }

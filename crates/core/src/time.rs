@@ -1,4 +1,23 @@
 //! UTC days and minutes. Time is always a parameter: nothing here reads a clock.
+//!
+//! Moments are milliseconds since 1970 without leap seconds, as Unix time has them, and written as
+//! RFC 3339 in UTC with whole seconds. Block timestamps are whole seconds.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::time::{Timestamp, UtcDay};
+//!
+//! let day: UtcDay = "2026-01-31".parse()?;
+//! assert_eq!(day.epoch(), 20_484);
+//! assert_eq!("20484".parse(), Ok(day));
+//!
+//! let noon = day.start().plus_millis(12 * 3_600_000);
+//! assert_eq!(noon.to_string(), "2026-01-31T12:00:00Z");
+//! assert_eq!((noon.day(), noon.minute().of_day()), (day, 720));
+//! assert_eq!(Timestamp::from_secs(day.end().secs()).day(), day.next());
+//! # Ok::<(), nodesys_core::ids::ParseError>(())
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +43,7 @@ impl Timestamp {
         Self(millis)
     }
 
-    /// From seconds since 1970, as block timestamps are.
+    /// From seconds since 1970, as block timestamps are; saturates where milliseconds leave 64 bits.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1000))
     }
@@ -169,6 +188,7 @@ impl UtcDay {
     }
 
     fn from_civil(year: u64, month: u64, day: u64) -> Option<Self> {
+        // Years of four digits: a date has ten characters wherever it stands.
         if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day)
         {
             return None;
@@ -196,11 +216,13 @@ impl FromStr for UtcDay {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let bad = |problem| ParseError::new("day", problem, text);
+        // Seven digits reach beyond the year 9999, where dates end, and fit 32 bits.
         if !text.is_empty() && text.len() <= 7 && text.bytes().all(|b| b.is_ascii_digit()) {
             return text.parse().map(Self).map_err(|_| bad("too large"));
         }
         let parts: Vec<&str> = text.split('-').collect();
         let [y, m, d] = parts[..] else { return Err(bad("expected YYYY-MM-DD or an epoch")) };
+        // One spelling a day: it is the name of a folder and a part of URLs.
         if (y.len(), m.len(), d.len()) != (4, 2, 2) {
             return Err(bad("expected YYYY-MM-DD or an epoch"));
         }

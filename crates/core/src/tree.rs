@@ -24,13 +24,14 @@ pub use stored::{LookupError, ProofSearch, Step, StoredError, proof_from_bytes};
 pub struct Leaf {
     /// Who may claim.
     pub account: Address,
-    /// Everything ever allocated to the account, claimed or not.
+    /// Everything ever allocated to the account, claimed or not, in wei.
     pub cumulative: Amount,
 }
 
 impl Leaf {
     /// `keccak256(keccak256(abi.encode(account, cumulative)))`.
     pub fn hash(&self) -> B256 {
+        // Twice, so that a leaf cannot be passed off as the hash of two nodes, which have 64 bytes too.
         keccak256(keccak256(self.abi_encode()))
     }
 
@@ -102,6 +103,7 @@ impl RewardTree {
     /// wei or more, or there are 2^31 leaves or more.
     pub fn build(leaves: impl IntoIterator<Item = Leaf>) -> Result<Self, TreeError> {
         let mut leaves: Vec<Leaf> = leaves.into_iter().collect();
+        // Those of rewards.csv are, and to see it costs less than to sort.
         if !leaves.is_sorted_by_key(|leaf| leaf.account) {
             leaves.sort_unstable_by_key(|leaf| leaf.account);
         }
@@ -118,7 +120,7 @@ impl RewardTree {
         self.merkle.root()
     }
 
-    /// The sum of all cumulative amounts.
+    /// The sum of all cumulative amounts, in wei.
     pub const fn total(&self) -> Amount {
         self.total
     }
@@ -155,7 +157,7 @@ pub struct Proof {
     /// Who may claim.
     #[schema(value_type = String)]
     pub account: Address,
-    /// Everything ever allocated to the account, claimed or not.
+    /// Everything ever allocated to the account, claimed or not, in wei.
     #[schema(value_type = String)]
     pub cumulative: Amount,
     /// The hashes beside the way from the leaf to the root.
@@ -202,6 +204,7 @@ fn node_count(leaves: usize) -> u32 {
 
 /// The total of leaves sorted by account, once they are found to make a tree.
 fn check(leaves: &[Leaf]) -> Result<Amount, TreeError> {
+    // 2n - 1 nodes must have indexes of 32 bits.
     if leaves.len() > (u32::MAX / 2) as usize {
         return Err(TreeError::TooManyLeaves(leaves.len()));
     }
@@ -210,6 +213,7 @@ fn check(leaves: &[Leaf]) -> Result<Amount, TreeError> {
     }
     let mut total = Amount::ZERO;
     for leaf in leaves {
+        // Nothing could be claimed by it, and a tree would not say which accounts earned.
         if leaf.cumulative == Amount::ZERO {
             return Err(TreeError::ZeroAmount(leaf.account));
         }

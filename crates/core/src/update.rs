@@ -2,7 +2,30 @@
 //!
 //! Each target carries an [`About`] in its custom metadata. `nodesys-repository` writes it,
 //! `nodesys-update` verifies the repository and passes on a [`Verified`], and `nodesys update`
-//! chooses from it. Nothing here verifies anything: what stands in a [`Verified`] has been.
+//! chooses from it. Nothing here verifies anything: what stands in a [`Verified`] has been, by
+//! [The Update Framework's specification](https://theupdateframework.github.io/specification/latest/).
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::update::{CURSOR_ALL, Platform, ReleaseTerms};
+//! use nodesys_core::{Address, B256};
+//!
+//! let terms = |cursor_ppm| ReleaseTerms {
+//!     version: semver::Version::new(0, 2, 0),
+//!     seed: B256::repeat_byte(7),
+//!     cursor_ppm,
+//!     required_stop: false,
+//!     manager_image: None,
+//! };
+//! // The same node has the same place while the cursor rises, until it is its turn.
+//! let node = Address::repeat_byte(0xa1);
+//! let place = terms(0).place(node);
+//! assert!(!terms(place).reaches(Some(node)) && terms(place + 1).reaches(Some(node)));
+//! assert!(terms(CURSOR_ALL).reaches(None));
+//!
+//! assert_eq!("x86_64-linux".parse(), Ok(Platform::of("x86_64", "linux")));
+//! ```
 
 use std::fmt;
 use std::str::FromStr;

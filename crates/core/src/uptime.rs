@@ -1,4 +1,29 @@
 //! Uptime: what a closed day says of a license's minutes, and the hash that fixes all of it.
+//!
+//! The example of [`crate::bundle::build_day`] checks a signed day.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::bitmap::DayBitmap;
+//! use nodesys_core::files::UptimeRow;
+//! use nodesys_core::ids::LicenseIndex;
+//! use nodesys_core::uptime::{MILLION, ratio_ppm};
+//! use nodesys_core::{Address, U256};
+//!
+//! // Leased from 06:00 on, seen from noon on: 720 of 1,080 expected minutes.
+//! let bitmap = DayBitmap::from_minute_on(720);
+//! let row = UptimeRow {
+//!     license: LicenseIndex(0),
+//!     collection: Address::repeat_byte(0xcc),
+//!     token_id: U256::from(1),
+//!     minutes: bitmap.count(),
+//!     expected: 1080,
+//!     bitmap,
+//! };
+//! assert_eq!(ratio_ppm(&row, DayBitmap::EMPTY), 666_666);
+//! assert_eq!(ratio_ppm(&row, !bitmap), MILLION, "excused minutes count neither way");
+//! ```
 
 use alloy_primitives::{Address, B256, keccak256};
 use alloy_sol_types::SolValue;
@@ -17,6 +42,7 @@ pub const MILLION: u32 = 1_000_000;
 /// |seen and expected minus excused| / |expected minus excused| in parts per million, rounded
 /// down; [`MILLION`] when nothing was expected.
 pub fn ratio_ppm(row: &UptimeRow, excused: DayBitmap) -> u32 {
+    // Minutes before the license was leased are not due; those in which we were down are nobody's fault.
     let due = expected_minutes(row) & !excused;
     match u32::from(due.count()) {
         0 => MILLION,
@@ -33,6 +59,7 @@ pub fn expected_minutes(row: &UptimeRow) -> DayBitmap {
 /// `keccak256(keccak256(abi.encode(project, keccak256(uptime.csv), keccak256(excused))))`.
 pub fn uptime_leaf(project: Address, uptime_csv: B256, excused: DayBitmap) -> B256 {
     let excused = keccak256(excused.as_bytes());
+    // Twice, so that a leaf cannot be passed off as the hash of two nodes.
     keccak256(keccak256((project, uptime_csv, excused).abi_encode()))
 }
 
@@ -87,6 +114,7 @@ impl ClosedUptime {
         project: Address,
         day: UtcDay,
     ) -> Result<(), ClosedUptimeError> {
+        // The signature first: until it holds, whatever else the message says is anybody's.
         let closed = self.closed.verify(domain, self.receipt_key)?;
         if closed.day != day.epoch() {
             return Err(ClosedUptimeError::OtherDay { found: closed.day, expected: day.epoch() });

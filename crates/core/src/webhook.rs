@@ -1,8 +1,23 @@
 //! Webhooks: messages to a URL of somebody's choosing, signed so that the receiver knows the sender.
 //!
-//! The signature is that of the Standard Webhooks specification (1.0.0): HMAC-SHA256 with the
-//! receiver's secret over `id.timestamp.body`, in three headers. A receiver refuses old timestamps
-//! and takes an id once.
+//! The signature is that of the [Standard Webhooks](https://www.standardwebhooks.com) specification
+//! (1.0.0): HMAC-SHA256 with the receiver's secret over `id.timestamp.body`, in three headers. A
+//! receiver refuses old timestamps and takes an id once. Timestamps are seconds since 1970.
+//!
+//! # Examples
+//!
+//! A vector of `test/vectors/webhooks.json`, made by Node's crypto.
+//!
+//! ```
+//! use nodesys_core::webhook::Secret;
+//!
+//! let secret: Secret = "whsec_QSxVRFDLa1fd/loHI0rY9CzhvLNbAvDo".parse()?;
+//! let header = secret.sign("msg_1", 1_767_225_600, b"{}");
+//! assert_eq!(header, "v1,712SWKJqsIpuRa4FIw5WVZsNS4gs9vvnh/H6Gf9cVik=");
+//! assert!(secret.verify("msg_1", 1_767_225_600, b"{}", &header));
+//! assert!(!secret.verify("msg_1", 1_767_225_601, b"{}", &header), "the time is signed too");
+//! # Ok::<(), nodesys_core::ids::ParseError>(())
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
@@ -51,7 +66,9 @@ impl Secret {
     /// Whether one of the signatures in a received header holds, compared in constant time. The
     /// receiver also refuses a time that is far from its own.
     pub fn verify(&self, id: &str, timestamp_secs: u64, body: &[u8], header: &str) -> bool {
+        // A sender that changes secrets signs with both for a while, so there may be several.
         header.split(' ').filter_map(|signature| signature.strip_prefix(VERSION)).any(|digits| {
+            // What is no base64 becomes an empty code, which is refused like any wrong one.
             let claimed = STANDARD.decode(digits).unwrap_or_default();
             self.mac(id, timestamp_secs, body).verify_slice(&claimed).is_ok()
         })

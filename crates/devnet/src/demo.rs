@@ -1,8 +1,8 @@
-//! The demo: the main job in front of the reader's eyes, on real parts.
+//! The demo: the whole path, visible to the reader, with real parts.
 //!
-//! [`run`] brings a devnet up, tells the story and takes it down, whatever happens in between:
-//! a failure or a signal stops every process that was started. Words go to standard error, the
-//! closing table to standard output.
+//! [`run`] starts a devnet, tells the story and stops the devnet in any case: a failure or a signal
+//! stops every started process. Messages go to standard error, the closing table to standard
+//! output.
 
 mod first_day;
 mod ledger;
@@ -27,21 +27,21 @@ use crate::in_cluster::ClusterParts;
 use crate::net::{Devnet, LOOPBACK};
 use crate::people::People;
 
-/// How the demo is run.
+/// Options of the demo.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Its folder.
     pub root: PathBuf,
     /// Whether everything is left running afterwards.
     pub serve: bool,
-    /// A cluster for node 1; without it every node is processes.
+    /// A cluster for node 1; without it every node consists of processes.
     pub kubernetes: Option<Kubernetes>,
 }
 
 /// A cluster in whose network the demo runs.
 #[derive(Debug, Clone)]
 pub struct Kubernetes {
-    /// How pods reach what listens on this network's loopback.
+    /// The pods' address for this network's loopback.
     pub host: IpAddr,
     /// The cluster.
     pub parts: ClusterParts,
@@ -51,7 +51,7 @@ pub struct Kubernetes {
 
 /// The day the story begins: 2026-01-06.
 const FIRST_DAY: UtcDay = UtcDay(20_459);
-/// What the project pays for a day.
+/// The project's reward for a day.
 const DAY_REWARD: u128 = 1_000 * TOKEN;
 /// Tasks put into the queue on the first day.
 const TASKS: usize = 240;
@@ -166,7 +166,7 @@ fn claim_folder(root: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// What ends the demo early.
+/// Signals that end the demo early.
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,

@@ -1,4 +1,4 @@
-//! A node: a home folder with its key, and what runs on it: processes, or a cluster's pods.
+//! A node: a home folder with its key, and its programs, as processes or as a cluster's pods.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::people::Person;
 use crate::processes::Processes;
 use crate::programs::{Programs, run};
 
-/// A node and what runs on it.
+/// A node and its programs.
 #[derive(Debug)]
 pub struct Node {
     /// For people.
@@ -24,26 +24,26 @@ pub struct Node {
     pub home: PathBuf,
     /// Its key's address, known once it is paired.
     pub node_key: Address,
-    /// What it runs, in the order of its workloads.
+    /// Its licenses, in the order of its workloads.
     pub licenses: Vec<LicenseRef>,
     runs: Runs,
 }
 
-/// How a node runs what it runs.
+/// The form of a node's programs.
 #[derive(Debug)]
 enum Runs {
     Processes(Processes),
     Cluster(InCluster),
 }
 
-/// Where a node finds its network.
+/// A node's view of its network.
 #[derive(Debug, Clone)]
 pub struct Network {
     /// Our programs.
     pub programs: Programs,
-    /// What stands on chain.
+    /// The deployed contracts.
     pub deployed: Deployed,
-    /// Who signs receipts.
+    /// The receipt key.
     pub receipt_key: Address,
     /// The backend's URL.
     pub backend: String,
@@ -101,7 +101,7 @@ impl Node {
         }
     }
 
-    /// Kills one workload; in a cluster, where a killed one is started again, its operator pauses it.
+    /// Kills one workload; in a cluster, which would restart it, the operator pauses it.
     pub async fn kill_workload(&mut self, workload: usize) -> anyhow::Result<()> {
         match &mut self.runs {
             Runs::Processes(processes) => processes.kill_workload(workload).await,
@@ -109,7 +109,7 @@ impl Node {
         }
     }
 
-    /// Kills everything at once, as a power cut does; in a cluster its operator stops the manager.
+    /// Kills everything at once, like a power cut; in a cluster the operator stops the manager.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         match &mut self.runs {
             Runs::Processes(processes) => processes.kill().await,
@@ -117,7 +117,7 @@ impl Node {
         }
     }
 
-    /// Stops everything in order. What is in a cluster goes with that cluster.
+    /// Stops everything in order. Pods end with their cluster.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         match &mut self.runs {
             Runs::Processes(processes) => processes.stop().await,
@@ -125,8 +125,8 @@ impl Node {
         }
     }
 
-    /// Whether every workload that should run has told the manager that it is healthy. Processes
-    /// are left to the clock, which waits for them by itself.
+    /// Whether every workload that should run has posted that it is healthy. The clock waits for
+    /// processes by itself.
     pub async fn is_up(&self) -> anyhow::Result<bool> {
         match &self.runs {
             Runs::Processes(_) => Ok(true),
@@ -139,7 +139,7 @@ impl Node {
         matches!(self.runs, Runs::Cluster(_))
     }
 
-    /// Where its manager is, once that has run.
+    /// Its manager's URL, once that has run.
     pub fn manager_url(&self) -> Option<String> {
         match &self.runs {
             Runs::Processes(processes) => processes.manager_url(),
@@ -147,7 +147,7 @@ impl Node {
         }
     }
 
-    /// What `nodesys status` needs to find the manager.
+    /// The flags with which `nodesys status` finds the manager.
     pub fn status_arguments(&self) -> anyhow::Result<Vec<String>> {
         Ok(match &self.runs {
             Runs::Processes(processes) => {

@@ -37,7 +37,7 @@ pub fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// SIGHUP makes the manager look at once whether there is another release.
+/// SIGHUP makes the manager check at once for another release.
 pub fn wake_on_hangup(wake: Arc<Notify>) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
     tokio::spawn(async move {
@@ -48,7 +48,7 @@ pub fn wake_on_hangup(wake: Arc<Notify>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tells whoever started the program that it is ready: written whole, by rename.
+/// Writes the ready file, whole, by rename.
 pub fn write_ready_file(path: &Path, addr: SocketAddr) -> anyhow::Result<()> {
     let ready = serde_json::json!({
         "pid": std::process::id(),

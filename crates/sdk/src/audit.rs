@@ -30,8 +30,35 @@ pub use report::{AuditReport, DayReport, Doubt, Finding, Verdict};
 /// Audits the posted days of a project.
 ///
 /// # Errors
-/// [`AuditError`] where the chain cannot be read, or has nothing to audit. A file that no place gives
-/// is no error but a doubt in the report.
+///
+/// [`AuditError::Chain`] where the chain cannot be read, [`AuditError::Project`] where the registry does
+/// not know the distributor, [`AuditError::NothingPosted`] where there is nothing to audit in the range,
+/// [`AuditError::Incomplete`] where that cannot be told. A file that no place gives is no error but a
+/// doubt in the report.
+///
+/// # Examples
+///
+/// ```no_run
+/// use nodesys_chain::Provider;
+/// use nodesys_core::Address;
+/// use nodesys_sdk::audit::{AuditError, AuditRange, Verdict, audit_project};
+/// use nodesys_sdk::bundles::Places;
+///
+/// async fn example(
+///     provider: &Provider,
+///     [registry, distributor]: [Address; 2],
+///     places: &Places,
+/// ) -> Result<(), AuditError> {
+///     let range = AuditRange { finality_depth: 64, ..AuditRange::default() };
+///     let report = audit_project(provider, registry, distributor, places, range).await?;
+///     match report.verdict {
+///         Verdict::Holds => println!("all {} days hold", report.days.len()),
+///         Verdict::CannotTell => println!("open: {:?}", report.doubts),
+///         Verdict::DoesNotHold => println!("proven wrong: {:?}", report.findings),
+///     }
+///     Ok(())
+/// }
+/// ```
 pub async fn audit_project(
     provider: &Provider,
     registry: Address,
@@ -44,6 +71,7 @@ pub async fn audit_project(
     let wanted: Vec<&PostedCommit> =
         posted.iter().filter(|commit| range.holds(commit.day)).collect();
     let Some(first) = wanted.first() else {
+        // Missing logs may be why there are none.
         if let Some(problem) = history.doubt() {
             return Err(AuditError::Incomplete { problem });
         }
@@ -59,6 +87,7 @@ pub async fn audit_project(
         revoked: history.revoked_days(),
         claims: history.claims(),
         paid: history.state.paid,
+        // Totals never fall, so the largest is the newest.
         active_total: active.map(|commit| commit.commit.total).max().unwrap_or(Amount::ZERO),
         findings: Vec::new(),
         doubts: history.gaps.iter().map(|gap| Doubt::of_the_chain(None, gap.clone())).collect(),
@@ -68,6 +97,7 @@ pub async fn audit_project(
     let mut before: Fact<Before> = auditor.before(first).await;
     for commit in &wanted {
         let judged = auditor.judge(commit, before.as_ref().map_err(Clone::clone)).await;
+        // A day whose outcome is not known puts the next one in doubt, and accuses nobody.
         before = judged.after.ok_or_else(|| format!("what {} left is not known", commit.day));
         report.findings.extend(judged.findings);
         report.doubts.extend(judged.doubts);

@@ -7,6 +7,25 @@
 //! points.csv, rewards.csv, tree.json, commit.json}`. A day appears in it whole or not at all, and
 //! once there it does not change; a day rebuilt after a revocation takes its place, and the old one
 //! is kept beside it as `<YYYY-MM-DD>.r<revision>`.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use nodesys_core::time::UtcDay;
+//! use nodesys_core::{Address, B256};
+//! use nodesys_sdk::bundles::{BundleSource, Places, StoreError};
+//!
+//! async fn example(project: Address, day: UtcDay, commit: B256) -> Result<(), StoreError> {
+//!     let places = Places::new(vec![
+//!         BundleSource::parse("./bundles")?,
+//!         BundleSource::parse("https://backend.example.org")?,
+//!     ]);
+//!     // Whichever place gives it, these are the bytes that lead to the commit.
+//!     let (bundle, _) = places.bundle_of(project, day, Some(commit)).await?;
+//!     println!("{} wei for {} licenses", bundle.totals.allocated, bundle.totals.licenses);
+//!     Ok(())
+//! }
+//! ```
 
 mod error;
 mod files;

@@ -32,6 +32,24 @@ pub const MAX_FILE_BYTES: usize = 1 << 30;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A backend; cheap to clone, its connections are shared.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use nodesys_sdk::client::{Client, Error};
+///
+/// async fn example() -> Result<(), Error> {
+///     let backend = Client::new("https://backend.example.org")?.with_timeout(Duration::from_secs(5));
+///     match backend.day("2026-01-31".parse().expect("a day")).await {
+///         Ok(day) => println!("closed: {}", day.closed.is_some()),
+///         Err(error) if error.is_passing() => println!("worth trying again: {error}"),
+///         Err(error) => return Err(error),
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Client {
     base: Url,
@@ -44,6 +62,11 @@ impl Client {
     ///
     /// The program must have installed a TLS provider: `rustls::crypto::ring::default_provider()
     /// .install_default()` first thing in `main`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadUrl`] where `base` is no http(s) URL or has a user, a password, a query or a fragment;
+    /// [`Error::Setup`] where no TLS provider is installed or the HTTP client cannot start.
     pub fn new(base: &str) -> Result<Self, Error> {
         let base = parse_base(base)?;
         if rustls::crypto::CryptoProvider::get_default().is_none() {
@@ -55,6 +78,7 @@ impl Client {
         }
         let http = reqwest::Client::builder()
             .user_agent(concat!("nodesys-sdk/", env!("CARGO_PKG_VERSION")))
+            // Following one would hand signed requests to somebody else.
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
@@ -78,6 +102,7 @@ impl Client {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .expect("parse_base takes http and https only, which have paths")
+            // A base that ends in a slash has an empty last segment.
             .pop_if_empty()
             .extend(segments);
         url
@@ -141,6 +166,7 @@ impl Client {
         let status = response.status();
         let too_large =
             || Error::bad_answer(url, status, format!("its body is larger than {limit} bytes"));
+        // What is announced is refused before it is read; what is not, as soon as it is too much.
         let announced = response.content_length().unwrap_or(0);
         if usize::try_from(announced).map_or(true, |announced| announced > limit) {
             return Err(too_large());
@@ -182,6 +208,7 @@ fn parse<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, Error> {
 /// What an answer other than a success means: the backend's problem document, or somebody else's
 /// words (a proxy's, another program's).
 fn refusal(url: &Url, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+    // By its type: a proxy's page of JSON may happen to read as a problem.
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_problem =
         content_type.is_some_and(|value| value.starts_with("application/problem+json"));

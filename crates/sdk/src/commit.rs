@@ -3,6 +3,27 @@
 //! The backend's computation is a second opinion, not an authority: a commit is worth signing
 //! when both agree. Whoever signs must first make sure, durably, that no other commit was signed
 //! for the same epoch and revision; this module does not keep that record (the master does).
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use nodesys_core::bundle::DayBundle;
+//! use nodesys_core::files::{RewardRow, Row as _};
+//! use nodesys_core::signature::SigningKey;
+//! use nodesys_sdk::client::Client;
+//! use nodesys_sdk::commit::{CommitError, compare, domain_of, sign, submit, upload_points};
+//!
+//! async fn example(backend: &Client, day: &DayBundle, key: &SigningKey) -> Result<(), CommitError> {
+//!     let project = day.bundle.project.distributor;
+//!     let checked = upload_points(backend, day, key).await?;
+//!     compare(backend, project, &day.commit, &day.files[RewardRow::FILE], &checked).await?;
+//!     // Here the record of what is signed comes onto disk.
+//!     let signed = sign(&day.commit, &domain_of(day), key);
+//!     let view = submit(backend, project, &signed).await?;
+//!     println!("the backend took commit {}", view.commit_hash);
+//!     Ok(())
+//! }
+//! ```
 
 use alloy::primitives::keccak256;
 use bytes::Bytes;
@@ -79,6 +100,10 @@ fn day_of(day: &DayBundle) -> UtcDay {
 
 /// The same day with other cumulative amounts, and the tree and commit that they give. The backend
 /// and the audit compute the rightful ones, so this leads nowhere but to their first difference.
+///
+/// # Errors
+///
+/// [`TreeError`] where an account has two rows or a row of zero, or the sum is 2^128 wei or more.
 pub fn with_rewards(day: &DayBundle, rewards: Vec<RewardRow>) -> Result<DayBundle, TreeError> {
     let leaf = |row: &RewardRow| Leaf { account: row.account, cumulative: row.cumulative };
     let tree = RewardTree::build(rewards.iter().map(leaf))?;
@@ -95,6 +120,11 @@ pub fn with_rewards(day: &DayBundle, rewards: Vec<RewardRow>) -> Result<DayBundl
 }
 
 /// Uploads the day's points under the reward signer's word; the same again changes nothing.
+///
+/// # Errors
+///
+/// [`CommitError::Backend`] where the backend cannot be asked or refuses; where it compared files,
+/// [`CommitError::difference`] is the first row that differs.
 pub async fn upload_points(
     backend: &Client,
     day: &DayBundle,
@@ -114,6 +144,10 @@ pub fn points_upload(day: &DayBundle) -> PointsUpload {
 }
 
 /// Uploads the day's points under a signature that was made elsewhere, over [`points_upload`].
+///
+/// # Errors
+///
+/// As [`upload_points`].
 pub async fn put_signed_points(
     backend: &Client,
     day: &DayBundle,
@@ -127,6 +161,11 @@ pub async fn put_signed_points(
 /// Succeeds when the backend computes the very commit that we are about to sign. `rewards` is the
 /// `rewards.csv` behind `commit`; where it differs from the backend's, the first differing row is
 /// named.
+///
+/// # Errors
+///
+/// [`CommitError::Rewards`] with the first row that differs, [`CommitError::Commit`] with the first field
+/// where the rows are the same, [`CommitError::Backend`] where its rows could not be had.
 pub async fn compare(
     backend: &Client,
     project: Address,
@@ -137,6 +176,7 @@ pub async fn compare(
     if checked.commit == *commit {
         return Ok(());
     }
+    // Else the rows are the same, and fetching them would tell nothing.
     if checked.commit.root != commit.root || checked.commit.total != commit.total {
         let day = UtcDay::from_epoch(commit.epoch).unwrap_or(UtcDay(u32::MAX));
         let computed = backend.computed_rewards(project, day).await?;
@@ -148,6 +188,7 @@ pub async fn compare(
 }
 
 fn first_field(given: &RewardCommit, computed: &RewardCommit) -> CommitError {
+    // The data hash comes last: it differs whenever anything else does.
     let pairs: [(&'static str, String, String); 6] = [
         ("epoch", given.epoch.to_string(), computed.epoch.to_string()),
         ("revision", given.revision.to_string(), computed.revision.to_string()),
@@ -162,12 +203,41 @@ fn first_field(given: &RewardCommit, computed: &RewardCommit) -> CommitError {
 }
 
 /// Signs a commit. Keep the record of what was signed before you call this.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::ids::Amount;
+/// use nodesys_core::message::{Domain, Message as _, RewardCommit};
+/// use nodesys_core::signature::SigningKey;
+/// use nodesys_core::{Address, B256};
+/// use nodesys_sdk::commit::sign;
+///
+/// let signer = SigningKey::from_bytes(&[7; 32])?;
+/// let distributor = Domain::new(31_337, Address::repeat_byte(2));
+/// let commit = RewardCommit {
+///     epoch: 20_484,
+///     revision: 0,
+///     previous: B256::ZERO,
+///     root: B256::repeat_byte(5),
+///     total: Amount::new(1000),
+///     data_hash: B256::repeat_byte(6),
+/// };
+/// let signed = sign(&commit, &distributor, &signer);
+/// let signature = signed.signature.as_key_signature()?;
+/// signature.verify(signed.commit.digest(&distributor), signer.address())?;
+/// # Ok::<(), nodesys_core::signature::SignatureError>(())
+/// ```
 pub fn sign(commit: &RewardCommit, domain: &Domain, signer: &SigningKey) -> SignedCommit {
     let signature = signer.sign(commit.digest(domain)).into();
     SignedCommit { commit: commit.clone(), signature }
 }
 
 /// Hands a signed commit to the backend; the same again gives the same answer.
+///
+/// # Errors
+///
+/// [`CommitError::Backend`] where the backend cannot be asked or refuses the commit.
 pub async fn submit(
     backend: &Client,
     project: Address,
@@ -194,6 +264,11 @@ pub enum Post {
 }
 
 /// Sends a signed commit to the distributor. Finding it posted already is success.
+///
+/// # Errors
+///
+/// [`ChainError::NoCode`] where the distributor is no contract, and those of [`Provider::send`]:
+/// [`ChainError::Reverted`] where the contract refuses the commit and it is not on chain either.
 pub async fn post(
     provider: &Provider,
     distributor: Address,
@@ -202,6 +277,7 @@ pub async fn post(
 ) -> Result<Post, ChainError> {
     provider.require_code(distributor, "the project's RewardDistributor").await?;
     let hash = signed.commit.struct_hash();
+    // Asked twice: before, so that a repeated call costs no gas, and after a refusal.
     let found = async || {
         let posted = posted_at(provider, distributor, hash, logs_from).await?;
         Ok(posted.map(|posted| Post::Found { transaction: posted.transaction }))

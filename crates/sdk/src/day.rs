@@ -16,178 +16,34 @@ use nodesys_chain::{BlockRef, ChainError, Provider};
 use nodesys_core::bundle::{
     Before, Bundle, BundleError, DayBundle, DayInput, ProjectInfo, Terms, build_day,
 };
-use nodesys_core::files::{FileError, HolderRow, PointsRow, UptimeRow, parse_file};
+use nodesys_core::files::{HolderRow, PointsRow, UptimeRow, parse_file};
 use nodesys_core::holders::Holders;
-use nodesys_core::ids::{Amount, LicenseIndex, Name};
+use nodesys_core::ids::Name;
 use nodesys_core::license::{LicenseId, Ownership};
 use nodesys_core::message::Domain;
-use nodesys_core::time::{Timestamp, UtcDay};
-use nodesys_core::uptime::{ClosedUptime, ClosedUptimeError};
-use nodesys_core::{Address, B256, U256};
+use nodesys_core::time::UtcDay;
+use nodesys_core::uptime::ClosedUptime;
+use nodesys_core::{Address, B256};
 
 use crate::bundles::{Places, Reason, StoreError};
-use crate::client::{self, Client};
+use crate::client::Client;
 
-/// Why a day cannot be built (yet).
-#[derive(Debug, thiserror::Error)]
-pub enum DayError {
-    /// The backend.
-    #[error(transparent)]
-    Backend(#[from] client::Error),
-    /// The chain.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    /// The bundles of earlier days.
-    #[error("earlier bundles: {0}")]
-    Store(#[from] StoreError),
-    /// A file of the backend's.
-    #[error("from the backend: {0}")]
-    File(#[from] FileError),
-    /// The backend's signed word.
-    #[error("from the backend: {0}")]
-    Closed(#[from] ClosedUptimeError),
-    /// Points, terms or amounts.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-    /// No project of this name.
-    #[error("the registry {registry} knows no project {name}: check the name and the registry")]
-    UnknownProject {
-        /// The registry.
-        registry: Address,
-        /// The name or address asked for.
-        name: String,
-    },
-    /// The snapshot block is not final yet.
-    #[error(
-        "no final block at or after the end of {day} ({ends}) yet, so holders are not settled: \
-         try again in a few minutes"
-    )]
-    NotFinal {
-        /// The day.
-        day: UtcDay,
-        /// Its end.
-        ends: Timestamp,
-    },
-    /// The receipt key of the closed day is not the network's.
-    #[error(
-        "{day} is signed by the receipt key {key}, which the registry does not record as valid \
-         then: do not trust this backend"
-    )]
-    ReceiptKey {
-        /// The day.
-        day: UtcDay,
-        /// The key.
-        key: Address,
-    },
-    /// The day file names a collection that the project does not list.
-    #[error("uptime.csv has license {license} of {collection}, which the project does not list")]
-    ForeignCollection {
-        /// The license.
-        license: LicenseIndex,
-        /// Its collection.
-        collection: Address,
-    },
-    /// Logs and calls of the RPC disagree.
-    #[error(
-        "license {license} at block {block}: its logs say {folded}, a call says {called}; the RPC \
-         contradicts itself, use another"
-    )]
-    HoldersDisagree {
-        /// The license.
-        license: LicenseIndex,
-        /// The block.
-        block: u64,
-        /// Holder and renter by logs.
-        folded: String,
-        /// Holder and renter by call.
-        called: String,
-    },
-    /// The RPC's logs of a license are not all of them.
-    #[error(
-        "license {license}: the RPC's logs are not complete (block {block} takes it from somebody who \
-         does not hold it by the logs before); use an RPC with the whole history, and check \
-         --first-block"
-    )]
-    LogsIncomplete {
-        /// The license.
-        license: LicenseIndex,
-        /// The block in which it shows.
-        block: u64,
-    },
-    /// Neither the state of the snapshot nor that of the newest block is to be had.
-    #[error(
-        "the RPC gives no state of block {snapshot} nor of the newest block {newest}, so the logs of licenses \
-         cannot be held against anything; use another RPC, or an archive node"
-    )]
-    NoState {
-        /// The snapshot block.
-        snapshot: u64,
-        /// The newest block.
-        newest: u64,
-    },
-    /// The day's commit is on chain already.
-    #[error("{day} is posted already: the distributor's head is {head}")]
-    AlreadyPosted {
-        /// The day.
-        day: UtcDay,
-        /// The head's day.
-        head: UtcDay,
-    },
-    /// A bundle between the head and this day carries an old revision, or does not link.
-    #[error(
-        "the bundle of {day} does not continue the chain: {problem}; build it again before later \
-         days"
-    )]
-    BrokenChain {
-        /// The day whose bundle it is.
-        day: UtcDay,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The rule counts tasks, which only the owner's queue knows.
-    #[error(
-        "the project's rule counts tasks, so uptime alone does not give the points: build the day \
-         with the points of the task queue"
-    )]
-    PointsNeeded,
-    /// The distributor cannot pay it all.
-    #[error(
-        "{day} would owe {owed} wei in all, but the distributor {distributor} holds {balance} wei: \
-         send it at least {missing} wei of its token"
-    )]
-    Underfunded {
-        /// The day.
-        day: UtcDay,
-        /// The distributor.
-        distributor: Address,
-        /// The new total minus what is paid.
-        owed: Amount,
-        /// What it holds.
-        balance: U256,
-        /// What is missing.
-        missing: U256,
-    },
-}
+mod error;
 
-impl DayError {
-    /// Whether the day may be had later without anything being changed by hand.
-    pub fn is_temporary(&self) -> bool {
-        match self {
-            Self::NotFinal { .. } => true,
-            Self::Backend(error) => error.is_passing() || error.code() == Some("day_open"),
-            Self::Store(StoreError::Server(error)) => error.is_passing(),
-            Self::Chain(error) => error.is_temporary(),
-            _ => false,
-        }
-    }
-}
+pub use error::DayError;
 
 /// The project of this name, as bundles name it.
+///
+/// # Errors
+///
+/// [`DayError::UnknownProject`] where the registry has no such name, [`DayError::Chain`] where the chain
+/// cannot be read, or registry or distributor are no contracts.
 pub async fn find_project(
     provider: &Provider,
     registry: Address,
     name: &Name,
 ) -> Result<ProjectInfo, DayError> {
+    // Else a wrong address would read as a project that does not exist.
     provider.require_code(registry, "the ProjectRegistry").await?;
     let unknown = || DayError::UnknownProject { registry, name: name.to_string() };
     let distributor = project::by_name(provider, registry, name).await?.ok_or_else(unknown)?;
@@ -196,6 +52,10 @@ pub async fn find_project(
 }
 
 /// The project of this distributor, as bundles name it.
+///
+/// # Errors
+///
+/// As [`find_project`].
 pub async fn project_of(
     provider: &Provider,
     registry: Address,
@@ -208,6 +68,35 @@ pub async fn project_of(
 }
 
 /// All that it takes to build days.
+///
+/// # Examples
+///
+/// ```no_run
+/// use nodesys_chain::Provider;
+/// use nodesys_core::bundle::{ProjectInfo, Terms};
+/// use nodesys_sdk::bundles::BundleSource;
+/// use nodesys_sdk::client::Client;
+/// use nodesys_sdk::day::DayBuilder;
+///
+/// async fn example(
+///     provider: Provider,
+///     project: ProjectInfo,
+///     terms: Terms,
+/// ) -> Result<(), Box<dyn std::error::Error>> {
+///     let builder = DayBuilder {
+///         backend: Client::new("https://backend.example.org")?,
+///         provider,
+///         project,
+///         terms,
+///         bundles: BundleSource::parse("./bundles")?.into(),
+///         finality_depth: 64,
+///         logs_from: 0,
+///     };
+///     let day = builder.build("2026-01-31".parse()?).await?;
+///     println!("{} wei to {} accounts", day.bundle.totals.allocated, day.rewards.len());
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct DayBuilder {
     /// The backend.
@@ -237,18 +126,31 @@ pub struct CheckedUptime {
 
 impl DayBuilder {
     /// The day's bundle, with points by the project's rule.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::uptime`] and [`Self::build_with_points`].
     pub async fn build(&self, day: UtcDay) -> Result<DayBundle, DayError> {
         self.build_with_points(day, self.uptime(day).await?, None).await
     }
 
     /// The day's bundle from the uptime that [`Self::uptime`] gave; `points` are the owner's, for
     /// rules that uptime alone does not decide.
+    ///
+    /// # Errors
+    ///
+    /// [`DayError::NotFinal`] where the day's end is not final yet, [`DayError::AlreadyPosted`] and
+    /// [`DayError::BrokenChain`] where the day does not follow the chain's head, [`DayError::Store`] where an
+    /// earlier day is not to be had, [`DayError::PointsNeeded`] without points that only the owner knows,
+    /// [`DayError::Bundle`] where points or terms are wrong, [`DayError::Underfunded`] where the distributor
+    /// could not pay, and those of [`Self::holders`].
     pub async fn build_with_points(
         &self,
         day: UtcDay,
         uptime: CheckedUptime,
         points: Option<Vec<PointsRow>>,
     ) -> Result<DayBundle, DayError> {
+        // What is cheap, and mostly tells that it is too early, comes before the logs of all licenses.
         let state = self.state().await?;
         let before = self.before(day, &state).await?;
         let snapshot = self.snapshot(day).await?;
@@ -274,12 +176,20 @@ impl DayBuilder {
     }
 
     /// The distributor as of the newest block.
+    ///
+    /// # Errors
+    ///
+    /// [`DayError::Chain`] where the chain cannot be read.
     pub async fn state(&self) -> Result<DistributorState, DayError> {
         let at = BlockNumberOrTag::Latest;
         Ok(project::state_of(&self.provider, self.project.distributor, at).await?)
     }
 
     /// The first final block at or past the day's end.
+    ///
+    /// # Errors
+    ///
+    /// [`DayError::NotFinal`] while there is none, [`DayError::Chain`] where the chain cannot be read.
     pub async fn snapshot(&self, day: UtcDay) -> Result<BlockRef, DayError> {
         self.provider
             .first_block_at_or_after(day.end().secs(), self.finality_depth)
@@ -288,6 +198,13 @@ impl DayBuilder {
     }
 
     /// The closed day's uptime from the backend, believed only as far as it is signed for.
+    ///
+    /// # Errors
+    ///
+    /// [`DayError::Backend`] where the backend cannot be asked or the day is open (code `day_open`),
+    /// [`DayError::Closed`] where its word does not hold, [`DayError::ReceiptKey`] where the registry does not
+    /// know the key, [`DayError::Bundle`] where the file is not the signed one, [`DayError::File`] where its
+    /// rows cannot be read.
     pub async fn uptime(&self, day: UtcDay) -> Result<CheckedUptime, DayError> {
         let ProjectInfo { chain_id, registry, distributor, .. } = self.project;
         let closed = self.backend.closed_uptime(distributor, day).await?;
@@ -312,8 +229,11 @@ impl DayBuilder {
     /// which complete logs lead as well.
     ///
     /// # Errors
+    ///
     /// [`DayError::HoldersDisagree`] and [`DayError::LogsIncomplete`] where the RPC's logs cannot be all of
     /// them, [`DayError::NoState`] where it has nothing to hold them against: nothing is to be signed by it.
+    /// [`DayError::ForeignCollection`] where a license is of a collection that the project does not list,
+    /// [`DayError::Chain`] where the chain cannot be read.
     pub async fn holders(
         &self,
         rows: &[UptimeRow],
@@ -323,6 +243,7 @@ impl DayBuilder {
         self.check_listed(rows, &collections).await?;
         let collections: Vec<Address> = collections.into_iter().collect();
         let newest = self.provider.latest_block().await?;
+        // Beyond the snapshot too: what came later is held against the newest state below.
         let logs =
             license_logs(&self.provider, &collections, self.logs_from, newest.number).await?;
         let event = |logged: &Logged<LicenseLog>| logged.event.event;
@@ -414,6 +335,7 @@ impl DayBuilder {
         let mut expected: Option<B256> = None;
         let mut current = day.previous().unwrap_or(head);
         loop {
+            // Nothing is posted yet: the head is then the day before the first.
             if current == head && state.head == B256::ZERO {
                 link(current.next(), expected, B256::ZERO)?;
                 break;
@@ -428,6 +350,7 @@ impl DayBuilder {
             if current == head {
                 break;
             }
+            // It rises when commits are revoked or the signer changes: what was signed before is void.
             if bundle.revision != state.revision {
                 let (old, now) = (bundle.revision, state.revision);
                 let problem = format!("it is of revision {old}, the distributor's is now {now}");
@@ -467,6 +390,7 @@ impl DayBuilder {
         built: &DayBundle,
         state: &DistributorState,
     ) -> Result<(), DayError> {
+        // Amounts are cumulative, so what was claimed already is in the total too.
         let owed = built.commit.total.checked_sub(state.paid).unwrap_or_default();
         match owed.to_u256().checked_sub(state.balance) {
             Some(missing) if !missing.is_zero() => Err(DayError::Underfunded {

@@ -55,6 +55,50 @@ impl fmt::Display for Step {
 }
 
 /// The steps that are due now. `is_owner`: the key is the owner's, who may pause again and again.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_chain::BlockRef;
+/// use nodesys_chain::control::Control;
+/// use nodesys_core::{Address, B256};
+/// use nodesys_sdk::audit::Verdict;
+/// use nodesys_sdk::guardian::{Step, decide};
+/// use nodesys_sdk::watch::{Look, Post};
+///
+/// let (posted, delay) = (1_767_225_600, 86_400);
+/// let look = |verdict, now_secs| Look {
+///     now_secs,
+///     posts: vec![Post {
+///         project: Address::repeat_byte(2),
+///         day: "2025-12-31".parse().expect("a day"),
+///         commit_hash: B256::repeat_byte(7),
+///         transaction: None,
+///         posted_at_secs: posted,
+///         activates_at_secs: posted + delay,
+///         verdict,
+///         vouched: true,
+///         findings: vec![],
+///         doubts: vec![],
+///     }],
+///     control: Some(Control {
+///         block: BlockRef { number: 9, hash: B256::ZERO, secs: now_secs },
+///         signer: Address::repeat_byte(3),
+///         guardian: Address::repeat_byte(4),
+///         owner: Address::repeat_byte(1),
+///         pause_spent: false,
+///         paused_from: 0,
+///         paused_until: 0,
+///         delay_secs: delay,
+///     }),
+///     ..Look::default()
+/// };
+/// let revoke = Step::Revoke { commit_hash: B256::repeat_byte(7) };
+/// let proven = look(Verdict::DoesNotHold, posted);
+/// assert_eq!(decide(&proven, false), [Step::DisableSigner, revoke], "at once");
+/// assert_eq!(decide(&look(Verdict::CannotTell, posted), false), [], "there is time");
+/// assert_eq!(decide(&look(Verdict::CannotTell, posted + delay / 2), false), [Step::Pause]);
+/// ```
 pub fn decide(look: &Look, is_owner: bool) -> Vec<Step> {
     let Some(control) = look.control else { return Vec::new() };
     // What is urgent goes by the later of chain and clock; what can still be taken back by the chain
@@ -65,6 +109,7 @@ pub fn decide(look: &Look, is_owner: bool) -> Vec<Step> {
     let proven = |post: &&Post| post.vouched && post.verdict == Verdict::DoesNotHold;
     let disable = (!control.signer.is_zero()).then_some(Step::DisableSigner);
 
+    // Disabling comes before revoking: a signer that is left could post again, faster than we revoke.
     if look.posts.iter().any(|post| proven(&post)) {
         // What is active already cannot be taken back, but nothing more is signed.
         let lowest = look.posts.iter().filter(pending).find(proven);
@@ -78,6 +123,7 @@ pub fn decide(look: &Look, is_owner: bool) -> Vec<Step> {
             true => post.activates_at_secs.max(control.paused_until),
             false => post.activates_at_secs,
         };
+        // A third of the delay leaves time for fees to be raised and for RPCs to come back.
         let about_to_end = now + post.delay() / 3 >= claimable_at;
         let can_pause = is_owner || !control.pause_spent;
         if can_pause && (!paused || about_to_end) {
@@ -114,6 +160,32 @@ impl fmt::Display for Taken {
 }
 
 /// A connection with the guardian's or owner's key.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use nodesys_chain::{ChainError, Provider, RpcUrl};
+/// use nodesys_core::Address;
+/// use nodesys_core::signature::SigningKey;
+/// use nodesys_sdk::guardian::Guardian;
+/// use nodesys_sdk::watch::Look;
+///
+/// async fn example(
+///     rpcs: &[RpcUrl],
+///     key: &SigningKey,
+///     distributor: Address,
+///     look: &Look,
+/// ) -> Result<(), ChainError> {
+///     let provider = Provider::connect_all_with_key(rpcs, None, key).await?;
+///     let mut guardian = Guardian::new(provider, distributor, 0, Duration::from_secs(30));
+///     for taken in guardian.act(look).await {
+///         println!("{taken}");
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Guardian {
     provider: Provider,
@@ -166,6 +238,7 @@ impl Guardian {
         match sent.await {
             Ok(receipt) => Ok(Some(receipt.transaction_hash)),
             Err(ChainError::Reverted { reason, .. })
+                // Somebody else was faster, which is as good.
                 if reason.is::<RewardDistributor::SignerIsDisabled>() =>
             {
                 Ok(None)
@@ -187,9 +260,11 @@ impl Guardian {
         shown.sort_by_key(|(block, _)| std::cmp::Reverse(*block));
         let calls = shown.iter().filter_map(|(_, posts)| revocation(posts, commit_hash));
         let mut calls: Vec<Vec<u8>> = calls.map(|call| call.abi_encode()).collect();
+        // RPCs that show the same posts make the same call, which needs no second try.
         calls.dedup();
         for data in calls {
             match self.send(Step::Revoke { commit_hash }, data).await {
+                // It does not begin at the head; what another RPC shows may.
                 Err(error @ ChainError::Reverted { .. }) => problem = Some(error),
                 done => return done,
             }

@@ -2,6 +2,27 @@
 //!
 //! Announcing may be repeated after any failure: a version stands for one hash for good, so what is on
 //! chain already is found and not sent again, and of two transactions the contract takes one.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use nodesys_chain::Provider;
+//! use nodesys_core::Address;
+//! use nodesys_core::release::Release;
+//! use nodesys_sdk::release::{AnnounceError, Announcer};
+//!
+//! async fn example(
+//!     provider: &Provider,
+//!     registry: Address,
+//!     project: Address,
+//!     release: &Release,
+//! ) -> Result<(), AnnounceError> {
+//!     let announcer = Announcer { provider, registry, project };
+//!     let announced = announcer.release(release).await?;
+//!     println!("nodes may run it from {} s on", announced.effective_at);
+//!     Ok(())
+//! }
+//! ```
 
 use std::path::{Path, PathBuf};
 
@@ -98,6 +119,10 @@ pub struct Announced {
 
 impl Announcer<'_> {
     /// Everything the chain says of a workload now.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError`] where the chain cannot be read.
     pub async fn state(&self, workload: &Name) -> Result<WorkloadReleases, ChainError> {
         let latest = BlockNumberOrTag::Latest;
         releases_of(self.provider, self.registry, self.project, workload, latest).await
@@ -121,6 +146,12 @@ impl Announcer<'_> {
     }
 
     /// Announces a release. Finding it announced is success.
+    ///
+    /// # Errors
+    ///
+    /// [`AnnounceError`]: the version was taken or vetoed, is not above the newest, or the key is not the
+    /// release key, all of which is said before anything is sent; [`AnnounceError::Chain`] where the chain
+    /// refuses or does not answer.
     pub async fn release(&self, release: &Release) -> Result<Announced, AnnounceError> {
         if let Some(found) = self.find_release(release).await? {
             return Ok(found);
@@ -133,6 +164,10 @@ impl Announcer<'_> {
     }
 
     /// Announces that a workload is removed up to a version. Finding it announced is success.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::release`].
     pub async fn tombstone(
         &self,
         workload: &Name,
@@ -183,6 +218,7 @@ impl Announcer<'_> {
             }
             return Ok(Some(Announced { transaction: None, effective_at: found.runnable_at }));
         }
+        // Releases and tombstones share one count of versions.
         match self.tombstone_at(workload, version).await? {
             Some(_) => Err(self.taken(workload, version, "a tombstone".to_owned()).await?),
             None => Ok(None),
@@ -245,6 +281,10 @@ impl Announcer<'_> {
     }
 
     /// The newest version announced for a workload; 0 before the first.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError`] where the chain cannot be read.
     pub async fn newest(&self, workload: &Name) -> Result<u64, ChainError> {
         newest_version(self.provider, self.registry, self.project, workload).await
     }
@@ -268,6 +308,10 @@ impl Announcer<'_> {
 
 /// Writes a release's canonical bytes to `folder/<hash>.json`, as nodes ask a project's own server
 /// for it; whole or not at all. Says whether it was not there before.
+///
+/// # Errors
+///
+/// Those of the file system, as it says them.
 pub fn write_to_folder(folder: &Path, release: &Release) -> std::io::Result<(PathBuf, bool)> {
     std::fs::create_dir_all(folder)?;
     let path = folder.join(format!("{}.json", release.hash()));
@@ -275,6 +319,7 @@ pub fn write_to_folder(folder: &Path, release: &Release) -> std::io::Result<(Pat
     if std::fs::read(&path).is_ok_and(|found| found == bytes) {
         return Ok((path, false));
     }
+    // A name of its own: two programs that write the same release do not write into one file.
     let fresh = folder.join(format!(".{}.{}.new", release.hash(), std::process::id()));
     std::fs::write(&fresh, bytes).and_then(|()| std::fs::rename(&fresh, &path)).inspect_err(
         |_| {

@@ -4,7 +4,7 @@
 //! found here is acted on by [`crate::guardian`]; nothing is sent from this module.
 //!
 //! Each RPC is audited by itself, over the same places, and their verdicts are put together by
-//! [`combine`]: what a majority says holds, holds; what two of them prove wrong, does not. One RPC that
+//! `combine`: what a majority says holds, holds; what two of them prove wrong, does not. One RPC that
 //! is pruned, behind, silent or lying says *cannot tell* of itself and vetoes nothing; two that
 //! contradict each other make a doubt. One RPC alone can thereby bring about a pause, and nothing else.
 
@@ -57,6 +57,7 @@ pub struct Post {
 impl Post {
     /// The middle of its delay: a doubt that is older pulls the brake.
     pub const fn half_delay(&self) -> u64 {
+        // Early enough to pause, late enough for an RPC or a mirror to come back.
         self.posted_at_secs + self.delay() / 2
     }
 
@@ -103,6 +104,27 @@ struct SourceLook {
 }
 
 /// Looks at one project.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::collections::BTreeSet;
+///
+/// use nodesys_chain::Provider;
+/// use nodesys_core::bundle::ProjectInfo;
+/// use nodesys_core::time::Timestamp;
+/// use nodesys_sdk::audit::AuditRange;
+/// use nodesys_sdk::bundles::Places;
+/// use nodesys_sdk::watch::Watch;
+///
+/// async fn example(rpcs: &Provider, project: ProjectInfo, places: Places, now: Timestamp) {
+///     let range = AuditRange { finality_depth: 64, ..AuditRange::default() };
+///     let mut watch = Watch::new(rpcs, project, places, range, BTreeSet::new());
+///     for post in watch.look(now).await.posts {
+///         println!("{}: {}, vouched for: {}", post.day, post.verdict, post.vouched);
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Watch {
     sources: Vec<Provider>,
@@ -134,6 +156,7 @@ impl Watch {
             sources,
             project,
             places,
+            // All days: an old post that does not hold must be found too.
             range: AuditRange { from: None, to: None, ..range },
             settled,
             after: VecDeque::new(),
@@ -151,7 +174,9 @@ impl Watch {
     pub async fn look(&mut self, clock: Timestamp) -> Look {
         let mut look = Look { now_secs: clock.secs(), ..Look::default() };
         self.later.retain(|_, (at, _)| *at > clock.secs());
+        // A place that did not answer at the last look may be back.
         self.places = self.places.fresh();
+        // A set, since each RPC meets the same places.
         let mut problems = BTreeSet::new();
         let mut seen: Vec<SourceLook> = Vec::new();
         for i in 0..self.sources.len() {
@@ -163,6 +188,7 @@ impl Watch {
             }
         }
         look.whole = seen.iter().filter(|one| one.whole).count();
+        // A whole history comes before a newer one with gaps.
         let relied_on = seen.iter().max_by_key(|one| (one.whole, one.control.block.number));
         look.control = relied_on.map(|one| one.control);
         if let Some(control) = look.control {
@@ -244,6 +270,7 @@ impl Watch {
             let block = provider.block(BlockNumberOrTag::Number(commit.block_number)).await;
             let posted_at = match block {
                 Ok(Some(block)) => block.secs,
+                // An RPC that has pruned the block still has the log, which says when it activates.
                 _ => commit.activates_at.saturating_sub(control.delay_secs),
             };
             let mut post = self.unjudged(commit, posted_at);
@@ -311,6 +338,7 @@ fn combine(posts: &[Post], sources: usize) -> Option<Post> {
     let needed = majority(sources);
     let (verdict, vouched) = match (holds, wrong) {
         (holds, _) if holds >= needed => (Verdict::Holds, true),
+        // Never one alone, even where it is the only one: it could have honest commits revoked.
         (_, wrong) if wrong >= needed.max(2) => (Verdict::DoesNotHold, true),
         (1.., 1..) => (Verdict::CannotTell, false),
         (0, 1..) => (Verdict::DoesNotHold, false),

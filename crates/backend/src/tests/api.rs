@@ -9,8 +9,8 @@ use nodesys_core::api::Problem;
 use serde_json::Value;
 use sqlx::PgPool;
 
-use super::support::World;
-use super::support::chain::{CHAIN_ID, receipt_key};
+use super::support::chain::{CHAIN_ID, alice, receipt_key};
+use super::support::{Node, World, problem};
 use crate::periodic::Periodic as _;
 use crate::refusals::Report;
 use crate::router::router;
@@ -50,7 +50,7 @@ async fn every_documented_route_is_there(pool: PgPool) {
 const UNDOCUMENTED: [(&str, &str); 4] =
     [("get", "/healthz"), ("get", "/metrics"), ("get", "/readyz"), ("get", "/v1/openapi.json")];
 
-/// The paths that a router serves. Nothing tells them but its debug form.
+/// The paths that a router serves. Only its debug form shows them.
 fn served_paths(router: &Router) -> BTreeSet<String> {
     let debug = format!("{router:?}");
     let paths =
@@ -112,7 +112,7 @@ async fn the_network_is_what_was_configured(pool: PgPool) {
     assert_eq!(world.get_raw("/metrics").await.status, 200);
 }
 
-/// Another project's row cannot be read: that is the other's trouble.
+/// An unreadable row of another project affects only that project.
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn a_project_is_found_without_reading_the_others(pool: PgPool) {
     let world = World::new(pool).await;
@@ -139,7 +139,32 @@ async fn without_its_database_it_says_so_and_is_not_ready(pool: PgPool) {
     assert_eq!(world.get_raw("/healthz").await.status, 200);
 }
 
-/// What is logged while it lives, a line for each event of level warning or error.
+/// A failover in progress: the server answers, and takes no writes.
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn on_a_read_only_database_it_asks_to_try_again(pool: PgPool) {
+    let world = World::new(pool).await;
+    assert_eq!(world.get_raw("/readyz").await.status, 200);
+    let mut own = world.pool.acquire().await.unwrap();
+    let (name, me): (String, i32) = sqlx::query_as("select current_database(), pg_backend_pid()")
+        .fetch_one(&mut *own)
+        .await
+        .unwrap();
+    let read_only = format!("alter database \"{name}\" set default_transaction_read_only = on");
+    sqlx::query(sqlx::AssertSqlSafe(read_only)).execute(&mut *own).await.unwrap();
+    // Connections take it up when they are made.
+    let others = "select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> $1";
+    sqlx::query(others).bind(me).execute(&mut *own).await.unwrap();
+    sqlx::query("set default_transaction_read_only = on").execute(&mut *own).await.unwrap();
+    drop(own);
+    let ready = world.get_raw("/readyz").await;
+    assert_eq!((ready.status, ready.problem().code.as_str()), (503, "busy"), "{ready:?}");
+    let authorization = Node::new(&alice(), 7).authorization(&world, 1);
+    let refusal = problem(world.client().authorize_node(&authorization).await);
+    assert_eq!((refusal.status, refusal.code.as_str()), (503, "busy"), "{refusal:?}");
+}
+
+/// Collects logs while it exists, a line for each event of level warning or error.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -185,7 +210,7 @@ async fn refused_requests_are_told_once_and_counted(pool: PgPool) {
         assert_eq!(lines.len(), 1, "minute {minute}: {lines:?}");
         assert!(lines[0].contains("code=\"busy\" requests=20"), "{lines:?}");
     }
-    // Nothing to tell, and nothing is told; the caller's own faults are not ours to tell.
+    // Nothing to report; callers' own faults are not logged.
     assert_eq!(world.get_raw("/v1/nodes/nonsense").await.status, 400);
     report.tick().await.unwrap();
     assert_eq!(log.lines(), [""; 0]);

@@ -1,4 +1,20 @@
 //! 64-bit and 256-bit numbers as decimal strings in JSON.
+//!
+//! # Examples
+//!
+//! ```
+//! use nodesys_core::message::decimal;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Call {
+//!     #[serde(with = "decimal")]
+//!     nonce: u64,
+//! }
+//! let call: Call = serde_json::from_str(r#"{"nonce":"18446744073709551615"}"#)?;
+//! assert_eq!(call.nonce, u64::MAX);
+//! assert!(serde_json::from_str::<Call>(r#"{"nonce":7}"#).is_err(), "a number is no string");
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use std::fmt::Display;
 use std::str::FromStr;

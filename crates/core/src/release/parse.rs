@@ -20,8 +20,9 @@ pub(super) const MAX_ENV: usize = 100;
 pub(super) const MAX_PORTS: usize = 16;
 pub(super) const MAX_NAME_BYTES: usize = 64;
 pub(super) const MAX_PROBE_PATH_BYTES: usize = 255;
-/// Users below are the system's on many distributions.
+/// Users below are the system's on many distributions; 65,535 is -1 in 16 bits, which means none.
 pub(super) const USER_IDS: RangeInclusive<u32> = 1000..=65_534;
+// Up to what one large machine has: 256 CPUs, 2 TiB of memory, 16 TiB of disk.
 pub(super) const CPU_MILLIS: RangeInclusive<u32> = 1..=256_000;
 pub(super) const MEMORY_MIB: RangeInclusive<u32> = 4..=2_097_152;
 pub(super) const STORAGE_MIB: RangeInclusive<u32> = 1..=16_777_216;
@@ -67,6 +68,7 @@ fn read(at: &At<'_>) -> Option<Release> {
         "health",
         "update",
     ])?;
+    // Nothing returns before all is read, so that every problem is told at once.
     let format = fields.need("format").and_then(|at| at.word(&[(FORMAT, Format::V1)]));
     let name = fields.need("name").and_then(|at| name(&at));
     let workload = fields.need("workload").and_then(|at| at.parsed());
@@ -220,6 +222,7 @@ fn env(at: &At<'_>) -> Option<BTreeMap<String, String>> {
             at.refuse("its name is not 1 to 128 of A-Z a-z 0-9 _, no digit first");
             return None;
         }
+        // Which of two values a process sees is not defined everywhere.
         if NODE_ENV.contains(&name) {
             at.refuse("the node sets it");
             return None;
@@ -355,6 +358,7 @@ fn egress_ports(at: &At<'_>) -> Option<Vec<EgressPort>> {
     }))?;
     let keys: Vec<PortKey> = ports.iter().map(|port| (port.port, port.protocol).into()).collect();
     all_different(list.iter().zip(&keys));
+    // They are a set: two orders are one release, with one hash.
     ports.sort_unstable();
     Some(ports)
 }
@@ -375,6 +379,7 @@ fn update(at: &At<'_>) -> Option<Update> {
         fields.or("deadline_secs", defaults::DEADLINE_SECS, |at| at.number(DEADLINE_SECS));
     let stagger = fields.or("stagger_secs", 0, |at| at.number(STAGGER_SECS));
     let (gate_secs, deadline_secs) = (gate?, deadline?);
+    // The gate begins only once the workload is healthy.
     if deadline_secs <= gate_secs {
         at.refuse(format!(
             "deadline_secs ({deadline_secs}) must be above gate_secs ({gate_secs}), \

@@ -81,6 +81,7 @@ impl<'a> At<'a> {
     }
 
     fn inner(&self, segment: impl fmt::Display, value: &'a Value) -> Self {
+        // RFC 6901, 3: the tilde first, or it would escape its own escapes.
         let segment = segment.to_string().replace('~', "~0").replace('/', "~1");
         let pointer = format!("{}/{segment}", self.pointer);
         Self { value, pointer, problems: self.problems }
@@ -93,6 +94,7 @@ impl<'a> At<'a> {
             return None;
         };
         for (name, value) in map.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+            // As Kubernetes spells it or as we do: hostNetwork, host_network.
             let plain: String = name.chars().filter(|c| *c != '_').collect();
             let never = NEVER.iter().find(|(field, _)| plain.eq_ignore_ascii_case(field));
             match never {
@@ -154,6 +156,7 @@ impl<'a> At<'a> {
         T: FromStr,
         T::Err: fmt::Display,
     {
+        // Longer than any value that is parsed.
         match self.text(1024)?.parse() {
             Ok(value) => Some(value),
             Err(error) => {
@@ -172,6 +175,7 @@ impl<'a> At<'a> {
     }
 
     pub(super) fn number(&self, range: RangeInclusive<u32>) -> Option<u32> {
+        // 1.0 and 1e3 are refused as well: a value has one spelling.
         let number = self.value.as_u64().and_then(|number| u32::try_from(number).ok());
         match number {
             Some(number) if range.contains(&number) => Some(number),

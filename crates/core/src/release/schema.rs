@@ -15,7 +15,16 @@ use super::parse::{
 use super::values::{IMAGE_PATTERN, LABEL_PATTERN, PATH_PATTERN};
 use super::{FORMAT, NODE_ENV, TOKEN_DIR, defaults};
 
-/// The schema (JSON Schema 2020-12), as committed in `schema/release.schema.json`.
+/// The schema ([JSON Schema 2020-12](https://json-schema.org/draft/2020-12)), as committed in
+/// `schema/release.schema.json`.
+///
+/// # Examples
+///
+/// ```
+/// let schema = nodesys_core::release::json_schema();
+/// assert_eq!(schema["properties"]["format"]["const"], "nodesys.release.v1");
+/// assert_eq!(schema["additionalProperties"], false, "an unknown field is refused");
+/// ```
 pub fn json_schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -217,6 +226,7 @@ fn update() -> Value {
 
 fn label(what: &str) -> Value {
     let mut label = text(what, 15, LABEL_PATTERN);
+    // Not in the pattern, since a look-ahead is not known to every implementation.
     label["not"] = json!({ "pattern": "--" });
     label
 }

@@ -73,6 +73,7 @@ impl FromStr for Label {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        // At most 15 characters: as many as Kubernetes takes for the name of a port.
         let letter_first = text.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
         // Two dashes in a row are refused by Kubernetes for ports.
         if letter_first
@@ -140,6 +141,7 @@ fn is_host_separator(piece: &str) -> bool {
 }
 
 fn is_path_separator(piece: &str) -> bool {
+    // The separators of the OCI distribution specification.
     matches!(piece, "." | "_" | "__") || piece.bytes().all(|b| b == b'-')
 }
 
@@ -153,6 +155,7 @@ impl FromStr for MountPath {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let bad = |problem| ParseError::new("path", problem, text);
         let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        // So neither `.` nor `..` is among them.
         let part_holds = |part: &str| !part.starts_with('.') && part.bytes().all(good);
         let parts = text.strip_prefix('/').ok_or_else(|| bad("must begin with /"))?;
         if text.len() > MAX_PATH_CHARS {

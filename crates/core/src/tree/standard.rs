@@ -1,6 +1,7 @@
 //! The reward tree as OpenZeppelin's `standard-v1` JSON.
 //!
-//! Published with every day bundle, so that `StandardMerkleTree.load` verifies the tree with no
+//! Published with every day bundle, so that `StandardMerkleTree.load` of
+//! [@openzeppelin/merkle-tree](https://github.com/OpenZeppelin/merkle-tree) verifies the tree with no
 //! code of ours. What is written here equals `JSON.stringify(tree.dump())` of a tree made from
 //! the same leaves sorted by account; what is read is trusted in nothing and rebuilt.
 
@@ -68,6 +69,7 @@ impl RewardTree {
     ///
     /// Those of writing to `out`.
     pub fn to_standard_v1(&self, mut out: impl Write) -> io::Result<()> {
+        // Piece by piece, since a million accounts are some 250 MB of text.
         let [account, cumulative] = LEAF_ENCODING;
         write!(
             out,
@@ -96,6 +98,24 @@ impl RewardTree {
     ///
     /// [`StandardError`] where the bytes are no such dump, the values make no tree, or a node or an
     /// index is not that of the values' tree.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nodesys_core::Address;
+    /// use nodesys_core::ids::Amount;
+    /// use nodesys_core::tree::{Leaf, RewardTree};
+    ///
+    /// let leaf = |byte, wei| Leaf { account: Address::repeat_byte(byte), cumulative: Amount::new(wei) };
+    /// let tree = RewardTree::build([leaf(0xa1, 400), leaf(0xb0, 600)])?;
+    /// let mut json = Vec::new();
+    /// tree.to_standard_v1(&mut json)?;
+    /// assert_eq!(RewardTree::from_standard_v1(&json)?, tree);
+    ///
+    /// let raised = String::from_utf8(json)?.replace("\"600\"", "\"601\"");
+    /// assert!(RewardTree::from_standard_v1(raised.as_bytes()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_standard_v1(json: &[u8]) -> Result<Self, StandardError> {
         let Dump { format, leaf_encoding, tree: nodes, values } = serde_json::from_slice(json)?;
         if format != FORMAT || leaf_encoding != LEAF_ENCODING {
@@ -106,6 +126,7 @@ impl RewardTree {
         let built = tree.merkle.nodes();
         if built != nodes {
             let differing = built.iter().zip(&nodes).position(|(a, b)| a != b);
+            // Where all that both have is equal, one of them goes on.
             let node = differing.unwrap_or_else(|| built.len().min(nodes.len()));
             return Err(StandardError::Node(node));
         }

@@ -29,9 +29,11 @@ const ACCOUNT: usize = 20;
 const RECORD: usize = 40;
 const NODE: usize = 32;
 
-/// Accounts read in one step while the search is wide.
+/// Accounts read in one step while the search is wide: a step costs a round trip to the database, and
+/// sixteen at once save three of four steps of halving.
 const PROBES: usize = 16;
-/// Records that are read together once the search is this narrow.
+/// Records that are read together once the search is this narrow: 5 KiB, which cost less than another
+/// round trip.
 const WINDOW: usize = 128;
 
 /// Bytes that are no stored tree, or not of the version this program reads.
@@ -84,6 +86,7 @@ impl RewardTree {
             return Err(wrong_length(length(leaves), bytes.len()));
         }
         let (records, _) = bytes[HEADER..HEADER + RECORD * leaves].as_chunks();
+        // Rebuilt, not believed: total, order and nodes are proven at once.
         let tree = Self::build(records.iter().map(|record| read_record(record).0))?;
         if tree.to_bytes() == bytes { Ok(tree) } else { Err(StoredError::Contradiction) }
     }
@@ -167,6 +170,7 @@ impl ProofSearch {
                         high = high.min(probe);
                     }
                 }
+                // Accounts that do not rise: the search would never end.
                 if low >= high {
                     return Err(StoredError::Contradiction);
                 }
@@ -216,10 +220,12 @@ impl ProofSearch {
 
     fn path(&mut self, leaves: usize, record: &[u8; RECORD]) -> Result<Step, StoredError> {
         let (Leaf { cumulative, .. }, node) = read_record(record);
+        // Its path would lead out of the bytes.
         if node >= node_count(leaves) {
             return Err(StoredError::Contradiction);
         }
         self.stage = Stage::Path { cumulative };
+        // The root comes last, to hold the path against.
         let wanted = merkle::path_nodes(node as usize).chain([0]);
         let nodes_at = record_at(leaves);
         Ok(Step::Read(
@@ -244,6 +250,26 @@ pub enum LookupError<E> {
 /// # Errors
 ///
 /// The reader's own, as [`LookupError::Read`], and those of [`ProofSearch::step`].
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::Address;
+/// use nodesys_core::ids::Amount;
+/// use nodesys_core::tree::{Leaf, RewardTree, proof_from_bytes};
+///
+/// let [alice, bob, carol] = [0xa1, 0xb0, 0xca].map(Address::repeat_byte);
+/// let leaves =
+///     [(alice, 400), (bob, 600)].map(|(account, wei)| Leaf { account, cumulative: Amount::new(wei) });
+/// let tree = RewardTree::build(leaves)?;
+/// let bytes = tree.to_bytes();
+///
+/// // A query of a database in the backend.
+/// let read = |range| bytes.get(range).map(<[u8]>::to_vec).ok_or("too short");
+/// assert_eq!(proof_from_bytes(read, alice)?, tree.proof(&alice));
+/// assert_eq!(proof_from_bytes(read, carol)?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn proof_from_bytes<E>(
     reader: impl Fn(Range<usize>) -> Result<Vec<u8>, E>,
     account: Address,

@@ -1,4 +1,4 @@
-//! The story, step by step: what is done, by whom, and what came of it.
+//! The story, step by step: actions, actors and outcomes.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::net::{Devnet, MasterOptions};
 use crate::people::Person;
 use crate::programs::{Output, run, words};
 
-/// Minutes that the owner looks at a day before the master commits it by itself.
+/// Minutes for the owner's review of a day before the master commits it by itself.
 const REVIEW_MINUTES: u64 = 10;
 
 /// A step, to standard error.
@@ -27,7 +27,7 @@ pub(super) fn say(what: impl std::fmt::Display) {
     eprintln!("\n== {what}");
 }
 
-/// Something that came of it.
+/// An outcome.
 pub(super) fn note(what: impl std::fmt::Display) {
     for line in what.to_string().lines() {
         eprintln!("   {line}");
@@ -203,8 +203,8 @@ async fn claim(net: &Devnet, who: &Person) -> anyhow::Result<Claimed> {
     run(command).await?.json()
 }
 
-/// Backend and master stopped, everything is recomputed; one byte changed, and the place and the row are
-/// named; a file that is nowhere, and it cannot be told.
+/// Everything is recomputed with backend and master stopped; after a change of one byte the audit
+/// names place and row; with a missing file it cannot tell.
 async fn audit(net: &mut Devnet) -> anyhow::Result<()> {
     say("backend and master are stopped; anyone recomputes both days from files and an RPC");
     net.stop_master().await?;
@@ -252,7 +252,7 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs to a moment, telling every four hours how many minutes are credited.
+/// Runs to a moment, and prints the credited minutes every four hours.
 pub(super) async fn run_to(net: &Devnet, target: Timestamp) -> anyhow::Result<()> {
     const STEP_MILLIS: u64 = 4 * 3_600_000;
     loop {

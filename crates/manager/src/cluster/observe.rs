@@ -1,6 +1,7 @@
-//! Observing what is not the workload itself: the chain, the operator's objects, the release's bytes.
+//! Observing everything besides the workload itself: the chain, the operator's objects, the
+//! release's bytes.
 //!
-//! Each is read on its own schedule, and what fails is kept as words for the plan and the status.
+//! Each is read on its own schedule, and failures are kept as text for the plan and the status.
 
 use nodesys_chain::release::WorkloadReleases;
 use nodesys_core::time::Timestamp;
@@ -12,7 +13,7 @@ use super::{Controller, REFRESH_SECS, plan};
 use nodesys_render::Object;
 use nodesys_render::sandbox::Sandbox;
 
-/// After a failure: so long, and twice as long each time up to [`MOST_BACKOFF_SECS`].
+/// The first wait after a failure, doubled each time up to [`MOST_BACKOFF_SECS`].
 const BACKOFF_SECS: u64 = 5;
 const MOST_BACKOFF_SECS: u64 = 300;
 
@@ -38,7 +39,8 @@ impl Controller {
         work.chain_due = now.plus_millis(next_secs * 1000);
     }
 
-    /// Compares what the operator made with what it was made as. It is told, and never changed.
+    /// Compares the operator's objects with their rendered form. Differences are reported, never
+    /// changed.
     pub(super) async fn read_sandbox(&mut self, i: usize) {
         let work = &self.works[i];
         let sandbox = Sandbox {
@@ -95,8 +97,7 @@ impl Controller {
     }
 }
 
-/// In how many seconds something takes effect that is announced already, a release or a tombstone: it is
-/// looked at then.
+/// Seconds until an announced release or tombstone takes effect: the next check is then.
 fn takes_effect_in(found: &WorkloadReleases) -> Option<u64> {
     let release = found.announced.map(|it| it.runnable_at);
     let tombstone = found.announced_tombstone.map(|it| it.effective_at);

@@ -30,7 +30,7 @@ pub fn signer() -> SigningKey {
     key(0x51)
 }
 
-/// Who signs the backend's closed days.
+/// The backend's receipt key, which signs closed days.
 pub fn receipt_key() -> SigningKey {
     key(0x7e)
 }
@@ -113,7 +113,7 @@ impl Chain {
         sent(&provider, mint.into_transaction_request()).await;
     }
 
-    /// Moves the chain's time on, by blocks of which the first ones are final.
+    /// Advances the chain's time, by blocks of which the first ones are final.
     pub async fn pass(&self, secs: u64) {
         let provider = self.funded().await;
         let _: serde_json::Value =

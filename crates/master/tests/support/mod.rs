@@ -1,6 +1,6 @@
 //! A real master process in front of real parts: anvil with our contracts and one project, the
-//! Postgres of the test, a stepped clock. Only the backend is a stand-in, of the one route that the
-//! task queue asks, so that it can be told what to say and taken away.
+//! Postgres of the test, a stepped clock. Only the backend is a stand-in, with the routes that the
+//! master calls, so that tests set its answers and stop it.
 
 #![allow(dead_code, reason = "each test and bench uses its part")]
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
@@ -37,11 +37,11 @@ pub const PUBLIC_URL: &str = "https://tasks.example.org";
 
 type Leases = Arc<Mutex<HashMap<B256, LeaseView>>>;
 
-/// A closed day: its `uptime.csv` and the backend's word for it.
+/// A closed day: its `uptime.csv` and the backend's signature.
 pub type Closed = Arc<Mutex<Option<(String, ClosedUptime)>>>;
 type Downloads = Arc<AtomicUsize>;
 
-/// The backend's `GET /v1/leases/{license}` and `/v1/uptime`, at an address that stays.
+/// The backend's `GET /v1/leases/{license}` and `/v1/uptime`, at a fixed address.
 pub struct Backend {
     pub addr: SocketAddr,
     pub leases: Leases,
@@ -85,12 +85,12 @@ impl Backend {
         self.serving = Some(runtime);
     }
 
-    /// How often `uptime.csv` was fetched since the last call.
+    /// Number of fetches of `uptime.csv` since the last call.
     pub fn take_downloads(&self) -> usize {
         self.downloads.swap(0, Ordering::Relaxed)
     }
 
-    /// Ends every connection, as a process that dies does.
+    /// Ends every connection, like a dying process.
     pub fn down(&mut self) {
         self.serving.take().unwrap().shutdown_background();
     }
@@ -166,7 +166,8 @@ impl World {
         Self { chain, backend: Backend::start(), home, http: reqwest::Client::new(), database_url }
     }
 
-    /// Lets the backend say that a node of its own holds the license of a token of the project.
+    /// Makes the backend claim that a node of its own holds the license of one of the project's
+    /// tokens.
     pub fn holder(&self, token: u64) -> Holder {
         let license = LicenseId {
             chain_id: chain::CHAIN_ID,
@@ -196,7 +197,7 @@ impl World {
         self.backend.leases.lock().unwrap().insert(view.license_hash, view);
     }
 
-    /// A ticket as the node's manager signs it.
+    /// A ticket, signed like a node's manager does.
     pub fn ticket(&self, holder: &Holder, not_after: u64) -> String {
         self.ticket_for(holder, self.chain.distributor, PUBLIC_URL, not_after)
     }
@@ -375,7 +376,7 @@ pub async fn post(
     Ok(Answer { status, code, body })
 }
 
-/// One request, sent again while the answer is to try later: on a machine that has too much to do.
+/// One request, retried while the answer is to try later, as on an overloaded machine.
 pub async fn post_patiently(
     http: &reqwest::Client,
     url: &str,

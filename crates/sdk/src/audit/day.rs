@@ -72,6 +72,8 @@ pub struct DayOutcome {
 }
 
 /// Judges one day. `before` is what it builds on, where that is known.
+///
+#[doc = include_str!("day/example.md")]
 pub fn audit_day(facts: &DayFacts<'_>, files: &DayFiles, before: Fact<&Before>) -> DayOutcome {
     let day = facts.posted.day;
     let mut audit = Audit { facts, day, files, findings: Vec::new(), doubts: Vec::new() };
@@ -294,6 +296,7 @@ impl<'a> Audit<'a> {
             let (given, computed) = (given.map(text), Some(text(row)));
             let difference = line(HolderRow::FILE, HolderRow::HEADER, i + 2, given, computed);
             self.differs(COMMITTED, Some(difference));
+            // One proof is enough, and a shifted file would differ in each row.
             break;
         }
         if committed.len() > folded.len() {
@@ -347,6 +350,7 @@ impl<'a> Audit<'a> {
             }
         };
         self.hold_against::<RewardRow>(bundle, &rebuilt.files[RewardRow::FILE], COMMITTED);
+        // Only where nothing else was found: every other difference shows in bundle.json as well.
         if self.findings.is_empty() {
             let difference = json_difference(BUNDLE_JSON, json, &rebuilt.files[BUNDLE_JSON]);
             self.differs("it is not what the day's files give", difference);

@@ -66,6 +66,10 @@ impl<'a> Auditor<'a> {
     }
 
     /// What a day builds on: nothing, or what its places have of the commit before it.
+    ///
+    /// # Errors
+    ///
+    /// In words: why it cannot be told.
     pub async fn before(&self, commit: &PostedCommit) -> Fact<Before> {
         let previous = commit.commit.previous;
         if previous.is_zero() {
@@ -154,6 +158,7 @@ impl<'a> Auditor<'a> {
     /// Holders as of a block.
     fn fold(&mut self, up_to: u64) {
         let logs = &self.history.license_logs;
+        // A day before the last one: folding cannot be undone, so it begins anew.
         if self.folded.checked_sub(1).is_some_and(|last| logs[last].block_number > up_to) {
             (self.holders, self.folded) = (Holders::default(), 0);
         }
@@ -200,6 +205,7 @@ impl<'a> Auditor<'a> {
         let Some(bundle) = bundle else { return DoubtfulTokens::new() };
         let folded = self.holders.rows(rows, bundle.snapshot.block_secs);
         let expected = bundle.files.get(HolderRow::FILE);
+        // Mostly so, and then no call has to be made.
         if expected == Some(&keccak256(write_file(&folded))) {
             return DoubtfulTokens::new();
         }

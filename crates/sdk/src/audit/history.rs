@@ -3,7 +3,7 @@
 //!
 //! An RPC that has pruned old logs, or lags, answers with fewer of them and no error. So an absence in
 //! the logs is no fact by itself: counts, links and sums in the contract's state must say the same
-//! ([`gaps`]), and each token's transfers must follow one upon the other from its mint.
+//! ([`History::gaps`]), and each token's transfers must follow one upon the other from its mint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,6 +73,11 @@ pub struct History {
 
 impl History {
     /// Reads it up to the newest block.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::Chain`] where the chain cannot be read, [`AuditError::Project`] where the registry does
+    /// not know the distributor. Logs that cannot be all of them are no error: see [`Self::gaps`].
     pub async fn read(
         provider: &Provider,
         registry: Address,
@@ -84,6 +89,7 @@ impl History {
                 DayError::Chain(error) => AuditError::Chain(error),
                 other => AuditError::Project(other),
             })?;
+        // State and logs up to one block, or what comes in between would look like a gap.
         let newest = provider.latest_block().await?;
         let state =
             state_of(provider, distributor, BlockNumberOrTag::Number(newest.number)).await?;
@@ -147,6 +153,7 @@ impl History {
         let mut in_force: Vec<Amount> = self.first_quota.into_iter().collect();
         for logged in self.events.iter().filter(|logged| logged.block_number <= posted) {
             let Some(quota) = new_quota(&logged.event) else { continue };
+            // One quota was in force at the snapshot; any later one may be the one that was built with.
             if logged.block_number <= snapshot {
                 in_force.clear();
             }
@@ -203,14 +210,15 @@ fn gaps(
     gaps
 }
 
-/// [`gaps`] as far as a distributor's own logs show them: commits that do not link up to its head,
-/// revisions that are not counted, claims that do not add up to what it has paid.
+/// What [`History::gaps`] has as far as a distributor's own logs show it: commits that do not link up to
+/// its head, revisions that are not counted, claims that do not add up to what it has paid.
 pub fn commit_gaps(events: &[Logged<DistributorEvent>], state: &DistributorState) -> Vec<String> {
     let mut gaps = Vec::new();
     let posts = standing(events);
     let by_hash: BTreeMap<B256, &PostedCommit> =
         posts.iter().map(|post| (post.commit_hash, post)).collect();
     let (mut at, mut reached) = (state.head, 0);
+    // Bounded by their number: logs that are made up could lead round in a circle.
     while !at.is_zero() && reached <= posts.len() {
         let Some(post) = by_hash.get(&at) else {
             gaps.push(format!("the chain's commit {at} has no Posted log at the RPC"));
@@ -239,6 +247,7 @@ pub fn commit_gaps(events: &[Logged<DistributorEvent>], state: &DistributorState
     let mut paid = U256::ZERO;
     for logged in events {
         if let DistributorEvent::Claimed(claimed) = &logged.event {
+            // Logs that an RPC makes up must not end the audit.
             paid = paid.saturating_add(claimed.amount);
         }
     }

@@ -24,7 +24,7 @@ pub struct PostedCommit {
     pub transaction: B256,
 }
 
-/// The posts of these events that were not revoked, in the order of their days.
+/// The posts of these events, in chain order, that were not revoked; so in the order of their days.
 pub fn standing(events: &[Logged<DistributorEvent>]) -> Vec<PostedCommit> {
     let mut posts: Vec<PostedCommit> = Vec::new();
     for logged in events {

@@ -36,6 +36,7 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // So that columns of verdicts can be aligned.
         f.pad(match self {
             Self::Holds => "holds",
             Self::CannotTell => "cannot tell",

@@ -35,6 +35,10 @@ pub fn commit_of(bundle: &Bundle, bundle_json: &[u8]) -> RewardCommit {
 }
 
 /// A day's published files by name, and the signed commit among them.
+///
+/// # Errors
+///
+/// None in practice: the tree is written into memory.
 pub fn published_files(
     day: &DayBundle,
     signed: &SignedCommit,

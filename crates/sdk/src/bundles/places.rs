@@ -26,6 +26,10 @@ pub enum BundleSource {
 
 impl BundleSource {
     /// A URL (`http://`, `https://`), or else a folder.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Server`] where the URL cannot be used. Whether anything is there is not looked at.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
         if text.starts_with("http://") || text.starts_with("https://") {
             Ok(Self::Server(Box::new(Client::new(text)?)))
@@ -35,6 +39,10 @@ impl BundleSource {
     }
 
     /// One file of a day as it is there, whatever its bytes; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] of a folder, [`StoreError::Server`] of a server that refuses or does not answer.
     pub async fn file(
         &self,
         project: Address,
@@ -126,6 +134,7 @@ impl Places {
     /// The `bundle.json` that leads to a commit; where the chain names none yet, any that is a bundle.
     ///
     /// # Errors
+    ///
     /// [`StoreError::Missing`] with what each place gave instead.
     pub async fn bundle_of(
         &self,
@@ -152,7 +161,9 @@ impl Places {
     /// the chain names none yet, as any bundle has.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] with what each place gave instead.
+    ///
+    /// [`StoreError::Missing`] with what each place gave instead, [`StoreError::Bad`] where the bundle names
+    /// no `rewards.csv`, or its rows cannot be read.
     pub async fn after(
         &self,
         project: Address,
@@ -174,6 +185,10 @@ impl Places {
     }
 
     /// The bytes, or an error that says what each place gave instead.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`] where there are no bytes.
     pub fn needed(&self, day: UtcDay, file: &str, fetched: Fetched) -> Result<Vec<u8>, StoreError> {
         let Fetched { bytes, passed_over } = fetched;
         let missing =
@@ -218,6 +233,7 @@ impl Places {
             fetched.passed_over.push(PassedOver { place, day, file, reason, problem });
         }
         if let (None, Some(expected)) = (&fetched.bytes, expected) {
+            // Last, since it is work: a careless copy with CRLF, or a byte that was changed.
             fetched.bytes = altered.iter().find_map(|(_, given)| repair(file, given, expected));
         }
         for (at, given) in altered {
@@ -228,6 +244,7 @@ impl Places {
     }
 
     fn problem_of(&self, i: usize) -> Option<String> {
+        // What it guards is whole at any moment, so a panic elsewhere spoils nothing.
         let unavailable = self.unavailable.lock().unwrap_or_else(PoisonError::into_inner);
         unavailable.get(i).cloned().flatten()
     }

@@ -82,6 +82,7 @@ fn one_byte(file: &str, given: &[u8], expected: B256) -> Option<Vec<u8>> {
 
 /// The bytes with one of `range` replaced, where that gives the hash and the work is bounded.
 fn replaced(given: &[u8], range: Range<usize>, alphabet: &[u8], expected: B256) -> Option<Vec<u8>> {
+    // Each try hashes the whole file.
     let work = given.len().checked_mul(range.len())?.checked_mul(alphabet.len())?;
     if work > WORK {
         return None;

@@ -14,6 +14,19 @@ use super::error::StoreError;
 use super::files::{COMMIT_JSON, FILES, published_files};
 
 /// A folder of bundles.
+///
+/// # Examples
+///
+/// ```
+/// use nodesys_core::Address;
+/// use nodesys_sdk::bundles::{BundleStore, FILES};
+///
+/// let store = BundleStore::new(std::env::temp_dir().join("no-such-folder"));
+/// let project = Address::repeat_byte(2);
+/// assert!(store.days(project)?.is_empty());
+/// assert_eq!(store.file(project, "2026-01-31".parse().expect("a day"), FILES[0])?, None);
+/// # Ok::<(), nodesys_sdk::bundles::StoreError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct BundleStore {
     root: PathBuf,
@@ -40,12 +53,17 @@ impl BundleStore {
     }
 
     /// One file of a day; `None` where there is none, or the name is not one of [`FILES`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] where it is there and cannot be read.
     pub fn file(
         &self,
         project: Address,
         day: UtcDay,
         file: &str,
     ) -> Result<Option<Vec<u8>>, StoreError> {
+        // The name may come from a URL, and must not lead out of the folder.
         if !FILES.contains(&file) {
             return Ok(None);
         }
@@ -58,6 +76,10 @@ impl BundleStore {
     }
 
     /// The signed commit of a day.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] where it cannot be read, [`StoreError::Bad`] where it is no signed commit.
     pub fn commit(
         &self,
         project: Address,
@@ -72,6 +94,10 @@ impl BundleStore {
     }
 
     /// The days there are, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] where the project's folder is there and cannot be read.
     pub fn days(&self, project: Address) -> Result<Vec<UtcDay>, StoreError> {
         let path = self.project_folder(project);
         let entries = match fs::read_dir(&path) {
@@ -92,6 +118,11 @@ impl BundleStore {
     }
 
     /// Writes a finished day. The same day again changes nothing; a rebuilt one takes its place.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] where the folder cannot be written to; the day is then there as before, or not at
+    /// all. [`StoreError::Bad`] where the epoch is beyond the calendar.
     pub fn write(&self, day: &DayBundle, signed: &SignedCommit) -> Result<PathBuf, StoreError> {
         let io = |path: &Path| {
             let path = path.to_owned();
@@ -110,6 +141,7 @@ impl BundleStore {
             return Ok(target);
         }
         fs::create_dir_all(&folder).map_err(io(&folder))?;
+        // A name that is no day, so that no reader takes it for one.
         let unfinished = folder.join(format!(".{date}.{}", std::process::id()));
         remove(&unfinished).map_err(io(&unfinished))?;
         fs::create_dir(&unfinished).map_err(io(&unfinished))?;
@@ -117,7 +149,9 @@ impl BundleStore {
             let path = unfinished.join(name);
             write_synced(&path, bytes).map_err(io(&path))?;
         }
+        // Files first, then their names, then the rename: after a crash the day is whole or absent.
         sync_folder(&unfinished).map_err(io(&unfinished))?;
+        // Kept: whoever audits the revoked commit needs what it was made from.
         if target.exists() {
             let aside = self.aside(project, date)?;
             fs::rename(&target, &aside).map_err(io(&aside))?;

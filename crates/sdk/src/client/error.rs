@@ -4,6 +4,11 @@ use nodesys_core::api::Problem;
 use reqwest::{StatusCode, Url};
 
 /// Why a request has no usable answer.
+///
+/// *Those of a request*, as the methods of [`Client`](super::Client) say: [`Problem`](Self::Problem) where
+/// the backend refuses, [`Transport`](Self::Transport) where nobody answers in time, and
+/// [`BadAnswer`](Self::BadAnswer) where what answers is no backend, or says too much. Codes that a route
+/// has for itself stand with its method.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The backend refused, and says why.

@@ -18,6 +18,21 @@ use nodesys_core::cidr::is_public;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where releases are asked for.
+///
+/// # Examples
+///
+/// ```no_run
+/// use nodesys_core::B256;
+/// use nodesys_sdk::release::fetch::Fetcher;
+///
+/// async fn example(announced: B256) -> Result<(), Box<dyn std::error::Error>> {
+///     let fetcher = Fetcher::new("https://backend.example.org", false)?;
+///     let project = ["https://releases.acme.example".parse()?];
+///     let release = fetcher.release(&project, announced).await?;
+///     assert_eq!(release.hash(), announced);
+///     Ok(())
+/// }
+/// ```
 pub struct Fetcher {
     backend: Url,
     /// Whether private addresses may be asked: on the development chain.
@@ -26,12 +41,21 @@ pub struct Fetcher {
 
 impl Fetcher {
     /// The backend is the operator's own choice, and may be anywhere.
+    ///
+    /// # Errors
+    ///
+    /// Where `backend` is no URL.
     pub fn new(backend: &str, private: bool) -> anyhow::Result<Self> {
         let backend = backend.parse().context("the backend's URL")?;
         Ok(Self { backend, private })
     }
 
     /// The release of this hash: from the project's own servers first, then from the backend.
+    ///
+    /// # Errors
+    ///
+    /// Where no server gives the announced bytes, with what each of them gave instead: it did not answer, led
+    /// to an address that is not public, or sent too much or other bytes.
     pub async fn release(&self, project: &[Url], hash: B256) -> anyhow::Result<Release> {
         let mut problems = Vec::new();
         for base in project {
@@ -67,6 +91,7 @@ impl Fetcher {
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("nodesys/", env!("CARGO_PKG_VERSION")));
+        // Else a name of the project could lead into the network of the operator.
         if !private {
             let host = url.host_str().context("the URL has no host")?.to_owned();
             // Resolved once, and asked at just these addresses.

@@ -1,5 +1,5 @@
-//! One cell of the matrix: a scenario, and the RPCs and places of the watch, each of which may fail in a
-//! way of its own.
+//! One cell of the matrix: a scenario, and the RPCs and places of the watch, each with a fault of
+//! its own or none.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::places::{Mode, Place};
 use crate::scenarios::{Play, Scenario};
 use crate::world::World;
 
-/// Between two looks; within a pause, twice that.
+/// Interval between two checks; twice that within a pause.
 const STEP_MILLIS: u64 = 6 * 3_600_000;
 
 /// An RPC of the watch.
@@ -24,7 +24,7 @@ pub enum Rpc {
     Lagging,
     Differing,
     Silent,
-    /// As pruned, and it says so.
+    /// Like pruned, but it says so.
     Refusing,
     /// Gone, behind a balancer.
     Down,
@@ -35,9 +35,11 @@ pub enum Rpc {
     /// Without receipts.
     Receiptless,
     Slow,
+    /// Names absurd prices of gas, and an account that can pay them.
+    Dear,
 }
 
-/// What somebody with the guardian's key watches by.
+/// The sources of a watch with the guardian's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watch {
     pub rpcs: Vec<Rpc>,
@@ -48,7 +50,7 @@ pub struct Watch {
 #[derive(Debug, Clone)]
 pub struct Cell {
     pub scenario: Scenario,
-    /// `None` where nobody watches: what the scenario comes to by itself.
+    /// `None` without a watch: the scenario's own outcome.
     pub watch: Option<Watch>,
 }
 
@@ -75,6 +77,7 @@ impl Rpc {
             Self::RateLimited => Fault::RateLimited,
             Self::Receiptless => Fault::NullReceipts,
             Self::Slow => Fault::Slow(Duration::from_millis(10)),
+            Self::Dear => Fault::Dear,
         })
     }
 }
@@ -102,7 +105,7 @@ pub async fn run(cell: &Cell, world: &mut World) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut now = world.now().await?;
     while now < until(world, &play, outcome.paused).await? {
-        let paused = is_paused(world).await?;
+        let paused = world.is_paused().await?;
         now = now.plus_millis(if paused { 2 * STEP_MILLIS } else { STEP_MILLIS });
         world.move_to(now).await?;
         play.act(world, now, &rpcs).await?;
@@ -114,7 +117,7 @@ pub async fn run(cell: &Cell, world: &mut World) -> anyhow::Result<Outcome> {
                 }
             }
         }
-        outcome.paused |= is_paused(world).await?;
+        outcome.paused |= world.is_paused().await?;
     }
     outcome.at_stake = play.at_stake();
     outcome.unposted = play.unposted(world);
@@ -122,18 +125,13 @@ pub async fn run(cell: &Cell, world: &mut World) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// How long it is played: with a pause, until that is over, unless the thief has lost before.
+/// The length of the run: with a pause, until its end, unless the thief has lost before.
 async fn until(world: &World, play: &Play, paused: bool) -> anyhow::Result<Timestamp> {
     let over = !paused || is_settled(world, play).await?;
     Ok(if over { play.ends() } else { play.ends_after_a_pause() })
 }
 
-async fn is_paused(world: &World) -> anyhow::Result<bool> {
-    let bound = RewardDistributor::new(world.distributor(), world.chain.reader.rpc());
-    Ok(bound.isPaused().call().await?)
-}
-
-/// Whether the thief can get nothing any more.
+/// Whether the thief can get nothing more.
 async fn is_settled(world: &World, play: &Play) -> anyhow::Result<bool> {
     if !play.has_struck() || !world.state().await?.signer.is_zero() {
         return Ok(false);
@@ -152,6 +150,13 @@ impl Cell {
     pub fn can_tell(&self) -> bool {
         self.watch.as_ref().is_none_or(|watch| {
             watch.rpcs.contains(&Rpc::Whole) && watch.places.contains(&Mode::Good)
+        })
+    }
+
+    /// Whether nothing that its RPCs say is true: the watch then sees nothing, and does nothing.
+    pub fn is_lied_to(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| {
+            watch.rpcs.iter().all(|rpc| matches!(rpc, Rpc::Differing | Rpc::Silent))
         })
     }
 

@@ -45,12 +45,6 @@ impl fmt::Debug for RpcUrl {
     }
 }
 
-/// Whether the log lines of a target may hold an RPC's whole URL, and a secret with it: a program
-/// that logs leaves them out, whatever level it is told to log at.
-pub fn logs_secrets(target: &str) -> bool {
-    target.starts_with("alloy_transport")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

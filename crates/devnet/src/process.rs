@@ -9,8 +9,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use nodesys_service::ready::Ready;
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Deserialize;
 use tokio::process::{Child, Command};
 
 /// How long a program may take to come up.
@@ -32,13 +32,6 @@ pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
-}
-
-/// What a program writes when it is ready.
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub struct Ready {
-    /// Where it listens.
-    pub addr: SocketAddr,
 }
 
 impl Process {
@@ -98,10 +91,7 @@ impl Process {
 
     /// Waits for the ready file.
     pub async fn ready(&mut self, file: &Path) -> anyhow::Result<Ready> {
-        self.wait_for("it was ready", || {
-            serde_json::from_slice::<Ready>(&std::fs::read(file).ok()?).ok()
-        })
-        .await
+        self.wait_for("it was ready", || Ready::read(file).ok().flatten()).await
     }
 
     /// Sends a signal.

@@ -6,7 +6,6 @@
 //! started ends with it. A node may also run in a Kubernetes cluster that is there already.
 
 pub mod chain;
-pub mod days;
 pub mod demo;
 pub mod deploy;
 mod in_cluster;

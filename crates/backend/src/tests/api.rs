@@ -10,10 +10,11 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use super::support::World;
-use super::support::chain::{CHAIN_ID, receipt_key};
 use crate::periodic::Periodic as _;
 use crate::refusals::Report;
 use crate::router::router;
+use nodesys_testing::anvil::CHAIN_ID;
+use nodesys_testing::chain::receipt_key;
 
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn every_documented_route_is_there(pool: PgPool) {

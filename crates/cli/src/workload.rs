@@ -20,7 +20,7 @@ use anyhow::Context as _;
 use nodesys_core::ids::Name;
 use nodesys_core::license::LicenseId;
 use nodesys_core::{Address, U256};
-use nodesys_manager::render::{Grant, workload_namespace};
+use nodesys_render::{Grant, workload_namespace};
 use serde::{Deserialize, Serialize};
 
 use crate::config::replace;

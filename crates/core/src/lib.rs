@@ -11,6 +11,7 @@ pub mod allocation;
 pub mod api;
 pub mod bitmap;
 pub mod bundle;
+pub mod cidr;
 pub mod files;
 pub mod holders;
 pub mod ids;

@@ -26,15 +26,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{ClusterSettings, Placement};
 use crate::http::Shared;
-use crate::render::workload::{Placed, TokenKey};
-use crate::render::{Cidr, workload_namespace};
 use crate::view::ReleaseView;
+use nodesys_core::cidr::Cidr;
+use nodesys_render::workload::{Placed, TokenKey};
+use nodesys_render::workload_namespace;
 
 mod act;
 mod chain;
-pub mod drift;
 pub mod election;
-pub mod fetch;
 pub mod ledger;
 pub mod live;
 mod objects;
@@ -43,8 +42,8 @@ pub mod plan;
 
 use chain::ChainReader;
 use election::Election;
-use fetch::Fetcher;
 use nodesys_chain::release::WorkloadReleases;
+use nodesys_sdk::release::fetch::Fetcher;
 use objects::Objects;
 use observe::backoff_secs;
 use plan::Seen;

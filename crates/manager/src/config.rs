@@ -21,7 +21,7 @@ use serde::Deserialize;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-use crate::render::MANAGER_PORT;
+use nodesys_render::MANAGER_PORT;
 
 mod cluster;
 

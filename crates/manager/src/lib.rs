@@ -19,7 +19,6 @@ mod minutes;
 pub mod plan;
 pub mod probe;
 pub mod receipts;
-pub mod render;
 pub mod state;
 mod tickets;
 mod view;

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use clap::Parser;
-use serde::{Deserialize, Serialize};
+use nodesys_render::probe::{Line, Outcome};
 
 /// A silent address is given up after this.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -30,27 +30,6 @@ pub struct ProbeArgs {
     /// What is tried.
     #[arg(value_name = "ADDRESS", required_unless_present = "listen")]
     pub targets: Vec<SocketAddr>,
-}
-
-/// How a try ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Connected.
-    Reached,
-    /// Somebody refused: the host, or a rule.
-    Refused,
-    /// Nobody answered.
-    Silent,
-}
-
-/// A line of the probe's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// What was tried.
-    pub target: SocketAddr,
-    /// How it ended.
-    pub outcome: Outcome,
 }
 
 /// Runs to its end; a listener has none.

@@ -23,7 +23,7 @@ use crate::bundles::Places;
 use day::Fact;
 pub use error::AuditError;
 pub use facts::{Auditor, Judged};
-pub use history::{AuditRange, History};
+pub use history::{AuditRange, History, commit_gaps};
 pub use posted::{PostedCommit, standing};
 pub use report::{AuditReport, DayReport, Doubt, Finding, Verdict};
 

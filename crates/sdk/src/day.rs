@@ -114,6 +114,17 @@ pub enum DayError {
         /// The block in which it shows.
         block: u64,
     },
+    /// Neither the state of the snapshot nor that of the newest block is to be had.
+    #[error(
+        "the RPC gives no state of block {snapshot} nor of the newest block {newest}, so the logs of licenses \
+         cannot be held against anything; use another RPC, or an archive node"
+    )]
+    NoState {
+        /// The snapshot block.
+        snapshot: u64,
+        /// The newest block.
+        newest: u64,
+    },
     /// The day's commit is on chain already.
     #[error("{day} is posted already: the distributor's head is {head}")]
     AlreadyPosted {
@@ -302,7 +313,7 @@ impl DayBuilder {
     ///
     /// # Errors
     /// [`DayError::HoldersDisagree`] and [`DayError::LogsIncomplete`] where the RPC's logs cannot be all of
-    /// them: nothing is to be signed by it.
+    /// them, [`DayError::NoState`] where it has nothing to hold them against: nothing is to be signed by it.
     pub async fn holders(
         &self,
         rows: &[UptimeRow],
@@ -320,7 +331,7 @@ impl DayBuilder {
         if !self.cross_check(rows, &holders, at).await? {
             let now: Holders = logs.iter().map(event).collect();
             if !self.cross_check(rows, &now, newest).await? {
-                tracing::warn!("the RPC has no state to hold the logs of licenses against");
+                return Err(DayError::NoState { snapshot: at.number, newest: newest.number });
             }
             let gaps = transfer_gaps(&logs);
             let gap = rows

@@ -17,6 +17,8 @@ use nodesys_core::ids::Name;
 use nodesys_core::release::{Release, Version};
 use nodesys_core::{Address, B256};
 
+pub mod fetch;
+
 /// Where a project announces.
 #[derive(Debug, Clone, Copy)]
 pub struct Announcer<'a> {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use nodesys_manager::cluster::drift::first_difference;
-use nodesys_manager::render::Object;
+use nodesys_render::Object;
+use nodesys_render::drift::first_difference;
 use serde::Serialize;
 use serde_json::Value;
 

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use nodesys_core::Address;
+use nodesys_core::cidr::Cidr;
 use nodesys_core::release::Image;
-use nodesys_manager::render::Cidr;
 use serde::{Deserialize, Serialize};
 
 use super::k3s::pin::Pin;
@@ -198,7 +198,7 @@ impl ClusterFile {
 
 /// The ranges as texts.
 mod ranges {
-    use nodesys_manager::render::Cidr;
+    use nodesys_core::cidr::Cidr;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(ranges: &[Cidr], to: S) -> Result<S::Ok, S::Error> {

@@ -17,9 +17,9 @@ use nodesys_clock::Clock;
 use nodesys_core::Address;
 use nodesys_core::ids::Name;
 use nodesys_core::release::{Amounts, Image};
-use nodesys_manager::probe::{Line, Outcome};
-use nodesys_manager::render::sandbox::Sandbox;
-use nodesys_manager::render::{Grant, GrantedEgress, workload_namespace};
+use nodesys_render::probe::{Line, Outcome};
+use nodesys_render::sandbox::Sandbox;
+use nodesys_render::{Grant, GrantedEgress, workload_namespace};
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use futures::{AsyncBufReadExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::LogParams;
-use nodesys_manager::render::MANAGER_NAMESPACE;
+use nodesys_render::MANAGER_NAMESPACE;
 
 use super::running::manager_pods;
 use super::{connect, words_of};

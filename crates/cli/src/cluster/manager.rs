@@ -5,8 +5,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use nodesys_core::Address;
-use nodesys_manager::render::manager::{ManagerParts, config_paths, manager_objects};
-use nodesys_manager::render::{MANAGER, MANAGER_NAMESPACE, Object};
+use nodesys_render::manager::{ManagerParts, config_paths, manager_objects};
+use nodesys_render::{MANAGER, MANAGER_NAMESPACE, Object};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 

@@ -12,8 +12,9 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
 use nodesys_core::Address;
+use nodesys_core::cidr::{Cidr, is_public};
 use nodesys_core::signature::SigningKey;
-use nodesys_manager::render::{Cidr, MANAGER, MANAGER_NAMESPACE, is_public};
+use nodesys_render::{MANAGER, MANAGER_NAMESPACE};
 
 use super::checks::Finding;
 use super::words_of;

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::Api;
 use kube::api::{ListParams, LogParams};
 use nodesys_clock::Clock;
-use nodesys_manager::render::{MANAGER, MANAGER_NAMESPACE};
+use nodesys_render::{MANAGER, MANAGER_NAMESPACE};
 
 use super::steps::Steps;
 use super::words_of;

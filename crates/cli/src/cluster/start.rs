@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use nodesys_core::Address;
 use nodesys_core::release::Image;
 use nodesys_failpoint::reach;
-use nodesys_manager::render::{MANAGER_NAMESPACE, Object};
+use nodesys_render::{MANAGER_NAMESPACE, Object};
 use serde::Serialize;
 
 use super::apply::{Applied, Change, apply};

@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use nodesys_clock::Clock;
-use nodesys_manager::render::{MANAGER, MANAGER_NAMESPACE, WORKLOAD};
+use nodesys_render::{MANAGER, MANAGER_NAMESPACE, WORKLOAD};
 use serde::Serialize;
 use serde_json::json;
 

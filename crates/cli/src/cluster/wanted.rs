@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use nodesys_core::Address;
+use nodesys_core::cidr::Cidr;
 use nodesys_core::release::Image;
-use nodesys_manager::render::Cidr;
 
 use super::file::{ClusterFile, Driver, Phase};
 use super::k3s::pin::{Arch, Pin};

@@ -10,7 +10,7 @@ use nodesys_core::ids::Amount;
 use nodesys_core::time::UtcDay;
 use nodesys_core::tree::{Leaf, Proof, RewardTree};
 use nodesys_core::{Address, B256};
-use nodesys_sdk::audit::{PostedCommit, standing};
+use nodesys_sdk::audit::{PostedCommit, commit_gaps, standing};
 use nodesys_sdk::bundles::{BundleSource, Places, StoreError};
 use nodesys_sdk::client::{self, Client};
 
@@ -39,16 +39,16 @@ pub(super) async fn posted(
     let at = BlockNumberOrTag::Number(newest.number);
     let state = state_of(provider, distributor, at).await?;
     let events = distributor_events(provider, distributor, from, newest.number).await?;
-    let posted = standing(&events);
-    if posted.last().map_or(B256::ZERO, |last| last.commit_hash) != state.head {
+    let gaps = commit_gaps(&events, &state);
+    if !gaps.is_empty() {
         return Err(Exit::Network.because(format!(
-            "cannot tell: the chain's last commit is {}, and the logs that {} gives do not lead to \
-             it; try again in a minute, or name another --rpc with the project's whole history",
-            state.head,
-            provider.place()
+            "cannot tell: the logs of {} do not lead to the contract's state ({}); try again in a minute, \
+             or name another --rpc with the project's whole history",
+            provider.place(),
+            gaps.join("; ")
         )));
     }
-    Ok(posted)
+    Ok(standing(&events))
 }
 
 /// A place that gives proofs.

@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::api::ListParams;
-use nodesys_manager::render::{MANAGER, MANAGER_NAMESPACE};
+use nodesys_render::{MANAGER, MANAGER_NAMESPACE};
 use serde::Serialize;
 
 use super::section::Section;

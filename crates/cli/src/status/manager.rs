@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use nodesys_core::Address;
 use nodesys_core::message::Status as Health;
 use nodesys_core::time::Timestamp;
-use nodesys_manager::render::{MANAGER, MANAGER_NAMESPACE};
+use nodesys_render::{MANAGER, MANAGER_NAMESPACE};
 use serde::{Deserialize, Serialize};
 
 use super::section::Section;

@@ -20,8 +20,8 @@ use nodesys_core::holders::LicenseEvent;
 use nodesys_core::license::{LicenseId, Right};
 use nodesys_core::release::Release;
 use nodesys_core::{Address, U256};
-use nodesys_manager::cluster::fetch::Fetcher;
-use nodesys_manager::render::Grant;
+use nodesys_render::Grant;
+use nodesys_sdk::release::fetch::Fetcher;
 use reqwest::Url;
 use serde::Serialize;
 

@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use nodesys_manager::render::WORKLOAD;
+use nodesys_render::WORKLOAD;
 use serde::Serialize;
 use serde_json::json;
 

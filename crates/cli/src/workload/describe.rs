@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod, ResourceQuot
 use kube::Api;
 use kube::api::ListParams;
 use nodesys_core::{Address, U256};
-use nodesys_manager::render::Grant;
+use nodesys_render::Grant;
 use serde::Serialize;
 
 use super::WorkloadsFile;

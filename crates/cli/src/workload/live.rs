@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use nodesys_core::Address;
 use nodesys_core::api::LeaseState;
 use nodesys_core::message::Status as Health;
-use nodesys_manager::render::{MANAGER, MANAGER_NAMESPACE};
+use nodesys_render::{MANAGER, MANAGER_NAMESPACE};
 use serde::{Deserialize, Serialize};
 
 use super::WorkloadEntry;

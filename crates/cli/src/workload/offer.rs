@@ -6,7 +6,7 @@ use nodesys_core::ids::Name;
 use nodesys_core::license::{LicenseId, Right};
 use nodesys_core::release::{Amounts, Release, Version};
 use nodesys_core::{Address, B256};
-use nodesys_manager::render::Grant;
+use nodesys_render::Grant;
 use serde::Serialize;
 
 use crate::license::right_word;

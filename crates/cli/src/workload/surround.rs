@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use nodesys_manager::render::sandbox::Sandbox;
+use nodesys_render::sandbox::Sandbox;
 
 use super::WorkloadEntry;
 use crate::cluster::apply::{Change, apply};

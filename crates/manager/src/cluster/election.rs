@@ -14,7 +14,7 @@ use k8s_openapi::jiff;
 use kube::api::{Api, ObjectMeta, PostParams};
 use nodesys_clock::Clock;
 
-use crate::render::{MANAGER, MANAGER_NAMESPACE};
+use nodesys_render::{MANAGER, MANAGER_NAMESPACE};
 
 /// How long a Lease that is not renewed keeps others out.
 pub const LEASE_SECS: i32 = 60;

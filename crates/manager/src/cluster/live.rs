@@ -6,7 +6,7 @@ use nodesys_core::message::Status;
 use nodesys_core::release::{HealthBy, Release, Version};
 
 use super::plan::Fitness;
-use crate::render::RELEASE_LABEL;
+use nodesys_render::RELEASE_LABEL;
 
 /// A new pod that was restarted so often will not become healthy.
 const MOST_RESTARTS: i32 = 3;

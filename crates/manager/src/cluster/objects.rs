@@ -15,10 +15,10 @@ use kube::api::{
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use serde_json::Value;
 
-use super::drift::{first_difference, foreign_writers};
 use super::ledger::Ledger;
 use super::live::Live;
-use crate::render::{
+use nodesys_render::drift::{first_difference, foreign_writers};
+use nodesys_render::{
     LEDGER, MANAGER, MANAGER_NAMESPACE, MANAGER_PORT, Object, TOKEN_SECRET, WORKLOAD,
 };
 

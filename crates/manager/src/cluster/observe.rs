@@ -9,8 +9,8 @@ use nodesys_core::{Address, U256, keccak256};
 use super::ledger::Ledger;
 use super::objects::Compared;
 use super::{Controller, REFRESH_SECS, plan};
-use crate::render::Object;
-use crate::render::sandbox::Sandbox;
+use nodesys_render::Object;
+use nodesys_render::sandbox::Sandbox;
 
 /// After a failure: so long, and twice as long each time up to [`MOST_BACKOFF_SECS`].
 const BACKOFF_SECS: u64 = 5;

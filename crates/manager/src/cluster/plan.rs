@@ -16,7 +16,7 @@ use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, B256, U256, keccak256};
 
 use super::ledger::{Ledger, Quarantined, Rollout};
-use crate::render::Grant;
+use nodesys_render::Grant;
 
 /// How the version that is wanted does in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::read_secret;
-use crate::render::{Cidr, Grant};
+use nodesys_core::cidr::Cidr;
+use nodesys_render::Grant;
 
 /// `cluster` in the file.
 #[derive(Deserialize)]

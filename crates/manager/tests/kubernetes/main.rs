@@ -16,7 +16,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use nodesys_chain::bindings::ProjectRegistry;
 use nodesys_chain::release::announce_tombstone_request;
-use nodesys_manager::render::{MANAGER, MANAGER_NAMESPACE, WORKLOAD};
+use nodesys_render::{MANAGER, MANAGER_NAMESPACE, WORKLOAD};
 use serde_json::{Value, json};
 use world::{Manager, World, release, wait_for};
 

@@ -181,17 +181,32 @@ fn new_quota(event: &DistributorEvent) -> Option<Amount> {
 }
 
 /// Where logs and state contradict each other: the logs are not all of them.
-pub fn gaps(
+fn gaps(
     first_quota: Option<Amount>,
     events: &[Logged<DistributorEvent>],
     state: &DistributorState,
 ) -> Vec<String> {
-    let mut gaps = Vec::new();
-    let Some(mut quota) = first_quota else {
+    let Some(first_quota) = first_quota else {
         return vec![
             "the RPC has no log of the project's creation: old logs are missing".to_owned(),
         ];
     };
+    let mut gaps = commit_gaps(events, state);
+    let quota = events.iter().rev().find_map(|logged| new_quota(&logged.event));
+    let quota = quota.unwrap_or(first_quota);
+    if quota != state.daily_quota {
+        gaps.push(format!(
+            "by the logs the daily quota is {quota}, the chain says {}",
+            state.daily_quota
+        ));
+    }
+    gaps
+}
+
+/// [`gaps`] as far as a distributor's own logs show them: commits that do not link up to its head,
+/// revisions that are not counted, claims that do not add up to what it has paid.
+pub fn commit_gaps(events: &[Logged<DistributorEvent>], state: &DistributorState) -> Vec<String> {
+    let mut gaps = Vec::new();
     let posts = standing(events);
     let by_hash: BTreeMap<B256, &PostedCommit> =
         posts.iter().map(|post| (post.commit_hash, post)).collect();
@@ -226,16 +241,9 @@ pub fn gaps(
         if let DistributorEvent::Claimed(claimed) = &logged.event {
             paid = paid.saturating_add(claimed.amount);
         }
-        quota = new_quota(&logged.event).unwrap_or(quota);
     }
     if paid != state.paid.to_u256() {
         gaps.push(format!("the logged claims are {paid} wei, the chain says {}", state.paid));
-    }
-    if quota != state.daily_quota {
-        gaps.push(format!(
-            "by the logs the daily quota is {quota}, the chain says {}",
-            state.daily_quota
-        ));
     }
     gaps
 }

@@ -56,7 +56,10 @@ pub enum StoreError {
     #[error(transparent)]
     Server(#[from] client::Error),
     /// No place has the file, or the bytes of it that were committed.
-    #[error("{place} has no {file} of {day}{}", in_words(.passed_over))]
+    #[error(
+        "{place} has no {file} of {day}{}; try again later, or another place that has the project's bundles",
+        in_words(.passed_over)
+    )]
     Missing {
         /// The folders or servers.
         place: String,

@@ -148,6 +148,13 @@ async fn is_settled(world: &World, play: &Play) -> anyhow::Result<bool> {
 }
 
 impl Cell {
+    /// Whether one of its RPCs is whole and one of its places is good.
+    pub fn can_tell(&self) -> bool {
+        self.watch.as_ref().is_none_or(|watch| {
+            watch.rpcs.contains(&Rpc::Whole) && watch.places.contains(&Mode::Good)
+        })
+    }
+
     pub fn name(&self) -> String {
         let (rpcs, places) = self.names();
         format!("{}; RPCs: {rpcs}; places: {places}", self.scenario.name())

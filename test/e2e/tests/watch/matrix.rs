@@ -55,13 +55,34 @@ fn watches(scenario: Scenario, all: bool) -> Vec<(Rpc, Mode)> {
     together.chain(rare.filter(|_| more)).collect()
 }
 
+/// Watches without a second, good source: one RPC alone, all RPCs at fault, all places at fault.
+fn without_a_second(scenario: Scenario) -> Vec<Watch> {
+    if !matches!(
+        scenario,
+        Scenario::Honest | Scenario::StolenPublishing | Scenario::StolenWithholding
+    ) {
+        return Vec::new();
+    }
+    let good = vec![Mode::Good, Mode::Good];
+    let alone = [Rpc::Whole, Rpc::Pruned, Rpc::Lagging, Rpc::Differing];
+    let alone = alone.map(|rpc| Watch { rpcs: vec![rpc], places: good.clone() });
+    let together = [[Rpc::Pruned, Rpc::Lagging], [Rpc::Differing, Rpc::Silent]];
+    let together = together.map(|rpcs| Watch { rpcs: rpcs.to_vec(), places: good.clone() });
+    let places = [Mode::Withheld, Mode::Altered("rewards.csv")]
+        .map(|mode| Watch { rpcs: vec![Rpc::Whole, Rpc::Whole], places: vec![mode, mode] });
+    alone.into_iter().chain(together).chain(places).collect()
+}
+
 /// The cells of a scenario; first the one that nobody watches.
 fn cells_of(scenario: Scenario, all: bool) -> Vec<Cell> {
-    let watched = watches(scenario, all).into_iter().map(|(rpc, mode)| {
-        let watch = Watch { rpcs: vec![rpc, Rpc::Whole], places: vec![mode, Mode::Good] };
-        Cell { scenario, watch: Some(watch) }
-    });
-    std::iter::once(Cell { scenario, watch: None }).chain(watched).collect()
+    let second =
+        |(rpc, mode)| Watch { rpcs: vec![rpc, Rpc::Whole], places: vec![mode, Mode::Good] };
+    let mut watched: Vec<Watch> = watches(scenario, all).into_iter().map(second).collect();
+    if all {
+        watched.extend(without_a_second(scenario));
+    }
+    let watched = watched.into_iter().map(Some);
+    std::iter::once(None).chain(watched).map(|watch| Cell { scenario, watch }).collect()
 }
 
 /// The cells whose name has this text, where only some are to be looked at.

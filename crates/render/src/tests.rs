@@ -21,8 +21,8 @@ use super::sandbox::Sandbox;
 use super::workload::{Placed, TokenKey};
 use super::*;
 
-const TABLE: &str = include_str!("../../tests/sandbox.table");
-const EXAMPLE: &[u8] = include_bytes!("../../../core/schema/release.example.json");
+const TABLE: &str = include_str!("../tests/sandbox.table");
+const EXAMPLE: &[u8] = include_bytes!("../../core/schema/release.example.json");
 
 fn example() -> Release {
     Release::parse(EXAMPLE).unwrap()

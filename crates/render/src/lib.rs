@@ -15,16 +15,16 @@ use nodesys_core::ids::Name;
 use nodesys_core::{Address, keccak256};
 use serde_json::{Value, json};
 
-mod cidr;
+pub mod drift;
 mod grant;
 pub mod manager;
+pub mod probe;
 mod quantity;
 pub mod sandbox;
 #[cfg(test)]
 mod tests;
 pub mod workload;
 
-pub use cidr::{Cidr, is_public};
 pub use grant::{Beyond, Grant, GrantedEgress};
 
 /// The namespace of the manager.

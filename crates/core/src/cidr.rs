@@ -4,18 +4,18 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use nodesys_core::ids::ParseError;
+use crate::ids::ParseError;
 
 /// All of IPv4.
-pub(super) const EVERY_V4: &str = "0.0.0.0/0";
+pub const EVERY_V4: &str = "0.0.0.0/0";
 /// IPv6 that is routed on the public internet. Everything private, link-local or translated lies
 /// outside it.
-pub(super) const GLOBAL_V6: &str = "2000::/3";
+pub const GLOBAL_V6: &str = "2000::/3";
 
 /// IPv4 that is not the public internet: IANA's special-purpose registry, multicast, and cloud
 /// metadata outside these. Metadata at 169.254.169.254, 100.100.100.200 and 192.0.0.192 lies in
 /// them.
-pub(super) const CLOSED_V4: [&str; 17] = [
+const CLOSED_V4: [&str; 17] = [
     "0.0.0.0/8",        // this network
     "10.0.0.0/8",       // private
     "100.64.0.0/10",    // carrier-grade NAT
@@ -36,7 +36,7 @@ pub(super) const CLOSED_V4: [&str; 17] = [
 ];
 
 /// Parts of [`GLOBAL_V6`] that are not the public internet, or lead back into IPv4.
-pub(super) const CLOSED_V6: [&str; 5] = [
+const CLOSED_V6: [&str; 5] = [
     "2001::/23",         // protocol assignments, Teredo
     "2001:db8::/32",     // documentation
     "2002::/16",         // 6to4: any IPv4 address, private ones too
@@ -65,7 +65,8 @@ impl Cidr {
         self.contains(Self { first: address, bits })
     }
 
-    pub(super) const fn is_v4(self) -> bool {
+    /// Whether it is a range of IPv4.
+    pub const fn is_v4(self) -> bool {
         self.first.is_ipv4()
     }
 }
@@ -107,7 +108,7 @@ impl fmt::Display for Cidr {
 }
 
 /// The closed ranges of a family, and of `local` what they do not cover already.
-pub(super) fn closed(v4: bool, local: &[Cidr]) -> Vec<String> {
+pub fn closed(v4: bool, local: &[Cidr]) -> Vec<String> {
     let (every, closed) = if v4 { (EVERY_V4, &CLOSED_V4[..]) } else { (GLOBAL_V6, &CLOSED_V6[..]) };
     let parse = |text: &str| text.parse::<Cidr>().expect("the ranges above are well formed");
     let every = parse(every);

@@ -13,7 +13,7 @@ use nodesys_core::B256;
 use nodesys_core::release::{MAX_BYTES, Release};
 use reqwest::Url;
 
-use crate::render::is_public;
+use nodesys_core::cidr::is_public;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -66,7 +66,7 @@ impl Fetcher {
         let mut client = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("nodesys-manager/", env!("CARGO_PKG_VERSION")));
+            .user_agent(concat!("nodesys/", env!("CARGO_PKG_VERSION")));
         if !private {
             let host = url.host_str().context("the URL has no host")?.to_owned();
             // Resolved once, and asked at just these addresses.

@@ -5,11 +5,11 @@ use nodesys_core::Address;
 use nodesys_core::ids::Name;
 use serde_json::{Value, json};
 
-use super::cidr::{self, Cidr, EVERY_V4, GLOBAL_V6};
 use super::{
     Grant, LEDGER, MANAGER, MANAGER_NAMESPACE, MANAGER_PORT, Object, ROLE_LABEL, TOKEN_SECRET,
     WORKLOAD, quantity, workload_labels, workload_namespace,
 };
+use nodesys_core::cidr::{self, Cidr, EVERY_V4, GLOBAL_V6};
 
 /// Pods of a workload that may be there at once: an update starts the new one beside the old one.
 const PODS: u64 = 2;

@@ -3,21 +3,68 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
 use nodesys_chain::RpcUrl;
 use nodesys_core::Address;
+
+/// What the program was called for.
+pub enum Call {
+    /// Run the backend.
+    Run(Box<Config>),
+    /// Bring the database up to date, and end.
+    Migrate(MigrateConfig),
+}
+
+impl Call {
+    /// Reads the command line and the environment; ends the process where they cannot be read.
+    pub fn parse() -> Self {
+        Self::of(&command().get_matches())
+            .unwrap_or_else(|error| error.format(&mut command()).exit())
+    }
+
+    fn of(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand() {
+            Some((_, migrate)) => MigrateConfig::from_arg_matches(migrate).map(Self::Migrate),
+            None => Ok(Self::Run(Box::new(Config::from_arg_matches(matches)?))),
+        }
+    }
+}
+
+fn command() -> clap::Command {
+    let about =
+        "Bring the database up to date, and end. Safe to re-run, and beside running replicas";
+    Config::command()
+        .subcommand_negates_reqs(true)
+        .args_conflicts_with_subcommands(true)
+        .subcommand(MigrateConfig::augment_args(clap::Command::new("migrate")).about(about))
+}
+
+/// The database, as its owner.
+#[derive(Clone, Args)]
+pub struct MigrateConfig {
+    /// The backend's Postgres, with the role that owns its tables.
+    #[arg(long, env = "NODESYS_DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+    /// Accept a Postgres with fsync off: tests only.
+    #[arg(long)]
+    pub allow_unsafe_postgres: bool,
+}
 
 /// The Node System backend.
 #[derive(Clone, Parser)]
 #[command(
     name = "nodesys-backend",
     version,
-    after_help = "Example:\n  nodesys-backend --database-url postgres://nodesys@localhost/nodesys \\\n    --rpc https://rpc.example.org --chain-id 1 --registry 0x… --receipt-key-file receipt.key --poster-key-file poster.key"
+    after_help = "Examples:\n  nodesys-backend --database-url postgres://nodesys@localhost/nodesys \\\n    --rpc https://rpc.example.org --chain-id 1 --registry 0x… --receipt-key-file receipt.key --poster-key-file poster.key\n  nodesys-backend migrate --database-url postgres://owner@localhost/nodesys"
 )]
 pub struct Config {
-    /// Postgres of the backend alone; migrated at start. fsync must be on.
+    /// Postgres of the backend alone; migrated at start, unless --no-migrate. fsync must be on.
     #[arg(long, env = "NODESYS_DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
+    /// Refuse to start on a schema that is not up to date, instead of migrating it. For a role that
+    /// does not own the tables; `nodesys-backend migrate` is run before, by one that does.
+    #[arg(long)]
+    pub no_migrate: bool,
     /// Most connections to Postgres.
     #[arg(long, env = "NODESYS_DATABASE_CONNECTIONS", default_value_t = 16)]
     pub database_connections: u32,
@@ -68,18 +115,16 @@ pub struct Config {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Config::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
     fn help_is_as_committed() {
-        let mut command = Config::command().term_width(100);
+        let mut command = command().term_width(100);
         insta::assert_snapshot!("help", command.render_long_help());
     }
 
@@ -87,7 +132,7 @@ mod tests {
     /// environment belongs to all tests at once.
     #[test]
     fn the_example_file_is_a_configuration() {
-        let command = Config::command();
+        let command = command();
         let mut flags = vec!["nodesys-backend".to_owned()];
         let mut named = Vec::new();
         for line in include_str!("../backend.example.env").lines() {

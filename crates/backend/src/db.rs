@@ -9,6 +9,7 @@ pub(crate) mod batch;
 pub(crate) mod claim;
 mod column;
 pub(crate) mod commit;
+pub(crate) mod connect;
 pub(crate) mod cursor;
 pub(crate) mod day;
 pub(crate) mod evidence;
@@ -16,6 +17,7 @@ pub(crate) mod lease;
 pub(crate) mod lease_end;
 pub(crate) mod license;
 pub(crate) mod lock;
+pub(crate) mod network;
 pub(crate) mod node;
 pub(crate) mod notify;
 pub(crate) mod outage;
@@ -27,42 +29,10 @@ pub(crate) mod standby;
 pub(crate) mod tree;
 pub(crate) mod writer;
 
-use std::time::Duration;
+use sqlx::PgConnection;
 
-use anyhow::{Context, bail};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool};
-
-/// Connects, refuses a server that may lose acknowledged heartbeats, and migrates.
-pub(crate) async fn connect(
-    url: &str,
-    connections: u32,
-    allow_unsafe: bool,
-) -> anyhow::Result<PgPool> {
-    let options: PgConnectOptions = url.parse().context("the database URL cannot be read")?;
-    // What is acknowledged is on disk, whatever the server's own default.
-    let options = options.options([("synchronous_commit", "on")]);
-    let pool = PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(10))
-        .connect_with(options)
-        .await
-        .context("cannot connect to Postgres")?;
-    let fsync: String = sqlx::query_scalar("show fsync").fetch_one(&pool).await?;
-    if fsync != "on" && !allow_unsafe {
-        bail!(
-            "Postgres runs with fsync={fsync}: a crash would lose acknowledged heartbeats. \
-             Turn fsync on, or pass --allow-unsafe-postgres in tests"
-        );
-    }
-    sqlx::migrate!("../../migrations/backend")
-        .run(&pool)
-        .await
-        .context("migrating the database")?;
-    Ok(pool)
-}
-
-/// Succeeds when the database answers.
-pub(crate) async fn ping(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("select 1").execute(conn).await.map(drop)
+/// Whether the database takes writes: a standby, and a primary that is becoming one, do not.
+pub(crate) async fn takes_writes(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let asked = sqlx::query_scalar("select current_setting('transaction_read_only') = 'off'");
+    asked.fetch_one(conn).await
 }

@@ -3,7 +3,8 @@
 //!
 //! Each layer knows only those after it:
 //!
-//! - `server` starts, runs the jobs and stops; `router` has all routes.
+//! - `server` starts, runs the jobs and stops; `preflight` is what a start depends on; `router` has all
+//!   routes.
 //! - The stages of the data path (`license`, `heartbeat`, `uptime`, `points`, `commit`, `tree`,
 //!   `root`, `claim`), and beside them `project`, `node`, `lease`, `notify`, `release`. None imports
 //!   another.
@@ -31,6 +32,7 @@ mod notify;
 mod params;
 mod periodic;
 mod points;
+mod preflight;
 mod project;
 mod refusals;
 mod release;
@@ -44,6 +46,6 @@ mod tests;
 mod tree;
 mod uptime;
 
-pub use config::Config;
+pub use config::{Call, Config};
 pub use router::openapi_json;
 pub use server::main;

@@ -1,8 +1,6 @@
 //! The thin main; everything is in the library.
 
-use clap::Parser;
-
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    nodesys_backend::main(nodesys_backend::Config::parse()).await
+    nodesys_backend::main(nodesys_backend::Call::parse()).await
 }

@@ -1,6 +1,8 @@
 //! Background work: a `tick` that is idempotent and takes no input, run each period and whenever
-//! woken. A failed tick is logged once, however long it goes on failing, and tried again.
+//! woken. A failed tick is tried again; each reason is logged once, however long it
+//! goes on failing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +10,9 @@ use nodesys_clock::Clock;
 use tokio::sync::Notify;
 
 use crate::lifecycle::Lifecycle;
+
+/// Reasons that are logged of one failure that goes on: texts with a number in them differ each time.
+const REASONS: usize = 8;
 
 /// Work that is done again and again.
 pub(crate) trait Periodic: Send + 'static {
@@ -29,25 +34,22 @@ pub(crate) fn spawn<P: Periodic>(
     let mut sleeper = clock.sleeper();
     let stop = lifecycle.stop.clone();
     lifecycle.spawn(P::NAME, async move {
-        let mut failing = false;
+        // Each reason is logged once, until the work succeeds.
+        let mut failing: BTreeSet<String> = BTreeSet::new();
         while !stop.is_cancelled() {
             match work.tick().await {
                 Ok(()) => {
-                    if failing {
+                    if !failing.is_empty() {
                         tracing::info!(task = P::NAME, "works again");
                     }
-                    failing = false;
+                    failing.clear();
                 }
                 Err(error) => {
                     metrics::counter!("task_failures_total", "task" => P::NAME).increment(1);
-                    if !failing {
-                        tracing::warn!(
-                            task = P::NAME,
-                            error = format!("{error:#}"),
-                            "failed; trying again each period"
-                        );
+                    let error = format!("{error:#}");
+                    if failing.len() < REASONS && failing.insert(error.clone()) {
+                        tracing::warn!(task = P::NAME, error, "failed; trying again each period");
                     }
-                    failing = true;
                 }
             }
             tokio::select! {

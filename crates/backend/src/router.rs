@@ -124,11 +124,21 @@ async fn note_refusal(State(app): State<AppState>, request: Request, next: Next)
     response
 }
 
-/// Ready when the database answers and the RPC answers for the right chain.
-async fn ready(State(app): State<AppState>) -> Result<&'static str, ApiError> {
-    db::ping(&mut *app.pool.acquire().await?).await?;
-    app.chain.recheck_chain().await?;
-    Ok("ready\n")
+/// Ready when the database takes writes and the writer of heartbeats runs. The chain is no part of it:
+/// heartbeats are counted without, and a balancer that took every replica out would lose minutes.
+async fn ready(State(app): State<AppState>) -> Result<String, ApiError> {
+    if !db::takes_writes(&mut *app.pool.acquire().await?).await? {
+        return Err(ApiError::busy(
+            "the database takes no writes: a failover, or the wrong server",
+        ));
+    }
+    if app.live.queue.is_closed() {
+        return Err(ApiError::busy("the writer of heartbeats has ended: restart this replica"));
+    }
+    Ok(match app.chain_lost_since() {
+        None => "ready\n".to_owned(),
+        Some(since) => format!("ready, degraded: the chain has not been followed since {since}\n"),
+    })
 }
 
 #[cfg(test)]

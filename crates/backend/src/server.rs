@@ -13,25 +13,36 @@ use nodesys_service::signals::stop_on_signals;
 use nodesys_service::{listener, logs};
 use tokio::sync::Notify;
 
-use crate::config::Config;
+use crate::config::{Call, Config, MigrateConfig};
 use crate::lifecycle::Lifecycle;
 use crate::router::router;
 use crate::state::{App, AppState, Parts};
-use crate::{db, heartbeat, lease, notify, periodic, refusals, root, telemetry, uptime};
+use crate::{db, heartbeat, lease, notify, periodic, preflight, refusals, root, telemetry, uptime};
 
 /// Heartbeats that may wait for the disk before new ones are sent away.
 const QUEUE: usize = 4096;
 
-/// Runs the backend until a signal.
-pub async fn main(config: Config) -> std::process::ExitCode {
-    match run(config).await {
+/// Runs the backend until a signal, or migrates its database.
+pub async fn main(call: Call) -> std::process::ExitCode {
+    let done = match call {
+        Call::Run(config) => run(*config).await,
+        Call::Migrate(config) => migrate(config).await,
+    };
+    match done {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "the backend cannot go on");
             eprintln!("nodesys-backend: {error:#}");
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+async fn migrate(config: MigrateConfig) -> anyhow::Result<()> {
+    logs::to_stderr(logs::LONG_RUNNING);
+    let pool = db::connect::connect(&config.database_url, 1, config.allow_unsafe_postgres).await?;
+    db::connect::migrate(&pool).await?;
+    println!("the schema is up to date");
+    Ok(())
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
@@ -49,19 +60,25 @@ async fn run(config: Config) -> anyhow::Result<()> {
         .map(|path| read_key(path).context("poster key"))
         .transpose()?;
     let chain = Provider::connect_all(&config.rpc, Some(config.chain_id)).await?;
-    chain.require_code(config.registry, "ProjectRegistry").await?;
+    let domain = Domain::new(config.chain_id, config.registry);
     let clock = Clock::from_flag(config.clock, config.chain_id, "backend").await?;
-    let pool = db::connect(
-        &config.database_url,
-        config.database_connections,
-        config.allow_unsafe_postgres,
-    )
-    .await?;
+    preflight::receipt_key(&chain, &domain, receipt_key.address(), clock.now()).await?;
+    let (connections, allow_unsafe) = (config.database_connections, config.allow_unsafe_postgres);
+    let pool = db::connect::connect(&config.database_url, connections, allow_unsafe).await?;
+    if config.no_migrate {
+        db::connect::require_schema(&pool).await?;
+    } else {
+        db::connect::migrate(&pool).await?;
+    }
+    preflight::database(&pool, &domain).await?;
+    if let Some(key) = &poster_key {
+        preflight::poster(&chain, key.address()).await;
+    }
     let app = App::start(Parts {
         pool,
         clock,
         chain,
-        domain: Domain::new(config.chain_id, config.registry),
+        domain,
         final_depth: config.final_depth,
         first_block: config.first_block,
         receipt_key,

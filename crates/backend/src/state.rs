@@ -1,12 +1,13 @@
 //! What handlers and tasks share. It knows no stage.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use nodesys_chain::provider::Provider;
 use nodesys_clock::Clock;
 use nodesys_core::message::Domain;
 use nodesys_core::signature::SigningKey;
+use nodesys_core::time::Timestamp;
 use sqlx::PgPool;
 use tokio::sync::{Notify, Semaphore};
 
@@ -41,6 +42,8 @@ pub(crate) struct App {
     /// Refused requests that are counted instead of told one by one.
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) metrics: PrometheusHandle,
+    /// Since when the mirror has failed to follow the chain, if it does.
+    chain_lost: Mutex<Option<Timestamp>>,
 }
 
 pub(crate) type AppState = Arc<App>;
@@ -80,7 +83,20 @@ impl App {
             release_lookups: Semaphore::new(RELEASE_LOOKUPS),
             refusals: Arc::default(),
             metrics: parts.metrics,
+            chain_lost: Mutex::default(),
         }))
+    }
+
+    /// Notes whether the mirror could follow the chain just now.
+    pub(crate) fn note_followed(&self, followed: bool) {
+        let now = self.clock.now();
+        let mut lost = self.chain_lost.lock().unwrap_or_else(PoisonError::into_inner);
+        *lost = if followed { None } else { Some(lost.unwrap_or(now)) };
+    }
+
+    /// Since when the mirror has failed to follow the chain, if it does. No RPC is asked.
+    pub(crate) fn chain_lost_since(&self) -> Option<Timestamp> {
+        *self.chain_lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The chain's own time, by which a root is active or not.

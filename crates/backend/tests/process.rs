@@ -37,6 +37,7 @@ struct Setup {
     chain_id: String,
     registry: String,
     unsafe_postgres: bool,
+    no_migrate: bool,
 }
 
 impl Setup {
@@ -50,6 +51,7 @@ impl Setup {
             chain_id: CHAIN_ID.to_string(),
             registry: chain.registry.to_string(),
             unsafe_postgres: true,
+            no_migrate: false,
         }
     }
 
@@ -67,6 +69,7 @@ impl Setup {
             .arg("--ready-file")
             .arg(self.path("ready"))
             .args(self.unsafe_postgres.then_some("--allow-unsafe-postgres"))
+            .args(self.no_migrate.then_some("--no-migrate"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -131,7 +134,19 @@ async fn it_refuses_to_start_on_a_wrong_footing(pool: PgPool) {
     refused(&|setup| setup.database_url = "localhost".into(), &["database URL"]);
     refused(
         &|setup| setup.database_url = setup.database_url.replacen("_sqlx_test", "none", 1),
-        &["cannot connect to Postgres"],
+        &["cannot connect to Postgres", "does not exist"],
+    );
+    let nobody = "postgres://nodesys@127.0.0.1:1/nodesys";
+    refused(
+        &|setup| setup.database_url = nobody.into(),
+        &["cannot connect to Postgres at 127.0.0.1:1", "refused"],
+    );
+    let token = chain.token.to_string();
+    refused(&|setup| setup.registry = token.clone(), &["does not answer as a ProjectRegistry"]);
+    let strange = key(99);
+    refused(
+        &|setup| write_key(&setup.path("receipt.key"), &strange.to_hex(), 0o600),
+        &["does not know the receipt key", "nodesys-master registry receipt-key 0x"],
     );
     refused(
         &|setup| write_key(&setup.path("receipt.key"), &receipt_key().to_hex(), 0o640),
@@ -145,6 +160,58 @@ async fn it_refuses_to_start_on_a_wrong_footing(pool: PgPool) {
     let tables: i64 =
         sqlx::query_scalar("select count(*) from writer").fetch_one(&pool).await.unwrap();
     assert_eq!(tables, 0, "a backend that refuses has begun to write");
+}
+
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn a_database_belongs_to_one_registry(pool: PgPool) {
+    let chain = Chain::start().await;
+    let setup = Setup::new(&pool, &chain);
+    let (mut child, _) = setup.start().await;
+    child.kill().await.unwrap();
+    let recorded: Vec<u8> =
+        sqlx::query_scalar("select registry::bytea from network").fetch_one(&pool).await.unwrap();
+    assert_eq!(recorded, chain.registry.as_slice());
+    // Another network's backend was pointed at this database before.
+    let other = chain.token;
+    let moved = sqlx::query("update network set registry = $1").bind(other.as_slice());
+    moved.execute(&pool).await.unwrap();
+    std::fs::remove_file(setup.path("ready")).unwrap();
+    let words = setup.refusal();
+    let expected = format!("the database is of the registry {other} on chain {CHAIN_ID}");
+    assert!(words.contains(&expected), "{words}");
+}
+
+/// Expand and contract: replicas of the version before start, run and restart on the newer schema.
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn it_starts_on_a_newer_schema_and_not_on_an_older_one(pool: PgPool) {
+    let chain = Chain::start().await;
+    let mut setup = Setup::new(&pool, &chain);
+    let newer = "insert into _sqlx_migrations
+        (version, description, success, checksum, execution_time) values (9999, 'newer', true, '', 0)";
+    sqlx::query(newer).execute(&pool).await.unwrap();
+    for no_migrate in [false, true] {
+        setup.no_migrate = no_migrate;
+        let (mut child, client) = setup.start().await;
+        client.ready().await.unwrap();
+        child.kill().await.unwrap();
+        std::fs::remove_file(setup.path("ready")).unwrap();
+    }
+    // The newest of its own is missing.
+    for undo in ["drop table network", "delete from _sqlx_migrations where version = 13"] {
+        sqlx::query(undo).execute(&pool).await.unwrap();
+    }
+    let words = setup.refusal();
+    assert!(words.contains("lacks the migrations 13: run `nodesys-backend migrate`"), "{words}");
+    let migrated = Command::new(env!("CARGO_BIN_EXE_nodesys-backend"))
+        .args(["migrate", "--allow-unsafe-postgres"])
+        .env("NODESYS_DATABASE_URL", &setup.database_url)
+        // The environment of the backend itself does no harm.
+        .env("NODESYS_RPC", &setup.rpc)
+        .output()
+        .unwrap();
+    assert!(migrated.status.success(), "{migrated:?}");
+    let (mut child, _) = setup.start().await;
+    child.kill().await.unwrap();
 }
 
 /// A node that speaks to whichever process runs now.
@@ -228,6 +295,14 @@ async fn load(
     .await
 }
 
+/// Waits for the first tick of the mirror, which has the licenses.
+async fn followed(client: &Client, chain: &Chain) {
+    let mut sleeper = Clock::system().sleeper();
+    while client.license(chain.alpha, U256::from(1)).await.is_err() {
+        sleeper.sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Tells it to stop, and waits until it has.
 async fn stop(process: &mut Child) -> ExitStatus {
     let pid = process.id().unwrap().to_string();
@@ -257,11 +332,8 @@ async fn killed_in_the_middle_it_has_lost_nothing_it_acknowledged(pool: PgPool) 
     let domain = Domain::new(CHAIN_ID, chain.registry);
     let (mut process, client) = setup.start().await;
     let nodes = nodes(&client, domain, 24).await;
-    // The first tick of the mirror has the licenses.
     let mut sleeper = Clock::system().sleeper();
-    while client.license(chain.alpha, U256::from(1)).await.is_err() {
-        sleeper.sleep(Duration::from_millis(5)).await;
-    }
+    followed(&client, &chain).await;
     let lease = nodes[0].lease(&client, &chain).await;
     let credited = nodes[0].beat(&client, &[healthy(&lease)]).await.unwrap();
     assert_eq!(credited.accepted.credited, 1);
@@ -324,9 +396,12 @@ async fn no_line_of_its_log_tells_the_rpcs_secret(pool: PgPool) {
         let log = std::fs::File::create(setup.path("log")).unwrap();
         let mut command = setup.command();
         command.env("NODESYS_LOG", filter).stderr(log);
-        let (mut process, _) = setup.start_by(command).await;
-        assert_eq!(stop(&mut process).await.code(), Some(0));
+        let (mut process, client) = setup.start_by(command).await;
+        followed(&client, &chain).await;
+        let ended = stop(&mut process).await;
         let log = std::fs::read_to_string(setup.path("log")).unwrap();
+        let last = log.lines().next_back().unwrap_or_default();
+        assert_eq!(ended.code(), Some(0), "NODESYS_LOG={filter}: {last}");
         hide_the_secret(filter, &log, &chain.anvil.addr.to_string());
     }
 }

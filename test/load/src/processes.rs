@@ -60,8 +60,16 @@ impl Chain {
         let receipt =
             provider.send("deploying the registry", deploy.into_transaction_request()).await?;
         let registry = receipt.contract_address.context("a deployment makes a contract")?;
+        let record = ProjectRegistry::new(registry, provider.rpc())
+            .setReceiptKey(receipt_key()?.address(), 0, u64::MAX)
+            .into_transaction_request();
+        provider.send("recording the receipt key", record).await?;
         Ok(Self { _anvil: anvil, url, registry })
     }
+}
+
+fn receipt_key() -> anyhow::Result<SigningKey> {
+    Ok(SigningKey::from_bytes(&[7; 32])?)
 }
 
 /// The backend.
@@ -81,7 +89,7 @@ impl Backend {
         let folder = tempfile::tempdir()?;
         let (key_file, ready_file) =
             (folder.path().join("receipt.key"), folder.path().join("ready"));
-        let key = SigningKey::from_bytes(&[7; 32])?;
+        let key = receipt_key()?;
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o600).open(&key_file)?;
         std::fs::write(&key_file, key.to_hex().as_bytes())?;

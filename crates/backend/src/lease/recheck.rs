@@ -49,7 +49,9 @@ impl Periodic for Recheck {
 
 impl Recheck {
     async fn follow(&mut self, touched: &mut Touched) -> anyhow::Result<()> {
-        mirror::follow(&self.app, touched).await?;
+        let followed = mirror::follow(&self.app, touched).await;
+        self.app.note_followed(followed.is_ok());
+        followed?;
         let now = self.app.clock.now();
         let all_due = self.all_checked.is_none_or(|at| now.millis_since(at) >= ALL_MILLIS);
         self.check(if all_due { None } else { Some(touched) }).await?;

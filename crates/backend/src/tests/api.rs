@@ -9,12 +9,12 @@ use nodesys_core::api::Problem;
 use serde_json::Value;
 use sqlx::PgPool;
 
-use super::support::World;
+use super::support::{Node, World, problem};
 use crate::periodic::Periodic as _;
 use crate::refusals::Report;
 use crate::router::router;
 use nodesys_testing::anvil::CHAIN_ID;
-use nodesys_testing::chain::receipt_key;
+use nodesys_testing::chain::{alice, receipt_key};
 
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn every_documented_route_is_there(pool: PgPool) {
@@ -138,6 +138,31 @@ async fn without_its_database_it_says_so_and_is_not_ready(pool: PgPool) {
         assert_eq!(answer.problem().code, "busy", "{route}");
     }
     assert_eq!(world.get_raw("/healthz").await.status, 200);
+}
+
+/// A failover in progress: the server answers, and takes no writes.
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn on_a_read_only_database_it_asks_to_try_again(pool: PgPool) {
+    let world = World::new(pool).await;
+    assert_eq!(world.get_raw("/readyz").await.status, 200);
+    let mut own = world.pool.acquire().await.unwrap();
+    let (name, me): (String, i32) = sqlx::query_as("select current_database(), pg_backend_pid()")
+        .fetch_one(&mut *own)
+        .await
+        .unwrap();
+    let read_only = format!("alter database \"{name}\" set default_transaction_read_only = on");
+    sqlx::query(sqlx::AssertSqlSafe(read_only)).execute(&mut *own).await.unwrap();
+    // Connections take it up when they are made.
+    let others = "select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> $1";
+    sqlx::query(others).bind(me).execute(&mut *own).await.unwrap();
+    sqlx::query("set default_transaction_read_only = on").execute(&mut *own).await.unwrap();
+    drop(own);
+    let ready = world.get_raw("/readyz").await;
+    assert_eq!((ready.status, ready.problem().code.as_str()), (503, "busy"), "{ready:?}");
+    let authorization = Node::new(&alice(), 7).authorization(&world, 1);
+    let refusal = problem(world.client().authorize_node(&authorization).await);
+    assert_eq!((refusal.status, refusal.code.as_str()), (503, "busy"), "{refusal:?}");
 }
 
 /// What is logged while it lives, a line for each event of level warning or error.

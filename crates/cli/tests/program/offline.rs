@@ -306,8 +306,9 @@ fn a_backup_holds_no_key_and_is_restored_under_a_new_one() {
     home.run("backup x").fails(3, "no node to back up");
     home.run("pair request").expect(0);
     let key = home.read("node.key");
-    let backup = home.run("backup -").expect(0);
-    assert!(!backup.contains(key.trim()) && backup.contains("SECRET"));
+    let backup = home.run("backup -");
+    assert_eq!(backup.code, Some(0), "{}", backup.stderr);
+    assert!(!backup.stdout.contains(key.trim()) && backup.stdout.contains("SECRET"));
     let path = home.path("node.backup").display().to_string();
     home.run(&format!("backup {path}")).expect(0);
     home.run(&format!("backup {path}")).fails(2, "is there already");

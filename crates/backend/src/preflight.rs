@@ -1,0 +1,81 @@
+//! What a start depends on: refused here with a reason, instead of found out by operators.
+
+use anyhow::{Context as _, bail, ensure};
+use nodesys_chain::project::receipt_key_validity;
+use nodesys_chain::{ChainError, Provider};
+use nodesys_core::message::Domain;
+use nodesys_core::time::Timestamp;
+use nodesys_core::{Address, U256};
+use sqlx::PgPool;
+
+use crate::db;
+
+/// Posts that the poster must be able to pay for, or the log says so. One takes some 81,000 gas.
+const POSTS_AHEAD: u64 = 30;
+const GAS_OF_A_POST: u64 = 90_000;
+
+/// Whether the registry is one, and names the receipt key for now.
+pub(crate) async fn receipt_key(
+    chain: &Provider,
+    domain: &Domain,
+    key: Address,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let registry = domain.verifying_contract();
+    chain.require_code(registry, "ProjectRegistry").await?;
+    let recorded = match receipt_key_validity(chain, registry, key).await {
+        Ok(recorded) => recorded,
+        Err(error @ (ChainError::Unreachable { .. } | ChainError::Differ { .. })) => {
+            return Err(error.into());
+        }
+        Err(error) => {
+            return Err(error).with_context(|| {
+                format!("{registry} does not answer as a ProjectRegistry: check --registry")
+            });
+        }
+    };
+    let record = format!("nodesys-master registry receipt-key {key}");
+    let Some((from, until)) = recorded else {
+        bail!(
+            "the registry {registry} does not know the receipt key {key}, so nobody could check its \
+             receipts: the network's operator records it with `{record}`"
+        );
+    };
+    ensure!(
+        (from..until).contains(&now.secs()),
+        "the receipt key {key} is not valid now: the registry has it from {} until before {}; the \
+         network's operator records another one with `{record}`, or start with the key that is valid",
+        Timestamp::from_secs(from),
+        Timestamp::from_secs(until)
+    );
+    Ok(())
+}
+
+/// Whether the database holds this network's facts, and no other's.
+pub(crate) async fn database(pool: &PgPool, domain: &Domain) -> anyhow::Result<()> {
+    let (chain_id, registry) = (domain.chain_id(), domain.verifying_contract());
+    let mut conn = pool.acquire().await?;
+    let (its_chain, its_registry) = db::network::belong(&mut conn, chain_id, registry).await?;
+    ensure!(
+        (its_chain, its_registry) == (chain_id, registry),
+        "the database is of the registry {its_registry} on chain {its_chain}, not of {registry} on chain \
+         {chain_id}: use another database, or check --registry and --chain-id"
+    );
+    Ok(())
+}
+
+/// Says in the log when the poster cannot pay for long. Heartbeats are counted all the same.
+pub(crate) async fn poster(chain: &Provider, poster: Address) {
+    match chain.price_and_balance("reading the poster's balance", poster).await {
+        Ok((price, balance)) => {
+            let needed = U256::from(price) * U256::from(GAS_OF_A_POST * POSTS_AHEAD);
+            if balance < needed {
+                tracing::error!(
+                    %poster, balance_wei = %balance, needed_wei = %needed,
+                    "the poster cannot pay for {POSTS_AHEAD} posts at today's price: send it gas"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(%error, %poster, "the poster's balance is not known"),
+    }
+}

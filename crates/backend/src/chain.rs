@@ -1,5 +1,5 @@
-//! The chain as stages need it: the mirror of final blocks, distributors as they are now, and
-//! signatures that a contract wallet may have to judge.
+//! Chain access for the stages: the mirror of final blocks, the current state of distributors, and
+//! signatures, which a contract wallet may have to verify.
 
 pub(crate) mod mirror;
 
@@ -12,7 +12,7 @@ use nodesys_core::{Address, B256};
 
 use crate::error::{ApiError, ApiResult};
 
-/// A project's distributor now.
+/// The current state of a project's distributor.
 pub(crate) async fn distributor(
     provider: &Provider,
     project: Address,
@@ -22,7 +22,7 @@ pub(crate) async fn distributor(
     Ok(state)
 }
 
-/// Succeeds when the distributor's present reward signer signed the digest.
+/// Succeeds when the distributor's current reward signer signed the digest.
 pub(crate) async fn verify_reward_signer(
     provider: &Provider,
     project: Address,

@@ -1,4 +1,4 @@
-//! Claims: what an account has earned and claimed, project by project.
+//! Claims: an account's earned and claimed amounts, project by project.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Json, Path, State};

@@ -1,5 +1,5 @@
-//! A day as the backend computes it: from its own uptime, the chain's holders and an upload. It is
-//! computed once for the upload, its commit and each look at its rewards.
+//! A day's computation, from the backend's own uptime, the chain's holders and an upload. It runs
+//! once for the upload, its commit and all requests for its rewards.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(crate) struct Upload {
     terms: Terms,
     points: Vec<PointsRow>,
     signature: WalletSignature,
-    /// The bytes that it was read from.
+    /// The bytes it was parsed from.
     pub(crate) row: UploadRow,
 }
 
@@ -67,7 +67,7 @@ impl Upload {
         Self::read(row.terms, row.csv, signature).map(Some)
     }
 
-    /// What the reward signer signs.
+    /// The message that the reward signer signs.
     pub(crate) fn message(&self, day: UtcDay) -> PointsUpload {
         PointsUpload {
             epoch: day.epoch(),
@@ -82,16 +82,16 @@ impl Upload {
     }
 }
 
-/// The inputs of a day beside its upload and its closed uptime.
+/// A day's inputs besides its upload and its closed uptime.
 struct Basis {
-    /// The day before's commit; none on the project's first day.
+    /// The previous day's commit; none on the project's first day.
     previous: Option<CommitRow>,
     distributor: DistributorState,
     snapshot: BlockRef,
 }
 
 impl Basis {
-    /// Reads it. No connection to the database is held while the chain is asked.
+    /// Reads them. No database connection is held during calls to the chain.
     async fn read(app: &App, project: &ProjectRow, day: UtcDay) -> ApiResult<Self> {
         let mut conn = app.pool.acquire().await?;
         if !db::day::has_file(&mut conn, project.project, day).await? {
@@ -112,7 +112,7 @@ impl Basis {
         Ok(Self { previous, distributor, snapshot })
     }
 
-    /// The same key is the same day, byte for byte: a closed day, a commit and a final block do not
+    /// Equal keys mean equal days, byte for byte: a closed day, a commit and a final block do not
     /// change.
     fn key(&self, project: &ProjectRow, upload: &PointsUpload) -> B256 {
         let previous = self.previous.as_ref().map(|row| row.commit.struct_hash());
@@ -132,7 +132,7 @@ impl Basis {
     }
 }
 
-/// A day from an upload: as it was computed, or computed now.
+/// An upload's day, from memory or computed now.
 pub(crate) async fn compute(
     app: &App,
     project: &ProjectRow,
@@ -196,7 +196,7 @@ fn not_closed(project: &ProjectRow, day: UtcDay) -> ApiError {
     ApiError::day_open(format!("{day} is not closed, or {} did not exist", project.name))
 }
 
-/// The commit of the day before, which must be there but on the project's first day.
+/// The previous day's commit, which must exist except on the project's first day.
 async fn previous(
     conn: &mut PgConnection,
     project: &ProjectRow,
@@ -218,7 +218,7 @@ async fn previous(
     Ok(commit)
 }
 
-/// What the day builds on.
+/// The commit that the day builds on.
 async fn before(conn: &mut PgConnection, previous: Option<CommitRow>) -> ApiResult<Before> {
     let Some(previous) = previous else { return Ok(Before::default()) };
     let commit = previous.commit.struct_hash();
@@ -246,7 +246,7 @@ async fn holders(
     Ok(holders.rows(uptime, block_secs))
 }
 
-/// The problem of a points row, with the row that the rule gives where the rule decides.
+/// The problem with a points row, and the rule's own row where the rule decides.
 fn problem(error: &BundleError, input: &DayInput) -> ApiError {
     let refused = ApiError::points_invalid(error);
     let by_rule = input.terms.rule.points(&input.uptime, input.closed.excused);

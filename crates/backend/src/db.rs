@@ -1,7 +1,7 @@
 //! All SQL of the backend: a file per group of tables.
 //!
 //! Free functions take a connection and plain values and return rows; the row types live here,
-//! parsed. A function runs on the connection it is given, so the caller decides what is one
+//! parsed. A function runs on its caller's connection, so the caller sets the bounds of a
 //! transaction. Nothing here knows a stage, a cache or a handler.
 
 pub(crate) mod active_lease;

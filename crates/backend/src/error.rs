@@ -19,11 +19,11 @@ pub(crate) struct ApiError {
     detail: String,
     retry_after_secs: Option<u32>,
     difference: Option<Box<Difference>>,
-    /// What went wrong here, which is for the log alone.
+    /// The cause on our side, for the log only.
     cause: Option<anyhow::Error>,
 }
 
-/// Why we refused a request for no fault of the caller's: an extension of the response.
+/// The reason for a refusal that is not the caller's fault: an extension of the response.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub(crate) code: &'static str,
@@ -89,7 +89,7 @@ impl ApiError {
         Self { retry_after_secs: Some(1), ..error }
     }
 
-    /// The day closed while the heartbeat was on its way; nothing was stored.
+    /// The day closed before the heartbeat was stored; nothing was stored.
     pub(crate) fn day_closed(detail: impl std::fmt::Display) -> Self {
         Self::try_later("day_closed", "The day is closed", detail.to_string())
     }
@@ -99,7 +99,7 @@ impl ApiError {
         Self::try_later("busy", "Try again in a moment", detail.to_string())
     }
 
-    /// The chain could not be read (far enough), so nothing was decided.
+    /// The chain could not be read, or not far enough, so nothing was decided.
     pub(crate) fn chain_unavailable(detail: impl std::fmt::Display) -> Self {
         Self::try_later("chain_unavailable", "The chain cannot be read now", detail.to_string())
     }
@@ -141,7 +141,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A fault of ours: logged in full, told in general.
+/// A fault of ours: logged in full, reported in general terms.
 impl From<anyhow::Error> for ApiError {
     fn from(error: anyhow::Error) -> Self {
         if error.downcast_ref().is_some_and(database_away) {
@@ -161,7 +161,7 @@ impl From<sqlx::Error> for ApiError {
     }
 }
 
-/// Whether the connection, and not the statement, is at fault: the same may do better later.
+/// Whether the connection, not the statement, is at fault: a retry may succeed.
 fn database_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => true,
@@ -175,8 +175,8 @@ fn database_away(error: &sqlx::Error) -> bool {
     }
 }
 
-/// The chain did not answer, so nothing was decided. Where the backend reads it is not for
-/// everybody: the whole error goes to the log.
+/// The chain did not answer, so nothing was decided. The backend's RPC is not public: the whole
+/// error goes to the log only.
 impl From<ChainError> for ApiError {
     fn from(error: ChainError) -> Self {
         let detail = match &error {

@@ -1,8 +1,8 @@
 //! Heartbeats: `POST /v1/sessions` and `POST /v1/heartbeats`, from bytes to a signed receipt.
 //!
 //! Checks run cheapest first: size, parse, known node, authorisation, minute, challenge, rate,
-//! sequence, signature, lease lines. What passes is queued for the group commit in [`writer`], and
-//! answered only once its batch is on disk.
+//! sequence, signature, lease lines. A heartbeat that passes is queued for the group commit in
+//! [`writer`], and answered only once its batch is on disk.
 
 mod alive;
 mod seal;
@@ -29,7 +29,7 @@ pub(crate) use writer::spawn_writer;
 
 /// Largest heartbeat body in bytes.
 pub(crate) const BODY_LIMIT: usize = 4096;
-/// How long after its end a minute's heartbeat is still taken.
+/// Time after a minute's end in which its heartbeat is still accepted.
 const LATE_MILLIS: u64 = 5_000;
 /// A challenge and the server's time, before the first heartbeat.
 #[utoipa::path(post, path = "/v1/sessions", tag = "heartbeat", request_body = SessionRequest,
@@ -128,7 +128,7 @@ fn check_minute(minute: Minute, now: Timestamp) -> ApiResult<()> {
     )))
 }
 
-/// Judges each line: does the node hold this lease with this fence?
+/// Judges each line: whether the node holds this lease with this fence.
 async fn judge(app: &App, heartbeat: &Heartbeat) -> ApiResult<Vec<Line>> {
     let mut lines = Vec::with_capacity(heartbeat.leases.len());
     for status in &heartbeat.leases {
@@ -146,8 +146,8 @@ async fn judge(app: &App, heartbeat: &Heartbeat) -> ApiResult<Vec<Line>> {
     Ok(lines)
 }
 
-/// What a held lease's status earns in a minute that may be its own, before the bound on `updating`
-/// is applied.
+/// The credit for a held lease's status in a minute that may be its own, before the bound on
+/// `updating`.
 const fn earned(status: Status, own_minute: bool) -> LineResult {
     match (status, own_minute) {
         (Status::Healthy | Status::Updating, true) => LineResult::Credited,

@@ -4,8 +4,8 @@
 //! is written when it is granted and once more when it ends; renewals are the heartbeats
 //! themselves. A lease ends when nothing renewed it for 10 minutes and 30 seconds in which the
 //! backend was up, when the chain says the operator may not run it, or when the node is revoked.
-//! Who asks meanwhile stands by, in order, for as long as it goes on asking. What becomes of a
-//! license is decided in [`decide`], from facts alone.
+//! Nodes that ask meanwhile stand by, in order, as long as they keep asking. [`decide`] decides
+//! each license's lease, from facts alone.
 
 mod decide;
 mod recheck;

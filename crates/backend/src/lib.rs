@@ -1,4 +1,4 @@
-//! The backend: verifies licenses on chain, takes heartbeats, closes days, checks commits, posts
+//! The backend: verifies licenses on chain, accepts heartbeats, closes days, checks commits, posts
 //! roots and serves proofs.
 //!
 //! Each layer knows only those after it:
@@ -9,7 +9,7 @@
 //!   `root`, `claim`), and beside them `project`, `node`, `lease`, `notify`, `release`. None imports
 //!   another.
 //! - `day` computes a day, `chain` follows the chain, `params` are parameters of paths.
-//! - `state` is what handlers and jobs share.
+//! - `state` is shared by handlers and jobs.
 //! - `live` is the request path's memory, `liveness` our own downtime.
 //! - `db` is all SQL.
 //! - `error`, `refusals`, `periodic`, `lifecycle`, `telemetry`, `config`.

@@ -1,4 +1,4 @@
-//! Licenses as the mirror has them: ownership by final blocks.
+//! Licenses in the mirror: ownership by final blocks.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Json, Path, State};

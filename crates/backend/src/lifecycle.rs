@@ -1,19 +1,19 @@
-//! One lifecycle: a token that asks everything to stop, a tracker that knows when it has.
+//! One lifecycle: a token that asks all tasks to stop, and a tracker that waits for their end.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long tasks get to end by themselves.
+/// Time for tasks to end by themselves.
 const SOFT_STOP: Duration = Duration::from_secs(20);
 
-/// Cancellation and the tasks that heed it.
+/// The cancellation token and the tasks that obey it.
 #[derive(Clone, Default)]
 pub(crate) struct Lifecycle {
     /// Stop: no new requests, no new background work.
     pub(crate) stop: CancellationToken,
-    /// The requests that were under way have been answered: what answered them may end.
+    /// All open requests are answered: the tasks that answered them may end.
     pub(crate) served: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }

@@ -1,9 +1,9 @@
 //! The request path's memory, which spares it the database: nodes, leases, the fold, recent
 //! answers, computed days.
 //!
-//! Each is a cache in front of rows. A miss or a mismatch reads the row before anybody is refused. A
-//! lease that ends is removed at once by the replica that ends it, and by the others in their
-//! follow-up of each minute. Nothing here knows a stage.
+//! Each is a cache of rows. After a miss or a mismatch the row is read before a request is refused.
+//! An ended lease is removed at once by the replica that ends it, and by the others in their
+//! follow-up each minute. Nothing here knows a stage.
 
 pub(crate) mod answers;
 pub(crate) mod challenges;
@@ -38,7 +38,7 @@ pub(crate) struct Live {
     pub(crate) answers: Answers,
     pub(crate) fold: Fold,
     pub(crate) days: Days,
-    /// Heartbeats that wait for the disk.
+    /// Heartbeats waiting for the disk.
     pub(crate) queue: mpsc::Sender<Pending>,
     receiver: Mutex<Option<mpsc::Receiver<Pending>>>,
 }
@@ -68,7 +68,7 @@ impl Live {
         })
     }
 
-    /// The queue's other end, for the writer; it is given once.
+    /// The queue's receiving end, for the writer; it can be taken once.
     pub(crate) fn take_receiver(&self) -> anyhow::Result<mpsc::Receiver<Pending>> {
         let receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
         receiver.context("the writer was started twice")

@@ -1,11 +1,10 @@
-//! When the backend lived, and its own downtime: one definition for everything that counts time.
+//! The backend's liveness and its own downtime: one definition for everything that counts time.
 //!
-//! Each process records every minute that it lives. A minute is downtime when no process can have
-//! lived in any part of it, where a process may have lived for one period after its last sign. A
-//! day's close excuses exactly these minutes, and they do not pass for a lease, for a node that
-//! stands by, or for a node that is said to be down. The close decides, because it pays: excused
-//! minutes are signed with the day and become points, and whoever is excused for a minute cannot
-//! lose a lease by it.
+//! Each process records every minute in which it is alive. A minute is downtime when no process can
+//! have been alive in any part of it; a process may have lived for one period after its last
+//! record. A day's close excuses exactly these minutes, and they are not counted for a lease, a
+//! standby or an outage. The close sets the definition, because it pays: excused minutes are signed
+//! with the day and become points, and an excused minute cannot cost a lease.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -16,16 +15,16 @@ use sqlx::PgConnection;
 
 use crate::db;
 
-/// How often a process records that it lives.
+/// Interval of a process's records.
 pub(crate) const PERIOD: Duration = Duration::from_secs(60);
 const PERIOD_MILLIS: u64 = 60_000;
-/// A sign that comes later than this begins a stretch of life of its own. Anything from one period
-/// to two would do: so short a gap holds no whole minute of downtime, whether it is seen or not.
+/// A record later than this begins a new stretch of life. Any value from one period to two would
+/// do: so short a gap has no whole minute of downtime, whether it is noticed or not.
 pub(crate) const LATE_MILLIS: u64 = 90_000;
-/// How far back liveness is read: a lease older than that is over whatever happened.
+/// Period for which liveness is read: an older lease has expired in any case.
 const HORIZON_MILLIS: u64 = 30 * 86_400_000;
 
-/// The minutes in which a process lived.
+/// The minutes in which a process was alive.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Liveness {
     /// Minutes since 1970, in order; no range touches the next.
@@ -33,7 +32,7 @@ pub(crate) struct Liveness {
 }
 
 impl Liveness {
-    /// `signs` holds the first and last sign of each stretch of life, in any order.
+    /// `signs` has the first and last record of each stretch of life, in any order.
     pub(crate) fn new(signs: &[(Timestamp, Timestamp)]) -> Self {
         let mut stretches: Vec<(u64, u64)> = signs
             .iter()
@@ -76,9 +75,8 @@ impl Liveness {
         excused
     }
 
-    /// The moment from which `millis` have passed until now, downtime not counted. The present
-    /// minute passes. So does all time before the first sign, since nothing was granted or heard
-    /// then that could be counted from it.
+    /// The moment `millis` ago, not counting downtime. The current minute counts, and so does all
+    /// time before the first record, since no grant or heartbeat is that old.
     pub(crate) fn earlier(&self, now: Timestamp, millis: u64) -> Timestamp {
         let back = |at: Timestamp, by: u64| Timestamp::from_millis(at.millis().saturating_sub(by));
         let (mut at, mut left) = (now, millis);

@@ -139,7 +139,7 @@ async fn end(app: &App, signed: &SignedRevocation) -> ApiResult<()> {
     Ok(())
 }
 
-/// Takes a change that is committed into memory.
+/// Applies a committed change to memory.
 fn forget(app: &App, node_key: Address, ended: Vec<(LicenseIndex, Fence)>) {
     app.live.nodes.forget(node_key);
     for (license, fence) in ended {

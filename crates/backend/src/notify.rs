@@ -1,7 +1,7 @@
-//! Notices: who is told by webhook when a node or one of its workloads is down, and is told.
+//! Notifications: webhooks that report outages of a node or its workloads.
 //!
-//! Targets belong to a node and are managed by requests its key signs. The task finds outages and
-//! sends; a message is a row first, written once, and sent until it is taken.
+//! Targets belong to a node and are managed by requests signed by its key. The job finds outages
+//! and sends messages; a message is stored first, once, and retried until it is delivered.
 
 mod address;
 mod facts;
@@ -73,7 +73,7 @@ pub(crate) async fn test(State(app): State<AppState>, body: Body) -> ApiResult<J
     send_test(&app, &signed).await.map(Json)
 }
 
-/// A request that was verified and its nonce taken, in a transaction that is not committed yet.
+/// A verified request with its nonce recorded, in an uncommitted transaction.
 struct Taken<'a> {
     tx: PgTransaction<'a>,
     node: i32,
@@ -94,7 +94,7 @@ async fn take<'a>(
     Ok(Taken { tx, node })
 }
 
-/// The node, once the request is its own and for this route.
+/// The node, if the request is its own and for this route.
 async fn verify(app: &App, signed: &Signed<NotifyRequest>, action: NotifyAction) -> ApiResult<i32> {
     let request = &signed.message;
     if request.action != action {

@@ -1,4 +1,4 @@
-//! Parameters of paths that more than one stage takes.
+//! Path parameters shared by several stages.
 
 use std::str::FromStr;
 
@@ -43,7 +43,7 @@ impl ProjectRef {
         })
     }
 
-    /// The same, by a connection of its own.
+    /// The same, on a connection of its own.
     pub(crate) async fn find_in(&self, app: &App) -> ApiResult<ProjectRow> {
         let mut conn = app.pool.acquire().await?;
         self.find(&mut conn).await

@@ -1,6 +1,5 @@
-//! Background work: a `tick` that is idempotent and takes no input, run each period and whenever
-//! woken. A failed tick is tried again; each reason is logged once, however long it
-//! goes on failing.
+//! Background work: an idempotent `tick` without input, run each period and whenever woken. A failing tick
+//! is retried; each reason is logged once, however long it keeps failing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,12 +13,12 @@ use crate::lifecycle::Lifecycle;
 /// Reasons that are logged of one failure that goes on: texts with a number in them differ each time.
 const REASONS: usize = 8;
 
-/// Work that is done again and again.
+/// Periodic work.
 pub(crate) trait Periodic: Send + 'static {
     /// For logs and metrics.
     const NAME: &'static str;
 
-    /// Does what there is to do now.
+    /// Does all work due now.
     fn tick(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 

@@ -1,5 +1,5 @@
 //! Points: the project's signer uploads the day's `points.csv`; the backend computes the day from
-//! it and answers with its own commit, or with the first row that does not hold.
+//! it and answers with its own commit, or with the first wrong row.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};

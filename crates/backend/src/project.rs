@@ -1,4 +1,4 @@
-//! Projects as the mirror knows them, by name or by their distributor's address.
+//! Projects in the mirror, by name or by their distributor's address.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Json, Path, State};

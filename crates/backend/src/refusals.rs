@@ -1,7 +1,8 @@
-//! Refused requests in the log: the first of a kind has a line, the others in that minute a count.
+//! Refused requests in the log: a line for the first of a kind, a count for the others in that
+//! minute.
 //!
-//! A full queue, a lost database or a chain that does not answer refuses every request at once. A
-//! line for each would bury the line that says why.
+//! A full queue, a lost database or a silent chain refuses every request. A line for each would
+//! bury the line with the cause.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use crate::periodic::Periodic;
 
-/// How often the counts are logged.
+/// Interval between logged counts.
 pub(crate) const PERIOD: Duration = Duration::from_secs(60);
 
 /// Requests refused since the last report, by problem code.
@@ -40,7 +41,7 @@ impl Refusals {
     }
 }
 
-/// Each minute: logs how many requests were refused, where there was more than one.
+/// Each minute: logs the number of refused requests, if there was more than one.
 pub(crate) struct Report {
     refusals: Arc<Refusals>,
 }

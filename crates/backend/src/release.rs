@@ -1,12 +1,12 @@
-//! Releases: documents that the chain announced, kept for nodes to fetch by their hash.
+//! Releases: documents announced on chain, stored for nodes to fetch by their hash.
 //!
-//! The announcement is the signature: the release key signed the transaction that names the hash, and
-//! only a document with an announced hash is stored. So whoever has the document may hand it in, and
-//! nothing is stored that nobody paid to announce. What needs no look at the chain is refused first,
-//! and few such looks are made at once, so that strangers cannot use up the RPC.
+//! The announcement is the signature: the release key signed the transaction with the hash, and
+//! only a document with an announced hash is stored. So anyone with the document may upload it, and
+//! nothing is stored without a paid announcement. Checks without the chain come first, and few
+//! reads of the chain run at once, so that strangers cannot use up the RPC.
 //!
-//! What stays true: a stored document's hash is its key, and it never changes. Nodes check both
-//! themselves: that it is kept here makes nothing run.
+//! Invariants: a stored document's hash is its key, and it never changes. Nodes check hash and
+//! announcement themselves: storing a document here makes nothing run.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::params::ProjectRef;
 use crate::state::{App, AppState};
 
-/// How long a document waits for its turn.
+/// Time a document waits for its turn.
 const LOOKUP_WAIT: Duration = Duration::from_secs(5);
 
 /// The query of a document.
@@ -129,7 +129,7 @@ fn parse(hash: B256, body: &[u8]) -> ApiResult<Release> {
     Ok(release)
 }
 
-/// The chain says now that the project announced these bytes.
+/// Checks on chain that the project announced these bytes.
 async fn check_announced(
     app: &App,
     project: &ProjectRow,

@@ -1,8 +1,8 @@
 //! Roots: accepted commits are posted to their distributors through the outbox.
 //!
-//! A row walks `queued -> signed -> (sent)* -> done`. The signed bytes are in the row, committed,
-//! before they are sent; after a crash the same bytes are sent again, which a chain takes once.
-//! Anyone may post a commit: finding it posted is success.
+//! A row goes through `queued -> signed -> (sent)* -> done`. The signed bytes are committed to the
+//! row before they are sent; after a crash the same bytes are sent again, and the chain executes
+//! them once. Anyone may post a commit: finding it posted is success.
 
 mod poster;
 mod step;

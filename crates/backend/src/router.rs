@@ -105,7 +105,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .with_state(app)
 }
 
-/// Answers a request that takes too long. What it began may go on; asking again does no harm.
+/// Answers a request that takes too long. Its work may continue; a retry does no harm.
 async fn limit_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_LIMIT, next.run(request)).await {
         Ok(response) => response,
@@ -115,7 +115,7 @@ async fn limit_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// Logs requests that are refused for no fault of the caller's.
+/// Logs requests refused through no fault of the caller.
 async fn note_refusal(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if let Some(Fault { code, why }) = response.extensions().get() {

@@ -19,7 +19,7 @@ use crate::router::router;
 use crate::state::{App, AppState, Parts};
 use crate::{db, heartbeat, lease, notify, periodic, preflight, refusals, root, telemetry, uptime};
 
-/// Heartbeats that may wait for the disk before new ones are sent away.
+/// Heartbeats that may wait for the disk before new ones are refused.
 const QUEUE: usize = 4096;
 
 /// Runs the backend until a signal, or migrates its database.
@@ -46,7 +46,7 @@ async fn migrate(config: MigrateConfig) -> anyhow::Result<()> {
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
-    // Fails only when a provider is installed already, which is as good.
+    // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     logs::to_stderr(logs::LONG_RUNNING);
     let metrics = telemetry::install()?;

@@ -1,4 +1,4 @@
-//! What handlers and tasks share. It knows no stage.
+//! State shared by handlers and jobs. It knows no stage.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +18,7 @@ use crate::refusals::Refusals;
 /// Releases whose announcement may be looked up on chain at once.
 const RELEASE_LOOKUPS: usize = 2;
 
-/// What handlers and tasks share.
+/// State shared by handlers and jobs.
 pub(crate) struct App {
     pub(crate) pool: PgPool,
     pub(crate) clock: Clock,
@@ -26,7 +26,7 @@ pub(crate) struct App {
     pub(crate) chain: Provider,
     /// EIP-712 domain of off-chain messages.
     pub(crate) domain: Domain,
-    /// Blocks below the head that are final where the chain has no such tag.
+    /// Depth below the head at which a block is final, on a chain without a `finalized` tag.
     pub(crate) final_depth: u64,
     /// First block the mirror follows.
     pub(crate) first_block: u64,
@@ -37,9 +37,9 @@ pub(crate) struct App {
     pub(crate) commit_accepted: Arc<Notify>,
     /// Whether webhooks may lead to private addresses and to http.
     pub(crate) allow_private_webhooks: bool,
-    /// Turns to look a release up on chain.
+    /// Permits to look up a release on chain.
     pub(crate) release_lookups: Semaphore,
-    /// Refused requests that are counted instead of told one by one.
+    /// Refused requests, counted instead of logged one by one.
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) metrics: PrometheusHandle,
     /// Since when the mirror has failed to follow the chain, if it does.
@@ -48,7 +48,7 @@ pub(crate) struct App {
 
 pub(crate) type AppState = Arc<App>;
 
-/// What an [`App`] is made of, before it has read its database.
+/// The parts of an [`App`], before it has read its database.
 pub(crate) struct Parts {
     pub(crate) pool: PgPool,
     pub(crate) clock: Clock,
@@ -57,7 +57,7 @@ pub(crate) struct Parts {
     pub(crate) final_depth: u64,
     pub(crate) first_block: u64,
     pub(crate) receipt_key: SigningKey,
-    /// Heartbeats that may wait for the disk before new ones are sent away.
+    /// Heartbeats that may wait for the disk before new ones are refused.
     pub(crate) queue: usize,
     pub(crate) allow_private_webhooks: bool,
     pub(crate) metrics: PrometheusHandle,
@@ -99,7 +99,7 @@ impl App {
         *self.chain_lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The chain's own time, by which a root is active or not.
+    /// The chain's own time, which decides whether a root is active.
     pub(crate) async fn chain_secs(&self) -> ApiResult<u64> {
         let secs = self.chain.latest_block().await?.secs;
         self.chain.recheck_chain().await?;

@@ -1,4 +1,4 @@
-//! Uptime: a UTC day is open while it takes batches, and closes once, for good.
+//! Uptime: a UTC day is open while it accepts batches, and closes once, for good.
 //!
 //! A day closes 5 minutes after midnight UTC once a batch of the next day shows that ingest lived
 //! past it, or at the latest an hour after midnight. Closing folds all the day's

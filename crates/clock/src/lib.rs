@@ -1,13 +1,13 @@
 //! The clock: the one place in the workspace that reads time and sleeps.
 //!
 //! A program takes a [`Clock`] and never asks the system. In production it is the system's clock.
-//! The demo and the tests run every program on one *stepped* clock ([`ClockServer`]): time stands
-//! still until every loop of every program sleeps, then jumps to the next moment any of them waits
-//! for, so a UTC day is as short as the machine allows and the same each run.
+//! The demo and the tests run every program on one *stepped* clock ([`ClockServer`]): time stops
+//! until every loop of every program sleeps, then jumps to the next moment any of them waits for,
+//! so a UTC day is as short as the machine allows and the same each run.
 //!
-//! A loop sleeps on its own [`Sleeper`]. While a sleeper is awake the stepped clock stands still;
-//! a one-shot command reads the time as an [`Clock::observer`] and never holds it. A program that dies lets go,
-//! since its connection closes.
+//! A loop sleeps on its own [`Sleeper`]. While a sleeper is awake the stepped clock stops; a
+//! one-shot command reads the time with [`Clock::observer`] and never holds it. A program that dies
+//! releases the clock, since its connection closes.
 
 mod server;
 mod stepped;
@@ -24,7 +24,7 @@ use stepped::Stepped;
 /// The only chain on which a stepped clock is accepted: anvil's and Hardhat's development chain.
 pub const DEVELOPMENT_CHAIN_ID: u64 = 31_337;
 
-/// Why a clock cannot be used.
+/// The reason a clock cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClockError {
     /// A stepped clock outside the development chain.
@@ -35,12 +35,12 @@ pub enum ClockError {
     /// The clock's server does not answer.
     #[error("the stepped clock at {addr} does not answer: {source}")]
     Unreachable {
-        /// Where it should be.
+        /// Its expected address.
         addr: SocketAddr,
-        /// What the connection said.
+        /// The connection's error.
         source: std::io::Error,
     },
-    /// A program kept the clock standing for too long.
+    /// A program held the clock for too long.
     #[error("the clock stands at {now}: waited {waited_secs} s for {who}")]
     Held {
         /// The clock's time.
@@ -50,12 +50,12 @@ pub enum ClockError {
         /// The programs that are awake.
         who: String,
     },
-    /// What was to be done at each step failed.
+    /// The action at each step failed.
     #[error("the step to {now} failed: {problem}")]
     Step {
-        /// The time stepped to.
+        /// The target of the step.
         now: Timestamp,
-        /// What went wrong.
+        /// The error.
         problem: String,
     },
 }
@@ -77,8 +77,8 @@ impl Clock {
         Self(Source::System { started: std::time::Instant::now() })
     }
 
-    /// Follows a stepped clock, which stands still from now until this program's first sleeper
-    /// sleeps. `name` tells the server's errors who holds it.
+    /// Follows a stepped clock, which stops from now until this program's first sleeper sleeps.
+    /// `name` identifies the holder in the server's errors.
     pub async fn stepped(addr: SocketAddr, name: &str) -> Result<Self, ClockError> {
         Self::connect(addr, name, true).await
     }
@@ -95,8 +95,8 @@ impl Clock {
         Ok(Self(Source::Stepped(stepped)))
     }
 
-    /// The clock a program was told to use: the system's, or with `--clock ADDR` a stepped one,
-    /// which is refused unless the chain is [`DEVELOPMENT_CHAIN_ID`].
+    /// The configured clock: the system's, or with `--clock ADDR` a stepped one, which is refused
+    /// unless the chain is [`DEVELOPMENT_CHAIN_ID`].
     pub async fn from_flag(
         addr: Option<SocketAddr>,
         chain_id: u64,
@@ -124,7 +124,7 @@ impl Clock {
         }
     }
 
-    /// Milliseconds on a clock that nobody sets back: for measuring how much time has passed.
+    /// Milliseconds on a monotonic clock, for measuring elapsed time.
     #[expect(clippy::disallowed_methods, reason = "the clock module")]
     pub fn monotonic_millis(&self) -> u64 {
         match &self.0 {
@@ -147,7 +147,7 @@ impl Clock {
     }
 }
 
-/// One loop's sleep. Awake, it keeps a stepped clock standing.
+/// One loop's sleep. While awake, it holds a stepped clock.
 pub struct Sleeper {
     clock: Clock,
     id: u64,
@@ -173,7 +173,7 @@ impl Sleeper {
         self.sleep_until(self.clock.now().plus_millis(millis)).await;
     }
 
-    /// The clock it sleeps by.
+    /// Its clock.
     pub const fn clock(&self) -> &Clock {
         &self.clock
     }

@@ -1,5 +1,5 @@
-//! The stepped clock itself: stands still while a program is awake, then jumps. A jump is seen by
-//! every program before it wakes a loop of any.
+//! The stepped clock itself: stops while a program is awake, then jumps. Every program sees a jump
+//! before any loop wakes.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,7 +18,7 @@ use crate::stepped::{Hello, Line, Report, line};
 pub struct ClockServer {
     addr: SocketAddr,
     shared: Arc<Shared>,
-    /// How long, in real time, a program may keep the clock standing.
+    /// Real time for which a program may hold the clock.
     patience: Duration,
     accepting: tokio::task::JoinHandle<()>,
 }
@@ -37,10 +37,10 @@ struct State {
 struct Client {
     name: String,
     pid: u32,
-    /// Stopped by whoever tests it: time goes on without it.
+    /// Stopped by a test: time passes without it.
     frozen: bool,
     until: Option<Timestamp>,
-    /// The time it has last said to read.
+    /// Its last reported time.
     seen: Timestamp,
     lines: mpsc::UnboundedSender<Vec<u8>>,
 }
@@ -52,7 +52,7 @@ impl State {
         self.clients.values().filter(awake)
     }
 
-    /// Programs with a loop that do not read the present time yet.
+    /// Programs with a loop that have not read the present time yet.
     fn behind(&self) -> impl Iterator<Item = &Client> {
         let behind =
             |client: &&Client| !client.frozen && client.until.is_some() && client.seen < self.now;
@@ -69,7 +69,7 @@ impl State {
 }
 
 impl ClockServer {
-    /// Starts a clock that stands at `start`.
+    /// Starts a clock, stopped at `start`.
     pub async fn start(start: Timestamp, patience: Duration) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
@@ -79,7 +79,7 @@ impl ClockServer {
         Ok(Self { addr, shared, patience, accepting })
     }
 
-    /// What programs are given as `--clock`.
+    /// The address for programs' `--clock`.
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -94,7 +94,7 @@ impl ClockServer {
         self.wait_for_none(|state| state.awake().collect()).await
     }
 
-    /// Waits until nobody is left to wait for.
+    /// Waits until no program is awake.
     async fn wait_for_none(&self, left: impl Fn(&State) -> Vec<&Client>) -> Result<(), ClockError> {
         let none_left = async {
             loop {
@@ -117,7 +117,7 @@ impl ClockServer {
         })
     }
 
-    /// Lets time go on without a program that is stopped (SIGSTOP), or waits for it again.
+    /// Lets time pass without a stopped program (SIGSTOP), or waits for it again.
     pub async fn set_frozen(&self, pid: u32, frozen: bool) {
         let mut state = self.shared.state.lock().await;
         let now = state.now;

@@ -1,15 +1,15 @@
 //! A program's end of the stepped clock.
 //!
 //! Wire: lines of JSON over TCP. The client says `{"name": ..., "pid": ..., "holds": bool}` first;
-//! the server says `{"now": millis}` at once. A client that holds counts as awake from the start, so
-//! time cannot slip past a program that is still coming up; the client says
+//! the server answers `{"now": millis}` at once. A client that holds counts as awake from the
+//! start, so time cannot slip past a program that is still starting; the client says
 //! `{"now": millis, "until": millis}` whenever either changes, `until` being the earliest moment it
 //! waits for, not after `now` while a loop is awake and null when it has no loop. Order on the
 //! connection makes the reports unambiguous.
 //!
 //! A step is two lines: at `{"now": millis}` a client reads the new time and says so, but wakes
-//! nobody; at `{"wake": millis}`, sent once every client that has a loop has said so, the loops
-//! that are due wake. So whoever is asked by a loop that woke reads the same time as that loop.
+//! nobody; at `{"wake": millis}`, sent once every client that has a loop has said so, the due loops
+//! wake. So a program asked by an awakened loop reads the same time as that loop.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -47,7 +47,7 @@ pub(crate) struct Report {
 
 pub(crate) struct Stepped {
     state: Mutex<State>,
-    /// Up to when loops have been woken.
+    /// Time up to which loops have been woken.
     woken: watch::Sender<Timestamp>,
     reports: mpsc::UnboundedSender<Report>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Stepped {
 struct State {
     now: Timestamp,
     next_id: u64,
-    /// What each sleeper waits for; `None` while it is awake.
+    /// Each sleeper's wake time; `None` while it is awake.
     sleepers: BTreeMap<u64, Option<Timestamp>>,
     reported: Option<Report>,
 }

@@ -1,7 +1,7 @@
 //! The development chain: a real anvil whose time the stepped clock moves, a block a minute.
 //!
-//! Between two minutes each block is a second later than the one before, however long real time
-//! takes, so a run is the same each time.
+//! Between two minutes each block is a second later than the previous one, whatever the real time,
+//! so every run is the same.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use tokio::process::Command;
 
 use crate::process::Process;
 
-/// A state of the chain that was kept.
+/// A saved state of the chain.
 #[derive(Debug)]
 pub struct Snapshot(U256);
 
@@ -61,7 +61,7 @@ impl Chain {
         Ok(chain)
     }
 
-    /// Lets blocks come by themselves from now on, one a second, of the time that it is.
+    /// Mines a block each second from now on, in real time.
     pub async fn follow_real_time(&self) -> anyhow::Result<()> {
         self.request::<[u64; 0]>("anvil_removeBlockTimestampInterval", []).await?;
         self.request("evm_setIntervalMining", [1_u64]).await
@@ -80,7 +80,7 @@ impl Chain {
         self.request::<[u64; 0]>("evm_mine", []).await
     }
 
-    /// Mines until what is in the newest block now is final.
+    /// Mines until the current newest block is final.
     pub async fn make_final(&self) -> anyhow::Result<()> {
         let newest = self.reader.latest_block().await?;
         while self.finalized().await? < newest.number {
@@ -94,7 +94,7 @@ impl Chain {
         Ok(block.map_or(0, |block| block.number))
     }
 
-    /// Puts runtime code at an address, as other chains have it there.
+    /// Puts runtime code at its address on other chains.
     pub async fn set_code(&self, address: Address, code: &Bytes) -> anyhow::Result<()> {
         self.request("anvil_setCode", (address, code)).await
     }
@@ -105,14 +105,14 @@ impl Chain {
         Ok(receipt.with_context(|| format!("no receipt of {transaction}"))?.gas_used)
     }
 
-    /// Keeps the chain as it is now, to be had again once.
+    /// Saves the chain's current state, to be restored once.
     pub async fn snapshot(&self) -> anyhow::Result<Snapshot> {
         let kept = self.reader.rpc().raw_request("evm_snapshot".into(), ()).await;
         Ok(Snapshot(kept.context("anvil refuses evm_snapshot")?))
     }
 
-    /// The chain as it was then, time included. Connect anew before you send: a connection remembers
-    /// blocks that are no longer there.
+    /// Restores the saved state, time included. Reconnect before sending: a connection remembers
+    /// blocks that no longer exist.
     pub async fn revert(&self, to: Snapshot) -> anyhow::Result<()> {
         let done: bool = self
             .reader

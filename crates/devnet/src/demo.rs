@@ -1,8 +1,8 @@
-//! The demo: the main job in front of the reader's eyes, on real parts.
+//! The demo: the whole path, visible to the reader, with real parts.
 //!
-//! [`run`] brings a devnet up, tells the story and takes it down, whatever happens in between:
-//! a failure or a signal stops every process that was started. Words go to standard error, the
-//! closing table to standard output.
+//! [`run`] starts a devnet, tells the story and stops the devnet in any case: a failure or a signal
+//! stops every started process. Messages go to standard error, the closing table to standard
+//! output.
 
 mod cast;
 mod first_day;
@@ -28,14 +28,14 @@ pub use cast::Kubernetes;
 use cast::{A2, B2, FIRST_DAY, plan};
 use telling::say;
 
-/// How the demo is run.
+/// Options of the demo.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Its folder.
     pub root: PathBuf,
     /// Whether everything is left running afterwards.
     pub serve: bool,
-    /// A cluster for node 1; without it every node is processes.
+    /// A cluster for node 1; without it every node consists of processes.
     pub kubernetes: Option<Kubernetes>,
 }
 
@@ -120,7 +120,7 @@ fn claim_folder(root: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// What ends the demo early.
+/// Signals that end the demo early.
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,

@@ -17,18 +17,18 @@ use crate::people::{People, Person};
 /// One token in its smallest unit.
 pub const TOKEN: u128 = 1_000_000_000_000_000_000;
 
-/// What is to be deployed.
+/// The deployment plan.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The project's name.
     pub project: &'static str,
     /// Workload names and the symbols of their collections.
     pub workloads: Vec<(&'static str, &'static str)>,
-    /// What the distributor is funded with, in wei.
+    /// Funding of the distributor, in wei.
     pub funds: u128,
     /// Most that a day may add, in wei.
     pub daily_quota: u128,
-    /// How long a post is pending, in seconds.
+    /// Delay of a post, in seconds.
     pub delay_secs: u64,
 }
 
@@ -43,7 +43,7 @@ pub struct Workload {
     pub collection: Address,
 }
 
-/// A license: which workload's, and the token.
+/// A license: its workload and token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LicenseRef {
     /// The workload's place in the plan.
@@ -52,7 +52,7 @@ pub struct LicenseRef {
     pub token: u64,
 }
 
-/// What stands on chain.
+/// The deployed contracts.
 #[derive(Debug, Clone)]
 pub struct Deployed {
     /// `ProjectRegistry`.
@@ -164,7 +164,7 @@ async fn deployed(
     receipt.contract_address.with_context(|| format!("{what} has no address"))
 }
 
-/// The owner names the release key, and the delay of what it announces.
+/// The owner sets the release key and the release delay.
 pub async fn set_release_key(
     chain: &Chain,
     people: &People,
@@ -193,7 +193,7 @@ pub async fn mint(
     Ok(())
 }
 
-/// Mints many; answers the first token.
+/// Mints many; returns the first token.
 pub async fn mint_batch(
     chain: &Chain,
     people: &People,

@@ -1,8 +1,8 @@
-//! A node in a Kubernetes cluster that is there: what its operator types, from `nodesys start` on.
+//! A node in an existing Kubernetes cluster: its operator's commands, from `nodesys start` on.
 //!
-//! Pods follow the stepped clock as processes do: the manager is told of it by the settings in the
-//! node's home, a workload by its release. The clock stands still while a command runs, so that what
-//! the cluster does in real time takes none of the story's. A cluster holds one node.
+//! Pods follow the stepped clock like processes: the manager gets its address from the settings in
+//! the node's home, a workload from its release. The clock stops while a command runs, so that the
+//! cluster's real time takes none of the story's. A cluster holds one node.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,13 @@ use crate::deploy::LicenseRef;
 use crate::network::Network;
 use crate::programs::{Output, run, words};
 
-/// How long, in real time, the pods of a paused workload may take to end.
+/// Real time for the pods of a paused workload to end.
 const END_PATIENCE_MILLIS: u64 = 120_000;
 
-/// The cluster, and what is run in it.
+/// The cluster and its images.
 #[derive(Debug, Clone)]
 pub struct ClusterParts {
-    /// How it is reached, as its administrator.
+    /// The administrator's kubeconfig.
     pub kubeconfig: PathBuf,
     /// The manager's image, by digest; the cluster has it.
     pub manager_image: String,
@@ -123,7 +123,7 @@ impl InCluster {
         Ok(())
     }
 
-    /// Stops the manager: the workloads' pods run on, and nobody speaks for them.
+    /// Stops the manager: the workloads' pods keep running, without heartbeats.
     pub(crate) async fn stop(&self) -> anyhow::Result<()> {
         self.nodesys(&["stop"]).await.map(drop)
     }
@@ -140,7 +140,7 @@ impl InCluster {
         Ok(self.workloads.iter().filter(|one| one.runs).all(|one| healthy(one.name)))
     }
 
-    /// A volume for the manager's claim: the test cluster has nothing that makes one.
+    /// A volume for the manager's claim: the test cluster has no provisioner.
     async fn add_volume(&self) -> anyhow::Result<()> {
         let path = self.home.join("volume");
         std::fs::create_dir_all(&path)?;

@@ -1,9 +1,9 @@
 //! The devnet: Postgres, anvil, the contracts, a backend, a workload master and nodes with their
-//! workloads, all real and all as processes of their own, on one stepped clock.
+//! workloads, all real, each as a process of its own, on one stepped clock.
 //!
-//! The demo ([`demo`]) and the end-to-end tests stand on it. [`Devnet`] brings everything up and
-//! takes it down; nothing is written outside its folder, every port is a free one, and whatever it
-//! started ends with it. A node may also run in a Kubernetes cluster that is there already.
+//! The demo ([`demo`]) and the end-to-end tests use it. [`Devnet`] starts and stops everything;
+//! nothing is written outside its folder, every port is a free one, and its processes end with it.
+//! A node may also run in an existing Kubernetes cluster.
 
 pub mod chain;
 pub mod demo;

@@ -72,7 +72,7 @@ impl Cluster {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Fails only when a provider is installed already, which is as good.
+    // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let Command::Demo { serve, dir, kubernetes, cluster } = Args::parse().command;
     let kubernetes = kubernetes.then(|| cluster.kubernetes()).flatten();

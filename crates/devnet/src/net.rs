@@ -1,4 +1,4 @@
-//! [`Devnet`]: everything up, on one clock, and everything down again.
+//! [`Devnet`]: starts and stops everything, on one clock.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -23,40 +23,40 @@ use crate::postgres::Postgres;
 use crate::process::{Process, free_addr};
 use crate::programs::Programs;
 
-/// Where everything listens.
+/// The address everything listens on.
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// How long, in real time, a program may keep the clock standing.
+/// Real time for which a program may hold the clock.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a devnet is made of.
+/// Options of a devnet.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Its folder, which must be empty or missing.
     pub root: PathBuf,
-    /// When the clock starts.
+    /// The clock's start.
     pub start: Timestamp,
     /// The contracts.
     pub plan: Plan,
-    /// How many backends share the database.
+    /// Number of backends on the database.
     pub replicas: usize,
-    /// A block is final when twice as many blocks stand upon it.
+    /// A block is final under twice as many further blocks.
     pub slots_in_epoch: u64,
-    /// The address by which programs, and a cluster's pods, reach what listens on this machine's
-    /// loopback: [`LOOPBACK`] where there is no cluster.
+    /// The address at which programs and a cluster's pods reach this machine's loopback:
+    /// [`LOOPBACK`] without a cluster.
     pub host: IpAddr,
     /// Real time instead of a stepped clock.
     pub real_time: bool,
 }
 
-/// How long, in real time, the pods of a node may take to start.
+/// Real time for the pods of a node to start.
 const UP_PATIENCE: Duration = Duration::from_secs(300);
 
-/// How a master is run.
+/// Options of a master.
 #[derive(Debug, Clone)]
 pub struct MasterOptions {
-    /// What the project pays for a day, in wei.
+    /// The project's reward for a day, in wei.
     pub day_reward: u128,
-    /// How points come about.
+    /// The rule for points.
     pub rule: Rule,
     /// Minutes that the service waits after a day's end before it commits by itself.
     pub review_minutes: u64,
@@ -74,32 +74,32 @@ pub struct Devnet {
     pub chain: Chain,
     /// The database server.
     pub postgres: Postgres,
-    /// How programs find each other.
+    /// The programs' addresses.
     pub network: Network,
     /// The nodes, in the order they were added.
     pub nodes: Vec<Node>,
-    /// The RPC that backends read: another than the nodes' and the master's, if a test says so.
+    /// The backends' RPC, which a test may set apart from the nodes' and the master's.
     pub backend_rpc: String,
     /// Set in the environment of backends that are started from now on.
     pub backend_env: Vec<(&'static str, String)>,
     /// Set in the environment of a master that is started from now on.
     pub master_env: Vec<(&'static str, String)>,
-    /// The address by which programs are told of each other.
+    /// The address programs use for each other.
     host: IpAddr,
     backends: Vec<Backend>,
     master: Option<(Process, SocketAddr)>,
     starts: u32,
 }
 
-/// One replica: where it listens, and its process while it runs.
+/// One replica: its address, and its process while it runs.
 struct Backend {
     addr: SocketAddr,
     process: Option<Process>,
 }
 
 impl Devnet {
-    /// Starts Postgres and anvil, deploys the contracts, and starts the backends. `setup` is run in
-    /// between: it mints and rents, before any backend looks.
+    /// Starts Postgres and anvil, deploys the contracts, and starts the backends. `setup` runs in
+    /// between: it mints and rents before any backend reads the chain.
     pub async fn start(
         options: &Options,
         setup: impl AsyncFnOnce(&Chain, &People, &Deployed) -> anyhow::Result<()>,
@@ -160,7 +160,7 @@ impl Devnet {
         Ok(net)
     }
 
-    /// Starts one more replica on a free port. The first is the one that programs are told of.
+    /// Starts one more replica on a free port. Programs use the first one.
     pub async fn add_backend(&mut self) -> anyhow::Result<()> {
         self.backends.push(Backend { addr: free_addr()?, process: None });
         self.start_backend(self.backends.len() - 1).await?;
@@ -226,12 +226,12 @@ impl Devnet {
         }
     }
 
-    /// Stops a replica in its tracks (SIGSTOP); time goes on without it.
+    /// Freezes a replica (SIGSTOP); time passes without it.
     pub async fn freeze_backend(&mut self, replica: usize) -> anyhow::Result<()> {
         self.freeze(replica, Signal::STOP, true).await
     }
 
-    /// Lets a frozen replica go on (SIGCONT), and waits until it has caught up.
+    /// Resumes a frozen replica (SIGCONT), and waits until it has caught up.
     pub async fn thaw_backend(&mut self, replica: usize) -> anyhow::Result<()> {
         self.freeze(replica, Signal::CONT, false).await?;
         Ok(self.clock.settle().await?)
@@ -360,7 +360,7 @@ impl Devnet {
         self.add_node_in(operator, licenses, None).await
     }
 
-    /// The same, in a cluster where one is given; it must hold no other node.
+    /// The same, in a cluster if one is given; it must hold no other node.
     pub async fn add_node_in(
         &mut self,
         operator: impl FnOnce(&People) -> &Person,
@@ -378,8 +378,8 @@ impl Devnet {
         Ok(index)
     }
 
-    /// Waits until a node's workloads are healthy. Pods start in real time, and post by the clock,
-    /// so it goes on a second at a time.
+    /// Waits until a node's workloads are healthy. Pods start in real time and post by the clock,
+    /// so it advances a second at a time.
     pub async fn node_comes_up(&self, node: usize) -> anyhow::Result<()> {
         let node = &self.nodes[node];
         let real = Clock::system();
@@ -433,7 +433,7 @@ impl Devnet {
         self.chain.stop().await
     }
 
-    /// What somebody holds of the reward token, in wei.
+    /// A person's balance of the reward token, in wei.
     pub async fn balance(&self, account: Address) -> anyhow::Result<alloy::primitives::U256> {
         let token = self.network.deployed.token;
         let bound = nodesys_chain::bindings::DevToken::new(token, self.chain.reader.rpc());

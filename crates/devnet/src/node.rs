@@ -1,4 +1,4 @@
-//! A node: a home folder with its key, and what runs on it: processes, or a cluster's pods.
+//! A node: a home folder with its key, and its programs, as processes or as a cluster's pods.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::network::Network;
 use crate::people::Person;
 use crate::processes::Processes;
 
-/// A node and what runs on it.
+/// A node and its programs.
 #[derive(Debug)]
 pub struct Node {
     /// For people.
@@ -20,12 +20,12 @@ pub struct Node {
     pub home: PathBuf,
     /// Its key's address, known once it is paired.
     pub node_key: Address,
-    /// What it runs, in the order of its workloads.
+    /// Its licenses, in the order of its workloads.
     pub licenses: Vec<LicenseRef>,
     runs: Runs,
 }
 
-/// How a node runs what it runs.
+/// The form of a node's programs.
 #[derive(Debug)]
 enum Runs {
     Processes(Processes),
@@ -78,7 +78,7 @@ impl Node {
         }
     }
 
-    /// Kills one workload; in a cluster, where a killed one is started again, its operator pauses it.
+    /// Kills one workload; in a cluster, which would restart it, the operator pauses it.
     pub async fn kill_workload(&mut self, workload: usize) -> anyhow::Result<()> {
         match &mut self.runs {
             Runs::Processes(processes) => processes.kill_workload(workload).await,
@@ -86,7 +86,7 @@ impl Node {
         }
     }
 
-    /// Kills everything at once, as a power cut does; in a cluster its operator stops the manager.
+    /// Kills everything at once, like a power cut; in a cluster the operator stops the manager.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         match &mut self.runs {
             Runs::Processes(processes) => processes.kill().await,
@@ -94,7 +94,7 @@ impl Node {
         }
     }
 
-    /// Stops everything in order. What is in a cluster goes with that cluster.
+    /// Stops everything in order. Pods end with their cluster.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         match &mut self.runs {
             Runs::Processes(processes) => processes.stop().await,
@@ -102,8 +102,8 @@ impl Node {
         }
     }
 
-    /// Whether every workload that should run has told the manager that it is healthy. Processes
-    /// are left to the clock, which waits for them by itself.
+    /// Whether every workload that should run has posted that it is healthy. The clock waits for
+    /// processes by itself.
     pub async fn is_up(&self) -> anyhow::Result<bool> {
         match &self.runs {
             Runs::Processes(_) => Ok(true),
@@ -116,7 +116,7 @@ impl Node {
         matches!(self.runs, Runs::Cluster(_))
     }
 
-    /// Where its manager is, once that has run.
+    /// Its manager's URL, once that has run.
     pub fn manager_url(&self) -> Option<String> {
         match &self.runs {
             Runs::Processes(processes) => processes.manager_url(),
@@ -124,7 +124,7 @@ impl Node {
         }
     }
 
-    /// What `nodesys status` needs to find the manager.
+    /// The flags with which `nodesys status` finds the manager.
     pub fn status_arguments(&self) -> anyhow::Result<Vec<String>> {
         Ok(match &self.runs {
             Runs::Processes(processes) => {

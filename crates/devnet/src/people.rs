@@ -49,9 +49,9 @@ pub struct People {
     pub alice: Person,
     /// A user who rents out and delegates.
     pub bob: Person,
-    /// An operator who runs what others own.
+    /// An operator of others' licenses.
     pub carol: Person,
-    /// The project's release key, which announces what nodes run.
+    /// The project's release key, which announces releases.
     pub releaser: Person,
 }
 

@@ -12,9 +12,9 @@ use tokio::process::Command;
 use crate::process::{Process, free_addr};
 
 const USER: &str = "nodesys";
-/// How often a start is tried again while a killed server is not quite gone.
+/// Retries of a start while a killed server is not quite gone.
 const RESTARTS: u32 = 1_000;
-/// What a start says while they hold what it needs.
+/// The error of a start while the old processes hold its resources.
 const LET_GO: [&str; 2] = ["is still in use", "Address already in use"];
 
 /// A running server.
@@ -105,7 +105,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// Kills the server at once; its own processes end when they notice.
+    /// Kills the server at once; its child processes end when they notice.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         match self.process.take() {
             Some(process) => process.kill().await,

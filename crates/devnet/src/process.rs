@@ -13,17 +13,16 @@ use nodesys_service::ready::Ready;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-/// How long a program may take to come up.
+/// Time limit for a program's start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a program may take to end by itself.
+/// Time limit for a program's end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two looks at what another process does.
+/// Interval between checks of another process.
 const POLL: Duration = Duration::from_millis(20);
 /// Lines of a log that an error shows.
 const LOG_LINES: usize = 15;
-/// Ports of programs that are started again on the port they had. No system takes these for outgoing
-/// connections: of the others, one can be taken while the program is down, even by a client that
-/// tries to reach it.
+/// Ports of programs that restart on the same port. No system uses these for outgoing connections:
+/// any other can be taken while the program is down, even by a client that tries to reach it.
 const PORTS: std::ops::Range<u16> = 15_000..30_000;
 
 /// A running process.
@@ -65,7 +64,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits until `look` finds something; fails when the process ends or takes too long.
+    /// Waits until `look` returns a value; fails if the process ends or takes too long.
     pub async fn wait_for<T>(
         &mut self,
         what: &str,
@@ -101,7 +100,7 @@ impl Process {
         kill_process(pid, signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
-    /// Asks it to end and waits; what does not end in time is killed, which is an error.
+    /// Asks it to end and waits; if it does not end in time it is killed, which is an error.
     pub async fn stop(self) -> anyhow::Result<ExitStatus> {
         self.stop_by(Signal::TERM).await
     }
@@ -145,7 +144,7 @@ pub async fn pause() {
     tokio::time::sleep(POLL).await;
 }
 
-/// A loopback address that is free now, and stays so while its program is down.
+/// A free loopback address, which stays free while its program is down.
 pub(crate) fn free_addr() -> anyhow::Result<SocketAddr> {
     for _ in 0..1_000 {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, rand::random_range(PORTS)));

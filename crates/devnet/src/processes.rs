@@ -12,7 +12,7 @@ use crate::network::Network;
 use crate::people::write_secret;
 use crate::process::{Process, free_addr};
 
-/// The processes of a node, those that run and those that do not.
+/// The processes of a node, running or not.
 #[derive(Debug)]
 pub(crate) struct Processes {
     /// Of the node, for people.
@@ -26,7 +26,7 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// Writes what they are configured with; none runs yet.
+    /// Writes their configuration; none runs yet.
     pub(crate) fn new(
         network: &Network,
         home: &Path,
@@ -89,7 +89,7 @@ impl Processes {
         Ok(())
     }
 
-    /// Starts the manager alone, on a free port, or again on the one it had.
+    /// Starts the manager alone, on a free port, or on its former one.
     async fn start_manager(&mut self, network: &Network) -> anyhow::Result<()> {
         let ready = self.ready_file("manager");
         let listen = self.manager_addr.map_or_else(free_addr, Ok)?.to_string();
@@ -145,7 +145,7 @@ impl Processes {
         }
     }
 
-    /// Kills everything at once, as a power cut does.
+    /// Kills everything at once, like a power cut.
     pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
         self.kill_manager().await?;
         for workload in 0..self.workloads.len() {

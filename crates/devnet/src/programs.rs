@@ -1,8 +1,8 @@
-//! Our own programs: where they are, that they are built from the present sources, and one-shot
-//! runs of their commands.
+//! Our own programs: their paths, a check that they are built from the current sources, and
+//! one-shot runs of their commands.
 //!
-//! `cargo test` of one crate does not rebuild the programs of others, so a program older than a
-//! source file that cargo says it is made of is refused.
+//! `cargo test` of one crate does not rebuild the programs of others, so a program older than one
+//! of its sources, by cargo's list, is refused.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub struct Programs {
     folder: PathBuf,
 }
 
-/// What a one-shot command said.
+/// The result of a one-shot command.
 #[derive(Debug, Clone)]
 pub struct Output {
     /// Its exit code; `None` when a signal ended it.
@@ -80,13 +80,13 @@ pub async fn run(mut command: Command) -> anyhow::Result<Output> {
 }
 
 impl Output {
-    /// The data, of a command that succeeded.
+    /// The standard output of a command that succeeded.
     pub fn ok(self) -> anyhow::Result<String> {
         ensure!(self.code == Some(0), "exit {:?}: {}{}", self.code, self.stderr, self.stdout);
         Ok(self.stdout)
     }
 
-    /// The JSON data of a command that succeeded.
+    /// The JSON output of a command that succeeded.
     pub fn json<T: DeserializeOwned>(self) -> anyhow::Result<T> {
         let text = self.ok()?;
         serde_json::from_str(&text).with_context(|| format!("not the JSON expected: {text}"))

@@ -1,8 +1,8 @@
-//! An RPC that can be made to fail: in front of the devnet's chain, for tests of those who read it.
+//! An RPC with injected faults, in front of the devnet's chain, for tests of its readers.
 //!
-//! It passes requests on as they are, and answers wrongly only as it is told to ([`Fault`]). It can
-//! also send somebody's transactions just before the next one that it passes on, as whoever pays more
-//! for a place in the block does ([`RpcProxy::front_run`]).
+//! It passes requests on unchanged, except for the set [`Fault`]. It can also send somebody's
+//! transactions just before the next one that it passes on, like a front-runner with a higher fee
+//! ([`RpcProxy::front_run`]).
 
 mod facts;
 mod faults;
@@ -28,7 +28,7 @@ pub use faults::Fault;
 use faults::Step;
 use upstream::Upstream;
 
-/// Seconds that a limited caller is told to wait.
+/// Seconds in a rate limit's `Retry-After`.
 const RETRY_AFTER: &str = "1";
 
 /// A proxy on a free loopback port; ends when dropped.
@@ -51,7 +51,7 @@ impl Shared {
         *locked(&self.fault)
     }
 
-    /// Sends the next of the transactions that are to come first.
+    /// Sends the next of the front-running transactions.
     async fn run_in_front(&self) -> anyhow::Result<()> {
         let Some(raw) = locked(&self.faster).pop_front() else { return Ok(()) };
         // One that is refused has only lost its race.
@@ -78,7 +78,7 @@ impl RpcProxy {
         });
         let router = Router::new().route("/", post(pass)).with_state(shared.clone());
         let serving = tokio::spawn(async move {
-            // Ends with the test; nobody waits for it.
+            // Ends with the test; nothing waits for it.
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self { addr, shared, serving })
@@ -89,7 +89,7 @@ impl RpcProxy {
         format!("http://{}", self.addr)
     }
 
-    /// From now on it does this.
+    /// Sets its fault from now on.
     pub fn set(&self, fault: Fault) {
         *locked(&self.shared.fault) = fault;
     }
@@ -160,7 +160,7 @@ async fn answer_one(
     }
 }
 
-/// Too many requests, said twice: by the status, and in the body that JSON-RPC clients look at.
+/// Too many requests, by the status and in the body, which JSON-RPC clients read.
 fn rate_limited(request: &Value) -> Response {
     let id = request.get("id").unwrap_or(&Value::Null);
     let message = "request rate exceeded: wait, or raise your plan";

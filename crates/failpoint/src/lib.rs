@@ -1,12 +1,11 @@
-//! Failpoints: named moments at which a development build ends at once, as by `kill -9`.
+//! Failpoints: named points at which a development build ends at once, as by `kill -9`.
 //!
 //! `NODESYS_FAILPOINT=<name>` names the one that fires, the first time it is reached. The crash
-//! tests (`test/e2e/tests/crashes.rs`) go through all of [`BACKEND`] and [`MASTER`], those of `nodesys start`
-//! (`crates/cli/tests/install`) through all of [`CLI`], those of `nodesys update` (`crates/cli/tests/update`)
-//! through all of [`UPDATE`]. A release build
-//! has none of it.
+//! tests (`test/e2e/tests/crashes.rs`) go through all of [`BACKEND`] and [`MASTER`], those of
+//! `nodesys start` (`crates/cli/tests/install`) through all of [`CLI`], those of `nodesys update`
+//! (`crates/cli/tests/update`) through all of [`UPDATE`]. Release builds have none.
 
-/// The backend's moments, in the order of the data path: before and after each step that is on disk.
+/// The backend's points, in the order of the data path: before and after each step on disk.
 pub const BACKEND: [&str; 12] = [
     "batch:before",
     "batch:after",
@@ -22,10 +21,10 @@ pub const BACKEND: [&str; 12] = [
     "confirm:after",
 ];
 
-/// The master's moments: around the signature, and around the bundle's publication.
+/// The master's points: around the signature, and around the bundle's publication.
 pub const MASTER: [&str; 4] = ["sign:before", "sign:after", "publish:after", "commit:after"];
 
-/// The command line's moments while it makes a cluster: after each step that is on disk.
+/// The command line's points while it creates a cluster: after each step on disk.
 pub const CLI: [&str; 10] = [
     "k3s:downloaded",
     "k3s:program",
@@ -39,7 +38,7 @@ pub const CLI: [&str; 10] = [
     "manager:ready",
 ];
 
-/// The command line's moments while it updates itself: after each step that is on disk.
+/// The command line's points while it updates itself: after each step on disk.
 pub const UPDATE: [&str; 9] = [
     "update:fetched",
     "update:kept",

@@ -1,9 +1,9 @@
-//! The controller: keeps the cluster running what the chain says it may.
+//! The controller: keeps the cluster running the releases announced on chain.
 //!
 //! One loop, `observe -> plan -> build -> apply -> report`, over each workload in turn: when its
-//! deployment changes, while an update is on its way, at the latest every ten minutes, and at once
-//! when told. Everything is decided in [`plan`]; the rest reads and writes. It acts only while it
-//! holds the cluster's Lease ([`election`]), and it never deletes anything but by a tombstone.
+//! deployment changes, during an update, at least every ten minutes, and at once on request. All
+//! decisions are in [`plan`]; the rest reads and writes. It acts only while it holds the cluster's
+//! Lease ([`election`]), and deletes only by a tombstone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,15 +51,15 @@ use plan::Seen;
 
 /// The time limit of one request to the cluster.
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the chain is read, give or take a tenth.
+/// Interval between reads of the chain, give or take a tenth.
 const REFRESH_SECS: u64 = 600;
-/// How often a workload is looked at while an update is on its way, or waits for a pod to end.
+/// Interval between checks of a workload during an update, or while a pod terminates.
 const ROLLOUT_SECS: u64 = 5;
-/// How often a workload is looked at that says nothing of its health itself: within the time after
-/// which a word is stale.
+/// Interval between checks of a workload judged by readiness: shorter than the time after which a
+/// report is stale.
 const READINESS_SECS: u64 = 15;
 
-/// One workload, as the controller keeps it between rounds.
+/// The controller's state of one workload between rounds.
 struct Work {
     placed: Placed,
     placement: Placement,
@@ -74,11 +74,11 @@ struct Work {
     fetch_due: Timestamp,
     fetch_failures: u32,
     fetch_problem: Option<String>,
-    /// The operator's objects that are otherwise than they were made.
+    /// The operator's objects that were altered.
     changed: Vec<String>,
     failures: u32,
     due: Timestamp,
-    /// The last problem told, so that it is told once.
+    /// The last reported problem, so that it is reported once.
     told: Option<String>,
     issued: Vec<Version>,
 }
@@ -185,7 +185,7 @@ impl Controller {
         })
     }
 
-    /// Runs until `stop`; a round that has begun is ended.
+    /// Runs until `stop`; a started round is finished.
     pub(crate) async fn run(mut self, mut sleeper: Sleeper, stop: CancellationToken) {
         let mut changes = self.watch();
         while !stop.is_cancelled() {
@@ -216,7 +216,7 @@ impl Controller {
         }
     }
 
-    /// Which workload's deployment has changed, as it does.
+    /// A stream of workloads whose deployment has changed.
     fn watch(&self) -> SelectAll<futures::stream::BoxStream<'static, usize>> {
         let mut all = SelectAll::new();
         for (i, work) in self.works.iter().enumerate() {
@@ -229,7 +229,7 @@ impl Controller {
         all
     }
 
-    /// One round over one workload; what fails is told, and tried again later.
+    /// One round over one workload; failures are reported, and retried later.
     async fn round(&mut self, i: usize) {
         let now = self.clock.now();
         match self.reconcile(i, now).await {

@@ -1,7 +1,7 @@
 //! The configuration: flags and environment over one JSON file, read in `main` only.
 //!
-//! [`Args`] is what was said, [`Settings`] what was meant: parsed, complete, secrets read. A file
-//! with a secret that others can read is refused.
+//! [`Args`] is the raw input, [`Settings`] the result: parsed, complete, secrets read. A file with
+//! a secret that others can read is refused.
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -123,7 +123,7 @@ struct WorkloadEntry {
     placement: cluster::PlacementEntry,
 }
 
-/// What the manager runs by.
+/// The manager's settings.
 pub struct Settings {
     /// The domain its messages are signed in: chain and registry.
     pub domain: Domain,
@@ -139,7 +139,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// A stepped clock instead of the system's; refused outside the development chain.
     pub clock: Option<SocketAddr>,
-    /// How long a workload may be silent after the manager's start.
+    /// Time a workload may be silent after the manager's start.
     pub start_grace_secs: u64,
     /// The workloads; at most [`MAX_WORKLOADS`], names, licenses and tokens all different.
     pub workloads: Vec<Workload>,

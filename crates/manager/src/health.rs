@@ -1,9 +1,9 @@
-//! Health in: what each workload last said of itself.
+//! Health in: each workload's last report.
 //!
-//! Workloads post every 5 to 10 seconds with their own token. The board keeps only the last word
-//! and when it came; [`crate::plan::status`] decides what that is worth. In a cluster the pods of
-//! each release have a token of their own, so that during an update it is known which version
-//! speaks; a workload is then as well as its best version.
+//! Workloads post every 5 to 10 seconds with their own token. The board keeps only the last report
+//! and its time; [`crate::plan::status`] evaluates it. In a cluster the pods of each release have
+//! their own token, so that during an update the posting version is known; the workload's status is
+//! then that of its healthiest version.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -28,7 +28,7 @@ pub struct HealthPost {
     pub work: Option<Work>,
 }
 
-/// What a workload may say of itself; that it is down shows by its silence.
+/// The statuses a workload may post; silence means down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PostedStatus {
@@ -54,10 +54,10 @@ impl From<PostedStatus> for Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Work(#[serde(with = "nodesys_core::message::decimal")] pub u128);
 
-/// A workload's last word.
+/// A workload's last report.
 #[derive(Debug, Clone)]
 pub struct LastPost {
-    /// When, and which status.
+    /// Time and status.
     pub heard: Heard,
     /// For people.
     pub detail: Option<String>,
@@ -73,11 +73,11 @@ pub struct Issued {
     pub token: HealthToken,
 }
 
-/// What is known of one workload.
+/// The state of one workload.
 struct Slot {
     issued: Vec<Issued>,
     posts: Vec<(u64, LastPost)>,
-    /// Since when it should run, and how long it may be silent from then on.
+    /// The time it should have started, and its grace period.
     since_millis: u64,
     grace_millis: u64,
     /// The release that heartbeats name.
@@ -86,14 +86,14 @@ struct Slot {
     updating: bool,
 }
 
-/// The last word of every workload, in the order of the configuration.
+/// The last report of every workload, in the order of the configuration.
 pub struct Board {
     workloads: Vec<Workload>,
     slots: Mutex<Vec<Slot>>,
 }
 
 impl Board {
-    /// A board on which nobody has written yet.
+    /// An empty board.
     pub fn new(mut workloads: Vec<Workload>, started_millis: u64, grace_secs: u64) -> Self {
         let slots = workloads
             .iter_mut()
@@ -119,13 +119,13 @@ impl Board {
         &self.workloads
     }
 
-    /// Which workload a token belongs to.
+    /// The workload of a token.
     pub fn owner_of(&self, token: &str) -> Option<usize> {
         self.sender_of(token).map(|(workload, _)| workload)
     }
 
-    /// Which workload and release a token belongs to. Every token is compared, so that the time
-    /// taken says nothing.
+    /// The workload and release of a token. Every token is compared, so that timing reveals
+    /// nothing.
     pub fn sender_of(&self, token: &str) -> Option<(usize, u64)> {
         let slots = self.lock();
         let issued = slots
@@ -137,7 +137,7 @@ impl Board {
         })
     }
 
-    /// Says which releases may post from now on; what others said is forgotten.
+    /// Sets the releases that may post from now on; reports of others are dropped.
     pub fn issue(&self, workload: usize, issued: Vec<Issued>) {
         if let Some(slot) = self.lock().get_mut(workload) {
             slot.posts.retain(|(release, _)| issued.iter().any(|it| it.release == *release));
@@ -145,8 +145,8 @@ impl Board {
         }
     }
 
-    /// Says which release runs, and whether an update is on its way. A release that is new may be
-    /// silent for a while.
+    /// Sets the running release, and whether an update is in progress. A new release has a grace
+    /// period.
     pub fn runs(
         &self,
         workload: usize,
@@ -164,12 +164,12 @@ impl Board {
         }
     }
 
-    /// The release that heartbeats name, and whether an update is on its way.
+    /// The release named in heartbeats, and whether an update is in progress.
     pub fn release(&self, workload: usize) -> (u64, bool) {
         self.lock().get(workload).map_or((0, false), |slot| (slot.release, slot.updating))
     }
 
-    /// Writes down what a workload's release says.
+    /// Records the report of a workload's release.
     pub fn hear(&self, workload: usize, release: u64, post: HealthPost, now_millis: u64) {
         let heard = Heard { at_millis: now_millis, status: post.status.into() };
         let detail = post.detail.map(|text| text.chars().take(MAX_DETAIL_CHARS).collect());
@@ -180,12 +180,12 @@ impl Board {
         }
     }
 
-    /// A workload's last word, whichever release spoke.
+    /// A workload's last report, of any release.
     pub fn last(&self, workload: usize) -> Option<LastPost> {
         self.lock().get(workload).and_then(|slot| slot.posts.last().map(|(_, post)| post.clone()))
     }
 
-    /// What one release said, if that is fresh.
+    /// One release's report, if fresh.
     pub fn said(&self, workload: usize, release: u64, now_millis: u64) -> Option<Status> {
         let slots = self.lock();
         let (_, post) = slots.get(workload)?.posts.iter().find(|(of, _)| *of == release)?;
@@ -193,7 +193,7 @@ impl Board {
         (status != Status::Down).then_some(status)
     }
 
-    /// How a workload is now: as well as its best release.
+    /// A workload's current status: that of its healthiest release.
     pub fn status(&self, workload: usize, now_millis: u64) -> Status {
         let slots = self.lock();
         let Some(slot) = slots.get(workload) else { return Status::Down };

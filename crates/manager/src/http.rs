@@ -1,8 +1,8 @@
 //! The listener: `POST /v1/health` and `POST /v1/ticket` for workloads, `GET /v1/status`, `/healthz`
 //! and `/readyz` for people and probes.
 //!
-//! A post is small and carries its workload's token; whatever is wrong with it is answered by a
-//! problem document and changes nothing.
+//! A post is small and carries its workload's token; an invalid one is answered with a problem
+//! document and changes nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ use crate::view::View;
 
 const MAX_POST_BYTES: usize = 8 * 1024;
 
-/// What the handlers share.
+/// The handlers' shared state.
 pub(crate) struct Shared {
     pub(crate) board: Board,
     pub(crate) view: View,
@@ -53,7 +53,7 @@ async fn status(State(shared): State<Arc<Shared>>) -> Response {
     Json(shared.view.status(&shared.board, shared.clock.monotonic_millis())).into_response()
 }
 
-/// Workloads are led to the manager that acts.
+/// Ready only while this manager acts, so that workloads reach the acting one.
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     if shared.acts.load(Ordering::Acquire) {
         "ok\n".into_response()
@@ -109,7 +109,7 @@ async fn ticket(
     Json(shared.tickets.sign(project, license, fence, &audience, now)).into_response()
 }
 
-/// Which workload of which release posts, by its token, and what.
+/// The posting workload and release, by the token, and the body.
 fn posted(
     shared: &Shared,
     headers: &HeaderMap,

@@ -1,15 +1,15 @@
 //! The workload manager: health in, heartbeats out, receipts kept.
 //!
-//! It runs on the operator's machine with a node key, never a wallet's. Workloads post their
-//! health to it ([`health`]); each minute [`plan`] makes one heartbeat of what was heard, the loop
-//! (`minutes`) sends it and checks the receipt, and [`receipts`] keeps it. Everything that is
-//! decided is decided in [`plan`]; the rest carries.
+//! It runs on the operator's machine with a node key, never a wallet's. Workloads post their health
+//! to it ([`health`]); each minute [`plan`] makes one heartbeat from the posts, the loop
+//! (`minutes`) sends it and checks the receipt, and [`receipts`] keeps it. All decisions are in
+//! [`plan`]; the rest only transports.
 //!
-//! In a cluster it also runs the workloads: the controller ([`cluster`]) keeps there what the chain
-//! announced and the operator granted, rendered by [`render`].
+//! In a cluster it also runs the workloads: the controller ([`cluster`]) keeps the announced
+//! releases running within the operator's grants, rendered by [`render`].
 //!
-//! What stays true: one heartbeat a minute and none for a minute that has passed; its number is
-//! durable before it leaves; a minute counts as accepted only by a receipt that verifies.
+//! Invariants: one heartbeat a minute and none for a past minute; its number is durable before it
+//! leaves; a minute counts as accepted only by a receipt that verifies.
 
 pub mod cluster;
 pub mod config;
@@ -45,10 +45,10 @@ use minutes::Minutes;
 use tickets::Tickets;
 use view::View;
 
-/// How long the listener may take to end its connections.
+/// Time for the listener to end its connections.
 const SOFT_STOP: Duration = Duration::from_secs(5);
 
-/// A manager that runs.
+/// A running manager.
 pub struct Running {
     addr: SocketAddr,
     stop: CancellationToken,
@@ -83,7 +83,7 @@ pub async fn start(
     let shared = Arc::new(Shared { board, view, clock: clock.clone(), tickets, acts });
     let wake = Arc::new(Notify::new());
 
-    // Before anybody is told that the program is ready: from here on a stepped clock waits.
+    // Before the ready file: from here on a stepped clock waits.
     let sleeper = clock.sleeper();
     let acting = match settings.cluster.take() {
         None => {
@@ -106,7 +106,7 @@ pub async fn start(
     Ok(Running { addr, stop, serving, acting, wake })
 }
 
-/// What a manager in a cluster does while it holds the Lease.
+/// The work of a manager in a cluster while it holds the Lease.
 struct Acting {
     settings: Settings,
     cluster: ClusterSettings,
@@ -180,14 +180,14 @@ impl Acting {
     }
 }
 
-/// Where this manager stands with the Lease.
+/// This manager's state with the Lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stand {
     Holds,
     /// Another acts, or was faster.
     Another,
-    /// The API does not say. The controller stops changing the cluster by itself when that lasts;
-    /// heartbeats go on, since they need only the workloads' word and the backend.
+    /// The API does not answer. If that lasts, the controller stops changing the cluster by itself;
+    /// heartbeats continue, since they need only the workloads' reports and the backend.
     Unknown,
 }
 
@@ -208,12 +208,13 @@ impl Running {
         self.addr
     }
 
-    /// What makes the manager look at once whether there is another release.
+    /// Makes the manager check at once for another release.
     pub fn wake(&self) -> Arc<Notify> {
         self.wake.clone()
     }
 
-    /// Returns when all has ended: after a stop, or when a part has failed, which stops the rest.
+    /// Returns when every part has ended: after a stop, or after the failure of a part, which stops
+    /// the rest.
     pub async fn finished(mut self) -> anyhow::Result<()> {
         let (acting, serving) = tokio::select! {
             ended = &mut self.acting => (Some(ended), None),

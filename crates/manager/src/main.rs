@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The other thing that this program does, with none of a manager's configuration.
+/// The program's other command, without a manager's configuration.
 fn probe() -> ExitCode {
     match probe::run(&ProbeArgs::parse_from(std::env::args_os().skip(1))) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,9 +1,9 @@
 //! The loop: once a minute a heartbeat with every held lease, then leases for the rest.
 //!
 //! It wakes at the node's own second of the minute by the server's time. All the work of a wake,
-//! requests included, is done before it sleeps again, and nothing in it waits on the clock: what
-//! fails is tried again at once or left. Files are written from here directly, a few
-//! milliseconds a minute, because a number must be on disk before it is sent.
+//! requests included, is done before it sleeps again, and nothing in it waits on the clock: a
+//! failure is retried at once or dropped. Files are written here directly, a few milliseconds a
+//! minute, because a number must be on disk before it is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +26,9 @@ use crate::view::{LastReceipt, Lease};
 
 mod leases;
 
-/// The time limit of one request: several fit into what is left of a minute.
+/// The time limit of one request: several fit into the rest of a minute.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two wakes, whatever the server says its time is.
+/// Least time between two wakes, whatever the server's time is.
 const LEAST_SLEEP_MILLIS: u64 = 1000;
 
 pub(crate) struct Minutes {
@@ -43,29 +43,29 @@ pub(crate) struct Minutes {
     /// The licenses' hashes, in the order of the configuration, as are the leases.
     licenses: Vec<B256>,
     leases: Vec<Lease>,
-    /// Whether leases could not be asked for, since nobody answered.
+    /// Whether the last requests for leases got no answer.
     unasked: bool,
     updating: Vec<UpdatingMinutes>,
-    /// Who signs receipts, once the backend's network is known to be this node's.
+    /// The receipt key, once the backend is known to be on this node's network.
     receipt_key: Option<Address>,
     time: ServerTime,
     challenge: Option<Challenge>,
     done: Option<Minute>,
     accepted: u64,
-    /// The last trouble told at `warn`; the same again is told at `debug`.
+    /// The last problem logged at `warn`; repeats are logged at `debug`.
     told: Option<String>,
 }
 
-/// A heartbeat ready to send, and whose line is whose.
+/// A heartbeat ready to send, and the workload of each line.
 struct Outgoing {
     signed: Signed<Heartbeat>,
     lines: Vec<usize>,
 }
 
-/// What became of a minute.
+/// The outcome of a minute.
 enum Outcome {
     Accepted,
-    /// By the server's time the minute has not begun: it is planned again.
+    /// The minute has not begun by the server's time: it is planned again.
     Early,
 }
 
@@ -119,7 +119,7 @@ impl Minutes {
                 // First, so that the first heartbeat that is answered carries them.
                 self.ask_for_leases().await;
             }
-            // A loop that was held up sends for the minute that is, not for the one it missed.
+            // A delayed loop sends for the current minute, not for the missed one.
             self.minute(minute.max(self.server_now().minute())).await;
             self.ask_for_leases().await;
         }
@@ -184,7 +184,7 @@ impl Minutes {
         }
     }
 
-    /// Once: that the backend is on this node's chain and registry, and who signs receipts.
+    /// Checks once that the backend is on this node's chain and registry, and gets the receipt key.
     async fn begin(&mut self) -> anyhow::Result<()> {
         if self.receipt_key.is_none() {
             let network = self.client.network().await?;
@@ -264,7 +264,7 @@ impl Minutes {
         Ok(Outgoing { signed, lines })
     }
 
-    /// Takes a receipt that verifies; any other changes nothing.
+    /// Accepts a receipt that verifies; any other changes nothing.
     fn accept(
         &mut self,
         outgoing: Outgoing,
@@ -303,7 +303,7 @@ impl Minutes {
         self.receipts.keep(&KeptReceipt { heartbeat, receipt })
     }
 
-    /// Tells a trouble once, shows it always.
+    /// Logs a problem once, shows it always in the status.
     fn trouble(&mut self, error: &anyhow::Error) {
         let text = format!("{error:#}");
         if self.told.as_ref() == Some(&text) {
@@ -327,7 +327,7 @@ fn failure(error: &Error) -> Failure {
     }
 }
 
-/// Adds what the operator can do about it.
+/// Adds the operator's next step.
 fn with_advice(error: Error) -> anyhow::Error {
     let advice = match error.code() {
         Some("unknown_node") => "authorise the node: nodesys pair request",

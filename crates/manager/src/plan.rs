@@ -1,9 +1,9 @@
-//! What the manager decides each minute from what it has seen: pure, no clock, no network.
+//! The manager's decisions of each minute, from its observations: pure, no clock, no network.
 //!
 //! Times called `millis` are monotonic ([`nodesys_clock::Clock::monotonic_millis`]); a
-//! [`Timestamp`] here is the server's time, estimated by [`ServerTime`]. What stays true: one
-//! heartbeat is planned for each minute, never one for a minute that has passed, and a workload
-//! nobody has heard of for 30 seconds is down.
+//! [`Timestamp`] here is the server's time, estimated by [`ServerTime`]. Invariants: one heartbeat
+//! is planned for each minute, never one for a past minute, and a workload silent for 30 seconds is
+//! down.
 
 use alloy_primitives::keccak256;
 use nodesys_core::ids::{Fence, Seq};
@@ -11,25 +11,25 @@ use nodesys_core::message::{Heartbeat, LeaseStatus, Status};
 use nodesys_core::time::{Minute, Timestamp, UtcDay};
 use nodesys_core::{Address, B256, U256};
 
-/// A health post older than this says nothing any more.
+/// A health post older than this is stale.
 pub const STALE_MILLIS: u64 = 30_000;
 
-/// How far the server's time may go back and be waited for: half a lease's time.
+/// Largest step back of the server's time that is waited out: half a lease's life.
 const WAITED_MINUTES: u64 = 5;
 
-/// Minutes for which a challenge is taken, its own included.
+/// Minutes for which a challenge is valid, its own included.
 const CHALLENGE_MINUTES: u64 = 3;
 
-/// What a workload said last, and when.
+/// A workload's last report and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
-    /// When its post arrived.
+    /// Arrival of the post.
     pub at_millis: u64,
-    /// What it said.
+    /// The reported status.
     pub status: Status,
 }
 
-/// How a workload is: as it said within 30 seconds; before its first word `starting` for
+/// A workload's status: its report of the last 30 seconds; before its first report `starting` for
 /// `grace_millis` from the manager's start; else down.
 pub fn status(
     last: Option<Heard>,
@@ -44,7 +44,7 @@ pub fn status(
     }
 }
 
-/// An order of how ill a status is: 0 is well.
+/// The severity of a status: 0 is healthy.
 pub const fn worse(status: Status) -> u8 {
     match status {
         Status::Healthy => 0,
@@ -55,12 +55,12 @@ pub const fn worse(status: Status) -> u8 {
     }
 }
 
-/// How many minutes a workload may say that it updates: for one release, and on one day.
+/// Most minutes a workload may report `updating`: for one release, and on one day.
 const UPDATING_PER_RELEASE: u16 = 5;
 const UPDATING_PER_DAY: u16 = 10;
 
-/// The minutes in which a workload said that it updates. The backend credits no more than these
-/// bounds, so a node that is still not up says so plainly after them.
+/// The minutes in which a workload reported `updating`. The backend credits no more than these
+/// bounds, so afterwards the node reports the true status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct UpdatingMinutes {
     day: Option<UtcDay>,
@@ -71,9 +71,9 @@ pub struct UpdatingMinutes {
 }
 
 impl UpdatingMinutes {
-    /// What to say in `minute` of a workload that is `status`: `updating` instead of anything but
-    /// healthy, while an update is on its way and the bounds allow it. The same minute counts once,
-    /// however often it is signed.
+    /// The status to send in `minute` for a workload in `status`: `updating` instead of anything
+    /// but healthy, during an update and within the bounds. The same minute counts once, however
+    /// often it is signed.
     pub fn said(&mut self, status: Status, updating: bool, release: u64, minute: Minute) -> Status {
         if status == Status::Healthy || !updating {
             return status;
@@ -104,10 +104,10 @@ pub fn offset_secs(node_key: Address) -> u64 {
     (hash % U256::from(60)).to::<u64>()
 }
 
-/// The server's time: what it last said, plus what has passed since on the monotonic clock.
+/// The server's time: its last answer, plus the time since on the monotonic clock.
 ///
-/// An answer is counted from its arrival, so the estimate lags by the way back: a heartbeat for
-/// the minute before is still taken for 5 seconds, one that is early never.
+/// An answer counts from its arrival, so the estimate lags by the return trip: a heartbeat for the
+/// previous minute is still accepted for 5 seconds, an early one never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerTime {
     said: Timestamp,
@@ -125,21 +125,21 @@ impl ServerTime {
         self.said.plus_millis(now_millis.saturating_sub(self.at_millis))
     }
 
-    /// Takes what a receipt says. The answer to a repeated heartbeat may be the first one, made
-    /// a while ago: it never sets time back.
+    /// Applies a receipt's time. The answer to a repeated heartbeat may be the first, older one: it
+    /// never sets time back.
     #[must_use]
     pub fn heard(self, said: Timestamp, now_millis: u64, repeated: bool) -> Self {
         if repeated && said < self.now(now_millis) { self } else { Self::new(said, now_millis) }
     }
 }
 
-/// The next heartbeat: for which minute, and when by the server's time (a moment that has passed
-/// means at once).
+/// The next heartbeat: its minute, and its time by the server's clock (a past moment means at
+/// once).
 ///
-/// `done` is the last minute that was dealt with, sent or given up. A loop that comes late skips
-/// what has passed. A program that starts behind its offset waits for the next minute: its
-/// workloads have had no time to speak. A server whose time went back a little is waited for, so
-/// that no minute is sent twice; one that went back far is followed.
+/// `done` is the last minute handled, sent or given up. A late loop skips past minutes. A program
+/// that starts after its offset waits for the next minute: its workloads have had no time to
+/// report. A small step back of the server's time is waited out, so that no minute is sent twice; a
+/// large one is followed.
 pub fn next_send(now: Timestamp, done: Option<Minute>, offset_secs: u64) -> (Minute, Timestamp) {
     let current = now.minute();
     let at = |minute: Minute| minute.start().plus_millis(offset_secs * 1000);
@@ -153,36 +153,36 @@ pub fn next_send(now: Timestamp, done: Option<Minute>, offset_secs: u64) -> (Min
     (minute, at(minute))
 }
 
-/// What a heartbeat's answer depends on, with the minute it was given in.
+/// A challenge, with its minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Challenge {
-    /// To be signed.
+    /// The challenge to sign.
     pub value: B256,
     /// The minute it was made in.
     pub minute: Minute,
 }
 
-/// The challenge to sign in `minute`; `None` when a session must be asked for first.
+/// The challenge to sign in `minute`; `None` if a session must be requested first.
 pub fn usable_challenge(challenge: Option<Challenge>, minute: Minute) -> Option<B256> {
     challenge
         .filter(|challenge| minute.0 < challenge.minute.0.saturating_add(CHALLENGE_MINUTES))
         .map(|challenge| challenge.value)
 }
 
-/// A lease that the node holds, and how its workload is.
+/// A lease held by the node, and its workload's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeldLease {
     /// The license's hash.
     pub license: B256,
     /// The lease's fencing number.
     pub fence: Fence,
-    /// How its workload is.
+    /// Its workload's status.
     pub status: Status,
     /// The release it runs; 0 outside a cluster.
     pub release: u64,
 }
 
-/// The minute's message. A node without leases says that it is there.
+/// The minute's message. A node without leases reports only itself.
 pub fn heartbeat(
     node_key: Address,
     minute: Minute,
@@ -199,35 +199,35 @@ pub fn heartbeat(
     Heartbeat { node_key, minute, seq, challenge, leases: held.iter().map(line).collect() }
 }
 
-/// Why a heartbeat got no receipt.
+/// The reason a heartbeat got no receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// No answer, or one that says to try again.
+    /// No answer, or a request to try again.
     Passing,
     /// The challenge is too old, or the backend has another secret.
     StaleChallenge,
-    /// The node's idea of the minute is not the server's.
+    /// The node's minute is not the server's.
     WrongMinute,
-    /// The number was used, perhaps before the node lost its state.
+    /// The number is used, perhaps before the node lost its state.
     SeqStale,
-    /// Anything else: saying it again does not help.
+    /// Anything else: a retry does not help.
     Refused,
 }
 
-/// What to do about it within the same minute, at once.
+/// The remedy within the same minute, at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Send the same bytes again: the backend answers a repeat as it did the first.
+    /// Send the same bytes again: the backend repeats its first answer.
     SameBytes,
-    /// Ask for a session, then sign anew.
+    /// Request a session, then sign anew.
     NewSession,
     /// Sign anew with a number beyond any used before.
     NewSeq,
-    /// Leave this minute; it is never sent later.
+    /// Give this minute up; it is never sent later.
     GiveUp,
 }
 
-/// What was tried in this minute: each remedy once.
+/// The remedies tried in this minute, each once.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tries {
     again: bool,
@@ -236,7 +236,7 @@ pub struct Tries {
 }
 
 impl Tries {
-    /// What to do after a failure.
+    /// The remedy after a failure.
     pub const fn after(&mut self, failure: Failure) -> Retry {
         let (used, retry) = match failure {
             Failure::Passing => (&mut self.again, Retry::SameBytes),

@@ -1,8 +1,8 @@
-//! `nodesys-manager probe`: what a pod reaches. Run by `nodesys doctor --isolation` in pods of its own,
-//! with the manager's image, since that is on every node.
+//! `nodesys-manager probe`: tests a pod's network access. Run by `nodesys doctor --isolation` in
+//! its own pods, with the manager's image, since every node has that.
 //!
-//! It either listens, so that there is something to reach, or tries to connect, and prints one line of
-//! JSON per address. A connection that is refused is no proof: a rule may refuse as well as a host.
+//! It either listens, as a target, or tries to connect, and prints one line of JSON per address. A
+//! refused connection is no proof: a rule may refuse as well as a host.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};

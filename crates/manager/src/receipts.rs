@@ -22,16 +22,16 @@ const KEPT_DAYS: u32 = 60;
 /// A line of a receipts file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptReceipt {
-    /// What the node sent.
+    /// The node's heartbeat.
     pub heartbeat: Signed<Heartbeat>,
-    /// What the backend answered.
+    /// The backend's answer.
     pub receipt: Receipt,
 }
 
-/// Why a receipt is refused: the minute does not count as accepted.
+/// The reason a receipt is refused: the minute does not count as accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Signature, path or heartbeat do not fit.
+    /// Signature, path or heartbeat do not match.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
     /// Signed for another minute.
@@ -45,12 +45,12 @@ pub enum Refused {
     /// Node key or number are not the heartbeat's.
     #[error("the receipt names another node key or sequence number")]
     OtherSender,
-    /// The unsigned results are not those the signed bits say.
+    /// The unsigned results differ from the signed bits.
     #[error("the receipt's results are not the signed ones")]
     Results,
 }
 
-/// Checks everything a receipt says about a heartbeat.
+/// Checks every statement of a receipt about a heartbeat.
 pub fn check(
     receipt: &Receipt,
     heartbeat: &Heartbeat,
@@ -134,7 +134,7 @@ fn outdated(name: &str, today: UtcDay) -> bool {
     day.is_some_and(|day| day.0.saturating_add(KEPT_DAYS) < today.0)
 }
 
-/// A line cut off by a crash gets an end, so that the next one stands for itself.
+/// A line cut off by a crash is ended, so that the next one is on its own line.
 fn end_cut_line(file: &mut File) -> std::io::Result<()> {
     if file.seek(SeekFrom::End(0))? == 0 {
         return Ok(());

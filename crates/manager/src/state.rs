@@ -1,9 +1,9 @@
 //! The manager's durable counters: heartbeat numbers and lease-request nonces.
 //!
-//! `state.json` in the state folder. What stays true: a number is on disk, synced, before a
-//! message that carries it leaves, so neither ever falls or repeats across restarts. Heartbeat
-//! numbers are reserved in blocks, so that the disk is asked once in 17 hours, not once a minute.
-//! One manager at a time: the folder is locked.
+//! `state.json` in the state folder. Invariant: a number is synced to disk before a message with it
+//! is sent, so neither ever falls or repeats across restarts. Heartbeat numbers are reserved in
+//! blocks, so that the file is written once in 17 hours, not once a minute. One manager at a time:
+//! the folder is locked.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{ErrorKind, Write as _};
@@ -37,7 +37,7 @@ pub struct State {
 
 impl State {
     /// Opens (and makes) the folder. Without a state file numbers begin at the time in
-    /// milliseconds: beyond any that a lost state can have used at one a minute.
+    /// milliseconds: beyond any number that a lost state can have used at one a minute.
     pub fn open(dir: &Path, now_millis: u64) -> anyhow::Result<Self> {
         make_private_dir(dir)?;
         let lock = File::create(dir.join("lock"))
@@ -86,7 +86,7 @@ impl State {
         self.next_seq = self.next_seq.max(now_millis);
     }
 
-    /// A lease-request nonce above every one before: the time in milliseconds where that is.
+    /// A lease-request nonce above every earlier one: the time in milliseconds if that is higher.
     pub fn next_nonce(&mut self, now_millis: u64) -> anyhow::Result<u64> {
         let lease_nonce = now_millis.max(self.counters.lease_nonce.saturating_add(1));
         self.store(Counters { lease_nonce, ..self.counters })?;
@@ -102,7 +102,7 @@ impl State {
     }
 }
 
-/// Makes a folder that its owner alone may enter; one that is there stays as it is.
+/// Creates a folder that only its owner may enter; an existing one is not changed.
 pub(crate) fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
         .recursive(true)
@@ -111,7 +111,7 @@ pub(crate) fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("the folder {} cannot be made", dir.display()))
 }
 
-/// Replaces a file as a whole, and returns once a power cut cannot undo it.
+/// Replaces a file as a whole, and returns once it survives a power cut.
 fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let fresh = dir.join(format!("{name}.new"));
     let mut file =

@@ -1,8 +1,8 @@
-//! Tickets: the node's signed word, for a workload's project, that it holds a license's lease.
+//! Tickets: the node's signed statement, for a workload's project, that it holds a license's lease.
 //!
 //! A workload asks with its own token and gets a ticket for its own license only, and only while
-//! this node holds the lease. Whom it shows it to it chooses: a ticket is for one project and
-//! one service, so a workload cannot act for another's.
+//! this node holds the lease. It names the ticket's audience: a ticket is for one project and one
+//! service, so a workload cannot act for another project's.
 
 use nodesys_core::ids::Fence;
 use nodesys_core::message::{Domain, Signed, WorkloadTicket};
@@ -13,7 +13,7 @@ use nodesys_core::{Address, B256};
 
 use crate::config::Settings;
 
-/// A minute less than tickets may live, for clocks that do not agree.
+/// A minute less than a ticket's longest life, since clocks differ.
 const TICKET_SECS: u64 = MAX_TICKET_SECS - 60;
 
 /// Signs tickets with the node key.

@@ -1,6 +1,6 @@
-//! What the manager shows of itself at `GET /v1/status`: the last accepted receipt, not belief.
+//! The manager's status at `GET /v1/status`: the last accepted receipt, not belief.
 //!
-//! The loop writes it after each step; readers see the last whole state.
+//! The loop updates it after each step; readers see the last complete state.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,13 +15,13 @@ use serde::Serialize;
 
 use crate::health::Board;
 
-/// Where the node stands with a license.
+/// The node's state with a license.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lease {
-    /// Not asked for, or refused.
+    /// Not requested, or refused.
     #[default]
     None,
-    /// Another node holds it; this one waits.
+    /// Another node holds it; this one stands by.
     Standby,
     /// This node holds it.
     Held(Fence),
@@ -39,38 +39,38 @@ pub(crate) struct LastReceipt {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LeaseView {
     pub(crate) lease: Lease,
-    /// The license's project, as the backend said when it granted the lease.
+    /// The license's project, from the backend's grant of the lease.
     pub(crate) project: Option<Address>,
-    /// Why it was refused, when it was.
+    /// The reason for a refusal.
     pub(crate) problem: Option<String>,
-    /// What became of its line in the last receipt.
+    /// The result of its line in the last receipt.
     pub(crate) last_result: Option<LineResult>,
 }
 
-/// What became of a workload's releases, in a cluster.
+/// The state of a workload's releases, in a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct ReleaseView {
-    /// The version that runs, or to which an update goes back.
+    /// The running version, to which an update rolls back.
     pub(crate) current: Option<Version>,
-    /// The version that is being tried.
+    /// The version being rolled out.
     pub(crate) rollout: Option<Version>,
-    /// What the chain lists as runnable.
+    /// The runnable version on chain.
     pub(crate) announced: Option<String>,
-    /// Versions that failed, and why.
+    /// Failed versions, with reasons.
     pub(crate) quarantined: BTreeMap<Version, String>,
-    /// What is wrong.
+    /// The problem.
     pub(crate) problem: Option<String>,
-    /// What is waited for.
+    /// The condition waited for.
     pub(crate) waits: Option<String>,
-    /// What keeps its pod from being ready.
+    /// The reason its pod is not ready.
     pub(crate) trouble: Option<String>,
     /// The operator's objects that are not as `nodesys workload add` made them.
     pub(crate) changed: Vec<String>,
-    /// When the chain was read last.
+    /// Time of the last read of the chain.
     pub(crate) chain_read: Option<String>,
 }
 
-/// What the loop has to show.
+/// The loop's part of the status.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shown {
     pub(crate) receipt_key: Option<Address>,

@@ -2,8 +2,8 @@
 //!
 //! A real master process on a Postgres with fsync and synchronous_commit on; closed loop: each
 //! connection leases 20 tasks, reports 20 results one by one, and begins again. CPU time comes from
-//! /proc, so a busy machine matters little. `scripts/bench tasks` runs it; it needs DATABASE_URL and
-//! NODESYS_PG_DIR, that Postgres's folder.
+//! /proc, so a busy machine hardly affects it. `scripts/bench tasks` runs it; it needs DATABASE_URL
+//! and NODESYS_PG_DIR, that Postgres's folder.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 /// Unless NODESYS_BENCH_TASKS says otherwise.
 const TASKS: usize = 20_000;
 const WORKERS: u64 = 16;
-/// Each worker goes round its licenses, so that the allowance of none is used up.
+/// Each worker rotates through its licenses, so that none exhausts its allowance.
 const LICENSES: u64 = 8;
 const AT_ONCE: u16 = 20;
 /// USER_HZ, which Linux fixes for /proc on every machine we run on.
@@ -50,7 +50,7 @@ async fn main() {
             (0..LICENSES).map(|i| world.ticket(&license(i), not_after)).collect()
         })
         .collect();
-    // Everybody is known before it counts.
+    // All nodes are known before the measurement.
     for ticket in tickets.iter().flatten() {
         let body = json!({ "max": 0 }).to_string();
         assert_eq!(master.post("/v1/tasks/lease", Some(ticket), body.into()).await.status, 400);

@@ -137,7 +137,7 @@ mod tests {
             let error = parse(&format!("nodesys-master {command} {sender}")).unwrap_err();
             assert!(error.to_string().contains("cannot be used with"), "{error}");
         }
-        // Elsewhere a keystore, of the environment perhaps, is not used and does no harm.
+        // Other commands ignore a keystore, which may come from the environment.
         assert!(parse(&format!("nodesys-master project now --pause {sender}")).is_ok());
     }
 

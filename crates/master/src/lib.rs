@@ -1,9 +1,9 @@
 //! The workload master: the project owner's program. It computes points, checks them against the
-//! backend, signs commits and keeps their bundles; it hands out tasks and takes their results.
+//! backend, signs commits and keeps their bundles; it hands out tasks and accepts their results.
 //!
 //! One-shot commands and the service do the same work through `day::Owner`. For one epoch and
-//! revision at most one commit is ever signed (`day::signing`). The master signs only a commit that
-//! the backend computes alike, and stores its bundle before it submits it.
+//! revision at most one commit is ever signed (`day::signing`). The master signs a commit only if
+//! the backend computes the same one, and stores its bundle before it submits it.
 //!
 //! Modules import downwards only: [`cli`] knows the commands of `chain`, `day`, `task`, `release`
 //! and `service`; these know [`config`], `database` and `output`.

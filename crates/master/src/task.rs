@@ -1,10 +1,10 @@
 //! Tasks: the project's queue, from which workloads lease work and to which they report results.
 //!
 //! A workload presents a ticket that its node signed ([`gate`]); its leases and results are written
-//! to Postgres ([`queue`]) and acknowledged once they are committed. These hold for any number of
-//! masters on one database: a task is leased to one license once at a time; a license answers a task
-//! at most once; an accepted result counts for one day, and a day's counts do not change once a
-//! commit has used them.
+//! to Postgres ([`queue`]) and acknowledged once they are committed. Invariants for any number of
+//! masters on one database: a license holds at most one lease of a task at a time; a license
+//! answers a task at most once; an accepted result counts for one day, and a day's counts do not
+//! change once a commit has used them.
 
 mod add;
 mod allowance;

@@ -1,4 +1,4 @@
-//! The task routes of real master processes: what is refused and why, what survives a kill.
+//! The task routes of real master processes: refusals with their reasons, and crash safety.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -45,7 +45,7 @@ impl Test {
         self.world.ticket(holder, self.clock.now().await.secs() + 540)
     }
 
-    /// Whole minutes, since the master's loops wake with them: so it has heard of the time.
+    /// Whole minutes, which wake the master's loops, so that it has seen the time.
     async fn pass(&self, minutes: u64) {
         let target = self.clock.now().await.plus_millis(minutes * 60_000);
         self.clock.run_until(target, async |_| Ok::<_, Infallible>(())).await.unwrap();
@@ -97,7 +97,7 @@ async fn only_a_good_ticket_of_the_leases_node_gets_in(pool: PgPool) {
     let stale = Holder { fence: 1, ..taken_over };
     refused(&lease(Some(&test.ticket(&stale).await)).await, 403, "lease_lost");
 
-    // The backend vouches for a license that is none, or not of this project.
+    // The backend claims a license that does not exist, or is of another project.
     let mut foreign = world.holder(2);
     foreign.license.collection = world.chain.unlisted("other").await;
     refused(&lease(Some(&test.ticket(&foreign).await)).await, 403, "lease_lost");
@@ -142,7 +142,7 @@ async fn results_are_taken_once_and_refused_by_name(pool: PgPool) {
     refused(&answer, 413, "too_large");
     let chunks = large.as_bytes().chunks(600_000).map(|chunk| Ok::<_, Infallible>(chunk.to_vec()));
     let chunks = reqwest::Body::wrap_stream(futures::stream::iter(chunks.collect::<Vec<_>>()));
-    // Without a length the master ends the connection where it has had enough.
+    // Without a length the master closes the connection at its limit.
     if let Ok(answer) = master.try_post(&path(&tasks[0]), Some(&mine), chunks).await {
         refused(&answer, 413, "too_large");
     }
@@ -397,7 +397,7 @@ async fn a_killed_master_loses_no_task_and_pays_none_twice(pool: PgPool) {
 }
 
 /// Every worker leases its part and reports it, until the master is killed at a random moment.
-/// What was acknowledged is in the database.
+/// Every acknowledged result is in the database.
 async fn killed_round(
     test: &Test,
     holders: &[Arc<Holder>],
@@ -458,8 +458,8 @@ async fn killed_round(
     ids.len()
 }
 
-/// A new master; half the workers have died with their tasks, the others go on. What the dead ones
-/// held runs out, and everybody's is worked off.
+/// A new master; half the workers have died with their tasks, the others go on. Leases of the dead
+/// expire, and all tasks are done.
 async fn finish(test: &Test, holders: &[Arc<Holder>]) {
     let master = test.master("master").await;
     for turn in 0.. {

@@ -1,13 +1,12 @@
-//! Drift: where the cluster has something else than was rendered. Pure.
+//! Drift: differences between the cluster and the rendered objects. Pure.
 //!
-//! An object is as rendered when every rendered field is there with its value; fields beyond these
-//! are the API server's defaults, unless the server's own books (managed fields) say that somebody
-//! else wrote them.
+//! An object is as rendered when every rendered field has its value; other fields are the API
+//! server's defaults, unless its managed fields say that somebody else wrote them.
 
 use kube::core::DynamicObject;
 use serde_json::Value;
 
-/// The first rendered field that the live object has otherwise, as a JSON pointer.
+/// The first rendered field that differs in the live object, as a JSON pointer.
 pub fn first_difference(rendered: &Value, live: &Value) -> Option<String> {
     fn walk(rendered: &Value, live: Option<&Value>, pointer: &mut String) -> bool {
         let at = pointer.len();
@@ -46,7 +45,8 @@ pub fn first_difference(rendered: &Value, live: &Value) -> Option<String> {
     walk(rendered, Some(live), &mut pointer).then_some(pointer)
 }
 
-/// Who besides `us` wrote into the object's content; its status and labels are not content.
+/// The managers besides `us` that wrote into the object's content; its status and labels are not
+/// content.
 pub fn foreign_writers(live: &DynamicObject, us: &str) -> Vec<String> {
     let mut writers: Vec<String> = live
         .metadata

@@ -1,30 +1,31 @@
-//! The grant: what the operator agreed that a workload may use, at `nodesys workload add`.
+//! The grant: the resources and network access that the operator agreed to, at
+//! `nodesys workload add`.
 //!
-//! The namespace's quota, limits and network policy are made of it. A later release that asks for
-//! more is not run until the operator has agreed again; the version before stays.
+//! The namespace's quota, limits and network policy are made from it. A later release that asks for
+//! more does not run until the operator has agreed again; the previous version stays.
 
 use std::fmt;
 
 use nodesys_core::release::{Amounts, Egress, Release, VolumeKind};
 use serde::{Deserialize, Serialize};
 
-/// What a workload may use: one pod's totals, its persistent volumes, and what it may reach.
+/// A workload's bounds: one pod's totals, its persistent volumes, and its network access.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
-    /// Set aside for a pod, all its containers together.
+    /// Reserved for a pod, all its containers together.
     pub requests: Amounts,
-    /// The most a pod gets, all its containers together.
+    /// Limits of a pod, all its containers together.
     pub limits: Amounts,
     /// Persistent volumes, in MiB.
     pub persistent_mib: u64,
-    /// How many persistent volumes.
+    /// Number of persistent volumes.
     pub persistent_volumes: u32,
-    /// What pods may reach.
+    /// The pods' network access.
     pub egress: GrantedEgress,
 }
 
-/// Egress as the configuration has it: `ports` empty means all.
+/// Egress in the configuration: empty `ports` means all.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantedEgress {
@@ -50,7 +51,7 @@ impl From<&Egress> for GrantedEgress {
 }
 
 impl GrantedEgress {
-    /// Whether all that `asked` wants is allowed.
+    /// Whether everything in `asked` is allowed.
     pub fn covers(&self, asked: &Self) -> bool {
         let all = |it: &Self| it.tcp.is_empty() && it.udp.is_empty();
         let within = |asked: &[u16], granted: &[u16]| asked.iter().all(|it| granted.contains(it));
@@ -60,7 +61,7 @@ impl GrantedEgress {
     }
 }
 
-/// Where a release asks for more than the operator agreed to.
+/// A request of a release beyond the grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beyond(Vec<String>);
 
@@ -75,7 +76,7 @@ impl fmt::Display for Beyond {
 }
 
 impl Grant {
-    /// Exactly what a release asks for.
+    /// Exactly the requests of a release.
     pub fn of(release: &Release) -> Self {
         let total = |of: fn(&nodesys_core::release::Resources) -> Amounts| {
             release.containers().iter().map(|container| of(&container.resources)).fold(

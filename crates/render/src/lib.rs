@@ -1,11 +1,11 @@
 //! Rendering: from a release, a license and facts of the node to Kubernetes objects. Pure.
 //!
-//! Who makes what is a border of trust. [`sandbox`] objects (namespace, quota, limits, network
-//! policy, the manager's rights) are the operator's: `nodesys workload add` applies them, and the
-//! manager has no right to change them. [`workload`] objects (secret, volumes, deployment) are what
-//! the manager applies inside. [`manager`] objects are the manager itself. What stays true:
-//! nothing a release says ends up in the first set but the size and reach the operator agreed to
-//! ([`Grant`]), and `tests/sandbox.table` states every field of the first two.
+//! The sets of objects follow a border of trust. [`sandbox`] objects (namespace, quota, limits,
+//! network policy, the manager's rights) are the operator's: `nodesys workload add` applies them,
+//! and the manager has no right to change them. [`workload`] objects (secret, volumes, deployment)
+//! are applied inside by the manager. [`manager`] objects are the manager itself. Invariants:
+//! nothing in a release affects the first set except the size and network access in the operator's
+//! [`Grant`], and `tests/sandbox.table` states every field of the first two.
 
 use std::fmt;
 
@@ -31,17 +31,17 @@ pub use grant::{Beyond, Grant, GrantedEgress};
 pub const MANAGER_NAMESPACE: &str = "nodesys";
 /// The manager's deployment, service, account and configuration.
 pub const MANAGER: &str = "nodesys-manager";
-/// Where the manager takes health posts.
+/// The manager's port for health posts.
 pub const MANAGER_PORT: u16 = 7070;
 /// The one deployment and service account of a workload's namespace.
 pub const WORKLOAD: &str = "workload";
 /// The secret with a workload's health tokens.
 pub const TOKEN_SECRET: &str = "health-token";
-/// The configuration map in which the manager keeps what it has accepted.
+/// The configuration map with the manager's accepted releases.
 pub const LEDGER: &str = "releases";
-/// Says whether a namespace is the manager's or a workload's.
+/// Label: whether a namespace is the manager's or a workload's.
 pub const ROLE_LABEL: &str = "nodesys.dev/role";
-/// Names the workload.
+/// Label: the workload's name.
 pub const WORKLOAD_LABEL: &str = "nodesys.dev/workload";
 /// The release a pod runs.
 pub const RELEASE_LABEL: &str = "nodesys.dev/release";
@@ -53,11 +53,11 @@ pub const RELEASE_HASH: &str = "nodesys.dev/release-hash";
 pub struct Object(Value);
 
 impl Object {
-    /// Of its manifest.
+    /// The object of a manifest.
     ///
     /// # Panics
     ///
-    /// Where the manifest has no kind, version or name: it is always written out here.
+    /// If the manifest has no kind, version or name: manifests are literals in this crate.
     pub(crate) fn new(manifest: Value) -> Self {
         let object = Self(manifest);
         let named = !object.kind().is_empty() && !object.name().is_empty();
@@ -89,14 +89,14 @@ impl Object {
         &self.0
     }
 
-    /// Which API serves it.
+    /// The API that serves it.
     pub fn resource(&self) -> ApiResource {
         let (group, version) =
             self.text("/apiVersion").split_once('/').unwrap_or(("", self.text("/apiVersion")));
         ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, self.kind()))
     }
 
-    /// As the client sends it.
+    /// The client's form of it.
     pub fn dynamic(&self) -> DynamicObject {
         serde_json::from_value(self.0.clone()).expect("a manifest with kind, version and metadata")
     }
@@ -115,7 +115,7 @@ impl fmt::Debug for Object {
     }
 }
 
-/// The namespace of a project's workload on a node: readable, and the same for nobody else's.
+/// The namespace of a project's workload on a node: readable and unique.
 pub fn workload_namespace(project: Address, workload: &Name) -> String {
     let hash = keccak256([project.as_slice(), workload.as_str().as_bytes()].concat());
     let [a, b, c, d] = [hash[0], hash[1], hash[2], hash[3]];

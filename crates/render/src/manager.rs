@@ -9,14 +9,14 @@ use super::{MANAGER, MANAGER_NAMESPACE, MANAGER_PORT, Object, ROLE_LABEL};
 
 /// User and group of the manager's process.
 const USER: u32 = 65_532;
-/// Where its configuration, its secrets and its state are mounted.
+/// Mount paths of its configuration, its secrets and its state.
 const CONFIG_DIR: &str = "/etc/nodesys";
 const SECRET_DIR: &str = "/run/secrets/nodesys";
 const STATE_DIR: &str = "/var/lib/nodesys";
 
-/// What the manager is deployed with.
+/// Parameters of the manager's deployment.
 pub struct ManagerParts<'a> {
-    /// Its image, as the node's runtime knows it.
+    /// Its image, by its name in the node's runtime.
     pub image: &'a str,
     /// Its configuration; paths in it are those of [`config_paths`].
     pub config_json: &'a str,
@@ -26,7 +26,7 @@ pub struct ManagerParts<'a> {
     pub rpc_urls: &'a Zeroizing<String>,
 }
 
-/// Where the manager finds things inside its pod.
+/// Paths inside the manager's pod.
 #[derive(Debug, Clone, Copy)]
 pub struct ConfigPaths {
     /// `node_key_file`.
@@ -93,7 +93,8 @@ fn service_account() -> Object {
     }))
 }
 
-/// In its own namespace: the Lease that says which manager acts, and where its service is.
+/// Rights in its own namespace: the Lease that selects the acting manager, and its service's
+/// address.
 fn role() -> Object {
     Object::new(json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -125,8 +126,8 @@ fn role_binding() -> Object {
     }))
 }
 
-/// Only workloads reach the manager, and only its port. What it reaches itself (the cluster's API,
-/// the chain, the backend) may be anywhere.
+/// Only workloads reach the manager, and only its port. Its own targets (the cluster's API, the
+/// chain, the backend) may be anywhere.
 fn network_policy() -> Object {
     Object::new(json!({
         "apiVersion": "networking.k8s.io/v1",

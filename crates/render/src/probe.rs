@@ -1,10 +1,11 @@
-//! What `nodesys-manager probe` prints and `nodesys doctor --isolation` reads: one line of JSON per address.
+//! The output of `nodesys-manager probe`, read by `nodesys doctor --isolation`: one line of JSON
+//! per address.
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// How an attempt to connect ended.
+/// The outcome of an attempt to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -19,8 +20,8 @@ pub enum Outcome {
 /// A line of the probe's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// The address that was tried.
+    /// The tried address.
     pub target: SocketAddr,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
 }

@@ -1,5 +1,4 @@
-//! Amounts as Kubernetes writes them back: an amount has one spelling, so that what was applied
-//! compares equal to what is read.
+//! Amounts in Kubernetes' own spelling, so that an applied amount equals the one read back.
 
 /// Thousandths of a CPU: `250m`, `2`.
 pub(super) fn cpu(millis: u64) -> String {
@@ -12,7 +11,7 @@ pub(super) fn mib(mib: u64) -> String {
     while amount != 0 && amount.is_multiple_of(1024) && unit < 2 {
         (amount, unit) = (amount / 1024, unit + 1);
     }
-    // Nothing has no unit.
+    // Zero has no unit.
     if amount == 0 { "0".to_owned() } else { format!("{amount}{}", ["Mi", "Gi", "Ti"][unit]) }
 }
 

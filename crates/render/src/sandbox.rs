@@ -1,4 +1,4 @@
-//! What surrounds a workload: the objects that `nodesys workload add` applies and the manager
+//! The sandbox of a workload: the objects that `nodesys workload add` applies and the manager
 //! cannot change.
 
 use nodesys_core::Address;
@@ -11,19 +11,19 @@ use super::{
 };
 use nodesys_core::cidr::{self, Cidr, EVERY_V4, GLOBAL_V6};
 
-/// Pods of a workload that may be there at once: an update starts the new one beside the old one.
+/// Most pods of a workload at once: an update starts the new one beside the old one.
 const PODS: u64 = 2;
 
-/// What the sandbox of a workload is made of.
+/// Parameters of a workload's sandbox.
 #[derive(Debug, Clone)]
 pub struct Sandbox<'a> {
     /// The project, by its distributor's address.
     pub project: Address,
     /// The workload.
     pub workload: &'a Name,
-    /// What the operator agreed to.
+    /// The operator's grant.
     pub grant: &'a Grant,
-    /// Public address ranges of the node's own networks, which pods must not reach either.
+    /// Public address ranges of the node's own networks, which pods must not reach.
     pub local_ranges: &'a [Cidr],
 }
 
@@ -104,7 +104,7 @@ impl Sandbox<'_> {
         }))
     }
 
-    /// No container may have more than the whole pod was granted, and none goes without limits.
+    /// No container may have more than the pod's grant, and none is without limits.
     fn limits(&self) -> Object {
         let amounts = |of: &nodesys_core::release::Amounts| {
             json!({
@@ -129,7 +129,7 @@ impl Sandbox<'_> {
         }))
     }
 
-    /// Nothing comes in; out go only DNS, the manager, and the public internet if granted.
+    /// No ingress; egress only to DNS, the manager, and the public internet if granted.
     fn network_policy(&self) -> Object {
         let mut egress = vec![
             json!({
@@ -181,7 +181,7 @@ impl Sandbox<'_> {
         rule
     }
 
-    /// What the manager may do here: its own objects, and read the ones it may not change.
+    /// The manager's rights here: manage its own objects, and read the others.
     fn role(&self) -> Object {
         let rule = |group: &str, resource: &str, names: &[&str], verbs: &[&str]| {
             let mut rule = json!({

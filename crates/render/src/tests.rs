@@ -1,4 +1,4 @@
-//! What is rendered, field by field, against `tests/sandbox.table`.
+//! Compares rendered objects, field by field, with `tests/sandbox.table`.
 
 use std::collections::BTreeMap;
 
@@ -83,7 +83,7 @@ fn flat(value: &Value, pointer: &str, into: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The table's rows: object, field, value, and why it is so.
+/// The table's rows: object, field, value, and reason.
 fn table() -> Vec<[&'static str; 4]> {
     let rows = TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     rows.map(|line| {

@@ -1,8 +1,7 @@
-//! What the manager applies in a workload's namespace: the tokens' secret, the volumes, the
-//! deployment, and the configuration map in which it keeps what it has accepted.
+//! The manager's objects in a workload's namespace: the tokens' secret, the volumes, the
+//! deployment, and the configuration map of accepted releases.
 //!
-//! Every pod runs under the strictest of settings, whatever its release says: a release has no
-//! word for any of them.
+//! Every pod runs under the strictest settings; a release cannot change them.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +27,7 @@ const TOKEN_VOLUME: &str = "nodesys-health-token";
 /// The file in [`TOKEN_DIR`].
 const TOKEN_FILE: &str = "token";
 
-/// One workload of this node: what its pods are told besides their release.
+/// One workload of this node: the facts its pods get besides their release.
 #[derive(Debug, Clone)]
 pub struct Placed {
     /// The chain and the registry.
@@ -41,16 +40,16 @@ pub struct Placed {
     pub license: LicenseId,
     /// The node.
     pub node_key: Address,
-    /// Where its pods reach the manager.
+    /// The manager's URL for its pods.
     pub manager_url: String,
 }
 
-/// The secret that health tokens are derived from; made from the node key, so that nothing has to
-/// be kept and every manager with that key makes the same.
+/// The secret from which health tokens are derived; made from the node key, so that nothing is
+/// stored and every manager with that key derives the same.
 pub struct TokenKey(Zeroizing<[u8; 32]>);
 
 impl TokenKey {
-    /// Of the node key's bytes.
+    /// The secret from the node key's bytes.
     pub const fn new(node_key: Zeroizing<[u8; 32]>) -> Self {
         Self(node_key)
     }
@@ -67,7 +66,7 @@ impl TokenKey {
 }
 
 impl Placed {
-    /// Where all of it lies.
+    /// The namespace.
     pub fn namespace(&self) -> String {
         workload_namespace(self.project, &self.workload)
     }
@@ -80,7 +79,7 @@ impl Placed {
         })
     }
 
-    /// The tokens of the releases that may post.
+    /// The secret with the tokens of the releases that may post.
     pub fn token_secret(&self, key: &TokenKey, versions: &[Version]) -> Object {
         use base64::Engine as _;
         let data: Map<String, Value> = versions
@@ -100,7 +99,7 @@ impl Placed {
         }))
     }
 
-    /// What the manager keeps here; `data` is the ledger's.
+    /// The configuration map; `data` is the ledger's.
     pub fn ledger(&self, data: &BTreeMap<String, String>) -> Object {
         Object::new(json!({
             "apiVersion": "v1",
@@ -110,7 +109,7 @@ impl Placed {
         }))
     }
 
-    /// The claims of the persistent volumes. They are only ever created: what is in them outlives
+    /// The claims of the persistent volumes. They are only ever created: their data outlives
     /// releases.
     pub fn claims(&self, release: &Release) -> Vec<Object> {
         let persistent =
@@ -259,7 +258,7 @@ impl Placed {
         rendered
     }
 
-    /// What every container is told.
+    /// The environment of every container.
     fn env(&self, release: &Release) -> Vec<Value> {
         let values = [
             self.manager_url.clone(),

@@ -1,5 +1,5 @@
-//! Days of rewards without a backend: built from what the chain says, as an owner builds them, with
-//! uptime that a receipt key of ours signs. For tests of what becomes of a day once it is built.
+//! Days of rewards without a backend: built from the chain like an owner's, with uptime signed by
+//! our own receipt key. For tests of the later steps of a day.
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{B256, U256, keccak256};
@@ -18,7 +18,7 @@ use nodesys_core::signature::SigningKey;
 use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::{ClosedUptime, uptime_leaf};
 
-/// Whose days are built, and how.
+/// The inputs of days.
 pub struct Days<'a> {
     /// The chain.
     pub provider: &'a Provider,
@@ -31,8 +31,8 @@ pub struct Days<'a> {
 }
 
 impl Days<'_> {
-    /// A day that is over, with the minutes of each license that ran, in the order of their indexes.
-    /// The block after its end must be final.
+    /// A past day, with the minutes of each license that ran, in the order of their indexes. The
+    /// block after its end must be final.
     pub async fn build(
         &self,
         day: UtcDay,

@@ -1,6 +1,6 @@
 //! A real master process in front of real parts: anvil with our contracts and one project, the
-//! Postgres of the test, a stepped clock. Only the backend is a stand-in, of the one route that the
-//! task queue asks, so that it can be told what to say and taken away.
+//! Postgres of the test, a stepped clock. Only the backend is a stand-in, with the routes that the
+//! master calls, so that tests set its answers and stop it.
 
 mod backend;
 
@@ -74,7 +74,8 @@ impl World {
         Self { chain, backend: Backend::start(), home, http: reqwest::Client::new(), database_url }
     }
 
-    /// Lets the backend say that a node of its own holds the license of a token of the project.
+    /// Makes the backend claim that a node of its own holds the license of one of the project's
+    /// tokens.
     pub fn holder(&self, token: u64) -> Holder {
         let license = LicenseId {
             chain_id: CHAIN_ID,
@@ -105,7 +106,7 @@ impl World {
         self.backend.leases.lock().unwrap().insert(view.license_hash, view);
     }
 
-    /// A ticket as the node's manager signs it.
+    /// A ticket, signed like a node's manager does.
     pub fn ticket(&self, holder: &Holder, not_after: u64) -> String {
         self.ticket_for(holder, self.chain.distributor, PUBLIC_URL, not_after)
     }
@@ -309,7 +310,7 @@ pub async fn post(
     Ok(Answer { status, code, body })
 }
 
-/// One request, sent again while the answer is to try later: on a machine that has too much to do.
+/// One request, retried while the answer is to try later, as on an overloaded machine.
 pub async fn post_patiently(
     http: &reqwest::Client,
     url: &str,

@@ -1,9 +1,9 @@
-//! The release side: making roots, listing releases, and publishing what is listed.
+//! The publisher's side: making roots, listing releases, and publishing the list.
 //!
-//! Three hands, so that no machine needs the keys of another: roots are signed one key at a time
-//! ([`root`]); the targets' key, offline, lists releases ([`targets`]); the online key vouches each
-//! day that this is still the newest ([`publish`]). A folder of the repository is `metadata/` and
-//! `targets/`; files are only ever added to it, but for `timestamp.json`.
+//! Three parts, so that no machine needs the keys of another: roots are signed one key at a time
+//! ([`root`]); the targets' key, offline, lists releases ([`targets`]); the online key confirms
+//! daily that this list is the newest ([`publish`]). A repository's folder has `metadata/` and
+//! `targets/`; files are only ever added to it, except `timestamp.json`.
 
 pub mod publish;
 pub mod root;
@@ -24,7 +24,7 @@ use crate::Problem;
 const SPEC: &str = "1.0.0";
 const DAY_SECS: u64 = 86_400;
 
-/// When something signed now and good for some days expires.
+/// Expiry of something signed now and valid for some days.
 pub(crate) fn expiry(now: Timestamp, days: u32) -> Result<jiff::Timestamp, Problem> {
     let secs = now.secs() + u64::from(days) * DAY_SECS;
     i64::try_from(secs)
@@ -62,7 +62,7 @@ impl Folder {
         read(&self.metadata(&format!("{version}{suffix}"))).map(Some)
     }
 
-    /// The newest root; an error where there is none.
+    /// The newest root; an error if there is none.
     fn root(&self) -> Result<Root, Problem> {
         let root = self.newest::<Root>("root")?.ok_or_else(|| {
             Problem::Usage(format!(
@@ -81,7 +81,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Problem> {
     serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))
 }
 
-/// Writes metadata whole, or not at all; the bytes are what was written.
+/// Writes metadata whole, or not at all; returns the bytes written.
 pub fn write<T: Serialize>(path: &Path, what: &T) -> Result<Vec<u8>, Problem> {
     let cannot = |error: &dyn std::fmt::Display| {
         Problem::Here(format!("cannot write {}: {error}", path.display()))
@@ -104,7 +104,7 @@ pub fn write<T: Serialize>(path: &Path, what: &T) -> Result<Vec<u8>, Problem> {
     Ok(text)
 }
 
-/// How another role names a file of these bytes.
+/// Another role's reference to a file of these bytes.
 fn metafile(bytes: &[u8], version: NonZeroU64) -> Metafile {
     let sha256 = Sha256::digest(bytes).to_vec().into();
     Metafile {
@@ -120,7 +120,7 @@ fn after(version: Option<NonZeroU64>) -> NonZeroU64 {
     version.map_or(NonZeroU64::MIN, |version| version.saturating_add(1))
 }
 
-/// Enough of the root's keys have signed it; else nodes would refuse what is written.
+/// Checks that enough of the root's keys have signed; else nodes would refuse it.
 fn signed_enough<T: Role>(root: &Root, role: &Signed<T>) -> Result<(), Problem> {
     root.verify_role(role).map_err(|error| {
         Problem::Refused(format!(

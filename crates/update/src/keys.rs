@@ -1,5 +1,5 @@
 //! Keys of a repository: a private file, readable for its owner only, and its public half beside
-//! it, which is what goes into a root.
+//! it, for the root.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ impl SigningKey {
     }
 }
 
-/// Makes `PATH` (private) and `PATH.pub`; one that is there is not replaced.
+/// Creates `PATH` (private) and `PATH.pub`; existing files are not replaced.
 pub fn create(path: &Path) -> Result<PathBuf, Problem> {
     let cannot = |path: &Path, error: &dyn std::fmt::Display| {
         Problem::Here(format!("cannot write {}: {error}", path.display()))
@@ -80,7 +80,7 @@ fn public_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// What decides the order in which nodes have a release.
+/// The seed that decides the order in which nodes get a release.
 pub fn seed() -> Result<B256, Problem> {
     let mut seed = B256::ZERO;
     aws_lc_rs::rand::fill(seed.as_mut_slice())

@@ -1,9 +1,9 @@
-//! TUF repositories of releases: verified for a node, and made by the people who release.
+//! TUF repositories of releases: verified for a node, and made by publishers.
 //!
 //! This crate alone depends on `tough` and so on aws-lc; the command line runs it as a program of
-//! its own, `nodesys-update`, and passes it the time. Nothing that is listed here is run, moved or
-//! kept by it: it says what a repository holds once signatures, versions and dates do, and keeps
-//! what it has seen so that nobody can show it anything older.
+//! its own, `nodesys-update`, and passes it the time. It runs, moves and stores no listed file: it
+//! reports a repository's content once signatures, versions and dates are verified, and keeps the
+//! metadata seen so that nobody can present anything older.
 
 use std::io::Write as _;
 
@@ -16,19 +16,19 @@ pub mod verify;
 pub use transport::Place;
 pub use verify::{Wanted, verify};
 
-/// Why a repository is not taken.
+/// The reason a repository is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// It cannot be read.
     #[error("{0}")]
     Unreachable(String),
-    /// It does not hold.
+    /// It fails verification.
     #[error("{0}")]
     Refused(String),
-    /// It was asked for in a way that cannot be meant.
+    /// The request is invalid.
     #[error("{0}")]
     Usage(String),
-    /// This machine does not let it be done.
+    /// This machine does not permit it.
     #[error("{0}")]
     Here(String),
 }
@@ -42,7 +42,7 @@ pub fn tell(text: &str) -> Result<(), Problem> {
 }
 
 impl Problem {
-    /// The exit code, as `nodesys` has them.
+    /// The exit code, as in `nodesys`.
     pub const fn code(&self) -> u8 {
         match self {
             Self::Refused(_) | Self::Here(_) => 1,

@@ -1,7 +1,7 @@
-//! Where a repository is, and how its metadata is read: a folder, or a server over HTTP.
+//! A repository's location, and reading its metadata: a folder, or a server over HTTP.
 //!
-//! Nothing read here is trusted. A file that is longer than any metadata of ours, and a server that
-//! falls silent, end the reading.
+//! Nothing read here is trusted. A file longer than any metadata of ours, or a silent server, ends
+//! the reading.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,10 +19,10 @@ use crate::Problem;
 /// Far above any metadata file of ours.
 pub(crate) const MAX_FILE: u64 = 4 << 20;
 const CONNECT: Duration = Duration::from_secs(15);
-/// For one file as a whole: a server that trickles is not waited for.
+/// Time limit for one whole file, against servers that trickle.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where a repository is.
+/// A repository's location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A folder of this machine.
@@ -32,7 +32,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Of what the person says: an http(s) URL, else a folder.
+    /// Parses user input: an http(s) URL, else a folder.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         if !text.contains("://") {
             return Ok(Self::Folder(text.into()));
@@ -86,7 +86,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// A file that does not end.
+/// The error for a file that is too long.
 #[derive(Debug, thiserror::Error)]
 #[error("it is longer than {MAX_FILE} bytes")]
 pub(crate) struct Endless;

@@ -1,7 +1,7 @@
-//! The trusted metadata: what was verified last, in one file that is replaced whole.
+//! The trusted metadata: the last verified state, in one file that is replaced whole.
 //!
-//! Losing it loses the protection against being shown something older, so it is written before
-//! anything is said about the repository, for its owner only.
+//! Losing it loses the protection against older metadata, so it is written before anything is
+//! reported about the repository, readable for its owner only.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::Problem;
 
 const FORMAT: &str = "nodesys-trusted-1";
 
-/// Metadata files, as they were read.
+/// Metadata files, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Trusted {
@@ -28,7 +28,7 @@ pub(crate) struct Trusted {
 }
 
 impl Trusted {
-    /// What is trusted before anything was verified: the root that came with the program.
+    /// The initial trust: the root that came with the program.
     pub(crate) fn of_root(root: String) -> Self {
         Self { format: FORMAT.to_owned(), root, timestamp: None, snapshot: None, targets: None }
     }
@@ -69,13 +69,13 @@ impl Trusted {
         std::fs::File::open(folder).and_then(|it| it.sync_all()).map_err(|error| cannot(&error))
     }
 
-    /// The root's version; `None` where it is none.
+    /// The root's version; `None` if it is no root.
     pub(crate) fn root_version(text: &str) -> Option<u64> {
         let root: Signed<Root> = serde_json::from_str(text).ok()?;
         Some(root.signed.version.get())
     }
 
-    /// When the trusted timestamp was signed, where it says so.
+    /// Signing time of the trusted timestamp, if it has one.
     pub(crate) fn issued_secs(&self) -> Option<u64> {
         let timestamp: Signed<Timestamp> = serde_json::from_str(self.timestamp.as_ref()?).ok()?;
         timestamp.signed._extra.get(nodesys_core::update::ISSUED)?.as_u64()

@@ -1,10 +1,10 @@
-//! Verifying a repository: root chain, timestamp, snapshot, targets, by the time the caller knows.
+//! Verifying a repository: root chain, timestamp, snapshot, targets, at the caller's time.
 //!
 //! `tough` walks the chain and checks signatures, hashes, versions and sizes, in a copy of the
-//! trusted metadata; dates are checked here, since the time is the caller's and not this machine's
-//! clock alone. Only what holds as a whole replaces the trusted metadata, with one exception: a
-//! newer root that is signed by the trusted one stays trusted whatever comes after it, so that keys
-//! which were rotated away are gone for good.
+//! trusted metadata; dates are checked here, since the time is the caller's and not only this
+//! machine's clock. Only a fully verified state replaces the trusted metadata, with one exception:
+//! a newer root signed by the trusted one stays trusted whatever comes after it, so that rotated
+//! keys are gone for good.
 
 use std::path::Path;
 
@@ -28,20 +28,20 @@ const LIMITS: Limits = Limits {
 /// Above any program or image of ours.
 const MAX_TARGET: u64 = 1 << 30;
 
-/// What is to be verified.
+/// The input of a verification.
 #[derive(Debug)]
 pub struct Wanted<'a> {
     /// The repository.
     pub place: &'a Place,
     /// The file of trusted metadata.
     pub trusted: &'a Path,
-    /// Trusted where there is no such file yet: a root.json that came by another way.
+    /// Trusted if there is no such file yet: a root.json from another channel.
     pub root: Option<&'a str>,
-    /// The latest time that the caller knows of.
+    /// The latest time known to the caller.
     pub now: Timestamp,
 }
 
-/// Verifies it, and says what it holds.
+/// Verifies it, and reports its content.
 pub async fn verify(wanted: &Wanted<'_>) -> Result<Verified, Problem> {
     let before = match (Trusted::read(wanted.trusted)?, wanted.root) {
         (Some(trusted), _) => trusted,
@@ -137,7 +137,7 @@ fn judged_at(now: Timestamp, before: &Trusted, loaded: &Repository) -> Timestamp
     known.fold(now, Timestamp::max)
 }
 
-/// When each part expires.
+/// Expiry of each part.
 fn dated(loaded: &Repository) -> [(RoleType, Timestamp); 4] {
     let at = |expires: jiff::Timestamp| {
         Timestamp::from_secs(u64::try_from(expires.as_second()).unwrap_or(0))
@@ -161,7 +161,7 @@ fn dates(loaded: &Repository, judged_at: Timestamp) -> Result<(), Problem> {
     }
 }
 
-/// The targets and what they are.
+/// The targets with their metadata.
 fn content(loaded: &Repository) -> Result<Vec<VerifiedTarget>, Problem> {
     let signed = &loaded.targets().signed;
     if signed.delegations.as_ref().is_some_and(|it| !it.roles.is_empty()) {
@@ -205,7 +205,7 @@ pub(crate) fn hex_of(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What `tough` found, with what to do about it.
+/// The error of `tough`, with the next step.
 fn told(place: &Place, error: &tough::error::Error) -> Problem {
     use tough::error::Error;
     let mut causes: Vec<&(dyn std::error::Error + 'static)> = vec![error];

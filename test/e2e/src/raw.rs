@@ -19,9 +19,9 @@ pub struct RawNode {
     pub key: SigningKey,
     /// The domain of its messages.
     pub domain: Domain,
-    /// What it holds: license and fence.
+    /// Its leases: license and fence.
     pub leases: Vec<(LicenseId, Fence)>,
-    /// What was acknowledged, with the receipt.
+    /// Acknowledged heartbeats, with their receipts.
     pub receipts: Vec<(Heartbeat, Receipt)>,
     /// The last receipt's challenge, with the minute it was made in.
     challenge: Option<(B256, Minute)>,
@@ -111,7 +111,7 @@ impl RawNode {
         Ok(Signed::new(heartbeat, &self.domain, &self.key))
     }
 
-    /// Sends a heartbeat, and keeps what was acknowledged.
+    /// Sends a heartbeat, and keeps it if it is acknowledged.
     pub async fn send(
         &mut self,
         backend: &Client,
@@ -130,7 +130,7 @@ impl RawNode {
         self.send(backend, &signed).await
     }
 
-    /// The minutes that were credited to a license by receipts.
+    /// The minutes credited to a license by receipts.
     pub fn credited(&self, license: &LicenseId) -> Vec<Minute> {
         let hash = license.hash();
         let credited = |(heartbeat, receipt): &(Heartbeat, Receipt)| {

@@ -105,7 +105,7 @@ impl ShortDay {
             .collect()
     }
 
-    /// The minute by the clock.
+    /// The clock's minute.
     pub async fn minute(&self) -> Minute {
         self.net.now().await.minute()
     }
@@ -138,7 +138,7 @@ impl ShortDay {
         row.map_or(DayBitmap::EMPTY, |row| row.bitmap)
     }
 
-    /// Holds the closed day against the receipts: every credited minute is in it.
+    /// Checks the closed day against the receipts: it has every credited minute.
     pub async fn assert_receipts_kept(&self, nodes: &[&RawNode]) {
         for license in [A1, B1].map(|license| self.license(license)) {
             let bitmap = self.closed_bitmap(&license).await;

@@ -1,4 +1,4 @@
-//! A node and a workload that are down are told by webhook, once, over restarts and replicas.
+//! Webhooks report a node and a workload that are down, once, across restarts and replicas.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -15,7 +15,7 @@ use nodesys_e2e::ShortDay;
 use nodesys_e2e::short_day::{A1, B1, DAY};
 use serde_json::Value;
 
-/// Somebody who is told, and takes nothing while `busy`.
+/// A webhook's receiver, which accepts nothing while `busy`.
 #[derive(Clone, Default)]
 struct Receiver {
     heard: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
@@ -37,7 +37,7 @@ impl Receiver {
         url
     }
 
-    /// What was heard since the last time: id, kind and the workload's name.
+    /// Messages since the last call: id, kind and the workload's name.
     fn take(&self, secret: &Secret) -> Vec<(String, EventKind, Option<String>)> {
         let heard = std::mem::take(&mut *self.heard.lock().unwrap());
         heard

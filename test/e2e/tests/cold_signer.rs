@@ -1,4 +1,5 @@
-//! The reward signer's key is on no machine of the project: a day is exported, signed, and imported.
+//! The reward signer's key is on none of the project's machines: a day is exported, signed, and
+//! imported.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 

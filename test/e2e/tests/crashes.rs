@@ -1,6 +1,5 @@
-//! The backend is killed at every moment that matters: each time exactly one post per epoch is on
-//! chain, no acknowledged heartbeat is lost, and the closed files are those of a day without a
-//! crash.
+//! The backend is killed at every critical point: each time exactly one post per epoch is on chain,
+//! no acknowledged heartbeat is lost, and the closed files equal those of a day without a crash.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -28,7 +27,7 @@ async fn revive(day: &mut ShortDay) -> bool {
     true
 }
 
-/// The minute's heartbeat; the same bytes again when the backend died over it.
+/// The minute's heartbeat; the same bytes again if the backend died.
 async fn beat(day: &mut ShortDay, node: &mut RawNode) -> bool {
     let minute = day.minute().await;
     let client = day.net.client(0).unwrap();
@@ -53,7 +52,7 @@ async fn beat(day: &mut ShortDay, node: &mut RawNode) -> bool {
     }
 }
 
-/// How many posts the chain has.
+/// Number of posts on chain.
 async fn posts(day: &ShortDay) -> usize {
     let project = day.net.network.deployed.distributor;
     let newest = day.net.chain.reader.latest_block().await.unwrap().number;
@@ -61,7 +60,7 @@ async fn posts(day: &ShortDay) -> usize {
     events.iter().filter(|logged| matches!(logged.event, DistributorEvent::Posted(_))).count()
 }
 
-/// The day's files that follow from heartbeats, chain and rule: all but signatures and batches.
+/// The day's deterministic files, from heartbeats, chain and rule: all but signatures and batches.
 fn facts(day: &ShortDay) -> BTreeMap<String, Vec<u8>> {
     let mut files = day.published(DAY);
     let bundle = Bundle::parse(&files["bundle.json"]).unwrap();
@@ -132,7 +131,7 @@ async fn killed_until_the_post_is_confirmed() {
     live_through_each(&BACKEND[6..]).await;
 }
 
-/// The master dies around the signature: what it signed is what it hands in, once.
+/// The master dies around the signature: it submits exactly the commit it signed, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_master_killed_around_the_signature() {
     for name in MASTER {

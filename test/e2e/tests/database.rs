@@ -10,10 +10,10 @@ use rand::{Rng as _, SeedableRng as _};
 
 const NODES: u64 = 20;
 const ROUNDS: u64 = 20;
-/// Of one heartbeat. Each waits a moment, or for a connection: a minute at the very least.
+/// Tries of one heartbeat. Each waits a moment, or for a connection: a minute in all, at least.
 const TRIES: u32 = 3_000;
 
-/// Sends until it is acknowledged or given up; how often it was not acknowledged.
+/// Sends until it is acknowledged or given up; returns the number of failed tries.
 async fn insist(node: &mut RawNode, client: &Client, minute: nodesys_core::time::Minute) -> u32 {
     for failures in 0..TRIES {
         let sent = match node.sign(client, minute).await {

@@ -1,4 +1,4 @@
-//! delegate.xyz v2: delegates of holder and renter run licenses, until it is taken back.
+//! delegate.xyz v2: delegates of holder and renter run licenses, until the delegation is revoked.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 

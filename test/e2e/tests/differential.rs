@@ -25,9 +25,9 @@ const FUNDS: u128 = 10_000 * TOKEN;
 const QUOTA: u128 = 1_000 * TOKEN;
 const DELAY_SECS: u64 = 600;
 
-/// A license's day: whose it is, its points, and whether the account claims that day.
+/// A license's day: its account, its points, and whether the account claims that day.
 type Row = (u8, u64, bool);
-/// What the project gives that day, and its licenses.
+/// The project's reward that day, and its licenses.
 type Day = (u128, Vec<Row>);
 
 /// Beneficiaries have keys, so that a relayer can bring their claims.

@@ -74,7 +74,7 @@ async fn a_release_is_announced_published_shown_and_taken_down() {
     let releaser = Some(&this.day.net.people.releaser);
     let owner_key = Some(&this.day.net.people.owner);
 
-    // Nothing is sent by looking.
+    // A dry run sends nothing.
     let file = this.write(1, |_| ());
     let checked = this.json(None, &["validate", &file]).await;
     let release = Release::parse(&std::fs::read(&file).unwrap()).unwrap();

@@ -1,7 +1,7 @@
-//! The chain reorganises: every story ends where a chain without the reorganisation ends.
+//! The chain reorganises: every story ends as it would without the reorganisation.
 //!
-//! Blocks are final when eight stand upon them. What the backend and the master decide for good,
-//! they decide from final blocks; what a reorganisation takes back, they do again.
+//! Blocks are final under eight further ones. The backend and the master make final decisions only
+//! from final blocks; work that a reorganisation undoes, they do again.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -13,19 +13,19 @@ use nodesys_devnet::deploy::transfer;
 use nodesys_e2e::ShortDay;
 use nodesys_e2e::short_day::{A1, DAY};
 
-/// Blocks upon a final one.
+/// Blocks above a final one.
 const FINAL: u64 = 8;
 
-/// Where the reorganisation falls.
+/// The target of the reorganisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reorg {
     /// None.
     No,
-    /// The block with the post, and nothing else; the transaction is gone.
+    /// Only the block with the post; the transaction is gone.
     PostAtOnce,
     /// The post, one block before it is final.
     PostLate,
-    /// A transfer of A1, which never happened then.
+    /// A transfer of A1, which is undone.
     Transfer,
     /// The first block after midnight.
     Snapshot,
@@ -37,7 +37,7 @@ async fn reorg(day: &ShortDay, depth: u64) {
     day.net.chain.request::<[u64; 0]>("anvil_dropAllTransactions", []).await.unwrap();
 }
 
-/// What the day led to: its files, root and the number of posts on chain.
+/// The day's results: its files, root and the number of posts on chain.
 async fn outcome(day: &ShortDay) -> BTreeMap<String, Vec<u8>> {
     let mut files = day.published(DAY);
     let bundle = Bundle::parse(&files["bundle.json"]).unwrap();

@@ -1,4 +1,4 @@
-//! Two replicas on one database: one post between them, and one that slept over midnight.
+//! Two replicas on one database: they share one post, and one was frozen over midnight.
 
 use nodesys_chain::project::{DistributorEvent, distributor_events};
 use nodesys_e2e::ShortDay;

@@ -1,5 +1,5 @@
-//! A node moves to another machine: `nodesys backup` on the old one, `nodesys restore` on the new one.
-//! The old key can do nothing any more, at once, and the new one runs the license.
+//! A node moves to another machine: `nodesys backup` on the old one, `nodesys restore` on the new
+//! one. The old key loses all rights at once, and the new one runs the license.
 
 use std::path::Path;
 

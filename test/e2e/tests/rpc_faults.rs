@@ -1,4 +1,4 @@
-//! The backend's RPC fails in every way an RPC fails: nothing is decided on it, nothing is lost.
+//! The backend's RPC fails in every known way: no failure decides or loses anything.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -9,12 +9,12 @@ use nodesys_devnet::rpc_proxy::{Fault, RpcProxy};
 use nodesys_e2e::ShortDay;
 use nodesys_e2e::short_day::{A1, DAY};
 
-/// A day whose last minutes are gone through, the RPC failing in some of them.
+/// The last minutes of a day, in some of which the RPC fails.
 struct Case {
     minutes: u64,
     /// Counted from the first of `minutes`.
     failing: Range<u64>,
-    /// What `/readyz` says meanwhile.
+    /// The answer of `/readyz` meanwhile.
     ready_code: Option<&'static str>,
 }
 
@@ -46,7 +46,7 @@ async fn day_with(case: &Case, fault: impl Fn(u64) -> Fault) {
             let error = client.ready().await.unwrap_err();
             assert_eq!(error.code(), Some(code), "{error}");
         }
-        // A held lease needs no word of the chain's.
+        // A held lease needs no answer of the chain.
         let receipt = node.beat(&client, day.minute().await).await.unwrap();
         assert_eq!(receipt.accepted.credited, 0b11, "minute {i}");
         day.pass_minutes(1).await;

@@ -1,4 +1,4 @@
-//! The reward signer's key is stolen, and a watcher with the guardian's key stands by.
+//! The reward signer's key is stolen, and a watch with the guardian's key is running.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -27,7 +27,7 @@ use tokio::process::Child;
 
 type Heard = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
-/// Somebody who wants to be told.
+/// A webhook's receiver.
 async fn receiver() -> (String, Heard) {
     let heard = Heard::default();
     let kept = heard.clone();

@@ -14,7 +14,7 @@ use nodesys_e2e::short_day::{A1, DAY};
 use nodesys_e2e::{RawNode, ShortDay};
 use nodesys_sdk::client::Client;
 
-/// A day of which an hour is left.
+/// A day with an hour left.
 async fn long_day() -> ShortDay {
     ShortDay::start_with(2, |options| {
         options.start = nodesys_core::time::Timestamp::from_secs(DAY.end().secs() - 3600);
@@ -34,7 +34,7 @@ async fn holder(backend: &Client, license: &LicenseId) -> (LeaseState, nodesys_c
     (lease.state, lease.node_key, lease.fence.get())
 }
 
-/// Every minute that a receipt credits is in the closed day, and no minute is in two nodes'.
+/// The closed day has every minute credited by a receipt, and no minute is credited to two nodes.
 async fn assert_no_minute_twice(day: &ShortDay, license: &LicenseId, nodes: &[&RawNode]) {
     day.assert_receipts_kept(nodes).await;
     let mut seen: BTreeSet<Minute> = BTreeSet::new();
@@ -75,7 +75,7 @@ async fn a_node_dies_and_another_takes_over() {
         }
         assert!(passed < 11, "nobody has taken over");
     }
-    // Told at its next request, it runs the license by itself.
+    // It learns of the lease at its next request, and runs the license alone.
     day.pass_minutes(4).await;
     let credited = async || {
         let (collection, token) = (license.collection, license.token_id);
@@ -132,7 +132,7 @@ async fn an_old_heartbeat_at_the_other_replica_credits_nobody_twice() {
             assert_eq!(receipt.accepted.credited, 0);
         }
         assert!(new_beat.results[0] != LineResult::LeaseLost);
-        // Kept, so that the day can be held against it.
+        // Kept, so that the day can be checked against it.
         let signed = new.sign(&two, minute).await.unwrap();
         new.send(&two, &signed).await.unwrap();
         day.pass_minutes(1).await;
@@ -203,7 +203,7 @@ async fn a_sick_node_gives_way_to_a_healthy_one() {
         let receipt = sick.send(&one, &signed).await.unwrap();
         let lost = receipt.results == [LineResult::LeaseLost];
         if minute < 12 {
-            // Nobody waits: it may take its time.
+            // Without a standby, it is not urgent.
             assert!(!lost, "minute {minute}");
         } else if fit.ask(&two, license).await.unwrap().state == LeaseState::Active {
             assert!((10..=12).contains(&(minute - 12)), "after {} minutes", minute - 12);

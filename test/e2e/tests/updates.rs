@@ -1,5 +1,5 @@
-//! `nodesys update` on a node whose receipts are real: begun only with a fresh one, kept after three
-//! more, taken back by itself without them, and not for the backend's fault.
+//! `nodesys update` on a node whose receipts are real: begun only with a fresh one, kept after
+//! three more, rolled back by itself without them, but not for the backend's fault.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -44,7 +44,7 @@ impl Updates {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// Runs to its end where no time has to pass.
+    /// Runs to its end, when no time has to pass.
     fn run(&self, line: &str) -> Run {
         Run::of(self.begin(line).wait_with_output().unwrap())
     }
@@ -54,7 +54,7 @@ impl Updates {
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
     }
 
-    /// Begins, and returns once the programs are in place and it waits for receipts.
+    /// Begins an update, and returns once the programs are in place and it waits for receipts.
     async fn begin_to_watch(&self, line: &str) -> Child {
         let mut child = self.begin(line);
         while self.of_update("journal.json").is_none_or(|it| it["step"] != "watching") {
@@ -82,7 +82,7 @@ impl Updates {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_stays_with_three_receipts_and_goes_back_without() {
     let mut updates = Updates::new().await;
-    // The node has a place of its own in the order.
+    // The node has its own place in the order.
     updates.world.real_release("0.2.0", "--cursor 0");
     updates.publish().await;
     let waits = updates.run(FIRST).json(0);

@@ -1,4 +1,4 @@
-//! The closed loop: each node sends its next heartbeat when the receipt of the last is there.
+//! The closed loop: each node sends its next heartbeat when the last one's receipt arrives.
 
 use anyhow::{Context, ensure};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -12,10 +12,10 @@ use sqlx::PgPool;
 use crate::processes::{Backend, Postgres, own_cpu_seconds};
 use crate::seed::Node;
 
-/// Signatures checked to learn what one costs: about a second's worth.
+/// Signatures checked to measure the cost of one: about a second's worth.
 const SIGNATURES: u32 = 20_000;
 
-/// All that is running.
+/// The running processes.
 pub(crate) struct Load {
     pub(crate) pool: PgPool,
     pub(crate) backend: Backend,
@@ -23,14 +23,14 @@ pub(crate) struct Load {
     pub(crate) registry: Address,
 }
 
-/// Where a node is in its loop.
+/// A node's position in its loop.
 struct Sending {
     node: Node,
     seq: u64,
     challenge: B256,
 }
 
-/// What has been used up to a moment.
+/// The resources used up to a moment.
 struct Used {
     server_secs: f64,
     postgres_secs: f64,
@@ -134,8 +134,8 @@ impl Load {
     }
 }
 
-/// CPU seconds of the least that a verified heartbeat can cost: its digest, and the signer recovered
-/// from the signature, with nothing around it. Measured on one thread of this machine, in this run.
+/// CPU seconds of the least possible work for a verified heartbeat: its digest, and recovering the
+/// signer. Measured on one thread of this machine, in this run.
 fn bare_signature(node: &Node, domain: &Domain) -> anyhow::Result<f64> {
     let heartbeat = Heartbeat {
         node_key: node.key.address(),

@@ -1,12 +1,12 @@
-//! Load on a real backend process, over real HTTP, with a Postgres that keeps what it commits.
+//! Load on a real backend process, over real HTTP, with a durable Postgres.
 //!
 //! `ingest`: nodes with three leases each send heartbeats in a closed loop, each as fast as its
-//! receipts come back. Printed is what one heartbeat costs, as lines `name value unit`: CPU time of
-//! the server and of Postgres from `/proc`, so that the load's own CPU and a busy machine count
-//! little, and write-ahead log. Every receipt is checked, and counted against the rows.
+//! receipts come back. It prints the cost of one heartbeat, as lines `name value unit`: CPU time of
+//! the server and of Postgres from `/proc`, so that the load's own CPU and a busy machine hardly
+//! count, and write-ahead log. Every receipt is checked, and the rows are counted.
 //!
-//! Nodes, licenses and leases are put into the database as rows, as many requests would have put
-//! them there; from then on everything is as in production.
+//! Nodes, licenses and leases are inserted as rows, in place of many requests; from then on
+//! everything is as in production.
 
 mod ingest;
 mod processes;
@@ -47,7 +47,7 @@ struct Options {
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    // Fails only when a provider is installed already, which is as good.
+    // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match run(Options::parse()).await {
         Ok(()) => std::process::ExitCode::SUCCESS,

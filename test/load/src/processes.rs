@@ -170,7 +170,7 @@ impl Postgres {
     }
 }
 
-/// What this process has used of the processors.
+/// CPU time of this process.
 pub(crate) fn own_cpu_seconds() -> anyhow::Result<f64> {
     Ok(Stat::of(std::process::id())?.own)
 }

@@ -1,8 +1,9 @@
 //! The mirror: follows final blocks of the chain into `project`, `collection`, `license`,
-//! `license_event`, `claim` and what became of commits.
+//! `license_event`, `claim` and the commits' state.
 //!
 //! Each page of blocks is one transaction that also moves the cursor, so a crash repeats at most a
-//! page, and a page applied twice changes nothing. Only final blocks are taken: nothing is undone.
+//! page, and a page applied twice changes nothing. Only final blocks are read, so nothing is
+//! undone.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +29,7 @@ use crate::state::App;
 /// Blocks per transaction.
 const PAGE: u64 = 2000;
 
-/// Whose right to run what may have changed.
+/// Operators and licenses whose rights may have changed.
 #[derive(Default)]
 pub(crate) struct Touched {
     licenses: BTreeSet<LicenseIndex>,
@@ -36,12 +37,12 @@ pub(crate) struct Touched {
 }
 
 impl Touched {
-    /// Whether nobody's has.
+    /// Whether no right may have changed.
     pub(crate) fn is_empty(&self) -> bool {
         self.licenses.is_empty() && self.delegates.is_empty()
     }
 
-    /// Whether this operator's for this license has.
+    /// Whether this operator's right to this license may have changed.
     pub(crate) fn concerns(
         &self,
         license: LicenseIndex,
@@ -53,15 +54,15 @@ impl Touched {
     }
 }
 
-/// Takes all final blocks that are new, page by page; `touched` gains what they say, also when a
-/// later page fails.
+/// Applies all new final blocks, page by page; `touched` collects their changes, even when a later
+/// page fails.
 pub(crate) async fn follow(app: &App, touched: &mut Touched) -> anyhow::Result<()> {
     let final_block = app.chain.finalized_block(app.final_depth).await?;
     while page(app, final_block, touched).await? {}
     Ok(())
 }
 
-/// Applies one page; says whether there is more for this replica to do.
+/// Applies one page; true if there is more for this replica to do.
 async fn page(app: &App, final_block: BlockRef, touched: &mut Touched) -> anyhow::Result<bool> {
     let mut tx = app.pool.begin().await?;
     if !db::lock::take_in_transaction(&mut tx, Lock::Mirror).await? {
@@ -110,7 +111,7 @@ async fn page(app: &App, final_block: BlockRef, touched: &mut Touched) -> anyhow
     Ok(to < final_block.number)
 }
 
-/// The block after the cursor, once the cursor is found to be on the RPC's chain.
+/// The block after the cursor, once the cursor's block is found on the RPC's chain.
 async fn next_block(app: &App, conn: &mut PgConnection) -> anyhow::Result<u64> {
     let Some(cursor) = db::cursor::read(conn).await? else { return Ok(app.first_block) };
     let (number, expected) = (cursor.block_number, cursor.block_hash);

@@ -1,4 +1,4 @@
-//! Taking a commit: verify, recompute, compare, store.
+//! Accepting a commit: verify, recompute, compare, store.
 
 use anyhow::Context;
 use nodesys_chain::bindings::RewardDistributor::Posted;
@@ -18,7 +18,7 @@ use crate::params::ProjectRef;
 use crate::state::App;
 use crate::{chain, db};
 
-/// Verifies a commit and stores it with all that belongs to it.
+/// Verifies a commit and stores it with its bundle, tree and outbox row.
 pub(super) async fn accept(app: &App, request: &CommitRequest) -> ApiResult<CommitView> {
     let given = &request.signed.commit;
     let day = UtcDay::from_epoch(given.epoch)
@@ -29,7 +29,7 @@ pub(super) async fn accept(app: &App, request: &CommitRequest) -> ApiResult<Comm
         return view(app, &known).await;
     }
     let taken = take_new(app, &project, day, &request.signed).await;
-    // Somebody else may have handed in the same commit a moment ago: the same answer then.
+    // The same commit may have been submitted a moment ago: then give the same answer.
     let stored = match (known(app, given.struct_hash()).await?, taken) {
         (Some(stored), _) => stored,
         (None, Err(refusal)) => return Err(refusal),
@@ -72,7 +72,7 @@ async fn known(app: &App, hash: B256) -> ApiResult<Option<CommitRow>> {
     Ok(db::commit::by_hash(&mut conn, hash).await?)
 }
 
-/// The day is closed and waits for its commit of this revision.
+/// Checks that the day is closed and has no commit of this revision yet.
 async fn check_free(
     app: &App,
     project: &ProjectRow,
@@ -94,7 +94,7 @@ async fn check_free(
     Ok(())
 }
 
-/// Field by field, so that the answer says which one differs.
+/// Compares field by field, so that the answer names the field that differs.
 fn compare(given: &RewardCommit, built: &DayBundle) -> ApiResult<()> {
     let (computed, quota) = (&built.commit, built.bundle.daily_quota);
     if given.previous != computed.previous || given.revision != computed.revision {
@@ -125,8 +125,8 @@ fn compare(given: &RewardCommit, built: &DayBundle) -> ApiResult<()> {
     Ok(())
 }
 
-/// What the contract would refuse: a total it cannot pay. Says where the commit is posted, if it is
-/// already: then the contract has taken it.
+/// Refuses a total that the contract could not pay. Returns the commit's post if there is one
+/// already: then the contract has accepted it.
 async fn check_chain(
     app: &App,
     project: &ProjectRow,
@@ -148,8 +148,8 @@ async fn check_chain(
     Ok(None)
 }
 
-/// Stores commit, bundle, tree and outbox row, all or nothing. `posted` is its post, where it is on
-/// chain already: the mirror, once past that block, will not come back to it.
+/// Stores commit, bundle, tree and outbox row, all or nothing. `posted` is its post, if it is
+/// already on chain: a mirror past that block will not read it again.
 async fn store(app: &App, new: &NewCommit<'_>, posted: Option<&Logged<Posted>>) -> ApiResult<()> {
     let (hash, built) = (new.signed.commit.struct_hash(), new.built);
     let now = app.clock.now();
@@ -189,7 +189,7 @@ async fn store(app: &App, new: &NewCommit<'_>, posted: Option<&Logged<Posted>>) 
     Ok(())
 }
 
-/// A commit's view, active by the chain's own time.
+/// A commit's view; the chain's own time decides whether it is active.
 pub(super) async fn view(app: &App, stored: &CommitRow) -> ApiResult<CommitView> {
     let now = app.chain_secs().await?;
     Ok(stored.view(now))

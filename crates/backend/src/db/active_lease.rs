@@ -18,7 +18,7 @@ pub(crate) struct LeaseEntry {
     pub(crate) license: LicenseIndex,
     pub(crate) node_key: Address,
     pub(crate) fence: Fence,
-    /// First minute it may be credited for.
+    /// First minute that may be credited.
     pub(crate) earns_from: Minute,
 }
 
@@ -114,7 +114,7 @@ pub(crate) async fn granted_before(
         .collect()
 }
 
-/// Those of some licenses that no node runs.
+/// Of these licenses, those that no node runs.
 pub(crate) async fn unleased(
     conn: &mut PgConnection,
     licenses: impl Iterator<Item = LicenseIndex>,
@@ -130,7 +130,7 @@ pub(crate) async fn unleased(
     rows.into_iter().map(column::license).collect()
 }
 
-/// Leases a node holds, and those it waits for.
+/// A node's leases, and the licenses it stands by for.
 pub(crate) async fn of_node(
     conn: &mut PgConnection,
     node: i32,

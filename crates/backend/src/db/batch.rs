@@ -9,13 +9,13 @@ use sqlx::PgConnection;
 use super::column;
 use super::evidence::{self, Entry};
 
-/// A batch to be stored.
+/// A batch to store.
 pub(crate) struct NewBatch<'a> {
     pub(crate) writer: i32,
     pub(crate) wseq: i64,
     pub(crate) minute: Minute,
     pub(crate) heartbeats: usize,
-    /// Licenses that are credited.
+    /// Credited licenses.
     pub(crate) licenses: &'a RoaringBitmap,
     /// Licenses whose lease was carried without credit.
     pub(crate) carried: &'a RoaringBitmap,
@@ -23,7 +23,7 @@ pub(crate) struct NewBatch<'a> {
     pub(crate) unfit: &'a RoaringBitmap,
     pub(crate) body: &'a [u8],
     pub(crate) receipt: &'a Signed<ReceiptBatch>,
-    /// Number of the newest end of a lease that the batch is judged by.
+    /// Number of the newest end of a lease known when the batch was judged.
     pub(crate) lease_seq: i64,
 }
 
@@ -61,13 +61,13 @@ pub(crate) async fn insert(
     Ok(done.rows_affected() == 1)
 }
 
-/// Whether an insert was refused because of an end that its batch does not know.
+/// Whether an insert was refused because of an end newer than its batch.
 pub(crate) fn is_unknown_end(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.constraint())
         == Some("heartbeat_batch_leases_known")
 }
 
-/// A stored batch, as the fold takes it.
+/// A stored batch, for the fold.
 pub(crate) struct StoredBatch {
     pub(crate) wseq: i64,
     pub(crate) minute_of_day: u16,
@@ -108,7 +108,7 @@ pub(crate) async fn after(
     }))
 }
 
-/// A stored batch, as a day's close takes it.
+/// A stored batch, for a day's close.
 pub(crate) struct ClosingBatch {
     pub(crate) minute_of_day: u16,
     pub(crate) licenses: RoaringBitmap,

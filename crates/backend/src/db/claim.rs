@@ -1,4 +1,4 @@
-//! Rows of `claim`: payments of distributors, by final blocks.
+//! Rows of `claim`: payments of distributors in final blocks.
 
 use nodesys_core::ids::Amount;
 use nodesys_core::{Address, B256};
@@ -20,7 +20,7 @@ pub(crate) struct NewClaim {
     pub(crate) cumulative: Amount,
 }
 
-/// Stores a claim; once more changes nothing.
+/// Stores a claim; idempotent.
 pub(crate) async fn insert(conn: &mut PgConnection, claim: &NewClaim) -> anyhow::Result<()> {
     sqlx::query!(
         "insert into claim (block_number, log_index, project, account, recipient, root,
@@ -42,7 +42,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, claim: &NewClaim) -> anyhow:
     Ok(())
 }
 
-/// All that final blocks have paid to an account.
+/// All payments to an account in final blocks.
 pub(crate) async fn claimed(
     conn: &mut PgConnection,
     project: Address,

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 
 use super::{column, outbox};
 
-/// A commit that was accepted.
+/// An accepted commit.
 #[derive(Debug, Clone)]
 pub(crate) struct CommitRow {
     pub(crate) project: Address,
@@ -23,7 +23,7 @@ pub(crate) struct CommitRow {
 }
 
 impl CommitRow {
-    /// As the API shows it at a time of the chain's.
+    /// Its API view at the given chain time.
     pub(crate) fn view(&self, chain_secs: u64) -> CommitView {
         let state = match self.activates_at_secs {
             _ if self.revoked => CommitState::Revoked,
@@ -82,7 +82,7 @@ impl TryFrom<Columns> for CommitRow {
     }
 }
 
-/// All commits of a project that pass `$2` (day) and `$3` (hash) where they are given, oldest first.
+/// All commits of a project, filtered by `$2` (day) and `$3` (hash) if given, oldest first.
 async fn select(
     conn: &mut PgConnection,
     project: Option<Address>,
@@ -119,7 +119,7 @@ pub(crate) async fn by_hash(
     Ok(select(conn, None, None, Some(hash)).await?.pop())
 }
 
-/// The commit of a day that counts: the newest revision that is not revoked.
+/// The day's valid commit: the newest revision that is not revoked.
 pub(crate) async fn accepted(
     conn: &mut PgConnection,
     project: Address,
@@ -137,7 +137,7 @@ pub(crate) async fn of_project(
     select(conn, Some(project), None, None).await
 }
 
-/// The newest commit that counts.
+/// The newest valid commit.
 pub(crate) async fn newest(
     conn: &mut PgConnection,
     project: Address,
@@ -173,7 +173,7 @@ pub(crate) async fn file(
     Ok(bytes)
 }
 
-/// A commit to be stored, with the day that it is for.
+/// A commit to store, with its day.
 pub(crate) struct NewCommit<'a> {
     pub(crate) project: Address,
     pub(crate) day: UtcDay,
@@ -181,7 +181,7 @@ pub(crate) struct NewCommit<'a> {
     pub(crate) built: &'a DayBundle,
 }
 
-/// Stores a commit's row; false when the day was given another one at the same moment.
+/// Stores a commit's row; false when another one for the day was stored at the same moment.
 pub(crate) async fn insert(
     conn: &mut PgConnection,
     new: &NewCommit<'_>,
@@ -252,7 +252,7 @@ pub(crate) struct Posting {
     pub(crate) activates_at_secs: u64,
 }
 
-/// The commit is posted in a final block, by whomever: its row and its outbox row say so.
+/// Records in a commit's row and outbox row that anyone posted it in a final block.
 pub(crate) async fn set_posted(conn: &mut PgConnection, posting: &Posting) -> anyhow::Result<()> {
     nodesys_failpoint::reach("confirm:before");
     sqlx::query!(
@@ -270,7 +270,7 @@ pub(crate) async fn set_posted(conn: &mut PgConnection, posting: &Posting) -> an
     Ok(())
 }
 
-/// The commit is revoked on chain.
+/// Records that the commit is revoked on chain.
 pub(crate) async fn set_revoked(
     conn: &mut PgConnection,
     commit: B256,
@@ -286,7 +286,7 @@ pub(crate) async fn set_revoked(
     Ok(())
 }
 
-/// The distributor's revision rose: a commit of a lower one that is not posted yet is void.
+/// Voids unposted commits of lower revisions after the distributor's revision rose.
 pub(crate) async fn set_void(
     conn: &mut PgConnection,
     project: Address,

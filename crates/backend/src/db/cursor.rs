@@ -1,11 +1,11 @@
-//! The row of `chain_cursor`: how far the mirror has followed the chain.
+//! The row of `chain_cursor`: the mirror's position in the chain.
 
 use nodesys_core::B256;
 use sqlx::PgConnection;
 
 use super::column;
 
-/// The last block that the mirror has taken.
+/// The last block in the mirror.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor {
     pub(crate) chain_id: u64,
@@ -13,7 +13,7 @@ pub(crate) struct Cursor {
     pub(crate) block_hash: B256,
 }
 
-/// The cursor; none before the first page.
+/// The cursor; `None` before the first page.
 pub(crate) async fn read(conn: &mut PgConnection) -> anyhow::Result<Option<Cursor>> {
     let row = sqlx::query!(
         r#"select chain_id as "chain_id!", block_number as "number!", block_hash::bytea as "hash!"

@@ -10,7 +10,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::column;
 
-/// Makes a day take batches: its row and its partition, both or neither.
+/// Opens a day for batches: creates its row and its partition, both or neither.
 pub(crate) async fn open(conn: &mut PgConnection, day: UtcDay) -> anyhow::Result<()> {
     let number = column::day_number(day)?;
     let mut tx = conn.begin().await?;
@@ -30,8 +30,8 @@ pub(crate) async fn open(conn: &mut PgConnection, day: UtcDay) -> anyhow::Result
     Ok(())
 }
 
-/// Opens the days before `today` that nobody was there to open: every project's days follow one
-/// another without a gap, so each of them must be closed one day, excused as it may be.
+/// Opens the days before `today` that were missed while no backend ran: a project's days have no
+/// gap, so each must be closed, even if all its minutes are excused.
 pub(crate) async fn open_missing(conn: &mut PgConnection, today: UtcDay) -> anyhow::Result<()> {
     let missing = sqlx::query_scalar!(
         r#"select wanted.day as "day!"
@@ -75,7 +75,7 @@ pub(crate) async fn lock_open(conn: &mut PgConnection, day: UtcDay) -> anyhow::R
     Ok(open)
 }
 
-/// Stores a project's `uptime.csv` of a day that is being closed.
+/// Stores a project's `uptime.csv` of a closing day.
 pub(crate) async fn insert_file(
     conn: &mut PgConnection,
     day: UtcDay,
@@ -164,7 +164,7 @@ pub(crate) async fn is_closed(conn: &mut PgConnection, day: UtcDay) -> anyhow::R
     Ok(closed(conn, day).await?.is_some())
 }
 
-/// Whether there is a project's `uptime.csv` of a day: then the day is closed.
+/// Whether a project has an `uptime.csv` for a day, which means that the day is closed.
 pub(crate) async fn has_file(
     conn: &mut PgConnection,
     project: Address,
@@ -180,7 +180,7 @@ pub(crate) async fn has_file(
     Ok(found)
 }
 
-/// A project's `uptime.csv` of a closed day, and how it belongs to the day.
+/// A project's `uptime.csv` of a closed day, with its proof for the signed day.
 pub(crate) async fn closed_uptime(
     conn: &mut PgConnection,
     project: Address,

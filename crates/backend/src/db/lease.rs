@@ -49,7 +49,7 @@ pub(crate) struct LeaseRow {
     pub(crate) ended: Option<(Timestamp, EndReason)>,
 }
 
-/// A lease to be granted.
+/// A lease to grant.
 pub(crate) struct NewLease {
     pub(crate) node: i32,
     pub(crate) operator: Address,
@@ -62,13 +62,13 @@ impl LeaseRow {
         self.ended.is_none()
     }
 
-    /// As the request path knows it.
+    /// Its form in the request path's memory.
     pub(crate) const fn entry(&self, license: LicenseIndex) -> LeaseEntry {
         let Self { node_key, fence, earns_from, .. } = *self;
         LeaseEntry { license, node_key, fence, earns_from }
     }
 
-    /// As the API shows it.
+    /// Its API view.
     pub(crate) fn view(&self, license: &LicenseRow) -> LeaseView {
         LeaseView {
             license: license.id,
@@ -150,7 +150,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Ends one lease, if it is still active. Afterwards tell `live::Leases`.
+/// Ends one lease, if it is still active. Afterwards update `live::Leases`.
 pub(crate) async fn end(
     conn: &mut PgConnection,
     license: LicenseIndex,
@@ -171,8 +171,8 @@ pub(crate) async fn end(
     Ok(())
 }
 
-/// Ends all leases of a node whose authorisation is over, and takes it out of every standby row.
-/// Commit, then tell `live::Leases`.
+/// Ends all leases of a node whose authorisation has ended, and deletes its standby rows. Commit,
+/// then update `live::Leases`.
 pub(crate) async fn end_all_of_node(
     conn: &mut PgConnection,
     node: i32,

@@ -1,16 +1,16 @@
 //! Ends of leases, numbered in the order in which they became visible (see the migration
-//! `takeover`): how every replica learns of each of them exactly once.
+//! `takeover`), so that every replica learns of each exactly once.
 //!
-//! A batch of heartbeats carries the number it was judged by, and the database refuses it when
-//! there is a newer one. Whoever is refused reads the ends in between, judges again, and under
-//! [`hold`] no further end can come.
+//! A batch of heartbeats carries the newest number known when it was judged, and the database
+//! refuses it when there is a newer one. The refused writer reads the ends in between and judges
+//! again; under [`hold`] no further end can come.
 
 use nodesys_core::ids::{Fence, LicenseIndex};
 use sqlx::PgConnection;
 
 use super::column;
 
-/// An end: its number, the license, and the fence up to which all leases are over.
+/// An end: its number, the license, and the fence up to which all leases have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct End {
     pub(crate) seq: i64,
@@ -45,7 +45,7 @@ pub(crate) async fn after(conn: &mut PgConnection, seq: i64) -> anyhow::Result<V
         .collect()
 }
 
-/// Keeps every end out until the transaction is over.
+/// Keeps every end out until the transaction ends.
 pub(crate) async fn hold(conn: &mut PgConnection) -> anyhow::Result<()> {
     sqlx::query!("select pg_advisory_xact_lock_shared(lease_ends_lock())").execute(conn).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Rows of `license` and `license_event`, as final blocks of the collections have them.
+//! Rows of `license` and `license_event`, from final blocks of the collections.
 
 use nodesys_core::holders::{Holders, LicenseEvent};
 use nodesys_core::ids::{LicenseIndex, Name};
@@ -73,7 +73,7 @@ pub(crate) async fn by_hash(
     row.map(LicenseRow::try_from).transpose()
 }
 
-/// The license of an index, which exists.
+/// The license of an index; it must exist.
 pub(crate) async fn by_index(
     conn: &mut PgConnection,
     license: LicenseIndex,
@@ -95,7 +95,7 @@ pub(crate) async fn by_index(
     LicenseRow::try_from(row)
 }
 
-/// Serialises everything that happens to one license's leases.
+/// Locks a license's row: changes to its leases run one after another.
 pub(crate) async fn lock(conn: &mut PgConnection, license: LicenseIndex) -> anyhow::Result<()> {
     let license = column::license_number(license)?;
     sqlx::query!("select idx from license where idx = $1 for update", license)
@@ -104,7 +104,7 @@ pub(crate) async fn lock(conn: &mut PgConnection, license: LicenseIndex) -> anyh
     Ok(())
 }
 
-/// A license that was leased, as a day's close takes it.
+/// A license that was ever leased, for a day's close.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LeasedLicense {
     pub(crate) project: Address,
@@ -178,7 +178,7 @@ pub(crate) async fn holders(
         .collect()
 }
 
-/// Stores one event, and the license where it is the first of its token. Once more changes nothing.
+/// Stores one event, and the license with the first event of its token. Idempotent.
 pub(crate) async fn insert_event(
     conn: &mut PgConnection,
     chain_id: u64,

@@ -1,8 +1,8 @@
-//! Advisory locks: which of the replicas does a piece of work.
+//! Advisory locks: they choose the replica that does a piece of work.
 
 use sqlx::PgConnection;
 
-/// Work that one replica does at a time.
+/// Work that only one replica does at a time.
 #[derive(Debug, Clone, Copy)]
 #[repr(i64)]
 pub(crate) enum Lock {

@@ -1,4 +1,4 @@
-//! Rows of `node`: the operator who authorised a node key, until when, and the newest nonces.
+//! Rows of `node`: the operator of a node key, the end of the authorisation, and the newest nonces.
 
 use nodesys_core::message::{NodeAuthorization, SignedAuthorization};
 use nodesys_core::time::Timestamp;
@@ -186,8 +186,8 @@ pub(crate) async fn locked_entry(
     row.map(NodeEntry::try_from).transpose()
 }
 
-/// Whether a node is authorised for this operator, and its row nobody's just now; then it stays as
-/// it is until the transaction ends.
+/// Whether a node is authorised for this operator and its row is not locked; then locks the row
+/// until the transaction ends.
 pub(crate) async fn steady(
     conn: &mut PgConnection,
     node: i32,
@@ -224,7 +224,7 @@ pub(crate) async fn changed_since(
     rows.iter().map(|bytes| column::address(bytes)).collect()
 }
 
-/// Key and operator of a node, which exists.
+/// Key and operator of a node; it must exist.
 pub(crate) async fn key_and_operator(
     conn: &mut PgConnection,
     node: i32,
@@ -239,7 +239,7 @@ pub(crate) async fn key_and_operator(
     Ok((column::address(&row.node_key)?, column::address(&row.operator)?))
 }
 
-/// Takes a lease request's nonce; false when a higher one was taken. The same one again is a repeat.
+/// Records a lease request's nonce; false when a higher one is on record. An equal one is a repeat.
 pub(crate) async fn take_lease_nonce(
     conn: &mut PgConnection,
     node: i32,

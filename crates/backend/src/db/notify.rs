@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use super::column;
 
-/// A message on its way.
+/// A pending message.
 pub(crate) struct Message {
     pub(crate) id: i64,
     pub(crate) url: String,
@@ -16,13 +16,13 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// The same at each try, so that a receiver knows a message it has taken.
+    /// The same at each try, so that a receiver recognises a repeat.
     pub(crate) fn webhook_id(&self) -> String {
         format!("msg_{}", self.id)
     }
 }
 
-/// Adds a target, or finds the one of this URL; gives back its number and its secret.
+/// Adds a target, or finds the one with this URL; returns its number and its secret.
 pub(crate) async fn add(
     conn: &mut PgConnection,
     node: i32,
@@ -75,8 +75,8 @@ pub(crate) async fn targets(
         .collect()
 }
 
-/// Removes a node's target; its undelivered messages are no longer sent. False when the node has
-/// never had it; once more changes nothing.
+/// Removes a node's target and drops its undelivered messages. False when the node never had it;
+/// idempotent.
 pub(crate) async fn remove(
     conn: &mut PgConnection,
     node: i32,
@@ -95,13 +95,13 @@ pub(crate) async fn remove(
     Ok(done.rows_affected() == 1)
 }
 
-/// A message that was written, and whether it was taken already.
+/// A stored message, and whether it is delivered.
 pub(crate) struct TestRow {
     pub(crate) message: Message,
     pub(crate) delivered: bool,
 }
 
-/// Writes a test for a target, or finds the one of the same request.
+/// Stores a test message for a target, or finds the one of the same request.
 pub(crate) async fn test(
     conn: &mut PgConnection,
     target: i64,
@@ -132,7 +132,7 @@ pub(crate) async fn test(
     Ok(TestRow { message, delivered: row.delivered })
 }
 
-/// Messages that are to be sent now, oldest first, and how often each was tried.
+/// Messages due now, oldest first, with their number of tries.
 pub(crate) async fn due(
     conn: &mut PgConnection,
     now: Timestamp,
@@ -158,7 +158,7 @@ pub(crate) async fn due(
         .collect()
 }
 
-/// Writes the message that an outage began, for each target of the node.
+/// Stores the message of an outage's beginning, for each target of the node.
 pub(crate) async fn queue_for_node(
     conn: &mut PgConnection,
     node: i32,
@@ -182,7 +182,7 @@ pub(crate) async fn queue_for_node(
     Ok(())
 }
 
-/// Writes the message that an outage ended, for each target that was told that it began.
+/// Stores the message of an outage's end, for each target with a message of its beginning.
 pub(crate) async fn queue_for_told(
     conn: &mut PgConnection,
     outage: i64,
@@ -205,12 +205,12 @@ pub(crate) async fn queue_for_told(
     Ok(())
 }
 
-/// A node that somebody wants to be told of.
+/// A node with at least one target.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WatchedNode {
     pub(crate) node: i32,
     pub(crate) revoked: bool,
-    /// When its first target was added.
+    /// Time its first target was added.
     pub(crate) since: Timestamp,
 }
 
@@ -233,7 +233,7 @@ pub(crate) async fn watched(conn: &mut PgConnection) -> anyhow::Result<Vec<Watch
         .collect()
 }
 
-/// It was taken.
+/// Records that a message was delivered.
 pub(crate) async fn delivered(
     conn: &mut PgConnection,
     id: i64,
@@ -250,7 +250,7 @@ pub(crate) async fn delivered(
     Ok(())
 }
 
-/// It was not taken: it is sent again at `next`, or given up.
+/// Records a failed try: the message is sent again at `next`, or given up.
 pub(crate) async fn refused(
     conn: &mut PgConnection,
     id: i64,

@@ -1,4 +1,4 @@
-//! Rows of `outage`: how long a node, or one of its workloads, was down.
+//! Rows of `outage`: the times during which a node, or one of its workloads, was down.
 
 use nodesys_core::ids::LicenseIndex;
 use nodesys_core::time::Timestamp;
@@ -6,12 +6,12 @@ use sqlx::PgConnection;
 
 use super::column;
 
-/// An outage that lasts.
+/// An ongoing outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outage {
     pub(crate) id: i64,
     pub(crate) node: i32,
-    /// The workload's license; none where the node itself is down.
+    /// The workload's license; `None` if the node itself is down.
     pub(crate) license: Option<LicenseIndex>,
 }
 
@@ -33,7 +33,7 @@ impl EndedAs {
     }
 }
 
-/// Outages that last, in the order in which they were found.
+/// Ongoing outages, in the order of discovery.
 pub(crate) async fn open(conn: &mut PgConnection) -> anyhow::Result<Vec<Outage>> {
     let rows = sqlx::query!(
         "select id, node_idx, license_idx from outage where ended_at is null order by id"
@@ -48,7 +48,7 @@ pub(crate) async fn open(conn: &mut PgConnection) -> anyhow::Result<Vec<Outage>>
         .collect()
 }
 
-/// Begins an outage; gives back its number.
+/// Begins an outage; returns its number.
 pub(crate) async fn begin(
     conn: &mut PgConnection,
     node: i32,
@@ -69,7 +69,7 @@ pub(crate) async fn begin(
     Ok(outage)
 }
 
-/// Ends an outage; gives back when it began.
+/// Ends an outage; returns its beginning.
 pub(crate) async fn end(
     conn: &mut PgConnection,
     outage: i64,

@@ -1,4 +1,4 @@
-//! Rows of `outbox`: transactions that are to be on chain.
+//! Rows of `outbox`: transactions to bring on chain.
 
 use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, B256};
@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use super::column;
 
-/// A transaction that is to be on chain.
+/// A transaction to bring on chain.
 #[derive(Debug, Clone)]
 pub(crate) struct OutboxRow {
     pub(crate) id: i64,
@@ -45,7 +45,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Rows that are not done, in order.
+/// Unfinished rows, in order.
 pub(crate) async fn open(conn: &mut PgConnection) -> anyhow::Result<Vec<OutboxRow>> {
     let rows = sqlx::query!(
         r#"select o.id as "id!", o.commit_hash::bytea as "commit_hash!",
@@ -78,7 +78,7 @@ pub(crate) async fn open(conn: &mut PgConnection) -> anyhow::Result<Vec<OutboxRo
         .collect()
 }
 
-/// Puts the signed bytes into the row. Commit before sending.
+/// Stores the signed bytes in the row. Commit before sending.
 pub(crate) async fn set_signed(
     conn: &mut PgConnection,
     id: i64,
@@ -99,7 +99,7 @@ pub(crate) async fn set_signed(
     Ok(())
 }
 
-/// Forgets a transaction that can never come in.
+/// Drops a transaction that can never be mined.
 pub(crate) async fn clear_signed(conn: &mut PgConnection, id: i64) -> anyhow::Result<()> {
     sqlx::query!(
         "update outbox set nonce = null, tx_hash = null, raw_tx = null, signed_at = null where id = $1",
@@ -126,7 +126,7 @@ pub(crate) async fn tried(
     Ok(())
 }
 
-/// A commit's transaction is done: the commit is posted in this block, by whomever.
+/// Marks a commit's transaction as done: anyone posted the commit in this block.
 pub(crate) async fn set_done(
     conn: &mut PgConnection,
     commit: B256,

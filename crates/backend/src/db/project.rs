@@ -1,4 +1,4 @@
-//! Rows of `project` and `collection`, as final blocks of the registry have them.
+//! Rows of `project` and `collection`, from final blocks of the registry.
 
 use std::collections::BTreeSet;
 
@@ -113,7 +113,7 @@ pub(crate) async fn existing_on(
     projects.iter().map(|bytes| column::address(bytes)).collect()
 }
 
-/// A project as the registry logged its creation.
+/// A project's creation as logged by the registry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewProject<'a> {
     pub(crate) project: Address,
@@ -123,7 +123,7 @@ pub(crate) struct NewProject<'a> {
     pub(crate) first_day: UtcDay,
 }
 
-/// Stores a project; once more changes nothing.
+/// Stores a project; idempotent.
 pub(crate) async fn insert(conn: &mut PgConnection, new: &NewProject<'_>) -> anyhow::Result<()> {
     sqlx::query!(
         "insert into project (project, name, owner, token, first_day)
@@ -139,7 +139,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: &NewProject<'_>) -> any
     Ok(())
 }
 
-/// Stores a listed collection; once more changes nothing.
+/// Stores a listed collection; idempotent.
 pub(crate) async fn insert_collection(
     conn: &mut PgConnection,
     collection: Address,

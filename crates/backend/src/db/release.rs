@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use super::column;
 
-/// A document to be stored.
+/// A document to store.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewRelease<'a> {
     pub(crate) hash: B256,
@@ -17,7 +17,7 @@ pub(crate) struct NewRelease<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// Stores a document; once more changes nothing.
+/// Stores a document; idempotent.
 pub(crate) async fn insert(
     conn: &mut PgConnection,
     release: &NewRelease<'_>,

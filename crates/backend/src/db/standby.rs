@@ -1,4 +1,4 @@
-//! Rows of `standby`: nodes that want a license, in the order in which they first asked.
+//! Rows of `standby`: nodes that want a license, in the order of their first request.
 
 use nodesys_core::Address;
 use nodesys_core::ids::LicenseIndex;
@@ -8,20 +8,20 @@ use sqlx::PgConnection;
 use super::column;
 use super::license::LicenseRow;
 
-/// A node that stands by.
+/// A standby node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Standby {
     pub(crate) node: i32,
     pub(crate) operator: Address,
-    /// When it first asked: the order.
+    /// Time of its first request: the order.
     pub(crate) since: Timestamp,
-    /// When it last asked.
+    /// Time of its last request.
     pub(crate) asked: Timestamp,
-    /// Its authorisation holds, and it runs no other license of the workload.
+    /// Whether its authorisation is valid and it runs no other license of the workload.
     pub(crate) able: bool,
 }
 
-/// A node asks: its place is behind those that asked before, and its time to be forgotten starts anew.
+/// Records a node's request: a new node is last in order, and its expiry starts anew.
 pub(crate) async fn ask(
     conn: &mut PgConnection,
     license: LicenseIndex,
@@ -42,7 +42,7 @@ pub(crate) async fn ask(
     Ok(())
 }
 
-/// Takes a node out of one license's row.
+/// Removes a node from a license's standbys.
 pub(crate) async fn leave(
     conn: &mut PgConnection,
     license: LicenseIndex,
@@ -97,7 +97,8 @@ pub(crate) async fn of_license(
         .collect()
 }
 
-/// Licenses with a standby that asked at or after `asked`, and when the first of them began to.
+/// Licenses with a standby that asked at or after `asked`, and the earliest first request among
+/// them.
 pub(crate) async fn waited_for(
     conn: &mut PgConnection,
     asked: Timestamp,

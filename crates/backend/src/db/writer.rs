@@ -1,11 +1,11 @@
-//! Rows of `writer`: each stretch of time in which a process of the backend lived.
+//! Rows of `writer`: each stretch of time in which a backend process was alive.
 
 use nodesys_core::time::Timestamp;
 use sqlx::PgConnection;
 
 use super::column;
 
-/// A row that begins now.
+/// Begins a row now.
 pub(crate) async fn register(conn: &mut PgConnection, now: Timestamp) -> anyhow::Result<i32> {
     let writer = sqlx::query_scalar!(
         r#"insert into writer (started_at, alive_at) values ($1, $1) returning writer"#,
@@ -16,7 +16,7 @@ pub(crate) async fn register(conn: &mut PgConnection, now: Timestamp) -> anyhow:
     Ok(writer)
 }
 
-/// The writer lives at this moment.
+/// Records that the writer is alive at this moment.
 pub(crate) async fn record_alive(
     conn: &mut PgConnection,
     writer: i32,

@@ -1,4 +1,4 @@
-//! The minute's record that this process lives, and what it takes in from others.
+//! Each minute's record that this process is alive, and its follow-up of other replicas.
 
 use nodesys_core::time::Timestamp;
 
@@ -6,23 +6,23 @@ use crate::periodic::Periodic;
 use crate::state::AppState;
 use crate::{db, liveness};
 
-/// Each minute: records that this writer lives, opens today and tomorrow, takes in what other
-/// replicas have done.
+/// Each minute: records that this writer is alive, opens today and tomorrow, follows other
+/// replicas' changes.
 ///
-/// Where the record could not be kept (the database was away, the process stood still) the next
-/// one begins a row of its own: the gap is the backend's downtime, and no lease ends by it.
+/// If a record is missed (the database was away, the process stopped) the next one begins a new
+/// row: the gap is the backend's downtime, and ends no lease.
 pub(crate) struct Alive {
     app: AppState,
-    /// Whose batches are in the fold without being read.
+    /// The writer whose batches enter the fold without being read.
     pub(super) writer: i32,
-    /// The row that holds this stretch of life, last confirmed at `lived`.
+    /// The current row, last confirmed at `lived`.
     life: i32,
     lived: Timestamp,
     since: Timestamp,
 }
 
 impl Alive {
-    /// Registers this start of the backend as a writer, and does what is to be done each minute.
+    /// Registers this start of the backend as a writer, and runs the first tick.
     pub(super) async fn start(app: AppState) -> anyhow::Result<Self> {
         let now = app.clock.now();
         let writer = db::writer::register(&mut *app.pool.acquire().await?, now).await?;

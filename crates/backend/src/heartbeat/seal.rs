@@ -21,12 +21,12 @@ pub(super) struct Sealed {
     unfit: RoaringBitmap,
     nodes: Vec<u32>,
     updating: Vec<(u32, u64)>,
-    /// Number of the newest end of a lease that the lines are judged by.
+    /// Number of the newest end of a lease known when the lines were judged.
     lease_seq: i64,
 }
 
 impl Sealed {
-    /// Makes the receipts of a batch that is judged.
+    /// Makes the receipts of a judged batch.
     pub(super) fn new(
         app: &App,
         minute: Minute,
@@ -78,7 +78,7 @@ impl Sealed {
         Self { minute, batch, receipts, licenses, carried, unfit, nodes, updating, lease_seq }
     }
 
-    /// As the database stores it.
+    /// Its form in the database.
     pub(super) fn row<'a>(&'a self, writer: i32, wseq: i64, body: &'a [u8]) -> NewBatch<'a> {
         NewBatch {
             writer,
@@ -94,7 +94,7 @@ impl Sealed {
         }
     }
 
-    /// What it adds to the fold.
+    /// Its contribution to the fold.
     pub(super) fn added(&self) -> Added<'_> {
         Added {
             day: self.minute.day(),

@@ -1,9 +1,9 @@
-//! The group commit: heartbeats that wait together are stored together, signed once, then answered.
+//! The group commit: queued heartbeats are stored together, signed once, then answered.
 //!
-//! While one batch is on its way to the disk the next one gathers, so the batch size follows the
-//! load by itself; under load it is also given a moment to gather. Batches are cut at minute
-//! borders. A batch is one INSERT that holds its day open (`FOR KEY SHARE`); a closed day takes
-//! nothing. State in memory changes only after the commit.
+//! While one batch is being written the next one gathers, so the batch size follows the load; under
+//! load there is also a short pause to gather. Batches are cut at minute borders. A batch is one
+//! INSERT that holds its day open (`FOR KEY SHARE`); a closed day accepts none. State in memory
+//! changes only after the commit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ use crate::{db, liveness, periodic};
 
 /// Most heartbeats in one batch.
 const BATCH: usize = 2048;
-/// After a batch of more than this the next one is given a moment, in real time, to gather: a batch
-/// costs Postgres the same whatever its size, and a node sends once a minute.
+/// After a batch larger than this the next one gathers for a moment, in real time: a batch costs
+/// Postgres the same whatever its size, and a node sends once a minute.
 const CROWD: usize = 8;
 const GATHER: Duration = Duration::from_millis(10);
 
@@ -41,7 +41,7 @@ pub(crate) async fn spawn_writer(lifecycle: &Lifecycle, app: AppState) -> anyhow
 }
 
 /// Registers this start of the backend as a writer, opens the days and starts the group commit;
-/// gives back what is to be done each minute.
+/// returns the job to run each minute.
 pub(crate) async fn spawn_group_commit(
     lifecycle: &Lifecycle,
     app: AppState,
@@ -53,7 +53,7 @@ pub(crate) async fn spawn_group_commit(
     lifecycle.spawn("heartbeat writer", async move {
         tokio::select! {
             () = writer.run(receiver) => {}
-            // Nobody waits for an answer any more.
+            // No client waits for an answer any more.
             () = served.cancelled() => {}
         }
     });
@@ -101,7 +101,7 @@ impl Writer {
                 metrics::counter!("heartbeat_batches_total").increment(1);
                 metrics::counter!("heartbeats_accepted_total").increment(batch.len() as u64);
                 for (pending, receipt) in batch.into_iter().zip(sealed.receipts) {
-                    // Who no longer waits has hung up; the minute is credited all the same.
+                    // The client has hung up; the minute is credited all the same.
                     let _ = pending.reply.send(Ok(receipt));
                 }
                 return;
@@ -121,10 +121,10 @@ impl Writer {
         }
     }
 
-    /// Stores a batch as it is judged now; `None` when the day is closed.
+    /// Stores a batch as judged now; `None` when the day is closed.
     ///
-    /// When a lease has ended that the judgement does not know of, the database refuses the batch;
-    /// then it is judged again while no further end can come.
+    /// If a lease has ended since the judgement, the database refuses the batch; it is then judged
+    /// again while no further end can come.
     async fn commit(
         &mut self,
         minute: Minute,

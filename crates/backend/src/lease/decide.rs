@@ -1,9 +1,9 @@
-//! What becomes of a license's lease: decided from facts alone, the same by every replica.
+//! The decision about a license's lease, from facts alone, the same at every replica.
 //!
-//! The facts are the license's newest lease, who stands by for it, and what the chain says of
-//! their operators. What stays true: an active lease ends only because the chain denies its
-//! operator or because it was silent for its time; a lease goes to nobody of whom the chain has
-//! not said yes; who waited longest comes first.
+//! The facts are the license's newest lease, its standbys, and their operators' rights on chain.
+//! Invariants: an active lease ends only because the chain denies its operator or because it was
+//! silent for its time; only an operator confirmed by the chain gets a lease; the longest-waiting
+//! standby comes first.
 
 use nodesys_core::Address;
 use nodesys_core::time::Timestamp;
@@ -13,17 +13,17 @@ use crate::db::standby::Standby;
 use crate::live::fold::Renewed;
 use crate::liveness::Liveness;
 
-/// How long a lease lives after the last heartbeat that renewed it.
+/// Life of a lease after the last heartbeat that renewed it.
 const TTL_MILLIS: u64 = 600_000;
-/// How much later its end is acted on.
+/// Delay until its end takes effect.
 const GRACE_MILLIS: u64 = 30_000;
-/// How long the node whose lease expired comes before newcomers.
+/// Time in which the node of an expired lease has preference over newcomers.
 const PREFERENCE_MILLIS: u64 = 120_000;
-/// How long a standby that does not ask is remembered.
+/// Time until a standby that stops asking is dropped.
 const STANDBY_MILLIS: u64 = 300_000;
 
-/// From when a lease's time is counted. While somebody stands by, `degraded` and `down` renew
-/// nothing: such heartbeats count up to the first standby's request.
+/// The start of a lease's silence. While there is a standby, `degraded` and `down` do not renew:
+/// such heartbeats count only up to the first standby's request.
 pub(super) fn counted_from(
     renewed: Renewed,
     granted: Timestamp,
@@ -46,16 +46,16 @@ pub(super) struct Lease {
     pub(super) ended: Option<(Timestamp, EndReason)>,
 }
 
-/// A moment, and the moments from which time is counted: each so much earlier, not counting
-/// minutes in which the backend was down.
+/// A moment, and the cutoffs of each time limit before it, not counting minutes in which the
+/// backend was down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moment {
     pub(super) now: Timestamp,
-    /// A lease counted from before this is over.
+    /// A lease silent since before this has expired.
     pub(super) overdue: Timestamp,
-    /// Of a lease that expired before this, the former node is no longer preferred.
+    /// The former node of a lease that expired before this has lost its preference.
     pub(super) preferred: Timestamp,
-    /// A standby that last asked before this is forgotten.
+    /// A standby that last asked before this is dropped.
     pub(super) forgotten: Timestamp,
 }
 
@@ -71,19 +71,19 @@ impl Moment {
     }
 }
 
-/// What is to be done.
+/// The decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Decision {
     /// Nothing changes.
     Stay,
-    /// The lease ends, and nobody takes it yet.
+    /// The lease ends, and nobody gets it yet.
     End(EndReason),
-    /// A standby takes the lease; the active one, if there is one, ends.
+    /// A standby gets the lease; the active one, if any, ends.
     Grant { node: i32, operator: Address, ends: Option<EndReason> },
 }
 
-/// Decides. `right` says whether the chain lets an operator run the license, or that it was not
-/// asked or did not answer; `standbys` come in the order of asking.
+/// Decides. `right` is an operator's right on chain to run the license, or unknown; `standbys` are
+/// in the order of their first requests.
 pub(super) fn decide(
     lease: Option<&Lease>,
     standbys: &[Standby],
@@ -107,7 +107,7 @@ pub(super) fn decide(
             };
             grant(first, Some(reason))
         }
-        // Of a node that the chain denies nothing is to be waited for.
+        // A node that the chain denies has no preference.
         Some((ended, EndReason::Expired))
             if ended >= at.preferred && right(lease.operator) != Some(false) =>
         {

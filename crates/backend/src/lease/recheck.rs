@@ -1,7 +1,8 @@
 //! Each minute: the mirror follows the chain, then leases end that the chain no longer allows.
 //!
-//! Checked is whose right the new blocks may have changed, and all active leases from time to time,
-//! since some rights end without an event. When the chain cannot be read nothing is ended.
+//! It checks the operators whose rights new blocks may have changed, and all active leases from
+//! time to time, since some rights end without an event. If the chain cannot be read, no lease is
+//! ended.
 
 use alloy::eips::BlockNumberOrTag;
 use nodesys_chain::ownership;
@@ -21,9 +22,9 @@ const ALL_MILLIS: u64 = 15 * 60_000;
 /// Follows the chain and re-checks rights that may have changed.
 pub(crate) struct Recheck {
     app: AppState,
-    /// When all leases were last checked.
+    /// Time of the last check of all leases.
     all_checked: Option<Timestamp>,
-    /// What the last, failed tick saw and did not check.
+    /// Changes that the last, failed tick saw but did not check.
     touched: Touched,
 }
 
@@ -61,7 +62,7 @@ impl Recheck {
         Ok(())
     }
 
-    /// Ends active leases that the newest block does not allow: of what was touched, or of all.
+    /// Ends active leases that the newest block does not allow, among the touched ones or all.
     async fn check(&self, only: Option<&Touched>) -> anyhow::Result<()> {
         let app = &self.app;
         if only.is_some_and(Touched::is_empty) {
@@ -80,7 +81,7 @@ impl Recheck {
             return Ok(());
         }
         let rights = ownership::rights_of(&app.chain, &asks, BlockNumberOrTag::Latest).await?;
-        // The RPC may have become another chain's meanwhile, whose word ends nothing.
+        // The RPC may have switched to another chain meanwhile; its answer must end nothing.
         app.chain.recheck_chain().await?;
         for (held, (_, right)) in active.iter().zip(&rights.facts) {
             if right.allows() {

@@ -1,8 +1,8 @@
 //! Settling one license: read the chain, lock the license, decide, write.
 //!
-//! Every change of who runs a license but a revocation goes through here, whether a node asks or
-//! time has passed, so that the order of standbys and the fence hold whoever comes first. The
-//! chain is read before anything is locked; what it did not say is not acted on.
+//! Every lease change except a revocation goes through here, on a node's request or as time passes,
+//! so that the order of standbys and the fence hold in any interleaving. The chain is read before
+//! anything is locked; nothing is done without its answer.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -26,7 +26,7 @@ use crate::live::nodes::check_authorised;
 use crate::liveness::Liveness;
 use crate::state::App;
 
-/// How far replicas' clocks may be apart when a lease changes hands.
+/// Largest difference between replicas' clocks when a lease moves.
 const SKEW_MILLIS: u64 = 5_000;
 
 /// A node's request, its signature verified.
@@ -36,7 +36,7 @@ pub(super) struct Ask {
     pub(super) nonce: u64,
 }
 
-/// Settles a license; gives back its newest lease.
+/// Settles a license; returns its newest lease.
 pub(super) async fn settle(
     app: &App,
     license: &LicenseRow,
@@ -46,7 +46,7 @@ pub(super) async fn settle(
     settle_with(app, license, ask, &rights).await
 }
 
-/// As [`settle`], when time has passed: where the chain cannot be read, nobody is promoted.
+/// Like [`settle`], as time passes: if the chain cannot be read, no standby is promoted.
 pub(super) async fn settle_by_time(app: &App, license: &LicenseRow) -> ApiResult<()> {
     let rights = rights(app, license, None).await.unwrap_or_else(|error| {
         tracing::warn!(license = %license.id, ?error, "standbys must wait until the chain is read");
@@ -55,8 +55,8 @@ pub(super) async fn settle_by_time(app: &App, license: &LicenseRow) -> ApiResult
     settle_with(app, license, None, &rights).await.map(drop)
 }
 
-/// What the chain says now of everybody concerned. Where nobody asks and nobody waits it is not
-/// read: the lease's own operator is checked by the mirror.
+/// The current rights of all operators concerned. Without a request or a standby the chain is not
+/// read: the mirror checks the lease's own operator.
 async fn rights(
     app: &App,
     license: &LicenseRow,
@@ -140,7 +140,7 @@ async fn settle_with(
     Ok(settled)
 }
 
-/// A lease's row as the decision takes it.
+/// A lease's row, for the decision.
 const fn facts(row: &LeaseRow, renewed: Renewed) -> Lease {
     let LeaseRow { node, operator, granted, ended, .. } = *row;
     Lease { node, operator, granted, renewed, ended }
@@ -161,7 +161,7 @@ fn check_right(license: &LicenseRow, operator: Address, right: Option<&Right>) -
     }
 }
 
-/// What was written: the fence that ended with it.
+/// The written change: the fence that ended with it.
 #[derive(Clone, Copy)]
 struct Changed {
     ended: Option<Fence>,
@@ -178,7 +178,7 @@ async fn apply(
     let (to, reason) = match *decision {
         Decision::Stay => return Ok(None),
         Decision::End(reason) => (None, Some(reason)),
-        // Whose row is being changed is not promoted now: the next who looks sees the change.
+        // A standby whose row is being changed is not promoted now: the next run sees the change.
         Decision::Grant { node, operator, ends } => {
             let steady = node::steady(conn, node, operator, now).await?;
             (steady.then_some((node, operator)), ends)
@@ -211,8 +211,8 @@ async fn apply(
     Ok(Some(changed))
 }
 
-/// What was known of the node when its operator's right was read still holds; its row stays as it
-/// is until the transaction ends. Another replica may have revoked it a moment ago.
+/// Checks that the node is as it was when its operator's right was read, and locks its row until
+/// the transaction ends. Another replica may have revoked it a moment ago.
 async fn still_authorised(
     app: &App,
     conn: &mut PgConnection,
@@ -230,7 +230,7 @@ async fn still_authorised(
     Err(ApiError::busy("the node's authorisation changed meanwhile: ask again"))
 }
 
-/// Ends the lease of an operator whom the chain denies, and lets the next who is entitled take it.
+/// Ends the lease of an operator denied by the chain, and promotes the next entitled standby.
 pub(super) async fn end_denied(
     app: &App,
     license: &LicenseRow,

@@ -1,7 +1,7 @@
-//! Twice a minute: leases that were silent for their time end, and who stands by takes over.
+//! Twice a minute: expired leases end, and standbys take over.
 //!
-//! One replica at a time decides, from the union of all replicas' batches. An end that a batch
-//! still on its way does not know of refuses that batch (see [`db::lease_end`]).
+//! One replica at a time decides, from the union of all replicas' batches. A pending batch that
+//! misses an end is refused (see [`db::lease_end`]).
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::state::AppState;
 /// So that a lease moves within 11 minutes of its last heartbeat.
 pub(crate) const PERIOD: Duration = Duration::from_secs(30);
 
-/// Ends what is over and promotes who waits.
+/// Ends expired leases and promotes standbys.
 pub(crate) struct Expiry {
     app: AppState,
 }
@@ -63,7 +63,7 @@ impl Periodic for Expiry {
 }
 
 impl Expiry {
-    /// Settles each; one that fails does not keep the others.
+    /// Settles each license; a failure does not stop the others.
     async fn settle(&self, due: &BTreeSet<LicenseIndex>) -> anyhow::Result<()> {
         let mut failed = Ok(());
         for idx in due {

@@ -1,4 +1,4 @@
-//! Recent answers: the same heartbeat again gets the same receipt.
+//! Recent answers: a repeated heartbeat gets the same receipt.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,9 +11,9 @@ use nodesys_core::{Address, B256};
 
 use crate::error::{ApiError, ApiResult};
 
-/// Accepted heartbeats of one node in three minutes before it is slowed.
+/// Accepted heartbeats of one node in three minutes before it is rate-limited.
 const MOST_RECENT: usize = 16;
-/// How long an answer is repeated.
+/// Time for which an answer is kept.
 const REMEMBER_MILLIS: u64 = 180_000;
 
 /// Whether a heartbeat was seen before.
@@ -36,7 +36,7 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    /// Whether the same heartbeat was answered in the last three minutes.
+    /// Looks the heartbeat up among the answers of the last three minutes.
     pub(crate) fn remembered(
         &self,
         heartbeat: &Heartbeat,
@@ -68,7 +68,7 @@ impl Answers {
         Ok(Remembered::New)
     }
 
-    /// Marks a heartbeat as being stored. Two of the same at once: one is sent away.
+    /// Marks a heartbeat as being stored. Of two equal ones at once, one is refused.
     pub(crate) fn begin(
         &self,
         node_key: Address,
@@ -90,8 +90,8 @@ impl Answers {
     }
 }
 
-/// A heartbeat between its checks and its answer. Dropped without an answer (refused, or the
-/// client hung up) it is forgotten, so that the node may send the same bytes again.
+/// A heartbeat between its checks and its answer. If it is dropped without an answer (refused, or
+/// the client hung up) its entry is removed, so that the node may send the same bytes again.
 pub(crate) struct InFlight<'a> {
     answers: &'a Answers,
     node_key: Address,

@@ -1,4 +1,4 @@
-//! Challenges: no memory at all, so that every replica knows those of every other.
+//! Challenges: stateless, so that every replica recognises those of the others.
 
 use hmac::{Hmac, KeyInit, Mac};
 use nodesys_core::time::Minute;
@@ -6,10 +6,10 @@ use nodesys_core::{Address, B256};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// How many minutes a challenge is good for.
+/// Minutes for which a challenge is valid.
 const CHALLENGE_MINUTES: u64 = 3;
 
-/// Makes challenges, and knows its own again.
+/// Makes and recognises challenges.
 pub(crate) struct Challenges {
     secret: Zeroizing<[u8; 32]>,
 }
@@ -28,7 +28,7 @@ impl Challenges {
         B256::from_slice(&mac.finalize().into_bytes())
     }
 
-    /// Which of the last minutes a challenge was made in.
+    /// The minute a challenge was made in, if recent.
     pub(crate) fn minute_of(
         &self,
         node_key: Address,

@@ -1,8 +1,8 @@
-//! Days that were computed: an upload's day is computed once, for the upload's answer, its commit and
-//! every look at its rewards.
+//! Computed days: an upload's day is computed once, for the upload's answer, its commit and all
+//! requests for its rewards.
 //!
-//! The key names every input of the computation, so a kept day never becomes wrong; the one that was
-//! not asked for the longest makes room. A request for a day that is being computed waits for it.
+//! The key covers every input of the computation, so a kept day never becomes wrong; the least
+//! recently used one is evicted. A request for a day being computed waits for it.
 
 use std::collections::{HashMap, VecDeque};
 use std::mem::size_of;
@@ -14,7 +14,7 @@ use nodesys_core::files::RewardRow;
 use nodesys_core::ids::Amount;
 use nodesys_core::tree::Leaf;
 
-/// Most bytes that are kept: a day of a million licenses. A larger one is not kept.
+/// Most bytes kept: a day of a million licenses. A larger one is not kept.
 const MOST_BYTES: usize = 512 * 1024 * 1024;
 
 /// Computed days by the hash of their inputs.
@@ -31,13 +31,13 @@ impl Default for Days {
 }
 
 impl Days {
-    /// Keeps this many bytes at most.
+    /// Keeps at most this many bytes.
     pub(crate) fn with_capacity(most_bytes: usize) -> Self {
         let kept = Kept { most_bytes, bytes: 0, days: VecDeque::new() };
         Self { kept: Mutex::new(kept), turns: Mutex::default() }
     }
 
-    /// The day of a key, computed where it is not kept. An error is not kept.
+    /// The day of a key, computed if it is not kept. Errors are not kept.
     pub(crate) async fn get_or_compute<E>(
         &self,
         key: B256,
@@ -62,7 +62,7 @@ impl Days {
         turn
     }
 
-    /// How many bytes are kept now.
+    /// Bytes kept now.
     #[cfg(test)]
     pub(crate) fn kept_bytes(&self) -> usize {
         lock(&self.kept).bytes
@@ -99,7 +99,7 @@ impl Kept {
     }
 }
 
-/// The memory that a day takes.
+/// The memory a day takes.
 fn bytes(day: &DayBundle) -> usize {
     let files: usize = day.files.values().map(Vec::len).sum();
     // An account has a row, a leaf and two hashes of the tree.

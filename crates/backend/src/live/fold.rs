@@ -1,8 +1,8 @@
 //! The fold: batches of all writers, folded by union into day bitmaps and lease renewals.
 //!
-//! Built at start by replaying the open days' batches, kept up by this replica's own commits and,
-//! each minute, by what other writers have added above their watermarks. Setting a bit twice
-//! changes nothing, so replaying is always safe.
+//! Built at start by replaying the open days' batches; updated by this replica's own commits and,
+//! each minute, by other writers' batches above their watermarks. Setting a bit twice changes
+//! nothing, so replaying is always safe.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,21 +22,21 @@ use crate::db::evidence::Entry;
 const UPDATING_PER_RELEASE: u16 = 5;
 const UPDATING_PER_DAY: u16 = 10;
 
-/// When a lease was last renewed.
+/// Last renewals of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Renewed {
-    /// By a heartbeat that carried it, whatever it said.
+    /// By a heartbeat that carried it, with any status.
     pub(crate) carried: Option<Timestamp>,
-    /// By one that said neither `degraded` nor `down`.
+    /// By a status other than `degraded` and `down`.
     pub(crate) fit: Option<Timestamp>,
 }
 
-/// Bits and renewals of the days not yet folded away.
+/// Bits and renewals of the open days.
 #[derive(Default)]
 pub(crate) struct DayFold {
     days: BTreeMap<UtcDay, HashMap<u32, DayBitmap>>,
     renewed: HashMap<u32, Renewed>,
-    /// When each node was last heard, by `node.idx`.
+    /// Each node's last heartbeat, by `node.idx`.
     heard: HashMap<u32, Timestamp>,
     watermarks: HashMap<(UtcDay, i32), i64>,
     /// Minutes credited while updating, by (license, day) and by (license, release).
@@ -44,7 +44,7 @@ pub(crate) struct DayFold {
     updating_release: HashMap<(u32, u64), u16>,
 }
 
-/// What a batch adds to the fold.
+/// A batch's contribution to the fold.
 pub(crate) struct Added<'a> {
     pub(crate) day: UtcDay,
     pub(crate) minute_of_day: u16,
@@ -52,7 +52,7 @@ pub(crate) struct Added<'a> {
     pub(crate) carried: &'a RoaringBitmap,
     /// Carried as degraded or down.
     pub(crate) unfit: &'a RoaringBitmap,
-    /// Whose heartbeats they are.
+    /// The nodes that sent the heartbeats.
     pub(crate) nodes: &'a [u32],
     pub(crate) server_time: Timestamp,
     /// (license, release) of credited `updating` lines.
@@ -99,17 +99,17 @@ impl DayFold {
         self.days.get(&day).and_then(|day| day.get(&index.0)).copied().unwrap_or_default()
     }
 
-    /// When a heartbeat last carried a license's lease.
+    /// Time of the last heartbeat that carried a license's lease.
     pub(crate) fn renewed_at(&self, index: LicenseIndex) -> Option<Timestamp> {
         self.renewed(index).carried
     }
 
-    /// When a license's lease was last renewed.
+    /// Last renewals of a license's lease.
     pub(crate) fn renewed(&self, index: LicenseIndex) -> Renewed {
         self.renewed.get(&index.0).copied().unwrap_or_default()
     }
 
-    /// When a heartbeat of a node (`node.idx`) was last accepted.
+    /// Time of a node's (`node.idx`) last accepted heartbeat.
     pub(crate) fn heard_at(&self, node: u32) -> Option<Timestamp> {
         self.heard.get(&node).copied()
     }
@@ -126,17 +126,17 @@ impl DayFold {
 pub(crate) struct Fold(Mutex<DayFold>);
 
 impl Fold {
-    /// What the fold says; quick reads only.
+    /// Reads the fold; quick reads only.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&DayFold) -> T) -> T {
         look(&self.lock())
     }
 
-    /// Takes in a batch that is stored.
+    /// Adds a stored batch.
     pub(crate) fn add(&self, added: &Added<'_>) {
         self.lock().add(added);
     }
 
-    /// Reads what is new since the fold's watermarks, of all writers but `own`, today and
+    /// Reads the batches above the fold's watermarks, of all writers but `own`, today and
     /// yesterday.
     pub(crate) async fn follow(
         &self,

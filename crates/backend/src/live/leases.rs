@@ -1,8 +1,8 @@
-//! Active leases as the request path knows them, and the ends it knows of.
+//! Active leases in the request path's memory, and their known ends.
 //!
-//! A lease that ended is never put back, whatever an older reading of its row says: ends are kept
-//! as the highest fence that is over. The number is that of the newest end up to which all are
-//! known; the database holds a batch to it.
+//! An ended lease is never put back by an older read of its row: ends are kept as the highest ended
+//! fence. The number is that of the newest end up to which all are known; the database checks it
+//! for each batch.
 
 use std::collections::HashMap;
 use std::sync::RwLock;
@@ -31,7 +31,7 @@ impl Leases {
         Ok(Self { pool, cache: RwLock::new(LeaseCache::new(seq, leases)) })
     }
 
-    /// A license's active lease that fits, from memory; where none does, from its row.
+    /// A license's active lease, from memory if it fits, else from its row.
     pub(crate) async fn find(
         &self,
         license: B256,
@@ -54,12 +54,12 @@ impl Leases {
         write(&self.cache).granted(license, entry);
     }
 
-    /// Takes an ended lease out, and every older one of the license.
+    /// Removes an ended lease, and every older one of the license.
     pub(crate) fn ended(&self, license: LicenseIndex, fence: Fence) {
         write(&self.cache).ended(license, fence);
     }
 
-    /// Takes in every end of a lease that another replica has numbered.
+    /// Applies every end of a lease numbered by another replica.
     pub(crate) async fn learn_ends(&self, conn: &mut PgConnection) -> anyhow::Result<()> {
         let known = read(&self.cache).seq;
         let ends = lease_end::after(conn, known).await?;
@@ -67,7 +67,7 @@ impl Leases {
         Ok(())
     }
 
-    /// Judges lines again by the ends known now; gives back the number they are judged by.
+    /// Judges lines again by the ends known now; returns the number of the newest one.
     pub(crate) fn judge_again(&self, batch: &mut [Pending]) -> i64 {
         read(&self.cache).judge_again(batch)
     }
@@ -77,16 +77,16 @@ impl Leases {
 #[derive(Default)]
 struct LeaseCache {
     active: HashMap<B256, LeaseEntry>,
-    /// Of each license whose lease ended: its hash, where it was active here, and the highest
-    /// fence that is over.
+    /// For each license with an ended lease: its hash, if it was active here, and the highest ended
+    /// fence.
     hashes: HashMap<LicenseIndex, B256>,
     over: HashMap<LicenseIndex, Fence>,
-    /// Number of the newest end that is known, with all before it.
+    /// Number of the newest end up to which all are known.
     seq: i64,
 }
 
 impl LeaseCache {
-    /// `seq` was read before the leases were.
+    /// `seq` must be read before the leases.
     fn new(seq: i64, leases: Vec<(B256, LeaseEntry)>) -> Self {
         let mut cache = Self { seq, ..Self::default() };
         for (hash, entry) in leases {
@@ -118,7 +118,7 @@ impl LeaseCache {
         }
     }
 
-    /// Takes in numbered ends, in order. One that is known already changes nothing.
+    /// Applies numbered ends, in order. A known one changes nothing.
     fn learn(&mut self, ends: &[End]) {
         for end in ends {
             self.ended(end.license, end.fence);
@@ -126,7 +126,7 @@ impl LeaseCache {
         }
     }
 
-    /// Lines of leases that are over by now are lost; gives back the number that holds for all.
+    /// Marks lines of ended leases as lost; returns the number that holds for all lines.
     fn judge_again(&self, batch: &mut [Pending]) -> i64 {
         for pending in batch {
             for (line, status) in pending.lines.iter_mut().zip(&pending.signed.message.leases) {

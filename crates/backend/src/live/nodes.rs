@@ -1,4 +1,4 @@
-//! Nodes: a cache in front of their rows. Nobody is refused from memory.
+//! Nodes: a cache of their rows. No request is refused from memory alone.
 
 use std::collections::HashMap;
 use std::sync::RwLock;
@@ -37,8 +37,8 @@ impl Nodes {
         Ok(entry)
     }
 
-    /// The node, while its authorisation holds. Where memory says that it is over the row is read:
-    /// another replica may have taken a new one.
+    /// The node, while its authorisation is valid. If memory says it has ended the row is read:
+    /// another replica may have stored a new one.
     pub(crate) async fn authorised(
         &self,
         node_key: Address,
@@ -54,13 +54,13 @@ impl Nodes {
         Ok(stored)
     }
 
-    /// Forgets a node that may have changed, so that the next request reads its row.
+    /// Drops a node that may have changed, so that the next request reads its row.
     pub(crate) fn forget(&self, node_key: Address) {
         write(&self.known).remove(&node_key);
     }
 }
 
-/// Refuses an authorisation that is over.
+/// Refuses an authorisation that has ended.
 pub(crate) fn check_authorised(node: &NodeEntry, now: Timestamp) -> ApiResult<()> {
     if node.revoked {
         return Err(ApiError::authorization_revoked(

@@ -13,7 +13,7 @@ use crate::error::ApiResult;
 pub(crate) struct Line {
     /// The license's index; `None` for a lease the node does not hold.
     pub(crate) held: Option<LicenseIndex>,
-    /// What becomes of it.
+    /// The verdict.
     pub(crate) result: LineResult,
 }
 

@@ -1,8 +1,7 @@
-//! Where a message may go: strangers name the URLs, so none may lead into our own network.
+//! Allowed targets of messages: strangers choose the URLs, so none may lead into our own network.
 //!
-//! The name is resolved here, every address of it is checked, and the connection is made to those
-//! addresses and no others, so that a name which changes its mind between check and connection
-//! gains nothing.
+//! The name is resolved here, every address is checked, and the connection uses only those
+//! addresses, so a name that changes between check and connection gains nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use reqwest::Url;
 
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A target's URL, once it may be one.
+/// A target's URL, if it is allowed.
 pub(super) fn parse(text: &str, allow_private: bool) -> Result<Url, String> {
     if text.len() > MAX_URL_BYTES {
         return Err(format!("the URL is longer than {MAX_URL_BYTES} bytes"));
@@ -38,7 +37,7 @@ pub(super) fn parse(text: &str, allow_private: bool) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The addresses to connect to: all that the name has, which must all be public.
+/// The addresses to connect to: all addresses of the name, which must all be public.
 pub(super) async fn resolve(url: &Url, allow_private: bool) -> Result<Vec<SocketAddr>, String> {
     let host = url.host_str().ok_or("the URL has no host")?;
     let port = url.port_or_known_default().ok_or("the URL has no port")?;
@@ -67,15 +66,14 @@ fn refusal(ip: IpAddr) -> String {
     format!("{ip} is no public address: messages go to the public internet only")
 }
 
-/// The address where the host is one. The URL parser has already brought `0x7f.1` and its like
-/// into the usual form.
+/// The address, if the host is one. The URL parser has already normalised forms like `0x7f.1`.
 fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// Whether an address is somebody's on the public internet: not this host, a private network, a
-/// carrier's, a cloud's metadata service, nor set aside for any other use.
+/// Whether an address is on the public internet: not this host, a private network, a carrier's, a
+/// cloud's metadata service, nor reserved for another use.
 pub(super) fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_public_v4(ip),
@@ -84,7 +82,7 @@ pub(super) fn is_public(ip: IpAddr) -> bool {
 }
 
 /// IANA's special-purpose registry, multicast and the reserved class E; and one cloud's metadata
-/// service that lies in public space.
+/// service in public space.
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     const SPECIAL: [(Ipv4Addr, u32); 18] = [
         (Ipv4Addr::new(0, 0, 0, 0), 8),
@@ -113,8 +111,7 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
     !SPECIAL.iter().any(within)
 }
 
-/// Global unicast without what is set aside in it; an address that carries a v4 one is judged by
-/// that.
+/// Global unicast without its reserved ranges; an address that contains a v4 one is judged by that.
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [a, b, c, d, e, f, g, h] = ip.segments();
     let embedded = |high: u16, low: u16| {

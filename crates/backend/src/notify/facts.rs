@@ -1,4 +1,4 @@
-//! What the decision is made from, and how its outcome is written: outages with their messages.
+//! The inputs of the decision, and the storing of its outcome: outages with their messages.
 
 use nodesys_core::ids::LicenseIndex;
 use nodesys_core::license::LicenseId;
@@ -11,7 +11,7 @@ use crate::db;
 use crate::db::outage::EndedAs;
 use crate::state::App;
 
-/// Every node somebody wants to be told of, as the fold has it.
+/// Every node with a target, from the fold.
 pub(super) async fn nodes(app: &App, conn: &mut PgConnection) -> anyhow::Result<Vec<NodeFacts>> {
     let mut nodes = Vec::new();
     for watched in db::notify::watched(conn).await? {
@@ -42,7 +42,7 @@ async fn leases(
     Ok(facts.collect())
 }
 
-/// Writes a change, and its message for each target that is to be told.
+/// Stores a change, and its message for each target.
 pub(super) async fn write(
     conn: &mut PgConnection,
     chain_id: u64,

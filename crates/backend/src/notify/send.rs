@@ -1,5 +1,5 @@
-//! Sending one message, once: to addresses that were checked, without redirects, in short time,
-//! and without reading what is answered.
+//! One try to send a message: to checked addresses, without redirects, with a short timeout, and
+//! without reading the answer's body.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::db::notify::Message;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why a message was not taken.
+/// The reason a message was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) why: String,
-    /// The target says that it is gone for good.
+    /// The target answered that it is gone for good.
     pub(super) gone: bool,
 }
 
@@ -27,7 +27,7 @@ impl Refused {
     }
 }
 
-/// Sends; any answer from 200 to 299 means that it was taken.
+/// Sends; any status from 200 to 299 means delivery.
 pub(super) async fn send(
     message: &Message,
     clock: &Clock,
@@ -58,7 +58,7 @@ pub(super) async fn send(
         .body(message.body.clone())
         .send()
         .await
-        // Without the URL, whose path may be a secret of its receiver's.
+        // Without the URL: its path may be the receiver's secret.
         .map_err(|error| Refused::new(root_cause(&error.without_url())))?;
     let status = answer.status();
     if status.is_success() {

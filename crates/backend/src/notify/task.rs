@@ -1,8 +1,8 @@
-//! Twice a minute, at one replica: finds outages that began or ended, then sends what is due.
+//! Twice a minute, at one replica: finds outages that began or ended, then sends due messages.
 //!
-//! An outage and its messages are written in one transaction, once. A message is tried until it is
-//! taken, at longer and longer intervals; when the process dies between the answer and our note
-//! of it, the same message is sent again under the same id.
+//! An outage and its messages are stored in one transaction, once. A message is retried until it is
+//! delivered, at growing intervals; if the process dies between the answer and our record of it,
+//! the same message is sent again with the same id.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::liveness::Liveness;
 use crate::periodic::Periodic;
 use crate::state::AppState;
 
-/// How often it looks.
+/// Interval of the checks.
 pub(crate) const PERIOD: Duration = Duration::from_secs(30);
 /// Most messages in one tick, and how many of them at once.
 const BATCH: i64 = 256;
@@ -30,7 +30,7 @@ const MOST_ATTEMPTS: u32 = 12;
 const FIRST_RETRY_MILLIS: u64 = 30_000;
 const LONGEST_RETRY_MILLIS: u64 = 3_600_000;
 
-/// Watches and tells.
+/// Finds outages and sends messages.
 pub(crate) struct Notify {
     app: AppState,
 }
@@ -95,7 +95,7 @@ impl Notify {
     }
 }
 
-/// Writes down what became of a try.
+/// Records the outcome of a try.
 pub(super) async fn record(
     app: &AppState,
     message: &Message,
@@ -124,7 +124,7 @@ pub(super) async fn record(
     }
 }
 
-/// How long to wait after this many failures before.
+/// The delay after this many failures.
 fn retry_millis(attempts: u32) -> u64 {
     FIRST_RETRY_MILLIS.saturating_mul(1 << attempts.min(20)).min(LONGEST_RETRY_MILLIS)
 }

@@ -1,44 +1,45 @@
-//! Which outages begin and end: decided from facts alone.
+//! Decides from facts alone which outages begin and end.
 //!
-//! A node is down when nothing was heard of it for five minutes in which the backend was up. A
-//! workload is down when its node is heard and has said for so long that it is degraded or down.
-//! While a node is down nothing new is told of its workloads.
+//! A node is down after five minutes of silence in which the backend was up. A workload is down
+//! when its live node has reported it degraded or down for that long. While a node is down, no news
+//! of its workloads is sent.
 
 use nodesys_core::ids::LicenseIndex;
 use nodesys_core::time::Timestamp;
 
 use crate::db::outage::{EndedAs, Outage};
 
-/// How long something must be down before anybody is told.
+/// Time something must be down before it is reported.
 pub(super) const DOWN_MILLIS: u64 = 300_000;
 
-/// A node that somebody wants to be told of.
+/// A node with a target.
 #[derive(Debug, Clone)]
 pub(super) struct NodeFacts {
     pub(super) node: i32,
     /// The last accepted heartbeat, or when its first target was added.
     pub(super) heard: Timestamp,
-    /// Its operator has revoked it.
+    /// Whether its operator has revoked it.
     pub(super) revoked: bool,
     pub(super) leases: Vec<LeaseFacts>,
 }
 
-/// A lease that the node holds.
+/// A lease held by the node.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LeaseFacts {
     pub(super) license: LicenseIndex,
-    /// The last heartbeat that said neither degraded nor down, or the grant.
+    /// The last heartbeat with a status other than degraded and down, or the grant.
     pub(super) well: Timestamp,
 }
 
-/// What is to be written and told.
+/// The changes to store and report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     Begins { node: i32, license: Option<LicenseIndex>, since: Timestamp },
     Ends { outage: Outage, ended: EndedAs },
 }
 
-/// Compares what is with what was told. What gave its last sign before `down_before` is down.
+/// Compares the present state with the reported one. Down means: last sign of life before
+/// `down_before`.
 pub(super) fn changes(nodes: &[NodeFacts], open: &[Outage], down_before: Timestamp) -> Vec<Change> {
     let mut changes = Vec::new();
     for outage in open {

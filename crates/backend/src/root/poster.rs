@@ -26,7 +26,7 @@ use crate::db::outbox::{self, OutboxRow, SignedTx};
 use crate::periodic::Periodic;
 use crate::state::AppState;
 
-/// Each minute and at each accepted commit: moves every open row one step on.
+/// Each minute and at each accepted commit: advances every open row by one step.
 pub(crate) struct Poster {
     app: AppState,
     key: SigningKey,
@@ -53,7 +53,7 @@ impl Periodic for Poster {
     }
 }
 
-/// Why a call cannot be sent: the contract's reason by name, where it gave one.
+/// The reason a call cannot be sent: the contract's error by name, if it gave one.
 fn refusal(error: TransportError) -> anyhow::Error {
     match error.as_error_resp().and_then(|response| response.as_revert_data()) {
         Some(data) => anyhow!("the contract refuses the post: {}", Revert::decode(&data)),
@@ -61,7 +61,7 @@ fn refusal(error: TransportError) -> anyhow::Error {
     }
 }
 
-/// Account nonces of the rows that are signed: each is for its row alone.
+/// Account nonces of the signed rows: each belongs to one row.
 fn nonces(rows: &[OutboxRow]) -> BTreeSet<u64> {
     rows.iter().filter_map(|row| Some(row.signed.as_ref()?.nonce)).collect()
 }
@@ -70,10 +70,11 @@ fn free_nonce(next: u64, taken: &BTreeSet<u64>) -> u64 {
     (next..).find(|nonce| !taken.contains(nonce)).unwrap_or(next)
 }
 
-/// Lets another replica post. A connection that cannot unlock is closed, which unlocks as well.
+/// Releases the lock for another replica. A connection that cannot unlock is closed, which unlocks
+/// too.
 async fn unlock(mut conn: PoolConnection<sqlx::Postgres>) {
     if lock::release(&mut conn, Lock::Poster).await.is_err() {
-        // The lock goes with the connection; how the close went changes nothing.
+        // The lock ends with the connection; a failed close changes nothing.
         let _ = conn.close().await;
     }
 }
@@ -119,7 +120,7 @@ impl Poster {
         }
     }
 
-    /// What the chain says; with the post itself, where it is there.
+    /// The chain's facts about a row, and the post itself, if any.
     async fn facts(&self, row: &OutboxRow) -> anyhow::Result<(ChainFacts, Option<Logged<Posted>>)> {
         let provider = &self.app.chain;
         let from = self.app.first_block;
@@ -168,8 +169,8 @@ impl Poster {
         }
     }
 
-    /// Signs the call at `fee_factor` times the present fees. Estimating it first shows what the
-    /// contract would say, before anything is spent.
+    /// Signs the call at `fee_factor` times the current fees. Estimating it first shows the
+    /// contract's error before any gas is spent.
     async fn sign(
         &self,
         row: &OutboxRow,
@@ -210,7 +211,7 @@ impl Poster {
         nodesys_failpoint::reach("send:after");
         let problem = match sent {
             Ok(_) => None,
-            // A node that has it already says so in words of its own; the receipt tells the truth.
+            // RPCs word "already known" differently; only the receipt is reliable.
             Err(error) => Some(error.to_string()),
         };
         tracing::info!(commit = %row.commit_hash, transaction = %signed.hash, problem, "sent a post");

@@ -6,33 +6,33 @@ use crate::db::outbox::OutboxRow;
 /// Runs without a receipt before the same transaction is signed again at a higher fee.
 const PATIENCE: i32 = 10;
 
-/// What the chain says about a row.
+/// The chain's facts about a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChainFacts {
-    /// The block in which the commit is posted, by whomever.
+    /// The block in which anyone posted the commit.
     pub(super) posted_in: Option<u64>,
     /// The newest final block.
     pub(super) final_block: u64,
-    /// The signed transaction's receipt: whether it succeeded.
+    /// Success of the signed transaction, from its receipt.
     pub(super) receipt: Option<bool>,
     /// The poster's next nonce by blocks, without the pool.
     pub(super) next_nonce: u64,
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// The post is in a final block.
     Done,
-    /// It is in a block that may still be undone, or its receipt is young: look again later.
+    /// The post's block is not final, or its receipt is new: check again later.
     Wait,
     /// Sign and store, then send.
     Sign,
     /// Send the stored bytes again.
     Send,
-    /// The stored transaction will never do it: forget it, and sign anew.
+    /// The stored transaction can never succeed: drop it, and sign anew.
     Discard,
-    /// It waits for too long: sign again with the same nonce at a higher fee.
+    /// It has been pending too long: sign again with the same nonce at a higher fee.
     Replace,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn next_step(row: &OutboxRow, chain: &ChainFacts) -> Step {
         // It succeeded and yet nothing is posted: a reorganisation is under way.
         Some(true) => Step::Wait,
         Some(false) => Step::Discard,
-        // Its nonce went to another transaction, so it can never come in.
+        // Its nonce was used by another transaction, so it can never be mined.
         None if signed.nonce < chain.next_nonce => Step::Discard,
         None if row.attempts > 0 && row.attempts % PATIENCE == 0 => Step::Replace,
         None => Step::Send,

@@ -51,7 +51,7 @@ async fn every_documented_route_is_there(pool: PgPool) {
 const UNDOCUMENTED: [(&str, &str); 4] =
     [("get", "/healthz"), ("get", "/metrics"), ("get", "/readyz"), ("get", "/v1/openapi.json")];
 
-/// The paths that a router serves. Nothing tells them but its debug form.
+/// The paths that a router serves. Only its debug form shows them.
 fn served_paths(router: &Router) -> BTreeSet<String> {
     let debug = format!("{router:?}");
     let paths =
@@ -113,7 +113,7 @@ async fn the_network_is_what_was_configured(pool: PgPool) {
     assert_eq!(world.get_raw("/metrics").await.status, 200);
 }
 
-/// Another project's row cannot be read: that is the other's trouble.
+/// An unreadable row of another project affects only that project.
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn a_project_is_found_without_reading_the_others(pool: PgPool) {
     let world = World::new(pool).await;
@@ -165,7 +165,7 @@ async fn on_a_read_only_database_it_asks_to_try_again(pool: PgPool) {
     assert_eq!((refusal.status, refusal.code.as_str()), (503, "busy"), "{refusal:?}");
 }
 
-/// What is logged while it lives, a line for each event of level warning or error.
+/// Collects logs while it exists, a line for each event of level warning or error.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -211,7 +211,7 @@ async fn refused_requests_are_told_once_and_counted(pool: PgPool) {
         assert_eq!(lines.len(), 1, "minute {minute}: {lines:?}");
         assert!(lines[0].contains("code=\"busy\" requests=20"), "{lines:?}");
     }
-    // Nothing to tell, and nothing is told; the caller's own faults are not ours to tell.
+    // Nothing to report; callers' own faults are not logged.
     assert_eq!(world.get_raw("/v1/nodes/nonsense").await.status, 400);
     report.tick().await.unwrap();
     assert_eq!(log.lines(), [""; 0]);

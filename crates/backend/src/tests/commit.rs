@@ -1,4 +1,4 @@
-//! Points and commits: only what the published data gives, once for each day.
+//! Points and commits: only the result of the published data, once for each day.
 
 use futures::future::join;
 use nodesys_chain::bindings::{NodeLicense, RewardDistributor};
@@ -229,7 +229,7 @@ async fn days_are_committed_one_after_the_other(pool: PgPool) {
     assert!(refusal.detail.contains(&DAY.to_string()), "{refusal:?}");
     world.commit(DAY).await;
     let second = world.commit(DAY.next()).await;
-    // Whose previous is not the day before's.
+    // Its `previous` is not the previous day's commit.
     world.close_day(UtcDay(DAY.0 + 2)).await;
     let third = world.computed(UtcDay(DAY.0 + 2)).await.commit;
     assert_eq!(third.previous, second.signed.commit.struct_hash());

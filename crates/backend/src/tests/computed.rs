@@ -77,11 +77,11 @@ async fn only_so_many_bytes_of_days_are_kept(pool: PgPool) {
     ask(&all, keys[0]).await;
     let one_day = all.kept_bytes();
     assert!(one_day > day.files.values().map(Vec::len).sum());
-    // Too small for one day: nothing is kept, and every answer is right.
+    // Too small for one day: nothing is kept, and every answer is correct.
     let none = Days::with_capacity(one_day - 1);
     assert_eq!((ask(&none, keys[0]).await, ask(&none, keys[0]).await), (2, 3));
     assert_eq!(none.kept_bytes(), 0);
-    // Room for three: what was not asked for the longest makes room.
+    // Room for three: the least recently used one is evicted.
     let three = Days::with_capacity(3 * one_day);
     for key in &keys[..3] {
         ask(&three, *key).await;

@@ -30,7 +30,7 @@ async fn minutes(world: &World) -> DayBitmap {
     world.client().license_day(license.collection, license.token_id, DAY).await.unwrap().bitmap
 }
 
-/// Until somebody waits for a row that another transaction holds.
+/// Waits until a transaction waits for a row that another one holds.
 async fn waits_for_a_lock(pool: &PgPool) {
     let waiting = "select exists (select from pg_stat_activity
          where datname = current_database() and wait_event_type = 'Lock')";
@@ -186,7 +186,7 @@ async fn a_sequence_number_serves_once(pool: PgPool) {
     let other = node.sign(&world, other);
     world.refused("seq_stale", world.client().heartbeat(&other)).await;
     world.refused("seq_stale", world.client().heartbeat(&lower)).await;
-    // More than one a minute is taken, and then it is enough.
+    // More than one a minute is accepted, up to the limit.
     for _ in 1..16 {
         node.beat(&world, &[healthy(&lease)]).await.unwrap();
     }
@@ -211,7 +211,7 @@ async fn a_line_without_its_lease_is_lost_and_credits_nothing(pool: PgPool) {
         assert_eq!(receipt.accepted.credited, 0);
     }
     assert_eq!(minutes(&world).await, DayBitmap::EMPTY);
-    // A status that earns nothing renews the lease all the same.
+    // A status without credit still renews the lease.
     for status in [Status::Starting, Status::Degraded, Status::Down] {
         let lines = [line(lease.license_hash, lease.fence, status)];
         let receipt = node.beat(&world, &lines).await.unwrap();
@@ -271,7 +271,7 @@ async fn a_closed_day_takes_no_heartbeat(pool: PgPool) {
     let answer = world.post_raw("/v1/heartbeats", serde_json::to_string(&signed).unwrap()).await;
     assert_eq!(answer.retry_after.as_deref(), Some("1"));
 
-    // Nor does the table, whoever writes; and the row stays as it is.
+    // The table refuses it from any writer; the row is unchanged.
     for statement in [
         "insert into heartbeat_batch
          select day, writer, wseq + 1, minute, n, licenses, carried, body, server_time, root, signature
@@ -332,7 +332,7 @@ async fn a_full_queue_sends_away_and_keeps_what_it_took(pool: PgPool) {
     let answer = world.post_raw("/v1/heartbeats", serde_json::to_string(&signed[2]).unwrap()).await;
     assert_eq!((answer.status, answer.problem().code.as_str()), (503, "busy"));
     assert_eq!(answer.retry_after.as_deref(), Some("1"));
-    // The same bytes as one that is being stored wait for that one's answer.
+    // A repeat of a heartbeat being stored waits for its answer.
     let again = problem(world.client().heartbeat(&signed[0]).await);
     assert_eq!(again.code, "busy");
     assert_eq!(batches(&world).await, 0);
@@ -357,7 +357,7 @@ async fn updating_earns_five_minutes_a_release_and_ten_a_day(pool: PgPool) {
     for release in [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3] {
         let status = LeaseStatus { status: Status::Updating, release, ..healthy(&lease) };
         let receipt = node.beat(&world, std::slice::from_ref(&status)).await.unwrap();
-        // A heartbeat more in the same minute costs nothing of the bound.
+        // A second heartbeat in the same minute does not count against the bound.
         node.beat(&world, &[status]).await.unwrap();
         credited.push(receipt.accepted.credited);
         match receipt.results[0] {

@@ -1,4 +1,4 @@
-//! Authorisations: who may speak for a node, until when, and that a revocation is the last word.
+//! Authorisations: their operator, their end, and the finality of a revocation.
 
 use nodesys_core::api::{LeaseState, LineResult};
 use nodesys_core::message::{MAX_AUTHORIZATION_SECS, Message as _, SignedAuthorization, Status};
@@ -104,7 +104,7 @@ async fn a_revocation_ends_leases_at_once_and_for_good(pool: PgPool) {
     other.client.session(node.address()).await.unwrap();
     let client = world.client();
 
-    // Only who authorised it may; and not by an older word.
+    // Only its operator may, and not with an older nonce.
     let bobs = Node::new(&bob(), 1).revocation(&world, 9);
     world.refused("unknown_node", client.revoke_node(&bobs)).await;
     let mut forged = node.revocation(&world, 1);
@@ -121,7 +121,7 @@ async fn a_revocation_ends_leases_at_once_and_for_good(pool: PgPool) {
     world.refused("authorization_revoked", client.heartbeat(&signed)).await;
     let request = world.lease_request(&node, &world.chain.a1());
     world.refused("authorization_revoked", client.request_lease(&request)).await;
-    // The replica that has not heard of it yet asks the row before it grants anything.
+    // The replica that does not know of it yet reads the row before it grants anything.
     world.refused("authorization_revoked", other.client.request_lease(&request)).await;
     other.alive.tick().await.unwrap();
     problem(other.client.heartbeat(&signed).await);

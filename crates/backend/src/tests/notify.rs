@@ -1,4 +1,4 @@
-//! Notices: who may say where they go, and that each outage is told once, and its end once.
+//! Notifications: the right to set targets, and one message for each outage and each end of one.
 
 use nodesys_core::license::LicenseId;
 use nodesys_core::message::{Signed, Status};
@@ -65,7 +65,7 @@ async fn only_the_node_key_says_where_messages_go(pool: PgPool) {
     assert_eq!(world.rows().await, rows);
     assert!(add(&world, &node, url).await == added);
     world.refused("nonce_stale", client.add_target(&good)).await;
-    // Another node's target is another's, with a secret of its own.
+    // Another node's target is a different one, with its own secret.
     let other = add(&world, &bobs, url).await;
     assert!(other.target.target != added.target.target && other.secret != added.secret);
 
@@ -146,7 +146,7 @@ async fn a_test_is_sent_at_once_and_told_of_honestly(pool: PgPool) {
         assert!(refusal.detail.contains(&status.to_string()), "{refusal:?}");
         assert_eq!(receiver.take().len(), 1, "a redirect is not followed");
     }
-    // Sent again by its own request, it is taken.
+    // Sent again by its own request, it is delivered.
     receiver.answer(&[500]);
     let request = test(&world);
     problem(world.client().test_target(&request).await);
@@ -286,7 +286,7 @@ async fn what_is_not_taken_is_sent_again_under_the_same_id(pool: PgPool) {
     for message in &heard {
         assert_eq!(message.event(&added.secret).kind, EventKind::NodeDown);
     }
-    // Who says that it is gone is not asked again.
+    // A target that answers "gone" is not tried again.
     assert_eq!(gone.take().len(), 1);
     let list = signed(&world, &node, NotifyAction::List, "", 0);
     let targets = world.client().targets(&list).await.unwrap();

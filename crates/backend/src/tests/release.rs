@@ -1,4 +1,4 @@
-//! Releases: only announced bytes are kept, for good, and served as they are.
+//! Releases: only announced bytes are stored, for good, and served unchanged.
 
 use nodesys_chain::bindings::ProjectRegistry;
 use nodesys_chain::release::announce_request;
@@ -74,14 +74,14 @@ async fn an_announced_release_is_kept_and_served(pool: PgPool) {
     assert_eq!((stored.release_hash, stored.version), (release.hash(), 3));
     assert_eq!(stored.workload, "alpha".parse::<Name>().unwrap());
     let rows = world.rows().await;
-    // Again, by whoever has it, under the project's name, and with the chain away: nothing to ask.
+    // Again, by anyone, under the project's name, and without the chain: it is not needed.
     world.wire.lay(Line::Cut);
     let again = world.put_document(release.hash(), "acme", release.canonical()).await;
     assert_eq!(again.status, 200, "{again:?}");
     assert_eq!(world.client().put_release(project, &release).await.unwrap(), stored);
     assert_eq!(world.rows().await, rows);
 
-    // As the manager asks.
+    // Like the manager's request.
     let served = world.get_raw(&format!("/v1/releases/{}", release.hash())).await;
     assert_eq!((served.status, served.content_type.as_str()), (200, "application/json"));
     assert_eq!(served.body.as_bytes(), release.canonical());
@@ -140,7 +140,7 @@ async fn what_is_not_the_release_of_the_hash_is_refused_without_a_look_at_the_ch
     };
     assert_eq!(code(B256::ZERO, canonical.clone()).await, "release_invalid");
     assert_eq!(code(hash, pretty.clone()).await, "release_invalid");
-    // The right hash of the wrong spelling, and of what is no release.
+    // The right hash of another spelling, and of something that is no release.
     assert_eq!(code(nodesys_core::keccak256(&pretty), pretty).await, "release_invalid");
     for text in ["", "{}", "not json", "[1]"] {
         let hash = nodesys_core::keccak256(text.as_bytes());

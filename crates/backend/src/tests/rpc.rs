@@ -40,7 +40,7 @@ async fn without_the_chain_heartbeats_go_on_and_nothing_is_decided(pool: PgPool)
         assert_eq!(world.get_raw("/healthz").await.status, 200);
         assert_eq!(world.rows().await, rows, "{round}");
 
-        // Whoever may run it now, and whoever may not: neither is told so.
+        // Unknown right: the request is neither granted nor denied.
         for asking in [&node, &bobs] {
             let request = world.lease_request(asking, &license);
             let refusal =
@@ -49,7 +49,7 @@ async fn without_the_chain_heartbeats_go_on_and_nothing_is_decided(pool: PgPool)
                 assert!(!refusal.detail.contains(secret), "{refusal:?}");
             }
         }
-        // A wallet may be a contract, so its word needs the chain.
+        // A wallet may be a contract, so its signature needs the chain.
         let authorization = Node::new(&alice(), 7).authorization(&world, 1);
         let client = world.client();
         world.refused("chain_unavailable", client.authorize_node(&authorization)).await;
@@ -57,7 +57,7 @@ async fn without_the_chain_heartbeats_go_on_and_nothing_is_decided(pool: PgPool)
         world.refused("chain_unavailable", world.client().roots(project)).await;
         world.refused("chain_unavailable", world.client().rewards(alice().address())).await;
 
-        // What is held is held.
+        // A held lease stays held.
         let receipt = node.beat(&world, &[healthy(&lease)]).await.unwrap();
         assert_eq!(receipt.results, [LineResult::Credited], "{round}");
         world.replica.expire().await;

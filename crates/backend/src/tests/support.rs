@@ -1,5 +1,5 @@
-//! A world to test in: a chain, a database, a clock that stands until it is moved, and replicas of
-//! the backend on real sockets. No task runs by itself: a test calls the tick it means.
+//! A world to test in: a chain, a database, a clock that only tests move, and replicas of the
+//! backend on real sockets. No job runs by itself: a test calls its tick.
 
 pub(crate) mod books;
 pub(crate) mod node;
@@ -72,7 +72,7 @@ impl Replica {
         Self { app, base, client, alive, mirror, lifecycle, serving }
     }
 
-    /// Stops it as a signal does.
+    /// Stops it like a signal.
     pub(crate) async fn stop(mut self) {
         self.lifecycle.stop.cancel();
         self.serving.take().unwrap().await.unwrap().unwrap();
@@ -193,7 +193,7 @@ impl World {
         self.observer.now()
     }
 
-    /// Moves the clock and the chain's time on, and makes what is on chain final.
+    /// Advances the clock and the chain's time, and makes all blocks final.
     pub(crate) async fn go(&self, to: Timestamp) {
         self.go_without_chain(to).await;
         if self.chain.provider.latest_block().await.unwrap().secs < to.secs() {
@@ -202,7 +202,7 @@ impl World {
         self.chain.finalize().await;
     }
 
-    /// Moves the clock on.
+    /// Advances the clock.
     pub(crate) async fn go_without_chain(&self, to: Timestamp) {
         let nothing = async |_| Ok::<_, String>(());
         self.clock.run_until(to, nothing).await.unwrap();
@@ -214,7 +214,7 @@ impl World {
         .await;
     }
 
-    /// Moves the clock on minute by minute; the replica records that it lives through each.
+    /// Advances the clock minute by minute; the replica records that it is alive in each.
     pub(crate) async fn live(&mut self, minutes: u64) {
         for _ in 0..minutes {
             self.go_without_chain(self.now().minute().next().start()).await;
@@ -306,7 +306,7 @@ impl World {
     }
 }
 
-/// What must come, and soon.
+/// Waits for a value that must arrive soon.
 pub(crate) async fn soon<T>(what: &str, waiting: impl Future<Output = T>) -> T {
     let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
     waited.unwrap_or_else(|_| panic!("waited for 30 s: {what}"))

@@ -1,5 +1,5 @@
-//! Takeover: a lease that falls silent, is sold or denied goes to who waits, and no minute is ever
-//! credited to two nodes, whichever replicas they talk to.
+//! Takeover: a silent, sold or denied lease goes to a standby, and no minute is ever credited to
+//! two nodes, whichever replicas they talk to.
 
 use nodesys_chain::bindings::NodeLicense;
 use nodesys_core::Address;
@@ -53,7 +53,7 @@ async fn who_waits_takes_over_and_the_old_node_stands_by(pool: PgPool) {
     // The order is that of the first request, whoever asks first each minute.
     world.lease(&first, &license).await;
     minute(&mut world, &[&second, &first], &license).await;
-    // Whoever asks after ten minutes and a half decides it, as the task does.
+    // A request after ten and a half minutes settles it, like the job.
     while world.now().millis_since(silent_since) < 9 * 60_000 {
         minute(&mut world, &[&second, &first], &license).await;
     }
@@ -65,7 +65,7 @@ async fn who_waits_takes_over_and_the_old_node_stands_by(pool: PgPool) {
     assert_eq!((moved.state, moved.node_key), (LeaseState::Active, first.address()));
     assert_eq!(moved.fence.get(), lease.fence.get() + 1);
 
-    // It learns by asking, and earns from the next minute on.
+    // It learns of its promotion by asking, and earns from the next minute.
     assert_eq!(world.lease(&first, &license).await, moved);
     let receipt = first.beat(&world, &[healthy(&moved)]).await.unwrap();
     assert_eq!((receipt.results[0], receipt.accepted.credited), (LineResult::NewLease, 0));

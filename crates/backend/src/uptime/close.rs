@@ -19,9 +19,9 @@ use crate::liveness::Liveness;
 use crate::periodic::Periodic;
 use crate::state::{App, AppState};
 
-/// How long after midnight a day closes at the earliest.
+/// Earliest close of a day, after midnight.
 const CLOSE_MILLIS: u64 = 5 * 60_000;
-/// How long after midnight a day closes without evidence of the next.
+/// Close of a day without evidence of the next, after midnight.
 const DEADLINE_MILLIS: u64 = 60 * 60_000;
 
 /// Each minute: closes every day that is due.
@@ -68,7 +68,7 @@ async fn due(conn: &mut PgConnection, day: UtcDay, now: Timestamp) -> anyhow::Re
     Ok(lived || since_midnight >= DEADLINE_MILLIS)
 }
 
-/// Closes the day unless another replica has; false then.
+/// Closes the day; false if another replica has closed it.
 async fn close(
     app: &App,
     tx: &mut PgTransaction<'_>,
@@ -99,7 +99,8 @@ async fn close(
     Ok(true)
 }
 
-/// All the day's batches: bits by license, and the struct hash of each receipt batch in order.
+/// Folds all the day's batches: bits by license, and the struct hash of each receipt batch in
+/// order.
 async fn fold(
     conn: &mut PgConnection,
     day: UtcDay,

@@ -1,10 +1,10 @@
-//! From when on a license is expected to run.
+//! The first minute in which a license is expected to run.
 
 use std::cmp::Ordering;
 
 use nodesys_core::time::{MINUTES_PER_DAY, Timestamp, UtcDay};
 
-/// From which minute of a day on a license was expected to run (0 to 1440).
+/// The first minute of a day in which a license was expected to run (0 to 1440).
 pub(super) fn expected_from(day: UtcDay, first_leased: Timestamp) -> u16 {
     match first_leased.day().cmp(&day) {
         Ordering::Less => 0,

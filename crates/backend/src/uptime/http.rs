@@ -1,4 +1,4 @@
-//! Routes of the uptime stage: days, closed files, and one license's day as it stands.
+//! Routes of the uptime stage: days, closed files, and one license's current day.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Json, Path, State};

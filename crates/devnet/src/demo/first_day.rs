@@ -1,5 +1,5 @@
-//! The first day of the story: tasks, a workload down, a node that another takes over from, and one
-//! that nobody stands by for.
+//! The first day of the story: tasks, a workload down, a node with a standby that takes over, and
+//! one without.
 
 use anyhow::{Context as _, ensure};
 use nodesys_core::keccak256;
@@ -49,12 +49,12 @@ pub(super) async fn first_day(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::
     Ok(())
 }
 
-/// Minutes of the first day in which something was made to fail.
+/// Minutes of the first day with a staged failure.
 fn outage(licenses: &[LicenseRef], from: u16, to: u16, why: &str) -> Outage {
     Outage { day: FIRST_DAY, licenses: licenses.to_vec(), from, to, why: why.to_owned() }
 }
 
-/// Node 1 dies at 11:50. For B1 a standby is there, for A1 none.
+/// Node 1 dies at 11:50. B1 has a standby, A1 has none.
 async fn takeover(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::Result<()> {
     let minute = async |net: &Devnet| {
         let into = net.now().await.millis_since(FIRST_DAY.start()) / 60_000;
@@ -98,7 +98,7 @@ async fn takeover(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::Result<()> {
 }
 
 /// The owner puts tasks into the queue; the workloads find them. An idle workload asks every ten
-/// minutes, and these are more than one that asks early can do before all others have asked.
+/// minutes; there are more tasks than an early one can finish before the others ask.
 async fn hand_out_tasks(net: &Devnet) -> anyhow::Result<()> {
     say(format!("the owner puts {TASKS} tasks into the queue, one in ten a canary"));
     let file = net.path("tasks.ndjson");
@@ -119,7 +119,7 @@ struct Stats {
     done: usize,
 }
 
-/// A hash chain; every tenth one has no link, so that its answer is known beforehand.
+/// A hash chain; every tenth one has length 0, so that its answer is known.
 fn task(number: usize) -> String {
     let seed = keccak256(number.to_be_bytes());
     let mut task =

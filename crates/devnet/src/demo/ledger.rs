@@ -1,4 +1,4 @@
-//! What the story remembers for its closing table: outages, takeovers, posts and claims.
+//! The story's record for its closing table: outages, takeovers, posts and claims.
 
 use nodesys_core::api::CommitView;
 use nodesys_core::ids::Amount;
@@ -7,7 +7,7 @@ use nodesys_core::{Address, B256};
 
 use crate::deploy::LicenseRef;
 
-/// Minutes in which something was made to fail.
+/// Minutes with a staged failure.
 #[derive(Debug, Clone)]
 pub(super) struct Outage {
     pub(super) day: UtcDay,
@@ -24,13 +24,13 @@ pub(super) struct Outage {
 pub(super) struct Takeover {
     pub(super) day: UtcDay,
     pub(super) license: LicenseRef,
-    /// The minute of the day in which the backend gave the lease away.
+    /// The minute of the day in which the backend moved the lease.
     pub(super) minute: u16,
-    /// The node that has it from then on.
+    /// The new node.
     pub(super) to: String,
 }
 
-/// What happened.
+/// The record.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) outages: Vec<Outage>,
@@ -38,12 +38,12 @@ pub(super) struct Ledger {
     pub(super) takeovers: Vec<Takeover>,
     /// Posted commits with the gas of the post.
     pub(super) posts: Vec<(CommitView, u64)>,
-    /// After which day, who, how much, by which transaction, for how much gas.
+    /// Day, account, amount, transaction and gas of each claim.
     pub(super) claims: Vec<(UtcDay, Address, Amount, B256, u64)>,
 }
 
 impl Ledger {
-    /// Why a run of minutes is missing, in words.
+    /// The reason for a run of missing minutes, in words.
     pub(super) fn why(&self, day: UtcDay, license: LicenseRef, from: u16, to: u16) -> String {
         let fits = |outage: &&Outage| {
             outage.day == day
@@ -55,7 +55,7 @@ impl Ledger {
         found.map_or_else(|| "not known".to_owned(), |outage| outage.why.clone())
     }
 
-    /// Which nodes ran a license on a day, in words, if `first` had it at the very beginning.
+    /// The nodes that ran a license on a day, in words; `first` had it at the beginning.
     pub(super) fn ran_on(&self, day: UtcDay, license: LicenseRef, first: &str) -> String {
         let of_license = || self.takeovers.iter().filter(|taken| taken.license == license);
         let before = of_license().rfind(|taken| taken.day < day);

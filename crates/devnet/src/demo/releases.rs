@@ -1,4 +1,4 @@
-//! What the nodes in a cluster run: the owner's releases, announced on chain and published.
+//! The releases of nodes in a cluster: announced on chain and published by the owner.
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -7,13 +7,13 @@ use super::telling::{note, say, show};
 use crate::net::Devnet;
 use crate::people::write_secret;
 
-/// Between an announcement and its effect.
+/// Delay between an announcement and its effect.
 pub(super) const RELEASE_DELAY_SECS: u64 = 60;
 
 /// Announces version 1 of each workload, and lets time pass until it may run.
 ///
-/// A pod knows the stepped clock and the owner's master by its release's arguments. That is why this
-/// needs a cluster that lets pods reach them: a workload of a real network has neither.
+/// A pod gets the addresses of the stepped clock and the owner's master from its release's
+/// arguments. So the cluster must let pods reach them; a workload of a real network has neither.
 pub(super) async fn announce(net: &Devnet, image: &str) -> anyhow::Result<()> {
     say("the owner announces release 1 of each workload on chain, and publishes it");
     let clock = net.network.clock.context("the demo runs on a stepped clock")?.to_string();

@@ -1,4 +1,4 @@
-//! `--serve`: the network goes on in real time until a signal.
+//! `--serve`: the network runs in real time until a signal.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::net::{Devnet, MasterOptions};
 /// Between two moves of the clock.
 const STEP: Duration = Duration::from_secs(1);
 
-/// Starts backend and master again, writes `endpoints.json`, and lets time pass as it does.
+/// Restarts backend and master, writes `endpoints.json`, and follows real time.
 pub(super) async fn serve(net: &mut Devnet) -> anyhow::Result<()> {
     net.start_backend(0).await?;
     let options = MasterOptions { day_reward: DAY_REWARD, rule: rule(), review_minutes: 0 };

@@ -1,4 +1,4 @@
-//! The story, step by step: what is done, by whom, and what came of it.
+//! The story, step by step: actions, actors and outcomes.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use crate::net::{Devnet, MasterOptions};
 use crate::people::Person;
 use crate::programs::run;
 
-/// Minutes that the owner looks at a day before the master commits it by itself.
+/// Minutes for the owner's review of a day before the master commits it by itself.
 const REVIEW_MINUTES: u64 = 10;
 
 /// Tells all of it.
@@ -192,8 +192,8 @@ async fn claim(net: &Devnet, who: &Person) -> anyhow::Result<Claimed> {
     run(command).await?.json()
 }
 
-/// Backend and master stopped, everything is recomputed; one byte changed, and the place and the row are
-/// named; a file that is nowhere, and it cannot be told.
+/// Everything is recomputed with backend and master stopped; after a change of one byte the audit
+/// names place and row; with a missing file it cannot tell.
 async fn audit(net: &mut Devnet) -> anyhow::Result<()> {
     say("backend and master are stopped; anyone recomputes both days from files and an RPC");
     net.stop_master().await?;

@@ -1,4 +1,4 @@
-//! `summary.json`: the table, and what a program would want beside it.
+//! `summary.json`: the table, and further data for programs.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};

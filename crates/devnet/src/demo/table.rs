@@ -96,7 +96,7 @@ fn beneficiary(bundle: &Bundle, holder: &HolderRow) -> Address {
     if rented { holder.renter } else { holder.holder }
 }
 
-/// Who ran a license, on which nodes, and by which right, as the chain has it.
+/// A license's operator, nodes and right, from the chain.
 async fn runs(
     net: &Devnet,
     ledger: &Ledger,
@@ -120,7 +120,7 @@ async fn runs(
     Ok((format!("{} on {nodes}", operator.name), why))
 }
 
-/// How many tasks the points count.
+/// Number of tasks counted in the points.
 fn tasks(bundle: &Bundle, row: &UptimeRow, points: Points) -> u64 {
     bundle.terms.rule.tasks_in(row, bundle.uptime.excused, points).unwrap_or_default()
 }
@@ -149,7 +149,7 @@ pub(super) async fn render(
     let table = |header: &[&str]| {
         let mut table = Table::new();
         table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
-        // A line between rows is one line too many.
+        // No lines between rows.
         table.remove_style(comfy_table::TableComponent::HorizontalLines);
         table.remove_style(comfy_table::TableComponent::MiddleIntersections);
         table

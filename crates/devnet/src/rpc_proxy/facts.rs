@@ -1,4 +1,4 @@
-//! What a lying RPC must know of the chain to lie as a real one does.
+//! The facts of the chain that a lying RPC needs to lie like a real one.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ async fn number_of(upstream: &Upstream, method: &str, block: &str) -> anyhow::Re
     Ok(answer["result"]["number"].as_str().and_then(quantity))
 }
 
-/// A number as JSON-RPC writes it; a hash is none.
+/// A number in JSON-RPC form; `None` for a hash.
 pub(super) fn quantity(text: &str) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }

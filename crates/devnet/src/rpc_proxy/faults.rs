@@ -1,5 +1,5 @@
-//! The faults of an RPC, as real ones have them: what becomes of a call before the chain is asked, and
-//! of the chain's answer afterwards. All of it is pure; what a fault must know is in [`Facts`].
+//! Faults like those of real RPCs: they change a call before the chain is asked, or the chain's
+//! answer afterwards. All of it is pure; a fault's inputs are in [`Facts`].
 
 use std::time::Duration;
 
@@ -7,46 +7,45 @@ use serde_json::{Value, json};
 
 use super::facts::{Facts, quantity};
 
-/// What the RPC does.
+/// The RPC's behaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing wrong.
     None,
-    /// Answers 502, as a load balancer does whose node is gone.
+    /// Answers 502, like a load balancer without its node.
     Down,
     /// Takes requests and never answers.
     Hangs,
     /// Answers each request this much later.
     Slow(Duration),
-    /// Answers 429, as a provider does whose plan is used up.
+    /// Answers 429, like a provider with an exhausted plan.
     RateLimited,
     /// Answers as if this block were the newest and the final one.
     StandsAt(u64),
-    /// Says that it is on this chain.
+    /// Claims to be on this chain.
     OtherChain(u64),
-    /// Has forgotten logs and state of the blocks below this one. Of those logs it says that there are
-    /// none, of the state that it cannot be had.
+    /// Has pruned logs and state of the blocks below this one. It answers that there are no such
+    /// logs, and that the state is missing.
     Pruned {
         /// The first block that it still has.
         below: u64,
     },
-    /// The same, but it refuses to be asked for such logs.
+    /// The same, but it refuses requests for such logs.
     PrunedSaysSo {
         /// The first block that it still has.
         below: u64,
     },
-    /// Is always this many blocks behind. Later blocks do not exist for it, and logs end there without
-    /// a word.
+    /// Is always this many blocks behind. Later blocks do not exist for it, and logs end there
+    /// silently.
     Lags {
         /// How many.
         blocks: u64,
     },
-    /// Leaves every second log out, and answers calls for one word with another one; the chain id is
-    /// the true one.
+    /// Omits every second log, and changes one-word answers to calls; the chain id is true.
     Differs,
     /// Knows no transaction's receipt.
     NullReceipts,
-    /// Refuses logs of more blocks, or more of them, than its plan allows.
+    /// Refuses requests for more blocks or logs than its plan allows.
     Limits {
         /// Most blocks of one request.
         blocks: u64,
@@ -55,16 +54,16 @@ pub enum Fault {
     },
 }
 
-/// What is done about a call.
+/// The handling of a call.
 #[derive(Debug, PartialEq)]
 pub(super) enum Step {
-    /// The chain is asked this.
+    /// Ask the chain this.
     Ask(Value),
-    /// It is answered without the chain.
+    /// Answer without the chain.
     Answer(Value),
 }
 
-/// Requests for state as of a block, and which parameter names it.
+/// Requests for state at a block, and the index of the block parameter.
 const OF_STATE: [(&str, usize); 6] = [
     ("eth_call", 1),
     ("eth_getCode", 1),
@@ -75,7 +74,7 @@ const OF_STATE: [(&str, usize); 6] = [
 ];
 
 impl Fault {
-    /// Whether what it does depends on where the chain is.
+    /// Whether its behaviour depends on the chain's height.
     pub(super) const fn needs_facts(self) -> bool {
         matches!(
             self,
@@ -86,7 +85,7 @@ impl Fault {
         )
     }
 
-    /// What is asked for a call, or answered without asking.
+    /// The request for a call, or the answer without one.
     pub(super) fn before(self, facts: &Facts, call: Value) -> Step {
         match self {
             Self::StandsAt(block) => Step::Ask(with_tags(call, |_| Some(block))),
@@ -118,7 +117,7 @@ impl Fault {
         }
     }
 
-    /// What is made of the chain's answer.
+    /// The changed answer of the chain.
     pub(super) fn after(self, facts: &Facts, call: &Value, mut answer: Value) -> Value {
         let method = call["method"].as_str().unwrap_or_default();
         // A refusal stays one.
@@ -166,19 +165,19 @@ impl Fault {
     }
 }
 
-/// The refusal of a call for the state of a block that is forgotten.
+/// The refusal of a call for the state of a pruned block.
 fn old_state(call: &Value, facts: &Facts, below: u64) -> Option<Value> {
     let at = state_of(call, facts)?;
     (at < below).then(|| refused(call, -32_000, &format!("missing trie node: state of block {at}")))
 }
 
-/// The block whose state a call asks for, where it says a number or a hash.
+/// The block whose state a call asks for, if given by number or hash.
 fn state_of(call: &Value, facts: &Facts) -> Option<u64> {
     let (_, place) = OF_STATE.into_iter().find(|(method, _)| call["method"] == *method)?;
     facts.block_of(&call["params"][place])
 }
 
-/// What is asked of a node that has fallen behind.
+/// The request to a node that has fallen behind.
 fn lag(call: Value, facts: &Facts, blocks: u64) -> Step {
     let head = facts.head.saturating_sub(blocks);
     if state_of(&call, facts).is_some_and(|at| at > head) {
@@ -219,7 +218,7 @@ fn asked_logs(call: &Value, facts: &Facts) -> Option<(u64, u64)> {
     Some((end("fromBlock", facts.head), end("toBlock", facts.head)))
 }
 
-/// The call with every tag of a newest block replaced, wherever a block may stand.
+/// The call with every tag of a newest block replaced, in any parameter for a block.
 fn with_tags(mut call: Value, block: impl Fn(&str) -> Option<u64>) -> Value {
     let replace = |value: &mut Value| {
         let tag = value
@@ -242,7 +241,7 @@ fn with_tags(mut call: Value, block: impl Fn(&str) -> Option<u64>) -> Value {
     call
 }
 
-/// A word of 32 bytes with its last bit turned; other answers are left as they are.
+/// A word of 32 bytes with its last bit flipped; other answers are unchanged.
 fn another_word(text: &str) -> Option<String> {
     let last = text.chars().last()?.to_digit(16)?;
     (text.len() == 66).then(|| format!("{}{:x}", &text[..65], last ^ 1))

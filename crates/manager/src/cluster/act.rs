@@ -1,4 +1,4 @@
-//! Acting on a plan, and telling what became of it.
+//! Acting on a plan, and reporting the outcome.
 
 use anyhow::Context as _;
 use nodesys_core::release::HealthBy;
@@ -13,8 +13,7 @@ use crate::health::{HealthPost, Issued, PostedStatus};
 use crate::view::ReleaseView;
 
 impl Controller {
-    /// Lets the pods of the releases that may run post their health, and speaks for those that are
-    /// judged by their readiness.
+    /// Admits the health posts of releases that may run, and posts for those judged by readiness.
     pub(super) fn issue(&mut self, i: usize, ledger: &Ledger, live: &Live) {
         let millis = self.clock.monotonic_millis();
         let work = &mut self.works[i];
@@ -32,7 +31,7 @@ impl Controller {
         let grace = release.map_or(0, |release| release.health().start_grace_secs);
         let version = release.map_or(0, |release| release.version().get());
         self.shared.board.runs(i, version, ledger.rollout.is_some(), grace.into(), millis);
-        // A pod that is not ready says nothing, as a workload that is silent.
+        // A pod that is not ready counts as silent.
         let by_readiness = release.filter(|it| it.health().by == HealthBy::Readiness);
         if let Some(release) = by_readiness.filter(|_| live.ready) {
             let post = HealthPost { status: PostedStatus::Healthy, detail: None, work: None };
@@ -114,7 +113,7 @@ impl Controller {
         self.trouble(i, plan.problem.clone()).await;
     }
 
-    /// Tells a problem once, in the log and as an event.
+    /// Reports a problem once, in the log and as an event.
     pub(super) async fn trouble(&mut self, i: usize, problem: Option<String>) {
         let work = &mut self.works[i];
         if work.told == problem {

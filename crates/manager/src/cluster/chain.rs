@@ -1,4 +1,4 @@
-//! The chain's word on releases, over the node's own RPCs.
+//! Releases on chain, read over the node's own RPCs.
 
 use alloy::eips::BlockNumberOrTag;
 use nodesys_chain::release::{WorkloadReleases, releases_of};
@@ -15,13 +15,13 @@ pub struct ChainReader {
 }
 
 impl ChainReader {
-    /// Over these RPCs; connected when first asked.
+    /// Reads over these RPCs; connects at the first read.
     pub const fn new(rpcs: Vec<RpcUrl>, chain_id: u64, registry: Address) -> Self {
         Self { rpcs, connected: None, chain_id, registry }
     }
 
-    /// What the chain says of a workload; an error where the RPCs do not answer, or do not agree:
-    /// nothing is changed until they do.
+    /// A workload's releases on chain; an error if the RPCs do not answer or disagree: nothing
+    /// changes until they do.
     pub async fn read(
         &mut self,
         project: Address,

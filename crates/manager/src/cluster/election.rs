@@ -1,9 +1,9 @@
-//! Which manager acts: a Kubernetes Lease that one of them holds.
+//! Election of the acting manager: a Kubernetes Lease that one of them holds.
 //!
-//! The holder renews every [`RENEW_MILLIS`] and stops acting by itself when it could not for
-//! [`ACT_MILLIS`], well before another may take over at [`LEASE_SECS`] without a renewal. Nobody's
-//! clock is compared with another's: each manager counts, on its own monotonic clock, how long it
-//! has seen the Lease unchanged. A holder that stops in good order lets go at once.
+//! The holder renews every [`RENEW_MILLIS`] and stops acting by itself after [`ACT_MILLIS`] without
+//! success, well before another may take over after [`LEASE_SECS`] without a renewal. Clocks are
+//! not compared: each manager measures, on its own monotonic clock, how long it has seen the Lease
+//! unchanged. A holder that stops in good order releases it at once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,18 +16,18 @@ use nodesys_clock::Clock;
 
 use nodesys_render::{MANAGER, MANAGER_NAMESPACE};
 
-/// How long a Lease that is not renewed keeps others out.
+/// Time for which a Lease without renewal keeps others out.
 pub const LEASE_SECS: i32 = 60;
-/// How often the holder renews, and how often others look.
+/// Interval of the holder's renewals and of others' checks.
 pub const RENEW_MILLIS: u64 = 15_000;
-/// How long the holder acts after its last renewal. What it has sent by then ends within the
+/// Time for which the holder acts after its last renewal. Requests sent by then end within the
 /// client's time limit of 10 seconds.
 pub const ACT_MILLIS: u64 = 45_000;
 
-/// What to do about the Lease.
+/// The next step with the Lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Nobody holds it, or its holder is silent: write oneself in.
+    /// Nobody holds it, or its holder is silent: take it.
     Take,
     /// It is this manager's: renew it.
     Renew,
@@ -35,15 +35,15 @@ pub enum Step {
     Wait,
 }
 
-/// What this manager has seen of the Lease. Pure.
+/// This manager's observations of the Lease. Pure.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// The version last seen, and when it was first seen.
+    /// The last seen version, and the time it was first seen.
     seen: Option<(String, u64)>,
 }
 
 impl Watch {
-    /// Decides by the Lease as it is; `None` where there is none.
+    /// Decides from the current Lease; `None` if there is none.
     pub fn step(&mut self, lease: Option<&Lease>, us: &str, now_millis: u64) -> Step {
         let Some(lease) = lease else { return Step::Take };
         let version = lease.metadata.resource_version.clone().unwrap_or_default();
@@ -68,12 +68,12 @@ impl Watch {
     }
 }
 
-/// The Lease as this manager holds it, or does not.
+/// This manager's hold of the Lease.
 pub struct Election {
     api: Api<Lease>,
     us: String,
     clock: Clock,
-    /// Until when this manager may act, on the monotonic clock; 0 for not at all.
+    /// End of this manager's right to act, on the monotonic clock; 0 for none.
     acts_until: AtomicU64,
     watch: tokio::sync::Mutex<Watch>,
 }
@@ -90,7 +90,7 @@ impl Election {
         self.clock.monotonic_millis() < self.acts_until.load(Ordering::Acquire)
     }
 
-    /// Takes or renews the Lease if it can be; whether this manager may act.
+    /// Takes or renews the Lease if possible; true if this manager may act.
     pub async fn tick(&self) -> anyhow::Result<bool> {
         // Counted from before the request: the server's count begins later.
         let now = self.clock.monotonic_millis();
@@ -138,7 +138,7 @@ impl Election {
         }
     }
 
-    /// Lets go, so that another need not wait.
+    /// Releases the Lease, so that another need not wait.
     pub async fn release(&self) -> anyhow::Result<()> {
         self.acts_until.store(0, Ordering::Release);
         let Some(mut lease) = self.api.get_opt(MANAGER).await? else { return Ok(()) };
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    /// Whoever acts has stopped, requests and all, before another may begin.
+    /// A former holder has stopped, open requests included, before another may begin.
     #[test]
     fn the_times_leave_room() {
         let lasts = u64::from(LEASE_SECS.unsigned_abs()) * 1000;

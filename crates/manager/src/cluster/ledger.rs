@@ -1,9 +1,9 @@
-//! The ledger: what the manager has accepted for a workload, and how far an update is.
+//! The ledger: a workload's accepted releases and the progress of an update.
 //!
-//! It lies in the workload's namespace (a configuration map), so that a manager that starts anew,
-//! elsewhere or with an empty folder goes on where the last one was. It is written before the
-//! deployment is changed. What stays true: each release in it has the hash it was announced with;
-//! a ledger that does not hold is refused as a whole, and then nothing is changed.
+//! It is a configuration map in the workload's namespace, so that a manager that restarts,
+//! elsewhere or with an empty folder, resumes. It is written before the deployment is changed.
+//! Invariants: each release in it has its announced hash; an invalid ledger is refused as a whole,
+//! and then nothing is changed.
 
 use std::collections::BTreeMap;
 
@@ -16,42 +16,42 @@ use serde::{Deserialize, Serialize};
 /// The entry with everything but the releases themselves.
 const ENTRY: &str = "ledger.json";
 
-/// What is known of a workload.
+/// The record of a workload.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
-    /// The version that runs, or to which an update goes back.
+    /// The running version, to which an update rolls back.
     pub current: Option<Version>,
-    /// The version that is being tried instead.
+    /// The version being rolled out.
     pub rollout: Option<Rollout>,
-    /// Versions that were tried and failed: not tried again.
+    /// Failed versions, which are not tried again.
     pub quarantined: BTreeMap<Version, Quarantined>,
-    /// The tombstone that was obeyed last.
+    /// The last executed tombstone.
     pub removed_up_to: Option<Version>,
     /// The releases of `current` and `rollout`.
     pub accepted: BTreeMap<Version, Release>,
 }
 
-/// An update on its way.
+/// An update in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rollout {
     /// The version.
     pub version: Version,
-    /// When the cluster began to run it.
+    /// Time the cluster began to run it.
     pub begun: Option<Timestamp>,
-    /// Since when it is healthy without a break.
+    /// Start of its unbroken health.
     pub healthy_since: Option<Timestamp>,
 }
 
-/// Why a version is not run.
+/// The reason a version is not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quarantined {
     /// Its hash.
     pub release_hash: B256,
-    /// What was seen.
+    /// The observed failure.
     pub why: String,
-    /// When.
+    /// Time of the failure.
     pub at: Timestamp,
 }
 
@@ -62,33 +62,33 @@ struct Entry {
     rollout: Option<Rollout>,
     quarantined: BTreeMap<Version, Quarantined>,
     removed_up_to: Option<Version>,
-    /// The hashes of the releases beside it.
+    /// The hashes of its releases.
     accepted: BTreeMap<Version, B256>,
 }
 
 impl Ledger {
-    /// The version that the cluster is to run now.
+    /// The version to run now.
     pub fn wanted(&self) -> Option<Version> {
         self.rollout.map(|rollout| rollout.version).or(self.current)
     }
 
-    /// The release that the cluster is to run now.
+    /// The release to run now.
     pub fn wanted_release(&self) -> Option<&Release> {
         self.wanted().and_then(|version| self.accepted.get(&version))
     }
 
-    /// Versions whose pods may be there: the one wanted, and the one before it.
+    /// Versions that may have pods: the wanted one, and the previous one.
     pub fn running(&self) -> Vec<Version> {
         self.accepted.keys().copied().collect()
     }
 
-    /// Drops releases that nothing points to any more.
+    /// Drops releases that are no longer referenced.
     pub(super) fn prune(&mut self) {
         let (current, rollout) = (self.current, self.rollout.map(|rollout| rollout.version));
         self.accepted.retain(|version, _| Some(*version) == current || Some(*version) == rollout);
     }
 
-    /// As the configuration map has it.
+    /// Its form in the configuration map.
     pub fn to_data(&self) -> BTreeMap<String, String> {
         let entry = Entry {
             current: self.current,

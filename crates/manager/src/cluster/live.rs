@@ -1,4 +1,4 @@
-//! What the cluster says of a workload's deployment and pods, and what that is worth. Pure.
+//! A workload's deployment and pods in the cluster, and their evaluation. Pure.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
@@ -8,7 +8,7 @@ use nodesys_core::release::{HealthBy, Release, Version};
 use super::plan::Fitness;
 use nodesys_render::RELEASE_LABEL;
 
-/// A new pod that was restarted so often will not become healthy.
+/// Restarts after which a new pod counts as failed.
 const MOST_RESTARTS: i32 = 3;
 
 /// The deployment and its pods.
@@ -16,13 +16,13 @@ const MOST_RESTARTS: i32 = 3;
 pub struct Live {
     /// The version it is labelled with.
     pub version: Option<Version>,
-    /// Whether the controllers have seen the last change, and its pod is there and ready, alone.
+    /// Whether the controllers have seen the last change and its only pod is ready.
     pub settled: bool,
-    /// Whether some pod is ready, of whatever version.
+    /// Whether a pod of any version is ready.
     pub ready: bool,
-    /// Its pods that are not on their way out.
+    /// Its pods that are not terminating.
     pub pods: Vec<LivePod>,
-    /// Whether a pod is on its way out, which until then takes its part of the quota.
+    /// Whether a pod is terminating, which still uses its part of the quota.
     pub ending: bool,
 }
 
@@ -33,14 +33,14 @@ pub struct LivePod {
     pub version: Option<Version>,
     /// The most restarts of its containers.
     pub restarts: i32,
-    /// Why it is not ready, where that is known.
+    /// The reason it is not ready, if known.
     pub trouble: Option<String>,
-    /// How a container of it ended last, though it may be ready again.
+    /// The last exit of one of its containers, which may be ready again.
     pub ended: Option<String>,
 }
 
 impl Live {
-    /// Of a deployment and the pods of its namespace.
+    /// From a deployment and the pods of its namespace.
     pub fn of(deployment: Option<&Deployment>, pods: &[Pod]) -> Self {
         let Some(deployment) = deployment else { return Self::default() };
         let labels = deployment.metadata.labels.as_ref();
@@ -61,7 +61,7 @@ impl Live {
         }
     }
 
-    /// How the wanted version does. `posted` is what its pods last said, if that is fresh.
+    /// The state of the wanted version. `posted` is its pods' last report, if fresh.
     pub fn fitness(&self, release: &Release, posted: Option<Status>) -> Fitness {
         let version = release.version();
         if self.version != Some(version) {
@@ -108,7 +108,7 @@ impl LivePod {
     }
 }
 
-/// How a container ended, the present time or the one before.
+/// A container's exit, current or last.
 fn ended(container: &ContainerStatus) -> Option<String> {
     let of = |state: &Option<k8s_openapi::api::core::v1::ContainerState>| {
         state.as_ref().and_then(|state| state.terminated.clone())
@@ -118,7 +118,7 @@ fn ended(container: &ContainerStatus) -> Option<String> {
     Some(format!("{}: {reason} (exit code {})", container.name, ended.exit_code))
 }
 
-/// What keeps a container from being ready: what it waits for, and how it ended last.
+/// The reason a container is not ready: its waiting state, and its last exit.
 fn trouble(container: &ContainerStatus) -> Option<String> {
     let name = &container.name;
     let now = container.state.as_ref();

@@ -1,8 +1,8 @@
-//! The cluster's API, as the manager uses it: read, apply, remove, tell.
+//! The cluster's API for the manager: read, apply, remove, report.
 //!
-//! Applying is server-side apply under the manager's own name, which puts back every field that was
-//! rendered. Fields that somebody else added stay in such an apply, so where the server's books name
-//! another writer the object is replaced as a whole. What is as it should be is not written.
+//! Applying is server-side apply under the manager's own name, which restores every rendered field.
+//! Fields added by others survive such an apply, so if managed fields name another writer the
+//! object is replaced as a whole. An unchanged object is not written.
 
 use std::collections::BTreeMap;
 
@@ -22,17 +22,17 @@ use nodesys_render::{
     LEDGER, MANAGER, MANAGER_NAMESPACE, MANAGER_PORT, Object, TOKEN_SECRET, WORKLOAD,
 };
 
-/// The name under which the manager's fields are booked.
+/// The field manager's name.
 pub const FIELD_MANAGER: &str = MANAGER;
 
-/// What applying did.
+/// The outcome of applying.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applied {
-    /// All was as rendered.
+    /// The object was as rendered.
     Same,
-    /// It was not there.
+    /// It was missing.
     Created,
-    /// It was otherwise; the first field that was, or who had written.
+    /// It differed; the first field that did, or the other writer.
     Changed(String),
 }
 
@@ -44,7 +44,7 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Over this connection; `us` is the instance that events name.
+    /// Uses this connection; `us` is the instance named in events.
     pub fn new(client: kube::Client, us: String) -> Self {
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(us) };
         Self { recorder: Recorder::new(client.clone(), reporter), client }
@@ -58,7 +58,7 @@ impl Objects {
         }
     }
 
-    /// Where pods reach the manager: its service's address.
+    /// The manager's URL for pods: its service's address.
     pub async fn manager_url(&self) -> anyhow::Result<String> {
         let services: Api<Service> = Api::namespaced(self.client.clone(), MANAGER_NAMESPACE);
         let service = services.get(MANAGER).await.context("the manager's service")?;
@@ -68,7 +68,7 @@ impl Objects {
         Ok(format!("http://{}", std::net::SocketAddr::new(address, MANAGER_PORT)))
     }
 
-    /// The ledger of a workload; a new one where there is none.
+    /// The ledger of a workload; a new one if there is none.
     pub async fn ledger(&self, namespace: &str) -> anyhow::Result<Ledger> {
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
         let map = maps.get_opt(LEDGER).await.context("the ledger cannot be read")?;
@@ -94,7 +94,7 @@ impl Objects {
         Ok(Live::of(deployment.as_ref(), &pods))
     }
 
-    /// Makes the cluster have the object as rendered.
+    /// Brings the object to its rendered form.
     pub async fn apply(&self, object: &Object) -> anyhow::Result<Applied> {
         let api = self.dynamic(object);
         let cannot = || format!("{object} cannot be applied");
@@ -116,8 +116,8 @@ impl Objects {
         Ok(what)
     }
 
-    /// Puts the object in the place of one that others have added to, with only our own entry in
-    /// the server's books, so that later applies own what is there.
+    /// Replaces an object that others have changed, with only our entry in its managed fields, so
+    /// that later applies own all fields.
     async fn replace(
         &self,
         api: &Api<DynamicObject>,
@@ -141,8 +141,8 @@ impl Objects {
         api.replace(object.name(), &by, &fresh).await.map(drop)
     }
 
-    /// Creates the object where it is not there; one that is there stays as it is. Says whether it
-    /// differs from the rendered one, and where.
+    /// Creates the object if it is missing; an existing one is not changed. Returns where it
+    /// differs from the rendered one, if it does.
     pub async fn create(&self, object: &Object) -> anyhow::Result<Option<String>> {
         match self.compare(object).await? {
             Compared::Missing => {
@@ -167,7 +167,7 @@ impl Objects {
         })
     }
 
-    /// Removes what the manager has made for a workload, the ledger aside; whether there was any.
+    /// Removes the manager's objects of a workload except the ledger; true if there were any.
     pub async fn remove(&self, namespace: &str, volumes: bool) -> anyhow::Result<bool> {
         let deletion = DeleteParams {
             propagation_policy: Some(PropagationPolicy::Foreground),
@@ -191,7 +191,7 @@ impl Objects {
         Ok(removed)
     }
 
-    /// An event on the workload's deployment. One that cannot be written is told to the log.
+    /// An event on the workload's deployment. If it cannot be written, it is logged.
     pub async fn tell(&self, namespace: &str, bad: bool, reason: &str, note: String) {
         let on = ObjectReference {
             api_version: Some("apps/v1".to_owned()),
@@ -213,14 +213,14 @@ impl Objects {
     }
 }
 
-/// What comparing found.
+/// The result of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Compared {
-    /// It is not there.
+    /// It is missing.
     Missing,
     /// It is as rendered.
     Same,
-    /// The first field that is otherwise.
+    /// The first field that differs.
     Differs(String),
 }
 
@@ -229,7 +229,7 @@ fn difference(object: &Object, live: &DynamicObject) -> anyhow::Result<Option<St
     Ok(first_difference(object.manifest(), &live))
 }
 
-/// Whether something was deleted; that it is not there is as good.
+/// Whether something was deleted; a missing object is no error.
 fn deleted<T>(answer: Result<T, kube::Error>) -> anyhow::Result<bool> {
     match answer {
         Ok(_) => Ok(true),

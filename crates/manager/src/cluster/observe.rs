@@ -1,6 +1,7 @@
-//! Observing what is not the workload itself: the chain, the operator's objects, the release's bytes.
+//! Observing everything besides the workload itself: the chain, the operator's objects, the
+//! release's bytes.
 //!
-//! Each is read on its own schedule, and what fails is kept as words for the plan and the status.
+//! Each is read on its own schedule, and failures are kept as text for the plan and the status.
 
 use nodesys_chain::release::WorkloadReleases;
 use nodesys_core::time::Timestamp;
@@ -35,7 +36,8 @@ impl Controller {
         work.chain_due = now.plus_millis(next_secs * 1000);
     }
 
-    /// Compares what the operator made with what it was made as. It is told, and never changed.
+    /// Compares the operator's objects with their rendered form. Differences are reported, never
+    /// changed.
     pub(super) async fn read_sandbox(&mut self, i: usize) {
         let work = &self.works[i];
         let sandbox = Sandbox {
@@ -92,8 +94,7 @@ impl Controller {
     }
 }
 
-/// In how many seconds something takes effect that is announced already, a release or a tombstone: it is
-/// looked at then.
+/// Seconds until an announced release or tombstone takes effect: the next check is then.
 fn takes_effect_in(found: &WorkloadReleases) -> Option<u64> {
     let release = found.announced.map(|it| it.runnable_at);
     let tombstone = found.announced_tombstone.map(|it| it.effective_at);

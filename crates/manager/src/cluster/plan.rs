@@ -1,11 +1,11 @@
-//! What to run, decided from what was seen. Pure: no clock, no network, no cluster.
+//! Decides from observations what to run. Pure: no clock, no network, no cluster.
 //!
-//! What stays true, whatever the chain, the backend, the project's server or the cluster says:
-//! - a version runs only if the chain announced it, its delay has passed without a veto, the bytes
-//!   at hand have the announced hash, and it stays within what the operator granted;
-//! - nothing that runs is taken away on an error, an empty or a short answer: only a tombstone in
-//!   effect removes, and only up to its own version;
-//! - an update that does not become healthy goes back by itself, and is not tried again.
+//! Invariants, whatever the chain, the backend, the project's server or the cluster says:
+//! - a version runs only if the chain announced it, its delay has passed without a veto, the fetched
+//!   bytes have the announced hash, and it stays within the operator's grant;
+//! - nothing is removed on an error, an empty or a short answer: only a tombstone in effect removes,
+//!   and only up to its own version;
+//! - an update that does not become healthy rolls back by itself, and is not tried again.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use nodesys_core::{Address, B256, U256, keccak256};
 use super::ledger::{Ledger, Quarantined, Rollout};
 use nodesys_render::Grant;
 
-/// How the version that is wanted does in the cluster.
+/// The state of the wanted version in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fitness {
     /// The cluster does not run it yet.
@@ -31,7 +31,7 @@ pub enum Fitness {
     Failed(String),
 }
 
-/// What was seen of one workload.
+/// The observations of one workload.
 #[derive(Debug)]
 pub struct Seen<'a> {
     /// Now.
@@ -40,28 +40,28 @@ pub struct Seen<'a> {
     pub node_key: Address,
     /// The workload's name.
     pub workload: &'a Name,
-    /// What the chain says, or why that is not known.
+    /// The releases on chain, or the reason they are unknown.
     pub chain: Result<&'a WorkloadReleases, String>,
-    /// The version of the deployment in the cluster, whoever made it.
+    /// The version of the deployment in the cluster, by any writer.
     pub live: Option<Version>,
-    /// Whether a pod is on its way out.
+    /// Whether a pod is terminating.
     pub ending: bool,
-    /// The release that the chain says is runnable, where it was fetched, or why it could not be.
+    /// The runnable release on chain, if it was fetched, or the reason it could not be.
     pub offered: Option<Result<Release, String>>,
-    /// How the wanted version does.
+    /// The state of the wanted version.
     pub fitness: Fitness,
-    /// What the operator agreed to.
+    /// The operator's grant.
     pub grant: &'a Grant,
 }
 
-/// What the cluster is to run.
+/// The wanted state of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Run {
     /// Nothing has ever been accepted.
     Nothing,
     /// The release of this version in the ledger.
     Release(Version),
-    /// Nothing any more, by a tombstone.
+    /// Nothing, by a tombstone.
     Remove {
         /// With its persistent volumes.
         volumes: bool,
@@ -80,38 +80,38 @@ pub enum Told {
         /// The new one.
         to: Version,
     },
-    /// The update is good.
+    /// The update is accepted.
     Updated(Version),
     /// The update has failed.
     RolledBack {
         /// The bad version.
         from: Version,
-        /// The one that runs again.
+        /// The restored version.
         to: Version,
-        /// What was seen.
+        /// The observed failure.
         why: String,
     },
     /// Removed by a tombstone.
     Removed(Version),
 }
 
-/// What to do.
+/// The plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The ledger from now on.
     pub ledger: Ledger,
-    /// What to run.
+    /// The version to run.
     pub run: Run,
-    /// What is new.
+    /// The news.
     pub told: Vec<Told>,
-    /// What is wrong, for the status.
+    /// The problem, for the status.
     pub problem: Option<String>,
-    /// What is waited for, for the status.
+    /// The condition waited for, for the status.
     pub waits: Option<String>,
 }
 
 /// The version and hash that must be fetched before [`plan`] can decide: the chain's runnable one,
-/// unless it is here, older than what is here, or in quarantine.
+/// unless it is already here, older than the one here, or in quarantine.
 pub fn to_fetch(ledger: &Ledger, chain: &WorkloadReleases) -> Option<(Version, B256)> {
     let runnable = chain.runnable?;
     let version = Version::new(runnable.version)?;
@@ -188,7 +188,7 @@ impl Plan {
         true
     }
 
-    /// Takes the chain's runnable release, or says why not.
+    /// Accepts the chain's runnable release, or gives the reason not to.
     fn consider(&mut self, seen: &Seen<'_>, chain: &WorkloadReleases) {
         // What runs without an entry (a ledger that was lost) is not taken away either.
         let here = self.ledger.wanted().or(seen.live);
@@ -296,7 +296,7 @@ impl Plan {
     }
 }
 
-/// Why a release is not taken now.
+/// The reason a release is not accepted now.
 enum HeldUp {
     Wait(String),
     Problem(String),
@@ -306,8 +306,8 @@ fn is_quarantined(ledger: &Ledger, version: Version, hash: B256) -> bool {
     ledger.quarantined.get(&version).is_some_and(|bad| bad.release_hash == hash)
 }
 
-/// When this node begins with a release: each at its own moment within the release's
-/// `stagger_secs`, by a hash nobody can choose.
+/// This node's start time for a release: each node has its own moment within `stagger_secs`, by a
+/// hash nobody can choose.
 pub fn begins(runnable_at_secs: u64, release: &Release, node_key: Address) -> Timestamp {
     let span = u64::from(release.update().stagger_secs) + 1;
     let seed = [release.hash().as_slice(), node_key.as_slice()].concat();
@@ -321,7 +321,7 @@ enum Verdict {
     Bad(String),
 }
 
-/// What becomes of an update, by how it does.
+/// The outcome of an update, from its state.
 fn judge(rollout: &mut Rollout, release: &Release, fitness: &Fitness, now: Timestamp) -> Verdict {
     let update = release.update();
     let passed = |since: Timestamp, secs: u32| now.millis_since(since) >= u64::from(secs) * 1000;

@@ -24,7 +24,7 @@ pub(super) struct ClusterEntry {
     local_ranges: Vec<String>,
 }
 
-/// What a workload's entry has in a cluster.
+/// A workload's entry in a cluster.
 #[derive(Clone, Deserialize)]
 pub(super) struct PlacementEntry {
     project: Option<Address>,
@@ -35,26 +35,26 @@ pub(super) struct PlacementEntry {
 
 /// The cluster that a manager runs workloads in.
 pub struct ClusterSettings {
-    /// How the cluster is reached; `None` from inside it.
+    /// The kubeconfig; `None` inside the cluster.
     pub kubeconfig: Option<PathBuf>,
     /// The chain's RPCs: one, or several that must agree.
     pub rpcs: Vec<RpcUrl>,
-    /// Where pods reach the manager; `None` by the manager's service.
+    /// The manager's URL for pods; `None` for the manager's service.
     pub manager_url: Option<String>,
     /// This manager among those of the cluster.
     pub identity: String,
     /// Public address ranges of the node's own networks.
     pub local_ranges: Vec<Cidr>,
-    /// What each workload may do, in the order of the workloads.
+    /// Each workload's rights, in the order of the workloads.
     pub placements: Vec<Placement>,
 }
 
-/// What a workload may do in the cluster.
+/// A workload's rights in the cluster.
 #[derive(Debug, Clone)]
 pub struct Placement {
     /// The project, by its distributor's address, as pinned at `nodesys workload add`.
     pub project: Address,
-    /// What the operator agreed to.
+    /// The operator's grant.
     pub grant: Grant,
     /// The project's own servers of releases, before the backend.
     pub release_urls: Vec<Url>,

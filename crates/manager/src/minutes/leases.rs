@@ -1,9 +1,8 @@
-//! Leases: asked for at the start and after each heartbeat, for every license not held; before it where
-//! nobody answered the last time.
+//! Leases: requested at the start and after each heartbeat, for every license not held; before it
+//! if the last request got no answer.
 //!
-//! A node that stands by learns by asking that its turn has come. What a lease is worth shows at
-//! the next heartbeat: the backend answers a stale fence with `lease_lost`, and the node asks
-//! again.
+//! A standby learns of its promotion by asking. The next heartbeat shows whether a lease is valid:
+//! the backend answers a stale fence with `lease_lost`, and the node asks again.
 
 use anyhow::ensure;
 use nodesys_core::api::LeaseState;
@@ -14,7 +13,7 @@ use super::{Minutes, with_advice};
 use crate::view::Lease;
 
 impl Minutes {
-    /// Asks for the lease of every license the node does not hold.
+    /// Requests the lease of every license the node does not hold.
     pub(super) async fn ask_for_leases(&mut self) {
         self.unasked = false;
         for workload in 0..self.leases.len() {
@@ -28,7 +27,7 @@ impl Minutes {
                     let lease = if passing { self.leases[workload] } else { Lease::None };
                     self.set_lease(workload, lease, Some(format!("{error:#}")));
                     if passing {
-                        // The others would fare no better, and the minute is short.
+                        // The others would fail too, and the minute is short.
                         self.unasked = true;
                         break;
                     }
@@ -59,7 +58,7 @@ impl Minutes {
         }
     }
 
-    /// Writes down where the node stands with a license, and tells what is new.
+    /// Records the node's state with a license, and logs changes.
     pub(super) fn set_lease(&mut self, workload: usize, lease: Lease, problem: Option<String>) {
         let license = self.shared.board.workloads()[workload].license;
         if self.leases[workload] != lease {

@@ -17,7 +17,7 @@ use crate::support::{Node, TOKEN};
 const WORKLOAD: &str = include_str!("../../../../docs/workload.md");
 const RELEASES: &str = include_str!("../../../../docs/releases.md");
 
-/// The code blocks that are opened by these words.
+/// The code blocks whose fence has these words.
 fn blocks(text: &'static str, opened_by: &str) -> Vec<&'static str> {
     let fence = format!("```{opened_by}\n");
     let found: Vec<&str> =
@@ -95,7 +95,7 @@ async fn the_programs_post_their_health() {
 
 #[test]
 fn the_environment_is_the_nodes() {
-    assert_eq!(first_column(WORKLOAD, "## What it finds"), NODE_ENV);
+    assert_eq!(first_column(WORKLOAD, "## Environment"), NODE_ENV);
 }
 
 #[test]

@@ -181,7 +181,7 @@ async fn a_good_version_replaces_and_a_bad_one_is_rolled_back_and_quarantined() 
     world.chain.release(&second).await;
     manager.wake();
     wait_deployed(&world, "2").await;
-    // The old version's word does not pass the gate; the new one's does, ten seconds long.
+    // The old version's posts do not pass the gate; ten seconds of the new one's do.
     assert_eq!(world.post_healthy(&manager, 1).await, StatusCode::NO_CONTENT);
     assert_eq!(world.shown(&manager).await["release"]["rollout"], "2");
     wait_for("version 2 through its gate", async || {
@@ -362,7 +362,7 @@ async fn of_two_managers_one_acts() {
     .await;
     assert_eq!(holder().await.as_deref(), Some("second"));
 
-    // One whose Lease was taken ends: it must not act beside the other.
+    // A manager whose Lease was taken ends: it must not act beside the other.
     let theirs = json!({ "spec": { "holderIdentity": "third", "leaseDurationSeconds": 60 } });
     leases.patch(MANAGER, &PatchParams::default(), &Patch::Merge(&theirs)).await.unwrap();
     let why = second.ended().await;

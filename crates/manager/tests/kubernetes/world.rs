@@ -34,7 +34,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-/// What the server of releases has, by path.
+/// The files of the server of releases, by path.
 type Bodies = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 pub const HOUR: u64 = 3600;
@@ -42,7 +42,7 @@ const CHAIN_ID: u64 = 31_337;
 /// The first of anvil's funded accounts ("test test test ... junk").
 const FUNDED: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 
-/// Waits for something to become so, and says what it waited for if it does not.
+/// Waits for a condition, and names it if it does not come true.
 pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     // Only an upper bound: on a busy machine everything takes its time.
@@ -84,7 +84,7 @@ impl Cluster {
         }
         let said = up.arg("api").arg(&dir).stderr(Stdio::inherit()).output();
         let said = said.unwrap_or_else(|error| panic!("not run: test/kubernetes/up: {error}"));
-        // Not green where it cannot run: the words above say why.
+        // Not green where it cannot run: the output above gives the reason.
         assert!(said.status.success(), "not run: test/kubernetes/up did not bring up a cluster");
         let told: Value = serde_json::from_slice(&said.stdout).unwrap();
         let kubeconfig = Kubeconfig::read_from(told["kubeconfig"].as_str().unwrap()).unwrap();
@@ -100,7 +100,7 @@ impl Cluster {
         }
     }
 
-    /// As the operator's command line applies objects.
+    /// Applies objects like the operator's command line.
     pub async fn apply(&self, objects: &[Object]) {
         for object in objects {
             let as_operator = PatchParams::apply("nodesys").force();
@@ -244,7 +244,7 @@ async fn deployed(provider: &Provider, request: TransactionRequest) -> Address {
     provider.send("deploying", request).await.unwrap().contract_address.unwrap()
 }
 
-/// Serves releases by their hash, as a backend does, or whatever it is told to.
+/// Serves releases by their hash, like a backend, or other bytes as set.
 pub struct Backend {
     pub url: String,
     pub bodies: Bodies,
@@ -291,7 +291,7 @@ pub struct World {
     http: reqwest::Client,
 }
 
-/// A manager that runs.
+/// A running manager.
 pub struct Manager {
     running: Option<Running>,
     stop: CancellationToken,
@@ -401,7 +401,7 @@ impl World {
         Api::namespaced(self.cluster.client.clone(), &self.namespace)
     }
 
-    /// Plays the workload: reads its token where a pod would find it, and posts that it is healthy.
+    /// Plays the workload: reads its token like a pod, and posts that it is healthy.
     pub async fn post_healthy(&self, manager: &Manager, version: u64) -> StatusCode {
         let secret = self.namespaced::<Secret>().get("health-token").await.unwrap();
         let Some(token) = secret.data.and_then(|mut it| it.remove(&format!("release-{version}")))
@@ -418,13 +418,13 @@ impl World {
         (answer.status(), answer.text().await.unwrap())
     }
 
-    /// What the manager's status says of the workload.
+    /// The workload's part of the manager's status.
     pub async fn shown(&self, manager: &Manager) -> Value {
         let (_, text) = self.get(manager, "/v1/status").await;
         serde_json::from_str::<Value>(&text).unwrap()["workloads"][0].clone()
     }
 
-    /// Waits for the status to say so.
+    /// Waits for a condition of the status.
     pub async fn shows(&self, manager: &Manager, pointer: &str, holds: &str) -> Value {
         wait_for(&format!("{pointer} {holds:?}"), async || {
             let shown = self.shown(manager).await;
@@ -449,7 +449,7 @@ impl World {
 }
 
 impl Manager {
-    /// Tells it to look at once.
+    /// Makes it check at once.
     pub fn wake(&self) {
         self.running.as_ref().unwrap().wake().notify_one();
     }
@@ -459,7 +459,7 @@ impl Manager {
         self.running.take().unwrap().finished().await.unwrap();
     }
 
-    /// Waits until it ends by itself, and says why.
+    /// Waits until it ends by itself; returns the reason.
     pub async fn ended(mut self) -> anyhow::Error {
         self.running.take().unwrap().finished().await.unwrap_err()
     }

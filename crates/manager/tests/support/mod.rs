@@ -1,5 +1,5 @@
-//! A backend of the routes a manager uses, with real signatures, that can be told to misbehave;
-//! and a node on a stepped clock in front of it.
+//! A backend with the routes a manager uses and real signatures, which can misbehave on demand; and
+//! a node on a stepped clock in front of it.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -53,7 +53,7 @@ pub fn license() -> LicenseId {
     }
 }
 
-/// What the backend does wrong with its next heartbeat.
+/// The backend's fault at its next heartbeat.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Says that the lease has gone to another node.
@@ -72,7 +72,7 @@ pub enum Fault {
 
 pub struct World {
     pub faults: VecDeque<Fault>,
-    /// Every heartbeat that was answered by a receipt, with what was credited.
+    /// Every heartbeat answered with a receipt, and its credit.
     pub accepted: Vec<(Heartbeat, u64)>,
     pub refused: Vec<&'static str>,
     pub lease_nonces: Vec<u64>,
@@ -80,13 +80,13 @@ pub struct World {
     pub network: Network,
     /// Whether another node holds the lease.
     pub leased_elsewhere: bool,
-    /// How far the backend's clock is ahead of the node's.
+    /// The backend's clock minus the node's.
     pub ahead_millis: u64,
     secret: u8,
     last_seq: u64,
 }
 
-/// The backend; it can be taken down and brought up again at the same address.
+/// The backend; it can be stopped and restarted at the same address.
 pub struct Backend {
     pub world: Arc<Mutex<World>>,
     server: Server,
@@ -284,7 +284,7 @@ impl Node {
         }
     }
 
-    /// A node that runs, its workload posting every 10 seconds.
+    /// A running node, its workload posting every 10 seconds.
     pub async fn running() -> Self {
         let mut node = Self::new().await;
         node.start().await;
@@ -351,7 +351,7 @@ impl Node {
         &self.http
     }
 
-    /// Moves time on to the end of the minute that is `minutes` later.
+    /// Advances time to the end of the minute `minutes` later.
     pub async fn run(&self, minutes: u64) {
         let target = self.clock.now().await.plus_millis(minutes * 60_000);
         self.clock.run_until(target, async |_| Ok::<_, Infallible>(())).await.unwrap();

@@ -106,7 +106,7 @@ pub(crate) struct DeploymentView {
     pub(crate) address: Address,
     /// Absent where the contract existed before.
     pub(crate) transaction: Option<B256>,
-    /// Further steps, done or left to do.
+    /// Further steps, done or pending.
     pub(crate) notes: Vec<String>,
     /// The file with the record.
     pub(crate) record: PathBuf,

@@ -1,8 +1,8 @@
 //! `registry create|receipt-key|show` for the network's operator, and the entries of project owners
 //! in the registry: `project list-workload`, `license consent`, `release key`.
 //!
-//! Each command reads the chain first and sends a transaction only where something is left to do, so
-//! it may be run again. With `--calldata` it prints the transaction for a Safe or a hardware wallet.
+//! Each command reads the chain first and sends a transaction only if it is needed, so it is safe
+//! to re-run. With `--calldata` it prints the transaction for a Safe or a hardware wallet.
 
 use std::fmt;
 

@@ -2,7 +2,7 @@
 //!
 //! `create` has two steps, each skipped where it is done: deploy the contract, and make it the
 //! collection's minter. Only the collection's owner can do the second; for any other sender the
-//! command says what the owner has to send.
+//! command names the owner's transaction.
 
 use std::fmt;
 

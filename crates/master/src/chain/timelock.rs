@@ -108,7 +108,7 @@ pub struct NowArgs {
     pub(crate) send: SendArgs,
 }
 
-/// A project whose contract is administered.
+/// A project under administration.
 struct ProjectAdmin {
     sender: TxSender,
     project: Address,

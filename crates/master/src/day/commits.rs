@@ -1,8 +1,8 @@
 //! The loop of the service: commits each day as it closes.
 //!
-//! Once a minute [`Commits::tick`] looks at the chain, the bundle folder and the backend, and does
-//! what is left to do; no state in memory is needed for that. A failed tick is logged once, however
-//! long it goes on failing.
+//! Once a minute [`Commits::tick`] reads the chain, the bundle folder and the backend, and does the
+//! missing steps; it needs no state in memory. A failing tick is logged once, however long it keeps
+//! failing.
 
 use std::collections::BTreeSet;
 

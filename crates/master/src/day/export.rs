@@ -220,7 +220,8 @@ pub(super) async fn import(
             }
         }
         SigningRequest::Commit(commit) => {
-            // The record may be another machine's; the same commit again is no second one.
+            // The record may come from another machine; a repeat of the same commit is not a second
+            // one.
             unsigned.record().await?;
             let signed = SignedCommit { commit, signature };
             owner.store.write(&unsigned.built, &signed)?;

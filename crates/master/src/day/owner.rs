@@ -29,7 +29,7 @@ use crate::config::Settings;
 use crate::database;
 use crate::task::{Queue, open_queue};
 
-/// A project's owner, with all that its days need.
+/// A project's owner, with everything its days need.
 pub(crate) struct Owner {
     /// Builds days.
     pub(crate) builder: DayBuilder,

@@ -12,7 +12,7 @@ use crate::task::Queue;
 /// The task counts from which a day's points are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TaskCounts {
-    /// The counts so far, for a look: nothing is changed, and they may still rise.
+    /// The counts so far, for a preview: nothing is changed, and they may still rise.
     SoFar,
     /// The counts of a commit: closed for good, so that later results count for later days.
     Closed,

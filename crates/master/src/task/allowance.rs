@@ -1,6 +1,6 @@
-//! How many requests a license may send: a token bucket for each.
+//! Rate limit of each license's requests: a token bucket.
 
-/// A license's allowance: the most it may spend at once, and its refill per second.
+/// A license's allowance: its burst, and its refill per second.
 const BURST: u32 = 600;
 pub(super) const PER_SECOND: u32 = 100;
 

@@ -1,9 +1,9 @@
 //! Admission of requests: checks the ticket, then the license's lease, cheapest check first.
 //!
-//! A ticket names a license and a fence. The backend says whether the ticket's node holds that lease;
-//! it is asked at most every [`FRESH_MILLIS`]. The chain says, over the master's own RPC, whether the
-//! license's collection is the project's, and for which workload. While either does not answer, a
-//! ticket that was admitted before is admitted until it expires, and no other is.
+//! A ticket names a license and a fence. The backend, asked at most every [`FRESH_MILLIS`],
+//! confirms that the ticket's node holds that lease. The chain, read over the master's own RPC,
+//! confirms that the project lists the license's collection, and gives its workload. While either
+//! does not answer, only previously admitted tickets are admitted, until they expire.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,9 +28,9 @@ use super::allowance::{Allowance, Cost, PER_SECOND};
 use super::queue::LeaseHolder;
 use crate::error::{ApiError, ApiResult};
 
-/// How long the backend's answer about a lease is used without asking again.
+/// Time for which the backend's answer about a lease is used without asking again.
 const FRESH_MILLIS: u64 = 30_000;
-/// How long the chain's answer about a listed collection is used.
+/// Time for which the chain's answer about a listed collection is used.
 const LISTED_MILLIS: u64 = 600_000;
 /// Shortest time until the backend is asked again after it contradicted a ticket or did not answer.
 const AGAIN_MILLIS: u64 = 2_000;
@@ -38,7 +38,7 @@ const AGAIN_MILLIS: u64 = 2_000;
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Questions under way at once, over all licenses.
 const ASKING: usize = 8;
-/// Number of remembered licenses above which those without a fresh answer are forgotten.
+/// Number of remembered licenses above which those without a fresh answer are dropped.
 const REMEMBERED: usize = 100_000;
 /// Checks tickets and leases.
 pub(crate) struct Gate {
@@ -101,7 +101,7 @@ impl Gate {
         }
     }
 
-    /// The ticket of a request, with every check that needs no question.
+    /// The ticket of a request, after every check that needs no request of ours.
     pub(super) fn ticket(&self, headers: &HeaderMap) -> ApiResult<CheckedTicket> {
         let how = "send Authorization: Bearer <ticket>, with a ticket of POST /v1/ticket at the \
                    node's manager";

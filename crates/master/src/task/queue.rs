@@ -115,7 +115,7 @@ impl Queue {
         self.id
     }
 
-    /// A transaction for taking a result: no day closes before it ends.
+    /// A transaction for accepting a result: no day closes before it ends.
     pub(crate) async fn begin_result(&self) -> sqlx::Result<PgTransaction<'static>> {
         // A workload can send its result again sooner than a longer wait would end.
         const BEGIN: &str = concat!(
@@ -127,7 +127,7 @@ impl Queue {
     }
 
     /// Leases tasks, oldest first, so that the license holds up to `max`: those it holds already
-    /// come first, so the same request again gets the same tasks.
+    /// come first, so a repeated request gets the same tasks.
     ///
     /// # Errors
     ///

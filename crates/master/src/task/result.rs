@@ -1,4 +1,5 @@
-//! Taking a result: checked, judged and written in one transaction, acknowledged after its commit.
+//! Accepting a result: checked, judged and written in one transaction, acknowledged after its
+//! commit.
 
 use anyhow::Context as _;
 use nodesys_core::B256;
@@ -20,7 +21,7 @@ pub(crate) struct GivenOutput {
     pub(crate) output_hash: B256,
 }
 
-/// Whether a result was stored, and if not, why.
+/// Whether a result was stored, and if not, the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ResultOutcome {
     /// It is stored, now or before.
@@ -75,7 +76,7 @@ impl Ending {
     }
 }
 
-/// Takes a result; the same result again gets the same answer.
+/// Accepts a result; a repeated result gets the same answer.
 ///
 /// # Errors
 ///
@@ -113,7 +114,7 @@ pub(crate) async fn take(
     Ok(result.refusal(&mut transaction, &locked).await?.unwrap_or(stored))
 }
 
-/// A license's answer to a task, with all that the statements about it need.
+/// A license's answer to a task, with the parameters of its statements.
 struct TaskAnswer<'a> {
     queue: i32,
     task: i64,
@@ -271,7 +272,7 @@ impl TaskAnswer<'_> {
         Ok(())
     }
 
-    /// Why a result was not written; `None` if the same output is stored already.
+    /// The reason a result was not written; `None` if the same output is stored already.
     async fn refusal(
         &self,
         transaction: &mut PgTransaction<'_>,

@@ -197,7 +197,7 @@ async fn two_of_three_agree(pool: PgPool) {
     assert_eq!(report(&queue, task, 1, 8, NOW).await, stored(task, 8));
     assert_eq!(report(&queue, task, 2, 7, NOW).await, stored(task, 7));
     assert_eq!((state(&queue, task).await.0, paid(&queue, DAY).await), ("open".to_owned(), vec![]));
-    // What agrees counts when it agrees, here on the next day.
+    // A result counts at the time of agreement, here on the next day.
     let next = DAY.end().plus_millis(5);
     sqlx::query("update task_attempt set expires_millis = $1")
         .bind(pg_bigint(next.millis() + 1))

@@ -81,7 +81,7 @@ impl Stage {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
-    /// Runs a command that has to fail, with its words.
+    /// Runs a command that has to fail, with its error.
     fn refused(&self, arguments: &[&str]) -> String {
         let output = self.output("owner", arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
@@ -89,7 +89,7 @@ impl Stage {
         String::from_utf8(output.stderr).expect("words")
     }
 
-    /// Moves the chain's time on.
+    /// Advances the chain's time.
     async fn pass(&self, secs: u64) {
         let rpc = self.provider.rpc();
         let _: Value = rpc.raw_request("evm_increaseTime".into(), (secs,)).await.expect("passed");

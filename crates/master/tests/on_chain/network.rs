@@ -90,7 +90,7 @@ async fn a_network_is_started_on_a_new_chain() {
     assert!(stage.run(&release(&key, &["--delay", "86400"]))["transaction"].is_string());
     assert_eq!(stage.run(&release(&key, &["--delay", "86400"]))["transaction"], Value::Null);
 
-    // Once it has announced something, another key waits seven days, and the delay is not its matter.
+    // After its first announcement, a new key waits seven days; the delay plays no role.
     let announcer = other.to_string();
     assert!(stage.run(&release(&announcer, &["--delay", "86400"]))["transaction"].is_string());
     let tombstone = ["release", "tombstone", "render", "--version", "1"];

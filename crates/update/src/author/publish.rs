@@ -1,7 +1,7 @@
-//! Publishing: the online keys vouch for the newest list, and say when they did.
+//! Publishing: the online keys confirm the newest list, with the time.
 //!
-//! Run after each change, and at least as often as the timestamp's days: nodes refuse a repository
-//! that nobody has vouched for lately.
+//! Run after each change, and before the timestamp expires: nodes refuse a repository without a
+//! recent confirmation.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -15,7 +15,7 @@ use super::{Folder, SPEC, after, expiry, metafile, read, signed_enough, write};
 use crate::Problem;
 use crate::keys::SigningKey;
 
-/// How long what is published is good.
+/// Validity of the published files.
 #[derive(Debug, Clone, Copy)]
 pub struct Days {
     /// The snapshot.
@@ -24,7 +24,7 @@ pub struct Days {
     pub timestamp: u32,
 }
 
-/// What was published.
+/// The published versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Published {
     /// The targets' version.
@@ -33,7 +33,7 @@ pub struct Published {
     pub snapshot_version: u64,
     /// The timestamp's version.
     pub timestamp_version: u64,
-    /// When nodes refuse it, unless it is published again.
+    /// Time from which nodes refuse it, unless it is published again.
     pub expires: String,
 }
 

@@ -1,5 +1,5 @@
-//! Roots: which keys speak for a repository. Made unsigned, signed one key at a time wherever the
-//! keys are, and put up once enough have signed.
+//! Roots: the trusted keys of a repository. Made unsigned, signed one key at a time wherever the
+//! keys are, and published once enough have signed.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -18,7 +18,7 @@ use crate::keys::SigningKey;
 pub struct Keys {
     /// Of the root itself.
     pub root: Vec<Key>,
-    /// How many of them sign a root.
+    /// Number of signatures a root needs.
     pub root_threshold: NonZeroU64,
     /// Of the targets.
     pub targets: Vec<Key>,
@@ -28,7 +28,7 @@ pub struct Keys {
     pub timestamp: Vec<Key>,
 }
 
-/// An unsigned root, following the one before.
+/// An unsigned root that follows the previous one.
 pub fn make(
     keys: &Keys,
     previous: Option<&Signed<Root>>,
@@ -75,7 +75,7 @@ pub async fn sign(root: &mut Signed<Root>, key: &SigningKey) -> Result<(), Probl
     key.sign(root).await
 }
 
-/// Puts a root up: enough keys of the one before and of its own have signed it.
+/// Publishes a root: enough keys of the previous one and of its own must have signed it.
 pub fn publish(folder: &Folder, root: &Signed<Root>) -> Result<(), Problem> {
     let version = root.signed.version;
     let previous = folder.newest::<Root>("root")?;

@@ -1,4 +1,4 @@
-//! Listing releases: what the targets' key signs, where it is offline.
+//! Listing releases: signed by the targets' key, on an offline machine.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use crate::Problem;
 use crate::keys::SigningKey;
 use crate::verify::hex_of;
 
-/// A release's files for some machines.
+/// A release's files for some platforms.
 #[derive(Debug)]
 pub struct Files {
-    /// For these machines.
+    /// The platforms.
     pub platform: Platform,
     /// Its programs.
     pub programs: Vec<(Program, PathBuf)>,
@@ -33,7 +33,7 @@ pub struct List<'a> {
 }
 
 impl<'a> List<'a> {
-    /// The newest list, to be signed anew and good for some days.
+    /// The newest list, to be signed anew and valid for some days.
     pub fn open(folder: &'a Folder, now: Timestamp, days: u32) -> Result<Self, Problem> {
         let newest = folder.newest::<Targets>("targets")?.map(|newest| newest.signed);
         let version = after(newest.as_ref().map(|newest| newest.version));
@@ -44,7 +44,7 @@ impl<'a> List<'a> {
         Ok(Self { folder, targets: list })
     }
 
-    /// Adds a release, or says anew what holds for it.
+    /// Adds a release, or changes its settings.
     pub async fn set_release(
         &mut self,
         terms: ReleaseTerms,
@@ -103,7 +103,7 @@ impl<'a> List<'a> {
         Ok(())
     }
 
-    /// Takes a release off the list: nobody begins it any more.
+    /// Takes a release off the list: no node begins it any more.
     pub fn withdraw(&mut self, version: &Version) -> Result<(), Problem> {
         self.terms(version)?;
         self.targets
@@ -112,7 +112,7 @@ impl<'a> List<'a> {
         Ok(())
     }
 
-    /// What holds for a release.
+    /// The settings of a release.
     pub fn terms(&self, version: &Version) -> Result<ReleaseTerms, Problem> {
         let name = target_name(&notes_name(version))?;
         match self.targets.targets.get(&name).and_then(about) {

@@ -1,5 +1,5 @@
-//! Repositories as they are made, and as an attacker would have them: what holds is told, what does
-//! not hold is refused and changes nothing.
+//! Genuine repositories and forged ones: genuine ones are reported, forged ones are refused and
+//! change nothing.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -129,7 +129,7 @@ async fn files_that_do_not_belong_together_are_refused() {
     let snapshot = std::fs::read(site.metadata("1.snapshot.json")).unwrap();
     site.list("0.3.0", "targets", NOW).await.unwrap();
     site.publish("online", NOW).await.unwrap();
-    // Each is signed by the right key, and is not the one that is meant.
+    // Each is signed by the right key, but is another file than expected.
     let whole = std::fs::read(site.metadata("2.targets.json")).unwrap();
     std::fs::write(site.metadata("2.targets.json"), old).unwrap();
     refused(site.look(NOW).await, "not the one that is signed for");
@@ -165,12 +165,12 @@ async fn keys_are_rotated_by_a_root_that_the_old_ones_sign() {
     assert_eq!((verified.root_version, versions(&verified).len()), (2, 2));
     refused(site.look_at(&old, NOW).await, "not enough of its keys");
 
-    // A root that the new keys alone would have changed is none.
+    // A root signed by the new keys alone is refused.
     let third = site.make_root(FIRST, Some(&second), &["anna", "eve"]).await;
     let forged = serde_json::to_string(&third).unwrap();
     std::fs::write(site.metadata("3.root.json"), forged).unwrap();
     refused(site.look(NOW).await, "not enough of its keys");
-    // A version that is left out is none either.
+    // A root after a gap is ignored.
     std::fs::rename(site.metadata("3.root.json"), site.metadata("4.root.json")).unwrap();
     assert_eq!(site.look(NOW).await.unwrap().root_version, 2);
 }

@@ -1,4 +1,4 @@
-//! A server of a folder that behaves as it is told.
+//! A server of a folder that misbehaves on demand.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone, Copy)]
 pub enum Way {
     Well,
-    /// The timestamp goes on for ever.
+    /// The timestamp never ends.
     Endless,
-    /// Every file ends in its middle.
+    /// Every file ends halfway.
     Truncated,
     Busy,
     Nothing,

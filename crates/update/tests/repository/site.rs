@@ -1,4 +1,4 @@
-//! A repository made as the people who release make one, and a node that looks at it.
+//! A repository made like a publisher's, and a node that checks it.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub struct Site {
     pub root: Signed<Root>,
 }
 
-/// Who holds which key.
+/// The holders of the keys.
 #[derive(Clone, Copy)]
 pub struct Holders<'a> {
     pub root: [&'a str; 3],
@@ -134,7 +134,7 @@ impl Site {
         publish(&self.folder(), (&key, &key), now, days).await.map(drop)
     }
 
-    /// A node's look at the folder.
+    /// A node's check of the folder.
     pub async fn look(&self, now: Timestamp) -> Result<Verified, Problem> {
         self.look_at(&Place::Folder(self.path("updates")), now).await
     }

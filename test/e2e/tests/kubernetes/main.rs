@@ -1,6 +1,6 @@
-//! A node on a real Kubernetes with a real kubelet, from `start` to a tombstone, through every fault
-//! that a node has to bear. One story in one cluster, in real time, since pods, probes and back-offs
-//! live in it.
+//! A node on a real Kubernetes with a real kubelet, from `start` to a tombstone, through every
+//! fault that a node must survive. One story in one cluster, in real time, which pods, probes and
+//! back-offs need.
 //!
 //! Ignored by an ordinary run, since it needs root, cgroups and a Kubernetes built once per machine:
 //! `scripts/test kube` runs it inside a cluster's network. Elsewhere it fails with `not run`.
@@ -127,7 +127,7 @@ async fn counts_minutes(world: &World, began: Instant) {
     told(began, "workload list, status and logs tell it");
 }
 
-/// A paused workload has no pods and is not spoken for; the other one goes on.
+/// A paused workload has no pods and no heartbeats; the other one continues.
 async fn pauses(world: &World, began: Instant) {
     let (alpha, beta) = (world.namespace("alpha").await, world.namespace("beta").await);
     let other = world.ready_pods(&alpha).await;
@@ -205,7 +205,7 @@ async fn restores(world: &World, began: Instant) {
     told(began, "a killed process and a deleted pod are replaced");
 }
 
-/// Version 2 is rolled out once its delay is over.
+/// Version 2 is rolled out once its delay has passed.
 async fn updates(world: &World, began: Instant) {
     let mut second = world.document("alpha", 2);
     second["containers"][0]["env"] = json!({ "COLOUR": "green" });
@@ -238,7 +238,7 @@ async fn goes_back(world: &World, began: Instant) {
     }
 }
 
-/// More than the namespace was granted is not made.
+/// A pod beyond the namespace's grant is not created.
 async fn keeps_to_its_quota(world: &World, began: Instant) {
     let namespace = world.namespace("alpha").await;
     let scale = ["--namespace", &namespace, "run", "extra", "--image", "nodesys.test/probe:1"];
@@ -259,7 +259,7 @@ async fn keeps_to_its_quota(world: &World, began: Instant) {
     told(began, "a pod beyond the quota is refused");
 }
 
-/// Of two managers one acts; when it goes, the other does.
+/// Of two managers one acts; when it stops, the other takes over.
 async fn one_manager_acts(world: &World, began: Instant) {
     let holder = async || {
         let lease = ["--namespace", "nodesys", "get", "lease", "nodesys-manager"];
@@ -315,7 +315,7 @@ async fn survives_restarts(world: &World, began: Instant) {
     told(began, "a rebooted node runs manager and workloads again");
 }
 
-/// The backend is still away, and everything runs; the status says what is wrong.
+/// The backend is still down, and everything runs; the status names the problem.
 async fn fails_static(world: &World, began: Instant) {
     for workload in ["alpha", "beta"] {
         world.shows(30, workload, "/status", "healthy").await;
@@ -393,7 +393,7 @@ async fn is_taken_down(world: &World, began: Instant) {
     told(began, "uninstall leaves nothing in the cluster");
 }
 
-/// What a node costs, and how fast it is: lines of `name value unit`, for `scripts/bench node`.
+/// A node's cost and speed: lines of `name value unit`, for `scripts/bench node`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a benchmark: scripts/bench node"]
 async fn figures() {

@@ -1,5 +1,6 @@
-//! The node updates itself on a real cluster: programs and manager together, kept by real receipts; a
-//! manager that does not run goes back by itself, and one that waits goes back by the operator's word.
+//! The node updates itself on a real cluster: programs and manager together, kept by real receipts;
+//! a manager that does not run is rolled back by itself, and a waiting one on the operator's
+//! command.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use crate::world::{World, now, told};
 use nodesys_testing::updates::{CURRENT, FIRST, World as Programs};
 
-/// An image of a program as `scripts/image` built it, otherwise labelled, loaded into the node.
+/// An image built by `scripts/image`, with another label, loaded into the node.
 fn image(world: &World, name: &str, program: &str, label: &str) -> String {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     let built = project.join("target/x86_64-unknown-linux-gnu/image").join(program);
@@ -93,7 +94,7 @@ async fn a_node_on_a_real_cluster_updates_itself() {
     told(began, "0.3.0, whose manager does not run, went back by itself");
     assert_eq!(ended(&update(&world, &programs, "update").await, 0)["state"], "quarantined");
 
-    // The manager that was put back has to have a receipt before anything else is begun.
+    // The restored manager must have a receipt before another update begins.
     world.shows(150, "alpha", "/last_result", "credited").await;
     // The operator ends one that waits for its health: the manager goes back as well.
     publish(&programs, "0.4.0", &first);

@@ -17,27 +17,27 @@ use nodesys_devnet::{Devnet, LicenseRef, MasterOptions, Options, Output, Plan, r
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How pods reach what listens on the loopback of the cluster's network.
+/// The pods' address for the loopback of the cluster's network.
 const LOOPBACK: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
-/// Between an announcement and its effect.
+/// Delay between an announcement and its effect.
 pub const DELAY_SECS: u64 = 5;
 pub const ALPHA: LicenseRef = LicenseRef { workload: 0, token: 1 };
 pub const BETA: LicenseRef = LicenseRef { workload: 1, token: 1 };
 
-/// The moment, for how long something took.
+/// The current moment, for measuring durations.
 pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Says what holds now, and when.
+/// Prints a fact and its time.
 pub fn told(began: Instant, words: &str) {
     eprintln!("{:>4} s  ok: {words}", began.elapsed().as_secs());
 }
 
-/// What is given on an idle machine is waited for so many times as long on a busy one.
+/// Factor by which waits for an idle machine are extended on a busy one.
 const BUSY: u64 = 4;
 
-/// Waits for something to become so, and says what it waited for if it does not.
+/// Waits for a condition, and names it if it does not come true.
 pub async fn within<T>(secs: u64, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -119,7 +119,7 @@ impl World {
         world
     }
 
-    /// A volume for the next claim: the test cluster has nothing that makes one.
+    /// A volume for the next claim: the test cluster has no provisioner.
     pub async fn volume(&self, name: &str) {
         let path = self.volume_path(name);
         std::fs::create_dir(&path).unwrap();
@@ -136,7 +136,7 @@ impl World {
         self.kubectl(&["apply", "--filename", file.to_str().unwrap()]).await;
     }
 
-    /// The URL of what listens on this network's loopback, for pods too.
+    /// The URL of a port on this network's loopback, for pods too.
     pub fn reached(&self, url: &str) -> String {
         url.replace("127.0.0.1", &LOOPBACK.to_string())
     }
@@ -173,7 +173,7 @@ impl World {
         said.json().unwrap_or_else(|error| panic!("nodesys {arguments:?}: {error:#}"))
     }
 
-    /// `nodesys start` on the cluster that is there.
+    /// `nodesys start` on the existing cluster.
     pub async fn start(&self) -> Value {
         let kubeconfig = self.cluster.join("admin.kubeconfig");
         let arguments = ["start", "--driver", "existing", "--kubeconfig"];
@@ -182,7 +182,7 @@ impl World {
         self.nodesys_json(&all).await
     }
 
-    /// The owner announces a release and publishes it; to the backend too, where that runs.
+    /// The owner announces a release and publishes it; to the backend too, if it runs.
     pub async fn release(&self, document: &Value, to_backend: bool) -> Release {
         let release = Release::parse(document.to_string().as_bytes()).unwrap();
         let name = format!("{}-{}.json", release.workload(), release.version());
@@ -196,7 +196,7 @@ impl World {
         release
     }
 
-    /// A command of the owner's about releases.
+    /// A release command of the owner.
     pub async fn owner(&self, arguments: &[&str], signed: bool) -> String {
         let mut command = self.net.master_command(&[&["release"], arguments].concat());
         if signed {
@@ -234,7 +234,7 @@ impl World {
         document
     }
 
-    /// A version whose image is nowhere.
+    /// A version with a missing image.
     pub fn without_image(&self, version: u64) -> Value {
         let mut document = self.document("alpha", version);
         let missing = format!("localhost/nowhere@sha256:{}", "0d".repeat(32));
@@ -243,7 +243,7 @@ impl World {
         document
     }
 
-    /// A version that takes more memory than it may.
+    /// A version that exceeds its memory limit.
     pub fn hungry(&self, version: u64) -> Value {
         let mut document = self.document("alpha", version);
         document["containers"][0]["image"] = self.probe_image.clone().into();
@@ -253,21 +253,21 @@ impl World {
         document
     }
 
-    /// What the manager shows of itself.
+    /// The manager's status.
     pub async fn status(&self) -> Option<Value> {
         let path = "/api/v1/namespaces/nodesys/services/nodesys-manager:health/proxy/v1/status";
         let said = self.try_kubectl(&["get", "--raw", path]).await;
         serde_json::from_str(&said.ok().ok()?).ok()
     }
 
-    /// What the manager shows of a workload.
+    /// A workload's part of the manager's status.
     pub async fn shown(&self, workload: &str) -> Option<Value> {
         let status = self.status().await?;
         let all = status["workloads"].as_array()?;
         all.iter().find(|one| one["name"] == workload).cloned()
     }
 
-    /// Waits until the manager shows this text of a workload.
+    /// Waits until a workload's status contains this text.
     pub async fn shows(&self, secs: u64, workload: &str, pointer: &str, part: &str) -> Value {
         let began = Instant::now();
         loop {
@@ -317,7 +317,7 @@ impl World {
         self.net.network.deployed.license(license)
     }
 
-    /// Processes of a program in the cluster's pods, of the workload where one is named.
+    /// Processes of a program in the cluster's pods, of one workload if it is given.
     pub fn processes(&self, program: &str, workload: Option<&str>) -> Vec<i32> {
         // Other clusters may run on this machine.
         let id = std::fs::read_to_string(self.cluster.join("cluster")).unwrap();
@@ -351,7 +351,7 @@ impl World {
         }
     }
 
-    /// User and system time that a process has used, in milliseconds.
+    /// User and system time of a process, in milliseconds.
     pub fn cpu_millis(pid: i32) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         // After the name, which may hold anything, in parentheses.
@@ -368,7 +368,7 @@ impl World {
         found.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// The operator's "look at once": the manager reads the chain on SIGHUP.
+    /// Makes the manager read the chain at once, by SIGHUP.
     pub fn look_at_once(&self) {
         self.signal("nodesys-manager", None, "-HUP");
     }
@@ -390,7 +390,7 @@ impl World {
     }
 }
 
-/// Serves the owner's releases as any web server does.
+/// Serves the owner's releases like any web server.
 async fn serve(folder: PathBuf) -> String {
     use axum::extract::Path as UrlPath;
     use axum::http::StatusCode;

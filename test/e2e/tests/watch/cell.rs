@@ -1,5 +1,5 @@
-//! One cell of the matrix: a scenario, and the RPCs and places of the watch, each of which may fail in a
-//! way of its own.
+//! One cell of the matrix: a scenario, and the RPCs and places of the watch, each with a fault of
+//! its own or none.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::places::{Mode, Place};
 use crate::scenarios::{Play, Scenario};
 use crate::world::World;
 
-/// Between two looks; within a pause, twice that.
+/// Interval between two checks; twice that within a pause.
 const STEP_MILLIS: u64 = 6 * 3_600_000;
 
 /// An RPC of the watch.
@@ -24,7 +24,7 @@ pub enum Rpc {
     Lagging,
     Differing,
     Silent,
-    /// As pruned, and it says so.
+    /// Like pruned, but it says so.
     Refusing,
     /// Gone, behind a balancer.
     Down,
@@ -37,7 +37,7 @@ pub enum Rpc {
     Slow,
 }
 
-/// What somebody with the guardian's key watches by.
+/// The sources of a watch with the guardian's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watch {
     pub rpcs: Vec<Rpc>,
@@ -48,7 +48,7 @@ pub struct Watch {
 #[derive(Debug, Clone)]
 pub struct Cell {
     pub scenario: Scenario,
-    /// `None` where nobody watches: what the scenario comes to by itself.
+    /// `None` without a watch: the scenario's own outcome.
     pub watch: Option<Watch>,
 }
 
@@ -122,7 +122,7 @@ pub async fn run(cell: &Cell, world: &mut World) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// How long it is played: with a pause, until that is over, unless the thief has lost before.
+/// The length of the run: with a pause, until its end, unless the thief has lost before.
 async fn until(world: &World, play: &Play, paused: bool) -> anyhow::Result<Timestamp> {
     let over = !paused || is_settled(world, play).await?;
     Ok(if over { play.ends() } else { play.ends_after_a_pause() })
@@ -133,7 +133,7 @@ async fn is_paused(world: &World) -> anyhow::Result<bool> {
     Ok(bound.isPaused().call().await?)
 }
 
-/// Whether the thief can get nothing any more.
+/// Whether the thief can get nothing more.
 async fn is_settled(world: &World, play: &Play) -> anyhow::Result<bool> {
     if !play.has_struck() || !world.state().await?.signer.is_zero() {
         return Ok(false);

@@ -1,5 +1,5 @@
-//! The watch as a cell runs it: one look at each moment, with the guardian's key at hand. This is the
-//! only place that knows how the watch is called.
+//! The watch in a cell: one check at each moment, with the guardian's key. Only this file knows the
+//! watch's interface.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use nodesys_sdk::watch::Watch;
 
 use crate::world::World;
 
-/// How long an RPC or a place may take here: all are on this machine.
+/// Time limit of an RPC or a place: all are on this machine.
 const PATIENCE: Duration = Duration::from_millis(400);
 
 /// A running watch.
@@ -43,7 +43,7 @@ impl Guard {
         Ok(Self { watch, guardian: Guardian::new(provider, distributor, 0, PATIENCE) })
     }
 
-    /// Looks once, and does what is due.
+    /// Checks once, and takes the due steps.
     pub async fn step(&mut self, now: Timestamp) -> BTreeMap<UtcDay, Verdict> {
         let look = self.watch.look(now).await;
         for taken in self.guardian.act(&look).await {

@@ -1,5 +1,5 @@
-//! The matrix, and the rule that each of its cells is held to: no honest cell loses a commit or its
-//! signer, no stolen cell pays the thief anything.
+//! The matrix, and the rule for each of its cells: no honest cell loses a commit or its signer, no
+//! stolen cell pays the thief anything.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const PLACES: [Mode; 6] = [
     Mode::Crlf,
 ];
 
-/// Faults that are tried alone.
+/// Faults that are tested alone.
 const MORE_RPCS: [Rpc; 6] =
     [Rpc::Refusing, Rpc::Down, Rpc::Limited, Rpc::RateLimited, Rpc::Receiptless, Rpc::Slow];
 const MORE_PLACES: [Mode; 3] = [Mode::Altered("bundle.json"), Mode::Bom, Mode::NoFinalNewline];
@@ -37,9 +37,9 @@ const HEADING: &str =
     "| scenario | RPCs | places | verdict | guardian sent | wei lost | tokens unpaid |
 |---|---|---|---|---|---|---|";
 
-/// What the watch is given: an RPC or a place at fault, in `all` also both. Without `all` the scenarios
-/// that differ in their signer alone have no place at fault, and the rare faults are tried where they
-/// tell most.
+/// The watch's sources: an RPC or a place at fault, in `all` also both. Without `all` the scenarios
+/// that differ in their signer alone have no place at fault, and the rare faults are tested where
+/// they reveal most.
 fn watches(scenario: Scenario, all: bool) -> Vec<(Rpc, Mode)> {
     let more = all || matches!(scenario, Scenario::Honest | Scenario::StolenPublishing);
     let places: &[Mode] = match scenario {
@@ -73,7 +73,7 @@ fn without_a_second(scenario: Scenario) -> Vec<Watch> {
     alone.into_iter().chain(together).chain(places).collect()
 }
 
-/// The cells of a scenario; first the one that nobody watches.
+/// The cells of a scenario; first the one without a watch.
 fn cells_of(scenario: Scenario, all: bool) -> Vec<Cell> {
     let second =
         |(rpc, mode)| Watch { rpcs: vec![rpc, Rpc::Whole], places: vec![mode, Mode::Good] };
@@ -85,10 +85,11 @@ fn cells_of(scenario: Scenario, all: bool) -> Vec<Cell> {
     std::iter::once(None).chain(watched).map(|watch| Cell { scenario, watch }).collect()
 }
 
-/// The cells whose name has this text, where only some are to be looked at.
+/// The cells whose name contains this text, to run only some.
 const ONLY: &str = "NODESYS_WATCH_ONLY";
 
-/// Runs the cells of each scenario in a world of its own; answers the table and what breaks the rule.
+/// Runs the cells of each scenario in a world of its own; returns the table and the violations of
+/// the rule.
 async fn run_all(all: bool) -> (String, Vec<String>) {
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();

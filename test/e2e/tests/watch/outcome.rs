@@ -1,5 +1,4 @@
-//! What came of a cell, read from the chain and not from what the watch says; and the rule that it is
-//! held to.
+//! The outcome of a cell, read from the chain and not from the watch's output; and the rule for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,33 +21,33 @@ use crate::guard::Verdict;
 use crate::signer::key;
 use crate::world::{THIEF, World};
 
-/// What came of it.
+/// The outcome.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// What the watch said of each day, one after the other.
+    /// The watch's verdicts on each day, in order.
     pub said: BTreeMap<UtcDay, Vec<Verdict>>,
-    /// What the guardian sent, in order, and whether it was refused.
+    /// The guardian's transactions, in order, and whether each was refused.
     sent: Vec<String>,
-    /// What the thief was paid.
+    /// Payments to the thief.
     lost: Amount,
-    /// What it can be paid where nobody watches.
+    /// Most that the thief can be paid without a watch.
     pub at_stake: Amount,
     /// Honest days that were revoked.
     revoked: BTreeSet<UtcDay>,
-    /// Honest days that the watch said do not hold.
+    /// Honest days that the watch judged not to hold.
     accused: BTreeSet<UtcDay>,
     /// Whether the signer was disabled.
     disabled: bool,
     /// Whether posts were paused at any time.
     pub paused: bool,
-    /// What honest days owe and nobody could claim at the end.
+    /// Unclaimable debt of honest days at the end.
     unpaid: Amount,
     /// Days that an honest owner could not post.
     pub unposted: u32,
 }
 
 impl Outcome {
-    /// Reads from the chain what happened since `began`, after everybody has claimed what they can.
+    /// Reads the events since `began` from the chain, after everybody has claimed all they can.
     pub async fn read(&mut self, world: &World, began: u64) -> anyhow::Result<()> {
         world.claim_all().await?;
         let reader = &world.chain.reader;
@@ -96,7 +95,7 @@ impl Outcome {
         Ok(())
     }
 
-    /// What of the rule does not hold.
+    /// The violations of the rule.
     pub fn violations(&self, cell: &Cell) -> Vec<String> {
         let mut found = Vec::new();
         let mut check = |holds: bool, words: String| {

@@ -1,4 +1,4 @@
-//! The owner's commit by an RPC that has pruned its logs: nothing is built on it.
+//! The owner's commit over an RPC with pruned logs: nothing is built on it.
 
 use nodesys_chain::Provider;
 use nodesys_core::bundle::{Beneficiary, Terms};

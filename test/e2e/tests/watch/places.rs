@@ -1,5 +1,5 @@
-//! A place of day bundles that can be made to fail: a server of `/v1/bundles` over a folder, as a
-//! backend, a master or a mirror is one.
+//! A place of day bundles with injected faults: a server of `/v1/bundles` over a folder, like a
+//! backend, a master or a mirror.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use nodesys_sdk::bundles::BundleStore;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// What the place does with what it has.
+/// The behaviour of the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Serves it.
     Good,
     /// Serves this file with its last digit changed.
     Altered(&'static str),
-    /// Says that it has nothing (404).
+    /// Answers 404.
     Withheld,
     /// Answers 503.
     Unavailable,
@@ -75,7 +75,7 @@ impl Place {
         let route = "/v1/bundles/{project}/{day}/{file}";
         let router = Router::new().route(route, get(file)).with_state(shared);
         let serving = tokio::spawn(async move {
-            // Ends with the test; nobody waits for it.
+            // Ends with the test; nothing waits for it.
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self { addr, serving })
@@ -111,7 +111,7 @@ async fn file(
     }
 }
 
-/// The bytes that a reader gets.
+/// The served bytes.
 fn served(mode: Mode, name: &str, mut bytes: Vec<u8>) -> Vec<u8> {
     let csv = name.ends_with(".csv");
     match mode {

@@ -1,5 +1,5 @@
-//! What people do around the watch: honest owners whose signer changes in the ways that signers do, and
-//! thieves with the signer's key.
+//! The people around the watch: honest owners whose signer changes in usual ways, and thieves with
+//! the signer's key.
 
 use alloy::primitives::Bytes;
 use alloy::providers::Provider as _;
@@ -15,16 +15,16 @@ use crate::world::{
     DELAY_SECS, NEXT_CHECKER, POSTED_AFTER_SECS, QUOTA, Recipe, SIGNER, World, post_of,
 };
 
-/// Days that an honest owner publishes while the watch looks on.
+/// Days that an honest owner publishes during the watch.
 const HONEST_DAYS: u32 = 2;
 /// Days that were left unposted, for a thief to post.
 const BACKLOG_DAYS: u32 = 4;
-/// How long a guardian's pause lasts.
+/// Length of a guardian's pause.
 const PAUSE_SECS: u64 = 10 * 86_400;
 const HOUR_MILLIS: u64 = 3_600_000;
 const DAY_MILLIS: u64 = 24 * HOUR_MILLIS;
 
-/// Who does what.
+/// The scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
     /// The owner publishes and posts each day.
@@ -37,7 +37,7 @@ pub enum Scenario {
     CodeDelegated,
     /// A thief posts a day of its own and publishes its files.
     StolenPublishing,
-    /// A thief posts a day of its own with a hash of nothing.
+    /// A thief posts a day of its own with a random hash, without files.
     StolenWithholding,
     /// A thief finds several days unposted: posts a true one and a wrong one in a row, and the others
     /// just before whatever the guardian sends, or else one at a time.
@@ -58,15 +58,15 @@ pub const ALL: [Scenario; 7] = [
 #[derive(Debug)]
 pub struct Play {
     scenario: Scenario,
-    /// The first day that is not posted when it begins.
+    /// The first unposted day at the beginning.
     pub first: UtcDay,
     /// When the signer changes.
     changes_at: Option<Timestamp>,
     /// Whether the thief has posted.
     struck: bool,
-    /// What the thief still has in hand, in order.
+    /// The thief's remaining commits, in order.
     in_hand: Vec<Bytes>,
-    /// The most that the thief can get while nobody does anything.
+    /// The most that the thief can get without a watch.
     at_stake: Amount,
 }
 
@@ -87,7 +87,7 @@ impl Scenario {
         !matches!(self, Self::StolenPublishing | Self::StolenWithholding | Self::ThiefWithBacklog)
     }
 
-    /// The world in which it begins.
+    /// The world it begins in.
     pub async fn world(self) -> anyhow::Result<World> {
         let rotation = self == Self::RotatedSigner;
         let safe = self == Self::SafeOwnerSwapped;
@@ -113,7 +113,7 @@ impl Scenario {
     }
 }
 
-/// When a day is posted.
+/// Time of a day's post.
 const fn posted_at(day: UtcDay) -> Timestamp {
     day.end().plus_millis(POSTED_AFTER_SECS * 1_000)
 }
@@ -124,7 +124,7 @@ async fn at_stake(world: &World, days: u32) -> anyhow::Result<Amount> {
 }
 
 impl Play {
-    /// When everything that it brings about without a watch has come about.
+    /// The scenario's end without a watch.
     pub const fn ends(&self) -> Timestamp {
         let days = match self.scenario {
             Scenario::ThiefWithBacklog => BACKLOG_DAYS,
@@ -135,7 +135,7 @@ impl Play {
         posted_at(last).plus_millis(DELAY_SECS * 1_000 + DAY_MILLIS)
     }
 
-    /// The same where a pause has held it up.
+    /// The scenario's end after a pause.
     pub const fn ends_after_a_pause(&self) -> Timestamp {
         self.ends().plus_millis((PAUSE_SECS + DELAY_SECS) * 1_000 + DAY_MILLIS)
     }
@@ -151,13 +151,13 @@ impl Play {
         self.struck
     }
 
-    /// What docs/contracts.md says that an unwatched thief takes: all that is committed and unclaimed,
-    /// and a quota for each of its days.
+    /// The unwatched thief's gain by docs/contracts.md: everything committed and unclaimed, and a
+    /// quota for each of its days.
     pub const fn at_stake(&self) -> Amount {
         self.at_stake
     }
 
-    /// What is done at this time, before the watch looks.
+    /// Plays the events of this time, before the watch checks.
     pub async fn act(
         &mut self,
         world: &mut World,

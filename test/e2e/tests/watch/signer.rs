@@ -1,4 +1,4 @@
-//! Who signs the project's commits: a key, or a Safe whose two owners both sign.
+//! The signer of the project's commits: a key, or a Safe whose two owners both sign.
 
 use std::path::Path;
 
@@ -47,16 +47,16 @@ alloy::sol! {
     }
 }
 
-/// Where npm has put the Safe's contracts.
+/// npm's folder of the Safe's contracts.
 const ARTIFACTS: &str =
     "../../node_modules/@safe-global/safe-smart-account/build/artifacts/contracts";
 
-/// A key that only these tests have.
+/// A key of these tests only.
 pub fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32]).expect("a repeated byte is a valid key")
 }
 
-/// Who signs.
+/// The signer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RewardSigner {
     /// The key of this seed.
@@ -66,7 +66,7 @@ pub enum RewardSigner {
 }
 
 impl RewardSigner {
-    /// What the distributor knows it by.
+    /// Its address at the distributor.
     pub fn address(&self) -> Address {
         match self {
             Self::Key(seed) => key(*seed).address(),
@@ -93,7 +93,7 @@ impl RewardSigner {
     }
 }
 
-/// The owners' signatures, in the order of their addresses, as a Safe wants them.
+/// The owners' signatures, in the order of their addresses, as a Safe requires.
 fn both_sign(owners: [u8; 2], hash: B256) -> Bytes {
     let mut keys = owners.map(key);
     keys.sort_by_key(SigningKey::address);

@@ -1,4 +1,4 @@
-//! Somebody with the reward signer's key, who wants all that is there.
+//! A thief with the reward signer's key, who wants everything.
 
 use alloy::eips::eip2718::Encodable2718 as _;
 use alloy::network::{EthereumWallet, NetworkTransactionBuilder as _, TransactionBuilder as _};
@@ -19,12 +19,12 @@ use nodesys_sdk::commit::with_rewards;
 use crate::signer::key;
 use crate::world::{QUOTA, RUNNER, THIEF, World, post_of};
 
-/// Whether the files behind a wrong commit can be had.
+/// The availability of a wrong commit's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Files {
-    /// The commit's bytes are at the project's places.
+    /// The project's places have the commit's files.
     Published,
-    /// The commit names a hash of nothing.
+    /// The commit has a random hash, without files.
     Withheld,
 }
 
@@ -34,8 +34,8 @@ impl World {
         Ok(Provider::connect_with_key(url, chain, &key(THIEF)).await?)
     }
 
-    /// The day as the thief wants it: whoever was paid keeps that, all else that is committed and a
-    /// quota for each of `quotas` days is the thief's.
+    /// The thief's day: earlier payments stay; everything else committed, and a quota for each of
+    /// `quotas` days, goes to the thief.
     pub async fn wrong_day(
         &self,
         day: UtcDay,

@@ -1,6 +1,6 @@
-//! A project on a chain alone: contracts, licenses, and the days that its owner has published and
-//! posted, with no backend anywhere. It can be kept and had again, so that many cells of the matrix
-//! begin where it stood.
+//! A project on a chain alone: contracts, licenses, and the days its owner has published and
+//! posted, without a backend. It can be saved and restored, so that many cells of the matrix share
+//! one beginning.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,24 +32,24 @@ use crate::signer::{RewardSigner, key, new_safe};
 
 /// The project's first day.
 pub const FIRST_DAY: UtcDay = UtcDay(20_454);
-/// How long a post is pending.
+/// Delay of a post.
 pub const DELAY_SECS: u64 = 2 * 86_400;
 /// Most that a day may add, in wei.
 pub const QUOTA: u128 = 1_100 * TOKEN;
-/// When the owner has published and posted a day, after its end.
+/// Time after a day's end at which the owner has published and posted it.
 pub const POSTED_AFTER_SECS: u64 = 600;
 
-/// The seeds of keys: the receipt key's, and of those who sign.
+/// The seeds of keys: the receipt key's and the signers'.
 const RECEIPT_KEY: u8 = 3;
 pub const SIGNER: u8 = 5;
 pub const NEXT_SIGNER: u8 = 6;
 pub const CHECKER: u8 = 7;
 pub const NEXT_CHECKER: u8 = 8;
-/// Who stole the reward signer's key, and a second account of theirs.
+/// The thief of the reward signer's key, and their second account.
 pub const THIEF: u8 = 0x7f;
 pub const RUNNER: u8 = 0x7e;
 
-/// What the world begins with.
+/// The world's initial options.
 #[derive(Debug, Clone, Copy)]
 pub struct Recipe {
     /// Days that are published and posted.
@@ -69,10 +69,10 @@ pub struct Post {
     pub tree: Arc<RewardTree>,
 }
 
-/// What is known of the days beside the chain.
+/// The record of the days besides the chain.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
-    /// What the next honest day builds on.
+    /// The commit that the next honest day builds on.
     pub before: Before,
     /// Honest posts.
     pub honest: Vec<Post>,
@@ -80,7 +80,7 @@ pub struct Ledger {
     pub thief: Vec<Post>,
 }
 
-/// A world that was kept.
+/// A saved world.
 #[derive(Debug)]
 pub struct Kept {
     snapshot: Snapshot,
@@ -164,7 +164,7 @@ impl World {
         self.project.distributor
     }
 
-    /// The day that the owner has to publish next.
+    /// The owner's next day to publish.
     pub fn next_day(&self) -> UtcDay {
         self.ledger.honest.last().map_or(FIRST_DAY, |post| post.day.next())
     }
@@ -174,7 +174,7 @@ impl World {
         Ok(Timestamp::from_secs(self.chain.reader.latest_block().await?.secs))
     }
 
-    /// Moves the chain's time; the block of that moment is final.
+    /// Advances the chain's time; the block of that moment is final.
     pub async fn move_to(&self, at: Timestamp) -> anyhow::Result<()> {
         self.chain.step(at).await?;
         for _ in 0..3 {
@@ -183,13 +183,13 @@ impl World {
         Ok(())
     }
 
-    /// The distributor as of the newest block.
+    /// The distributor at the newest block.
     pub async fn state(&self) -> anyhow::Result<DistributorState> {
         let newest = alloy::eips::BlockNumberOrTag::Latest;
         Ok(state_of(&self.chain.reader, self.distributor(), newest).await?)
     }
 
-    /// A day built as the owner builds it.
+    /// A day built like the owner's.
     pub async fn build(&self, day: UtcDay, before: Before) -> anyhow::Result<DayBundle> {
         let terms = Terms {
             day_reward: Amount::new(1_000 * TOKEN),
@@ -244,7 +244,7 @@ impl World {
         Ok(())
     }
 
-    /// Whoever earns something claims by the newest of the honest roots that are active.
+    /// Every account with rewards claims by the newest active honest root.
     pub async fn claim_all(&self) -> anyhow::Result<()> {
         for post in self.ledger.honest.iter().rev() {
             if !self.is_active(post.root).await? {
@@ -258,13 +258,13 @@ impl World {
         Ok(())
     }
 
-    /// Whom the honest days pay: Alice holds, Carol rents.
+    /// The accounts paid by honest days: Alice holds, Carol rents.
     pub const fn earners(&self) -> [&Person; 2] {
         [&self.people.alice, &self.people.carol]
     }
 
-    /// Claims what a root has for an account; nothing where it has no more than was paid, or where a
-    /// thief has left nothing.
+    /// Claims an account's amount in a root; none if it was paid already, or if a thief has left no
+    /// tokens.
     pub async fn claim(&self, who: &SigningKey, post: &Post) -> anyhow::Result<()> {
         let Some(proof) = post.tree.proof(&who.address()) else { return Ok(()) };
         if proof.cumulative <= self.claimed(who.address()).await? {
@@ -281,14 +281,14 @@ impl World {
         }
     }
 
-    /// What an account was paid in all.
+    /// An account's total payments.
     pub async fn claimed(&self, account: Address) -> anyhow::Result<Amount> {
         let bound = RewardDistributor::new(self.distributor(), self.chain.reader.rpc());
         Amount::from_u256(bound.claimed(account).call().await?)
             .ok_or_else(|| anyhow::anyhow!("more wei than there are"))
     }
 
-    /// What an account holds of the reward token, in wei.
+    /// An account's balance of the reward token, in wei.
     pub async fn balance(&self, account: Address) -> anyhow::Result<U256> {
         let token = DevToken::new(self.deployed.token, self.chain.reader.rpc());
         Ok(token.balanceOf(account).call().await?)
@@ -299,14 +299,14 @@ impl World {
         Ok(bound.isActive(root).call().await?)
     }
 
-    /// Keeps everything as it is now.
+    /// Saves the current state.
     pub async fn keep(&self) -> anyhow::Result<Kept> {
         copy_folder(self.store.root(), &self.root.join("kept"))?;
         let (ledger, signer) = (self.ledger.clone(), self.signer.clone());
         Ok(Kept { snapshot: self.chain.snapshot().await?, ledger, signer })
     }
 
-    /// Everything as it was then.
+    /// Restores the saved state.
     pub async fn restore(&mut self, kept: Kept) -> anyhow::Result<()> {
         self.chain.revert(kept.snapshot).await?;
         (self.ledger, self.signer) = (kept.ledger, kept.signer);

@@ -88,7 +88,7 @@ fn a_free_license_goes_to_who_waited_longest() {
     assert_eq!(decide(None, &two, |_| None, &moment()), Outcome::Stay);
     let unable = [Standby { able: false, ..two[0].clone() }, two[1].clone()];
     assert_eq!(go(None, &unable), granted(3));
-    // Forgotten: asked last more than five minutes ago.
+    // Dropped: last request more than five minutes ago.
     let silent = [Standby { asked: at(94), ..two[0].clone() }, two[1].clone()];
     assert_eq!(go(None, &silent), granted(3));
     let just = [Standby { asked: at(95), ..two[0].clone() }, two[1].clone()];
@@ -119,12 +119,12 @@ fn silence_ends_it_ten_and_a_half_minutes_later() {
     assert_eq!(go(Some(&lease(limit)), &waiting), Outcome::Stay);
     assert_eq!(go(Some(&lease(limit - 1)), &waiting), takes(2, EndReason::Expired));
     assert_eq!(go(Some(&lease(limit - 1)), &[]), Outcome::End(EndReason::Expired));
-    // Nobody whom the chain allows, or no word of the chain: it ends all the same.
+    // No allowed operator, or no answer of the chain: it ends all the same.
     let unknown = decide(Some(&lease(limit - 1)), &waiting, |_| None, &moment());
     assert_eq!(unknown, Outcome::End(EndReason::Expired));
     let second = decide(Some(&lease(limit - 1)), &waiting, denied(ALICE), &moment());
     assert_eq!(second, takes(3, EndReason::NotEntitled));
-    // Never heard of: counted from the grant.
+    // Never renewed: counted from the grant.
     assert_eq!(go(Some(&held(None, None)), &[]), Outcome::End(EndReason::Expired));
 }
 
@@ -136,10 +136,10 @@ fn down_and_degraded_renew_only_while_nobody_waits() {
     assert_eq!(go(Some(&lease), &[standby(2, ALICE, 90)]), Outcome::Stay);
     let two = [standby(2, ALICE, 89), standby(3, ALICE, 95)];
     assert_eq!(go(Some(&lease), &two), takes(2, EndReason::Expired));
-    // A forgotten standby does not wait.
+    // A dropped standby does not count.
     let gone = [Standby { asked: at(90), ..standby(2, ALICE, 89) }];
     assert_eq!(go(Some(&lease), &gone), Outcome::Stay);
-    // One that may not take it still makes it end: the next may.
+    // A standby without the right still makes it end: the next may have it.
     let unable = [Standby { able: false, ..standby(2, ALICE, 89) }];
     assert_eq!(go(Some(&lease), &unable), Outcome::End(EndReason::Expired));
 }
@@ -152,7 +152,7 @@ fn the_chains_no_ends_it_at_once() {
     assert_eq!(sold(&waiting), takes(3, EndReason::NotEntitled));
     assert_eq!(sold(&waiting[..1]), Outcome::End(EndReason::NotEntitled));
     assert_eq!(sold(&[]), Outcome::End(EndReason::NotEntitled));
-    // No word of the chain's is not a no.
+    // A silent chain is not a denial.
     assert_eq!(decide(Some(&lease), &waiting, |_| None, &moment()), Outcome::Stay);
 }
 
@@ -164,7 +164,7 @@ fn the_former_node_comes_first_for_two_minutes() {
         let lease = ended(minute, EndReason::Expired);
         assert_eq!(go(Some(&lease), &asking), granted(chosen), "ended at {minute}");
     }
-    // A newcomer waits for it; who waited before the end does not.
+    // A newcomer waits for it; an earlier standby does not.
     let newcomer = Standby { since: at(99), ..other.clone() };
     let just = ended(98, EndReason::Expired);
     assert_eq!(go(Some(&just), std::slice::from_ref(&newcomer)), Outcome::Stay);
@@ -175,11 +175,11 @@ fn the_former_node_comes_first_for_two_minutes() {
         go(Some(&ended(97, EndReason::Expired)), std::slice::from_ref(&newcomer)),
         granted(2)
     );
-    // Not where it lost its right, or the operator took it from the node.
+    // Not if it lost its right, or the operator revoked the node.
     for reason in [EndReason::NotEntitled, EndReason::Revoked, EndReason::Moved] {
         assert_eq!(go(Some(&ended(99, reason)), &asking), granted(2), "{reason:?}");
     }
-    // Nor where the chain denies it now: then nobody waits for it.
+    // Nor if the chain denies it now: then it has no preference.
     assert_eq!(decide(Some(&just), &asking, denied(ALICE), &moment()), granted(2));
     let newcomer = Standby { since: at(99), ..other };
     assert_eq!(decide(Some(&just), &[newcomer], denied(ALICE), &moment()), granted(2));

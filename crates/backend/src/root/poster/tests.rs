@@ -22,7 +22,7 @@ async fn state(world: &World) -> CommitState {
     world.client().commit_of(world.chain.distributor, DAY).await.unwrap().state
 }
 
-/// The outbox, whatever became of its rows.
+/// The outbox, in any state of its rows.
 async fn outbox_rows(world: &World) -> Vec<(Option<Vec<u8>>, i32, Option<String>, Option<i64>)> {
     sqlx::query_as("select raw_tx, attempts, last_error, done_block from outbox order by id")
         .fetch_all(&world.pool)
@@ -79,7 +79,7 @@ async fn a_poster_killed_between_signing_and_sending_sends_the_same_bytes(pool: 
     assert!(succeeded(&world, signed.hash).await);
     assert!(posted(&world, &request).await);
     assert_eq!(outbox_rows(&world).await[0].0.as_ref(), Some(&signed.raw));
-    // In a block that may be undone: it waits. In a final one: done, once.
+    // In a block that is not final: it waits. In a final one: done, once.
     world.replica.poster().tick().await.unwrap();
     assert_eq!(outbox_rows(&world).await[0].3, None);
     assert_eq!(state(&world).await, CommitState::Accepted);
@@ -126,7 +126,7 @@ async fn a_commit_posted_before_it_is_handed_in_is_posted(pool: PgPool) {
     let request = world.signed(&world.computed(DAY).await.commit);
     post_by_owner(&world, &request).await;
     world.chain.finalize().await;
-    // The mirror passes the block without knowing the commit, and will not come back.
+    // The mirror passes the block without knowing the commit, and will not read it again.
     world.replica.mirror.tick().await.unwrap();
     let view = world.client().commit(&request).await.unwrap();
     assert_eq!(view.state, CommitState::Posted);

@@ -1,4 +1,4 @@
-//! A node of a test: its key, its operator, and what it signs.
+//! A test's node: its key, its operator, and its signed messages.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,4 @@
-//! Somebody who is told: a real HTTP server that keeps what it hears and answers as it is bid.
+//! A webhook's receiver: a real HTTP server that records messages and answers as the test sets.
 
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +22,7 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
-    /// What it tells, once its signature is found to be the target's.
+    /// Its event, after its signature is verified with the target's secret.
     pub(crate) fn event(&self, secret: &str) -> Event {
         let secret: Secret = secret.parse().unwrap();
         assert!(secret.verify(&self.id, self.secs, &self.body, &self.signature), "{self:?}");
@@ -38,7 +38,7 @@ impl Heard {
 #[derive(Default)]
 struct Inner {
     heard: Vec<Heard>,
-    /// What is answered next, then 204.
+    /// The next answers, then 204.
     answers: Vec<StatusCode>,
 }
 
@@ -68,7 +68,7 @@ impl Receiver {
         self.inner.lock().unwrap().answers = statuses.collect();
     }
 
-    /// What was heard since the last time.
+    /// Messages since the last call.
     pub(crate) fn take(&self) -> Vec<Heard> {
         std::mem::take(&mut self.inner.lock().unwrap().heard)
     }

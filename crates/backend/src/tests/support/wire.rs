@@ -1,4 +1,4 @@
-//! A line between a backend and its RPC that a test can cut, or lay to another chain.
+//! A line between a backend and its RPC that a test can cut, or connect to another chain.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -6,11 +6,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How the line is laid.
+/// The state of the line.
 #[derive(Clone, Copy)]
 pub(crate) enum Line {
     To(SocketAddr),
-    /// Takes connections and says nothing.
+    /// Accepts connections and says nothing.
     Silent,
     /// Ends each connection at once.
     Cut,
@@ -40,7 +40,7 @@ impl Wire {
         format!("http://{}", self.addr)
     }
 
-    /// Ends every connection; new ones go as it is laid now.
+    /// Ends every connection; new ones follow the current state.
     pub(crate) fn lay(&self, line: Line) {
         self.line.send_replace(line);
     }

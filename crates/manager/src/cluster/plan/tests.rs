@@ -41,7 +41,7 @@ fn tombstone(number: u64, removes_volumes: bool) -> AnnouncedTombstone {
     }
 }
 
-/// What the chain says: nothing, unless told.
+/// The releases on chain: none by default.
 fn chain() -> WorkloadReleases {
     WorkloadReleases {
         block: BlockRef { number: 1, hash: B256::ZERO, secs: T },
@@ -140,7 +140,7 @@ fn before_the_delay_nothing_is_run() {
     soon.runnable_at = T + 60;
     let chain = WorkloadReleases { announced: Some(soon), ..chain() };
     assert_eq!(to_fetch(&Ledger::default(), &chain), None);
-    // Not even where somebody offers it.
+    // Not even if somebody serves it.
     let plan = Step::new(Ledger::default(), chain).offered(release(3)).plan();
     assert_eq!((plan.run, plan.problem), (Run::Nothing, None));
     assert!(plan.waits.unwrap().contains("version 3 may run from"));
@@ -156,7 +156,7 @@ fn a_vetoed_version_is_not_run_and_what_runs_stays() {
     assert_eq!(plan.waits.as_deref(), Some("no release is announced yet"));
 }
 
-/// Each row is something that goes wrong; version 2 runs on, and the words say what is wrong.
+/// Each row is a failure; version 2 keeps running, and the text names the problem.
 #[test]
 fn nothing_is_taken_away_on_errors_empty_and_short_answers() {
     let unreachable = Err("the RPC cannot be reached".to_owned());
@@ -302,7 +302,7 @@ fn only_a_tombstone_in_effect_removes_up_to_its_version() {
         assert_eq!(plan.run, Run::Remove { volumes });
         assert_eq!(plan.told, [Told::Removed(version(2))]);
         assert_eq!(plan.ledger.removed_up_to, Some(version(2)));
-        // Said again, it stays so, and is told once.
+        // Repeated, nothing changes, and it is reported once.
         let again = Step::new(plan.ledger.clone(), dead).plan();
         assert_eq!((again.run, again.told), (Run::Remove { volumes }, vec![]));
         // What is announced later is a new beginning.

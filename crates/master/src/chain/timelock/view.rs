@@ -24,7 +24,7 @@ pub(super) enum Outcome {
     Calldata,
 }
 
-/// An action, and how far it is.
+/// An action, and its progress.
 #[derive(Debug, Serialize)]
 pub(crate) struct ActionView {
     project: Address,

@@ -1,4 +1,4 @@
-"""Circles of imports in a program or library, and the list of those that are still allowed.
+"""Circles of imports in a program or library.
 
 There are two kinds of members: files (`crates/cli/src/pair/node.rs`), and modules right below a crate's root
 with all that is in them (`crates/cli/src/pair`). A circle is a largest set in which each member reaches
@@ -82,33 +82,7 @@ def way_around(circle: Circle, starts: list[str]) -> list[Step]:
     return best
 
 
-def allowed(text: str) -> list[frozenset[str]]:
-    """The circles of a list: a member a line, an empty line between two circles, `#` before comments."""
-    lines = [line.strip() for line in text.splitlines() if not line.startswith("#")]
-    blocks = "\n".join(lines).split("\n\n")
-    return [frozenset(block.split()) for block in blocks if block.split()]
-
-
-def faults(listed: list[frozenset[str]], found: list[Circle]) -> list[str]:
-    """Circles that are not allowed, and members on the list that need not be there."""
-    said = []
-    for circle in found:
-        if any(circle.members <= one for one in listed):
-            continue
-        new = sorted(circle.members.difference(*listed))
-        way = way_around(circle, new or sorted(circle.members))
-        around = "".join(f"\n    {step.words}" for step in way)
-        which = f"new in it: {' '.join(new)}" if new else "it joins circles that were apart"
-        said.append(f"a circle of imports among {len(circle.members)}, {which}; one way around it:{around}")
-    needed = set().union(*(circle.members for circle in found))
-    for member in sorted(set().union(*listed) - needed):
-        said.append(f"{member} is in no circle any more: take it off the list of allowed ones")
-    return said
-
-
-def shrunk(text: str, found: list[Circle]) -> str:
-    """The list with what is still needed of it, and nothing else."""
-    head = [line for line in text.splitlines() if line.startswith("#")]
-    left = {frozenset(one & circle.members) for one in allowed(text) for circle in found}
-    blocks = sorted("\n".join(sorted(members)) for members in left if members)
-    return "\n\n".join(["\n".join(head), *blocks]) + "\n"
+def fault(circle: Circle) -> str:
+    """The circle in words, with one way around it."""
+    around = "".join(f"\n    {step.words}" for step in way_around(circle, sorted(circle.members)))
+    return f"a circle of imports among {' '.join(sorted(circle.members))}; one way around it:{around}"

@@ -123,44 +123,13 @@ class Imports(MadeUp):
             self.imported({"lib.rs": "\nmod a;"})
 
 
-class Allowed(unittest.TestCase):
-    FOUND = [circles.Circle(frozenset({"a.rs", "b.rs"}), []), circles.Circle(frozenset({"c.rs", "d.rs"}), [])]
-
-    def faults(self, text: str) -> list[str]:
-        return circles.faults(circles.allowed(text), self.FOUND)
-
-    def test_the_circles_that_are_there_and_no_more(self):
-        self.assertEqual(self.faults("# why\na.rs\nb.rs\n\nc.rs\nd.rs\n"), [])
-
-    def test_a_circle_that_is_not_listed(self):
-        (said,) = self.faults("a.rs\nb.rs\n")
-        self.assertIn("among 2, new in it: c.rs d.rs", said)
-
-    def test_a_way_around_leads_through_what_is_new(self):
+class Fault(unittest.TestCase):
+    def test_a_circle_is_told_with_the_shortest_way_around(self):
         steps = [circles.Step(*ends, f"{ends[0]} names {ends[1]}") for ends in ("ab", "ba", "bc", "cd", "da")]
         (circle,) = circles.circles(steps)
-        (said,) = circles.faults([frozenset("abc")], [circle])
-        self.assertIn("among 4, new in it: d; one", said)
-        self.assertTrue(said.endswith("\n    d names a\n    a names b\n    b names c\n    c names d"))
-
-    def test_a_circle_that_has_grown(self):
-        (said,) = self.faults("a.rs\nb.rs\n\nc.rs\n")
-        self.assertIn("new in it: d.rs", said)
-
-    def test_circles_that_were_apart(self):
-        (said,) = circles.faults(
-            circles.allowed("a.rs\n\nb.rs\n"), [circles.Circle(frozenset({"a.rs", "b.rs"}), [])]
-        )
-        self.assertIn("it joins circles that were apart", said)
-
-    def test_what_is_in_no_circle_any_more(self):
-        text = "# why\nx.rs\na.rs\nb.rs\n\nc.rs\nd.rs\n"
-        (said,) = self.faults(text)
-        self.assertTrue(said.startswith("x.rs is in no circle any more"))
-        self.assertEqual(circles.shrunk(text, self.FOUND), "# why\n\na.rs\nb.rs\n\nc.rs\nd.rs\n")
-
-    def test_shrinking_allows_nothing_new(self):
-        self.assertEqual(circles.shrunk("# why\na.rs\nb.rs\n", self.FOUND), "# why\n\na.rs\nb.rs\n")
+        said = circles.fault(circle)
+        self.assertTrue(said.startswith("a circle of imports among a b c d; one way around it:"))
+        self.assertTrue(said.endswith(":\n    a names b\n    b names a"))
 
 
 class Crates(unittest.TestCase):

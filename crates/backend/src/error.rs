@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use nodesys_chain::ChainError;
 use nodesys_core::api::Problem;
 use nodesys_core::files::Difference;
+use nodesys_service::problem;
 
 /// A refused request.
 #[derive(Debug)]
@@ -130,21 +130,10 @@ impl IntoResponse for ApiError {
                 None => self.detail.as_str().into(),
             },
         });
-        let problem = Problem {
-            kind: format!("urn:nodesys:problem:{}", self.code),
-            title: self.title.to_owned(),
-            status: self.status.as_u16(),
-            detail: self.detail,
-            code: self.code.to_owned(),
-            difference: self.difference.map(|difference| *difference),
-        };
-        let mut response = (self.status, Json(problem)).into_response();
-        let headers = response.headers_mut();
-        let json = HeaderValue::from_static("application/problem+json");
-        headers.insert(header::CONTENT_TYPE, json);
-        if let Some(secs) = self.retry_after_secs {
-            headers.insert(header::RETRY_AFTER, secs.into());
-        }
+        let difference = self.difference.map(|difference| *difference);
+        let problem = Problem::new(self.status.as_u16(), self.code, self.title, self.detail);
+        let problem = Problem { difference, ..problem };
+        let mut response = problem::response(problem, self.retry_after_secs);
         if let Some(fault) = fault {
             response.extensions_mut().insert(fault);
         }

@@ -19,23 +19,6 @@ pub(crate) struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// Cancels on SIGTERM or SIGINT; a second signal ends the process at once.
-    pub(crate) fn stop_on_signals(&self) -> anyhow::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut term = signal(SignalKind::terminate())?;
-        let mut int = signal(SignalKind::interrupt())?;
-        let stop = self.stop.clone();
-        tokio::spawn(async move {
-            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-            tracing::info!("stopping: no new requests, finishing what was begun");
-            stop.cancel();
-            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-            tracing::warn!("second signal: ending at once");
-            std::process::exit(130);
-        });
-        Ok(())
-    }
-
     /// Runs a task to its end. A panic in it stops the whole program: a half-alive backend is
     /// worse than one that restarts.
     pub(crate) fn spawn(

@@ -94,7 +94,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .layer(from_fn(limit_time));
     v1.route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .route("/metrics", get(|State(app): State<AppState>| async move { app.metrics.render() }))
+        .merge(nodesys_service::metrics::route(app.metrics.clone()))
         .fallback(|| async { ApiError::not_found("no such route; see /v1/openapi.json") })
         .method_not_allowed_fallback(|| async {
             ApiError::method_not_allowed("see /v1/openapi.json")

@@ -8,7 +8,9 @@ use nodesys_chain::provider::Provider;
 use nodesys_clock::Clock;
 use nodesys_core::message::Domain;
 use nodesys_core::signature::SigningKey;
-use tokio::net::TcpListener;
+use nodesys_service::ready::Ready;
+use nodesys_service::signals::stop_on_signals;
+use nodesys_service::{listener, logs};
 use tokio::sync::Notify;
 
 use crate::config::{Call, Config, MigrateConfig};
@@ -36,7 +38,7 @@ pub async fn main(call: Call) -> std::process::ExitCode {
 }
 
 async fn migrate(config: MigrateConfig) -> anyhow::Result<()> {
-    let _metrics = telemetry::install()?;
+    logs::to_stderr(logs::LONG_RUNNING);
     let pool = db::connect::connect(&config.database_url, 1, config.allow_unsafe_postgres).await?;
     db::connect::migrate(&pool).await?;
     println!("the schema is up to date");
@@ -46,9 +48,10 @@ async fn migrate(config: MigrateConfig) -> anyhow::Result<()> {
 async fn run(config: Config) -> anyhow::Result<()> {
     // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    logs::to_stderr(logs::LONG_RUNNING);
     let metrics = telemetry::install()?;
     let lifecycle = Lifecycle::default();
-    lifecycle.stop_on_signals()?;
+    stop_on_signals(&lifecycle.stop)?;
 
     let receipt_key = read_key(&config.receipt_key_file).context("receipt key")?;
     let poster_key = config
@@ -86,12 +89,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
     .await?;
     spawn_jobs(&lifecycle, &app, poster_key).await?;
 
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
-    let addr = listener.local_addr()?;
+    let (listener, addr) = listener::bind(config.listen).await?;
     if let Some(path) = &config.ready_file {
-        write_ready_file(path, addr)?;
+        Ready::here(addr).write(path)?;
     }
     tracing::info!(%addr, chain_id = config.chain_id, registry = %config.registry, "ready");
     let stop = lifecycle.stop.clone();
@@ -141,17 +141,4 @@ fn read_key(path: &std::path::Path) -> anyhow::Result<SigningKey> {
     }
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
     SigningKey::from_hex(&text).with_context(|| format!("{shown} must hold 64 hex digits"))
-}
-
-/// Writes the ready file, in one rename.
-fn write_ready_file(path: &std::path::Path, addr: std::net::SocketAddr) -> anyhow::Result<()> {
-    let ready = serde_json::json!({
-        "pid": std::process::id(),
-        "addr": addr.to_string(),
-        "version": env!("CARGO_PKG_VERSION"),
-    });
-    let temporary = path.with_extension("tmp");
-    std::fs::write(&temporary, ready.to_string())?;
-    std::fs::rename(&temporary, path)?;
-    Ok(())
 }

@@ -1,22 +1,10 @@
-//! Logs to stderr, metrics for Prometheus.
+//! This program's metrics.
 
-use anyhow::Context;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
+use metrics_exporter_prometheus::PrometheusHandle;
 
-/// Installs both, once per process. `NODESYS_LOG` takes tracing's filter syntax.
+/// Collects and describes them, once per process.
 pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
-    let filter = EnvFilter::try_from_env("NODESYS_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,alloy=warn,sqlx=warn"));
-    let secret_free = filter_fn(|metadata| !nodesys_chain::logs_secrets(metadata.target()));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-    tracing_subscriber::registry().with(filter).with(secret_free).with(lines).init();
-    let handle = PrometheusBuilder::new()
-        .install_recorder()
-        .context("another metrics recorder is installed")?;
+    let handle = nodesys_service::metrics::install()?;
     metrics::describe_counter!(
         "heartbeats_accepted_total",
         "Heartbeats acknowledged after commit."

@@ -2,14 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-#[path = "../src/tests/support/chain.rs"]
-#[expect(dead_code, reason = "shared with the library's tests, which use the rest")]
-mod chain;
-
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -25,11 +20,14 @@ use nodesys_core::message::{
 };
 use nodesys_core::signature::SigningKey;
 use nodesys_sdk::client::{Client, Error};
+use nodesys_service::ready::Ready;
+use nodesys_testing::anvil::CHAIN_ID;
+use nodesys_testing::chain::{Chain, alice, owner, receipt_key};
+use nodesys_testing::key;
+use nodesys_testing::logs::{FILTERS, hide_the_secret};
 use sqlx::{ConnectOptions as _, PgPool};
 use tempfile::TempDir;
 use tokio::process::Child;
-
-use chain::{CHAIN_ID, Chain, alice, key, owner, receipt_key};
 
 /// A backend's flags, and the folder of its files.
 struct Setup {
@@ -49,7 +47,7 @@ impl Setup {
         Self {
             folder,
             database_url: pool.connect_options().to_url_lossy().to_string(),
-            rpc: format!("{}/?key=SECRET", chain.anvil.url()),
+            rpc: format!("{}/?key=SECRET", chain.anvil.url),
             chain_id: CHAIN_ID.to_string(),
             registry: chain.registry.to_string(),
             unsafe_postgres: true,
@@ -90,21 +88,26 @@ impl Setup {
 
     /// Starts it and waits until it is ready.
     async fn start(&self) -> (Child, Client) {
+        let mut command = self.command();
+        command.stderr(Stdio::inherit());
+        self.start_by(command).await
+    }
+
+    async fn start_by(&self, command: Command) -> (Child, Client) {
         let ready = self.path("ready");
         let _ = std::fs::remove_file(&ready);
-        let mut command = tokio::process::Command::from(self.command());
-        let mut child = command.stderr(Stdio::inherit()).kill_on_drop(true).spawn().unwrap();
+        let mut command = tokio::process::Command::from(command);
+        let mut child = command.kill_on_drop(true).spawn().unwrap();
         let mut sleeper = Clock::system().sleeper();
-        let text = loop {
-            if let Ok(text) = std::fs::read_to_string(&ready) {
-                break text;
+        let ready = loop {
+            if let Some(ready) = Ready::read(&ready).unwrap() {
+                break ready;
             }
             assert_eq!(child.try_wait().unwrap(), None, "it ended before it was ready");
             sleeper.sleep(Duration::from_millis(5)).await;
         };
-        let ready: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let addr: SocketAddr = ready["addr"].as_str().unwrap().parse().unwrap();
-        (child, Client::new(&format!("http://{addr}")).unwrap())
+        assert_eq!((ready.pid, &*ready.build_id), (child.id().unwrap(), env!("CARGO_PKG_VERSION")));
+        (child, Client::new(&format!("http://{}", ready.addr)).unwrap())
     }
 }
 
@@ -292,6 +295,21 @@ async fn load(
     .await
 }
 
+/// Waits for the first tick of the mirror, which has the licenses.
+async fn followed(client: &Client, chain: &Chain) {
+    let mut sleeper = Clock::system().sleeper();
+    while client.license(chain.alpha, U256::from(1)).await.is_err() {
+        sleeper.sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Tells it to stop, and waits until it has.
+async fn stop(process: &mut Child) -> ExitStatus {
+    let pid = process.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    process.wait().await.unwrap()
+}
+
 async fn all_stored(pool: &PgPool, receipts: impl Iterator<Item = &Receipt>) {
     let roots: Vec<Vec<u8>> = sqlx::query_scalar("select root::bytea from heartbeat_batch")
         .fetch_all(pool)
@@ -314,11 +332,8 @@ async fn killed_in_the_middle_it_has_lost_nothing_it_acknowledged(pool: PgPool) 
     let domain = Domain::new(CHAIN_ID, chain.registry);
     let (mut process, client) = setup.start().await;
     let nodes = nodes(&client, domain, 24).await;
-    // The first tick of the mirror has the licenses.
     let mut sleeper = Clock::system().sleeper();
-    while client.license(chain.alpha, U256::from(1)).await.is_err() {
-        sleeper.sleep(Duration::from_millis(5)).await;
-    }
+    followed(&client, &chain).await;
     let lease = nodes[0].lease(&client, &chain).await;
     let credited = nodes[0].beat(&client, &[healthy(&lease)]).await.unwrap();
     assert_eq!(credited.accepted.credited, 1);
@@ -362,10 +377,7 @@ async fn told_to_stop_it_answers_what_it_has_taken(pool: PgPool) {
         while counted.load(Ordering::Relaxed) < 100 {
             sleeper.sleep(Duration::from_millis(1)).await;
         }
-        let pid = process.id().unwrap().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        assert!(told.success());
-        process.wait().await.unwrap()
+        stop(&mut process).await
     };
     let (sent, status) = tokio::join!(load(&nodes, &client, &counted), stopping);
     assert_eq!(status.code(), Some(0), "it did not end in order");
@@ -373,4 +385,23 @@ async fn told_to_stop_it_answers_what_it_has_taken(pool: PgPool) {
         assert!(matches!(error, Error::Transport { .. }), "{error}");
     }
     all_stored(&pool, sent.iter().flat_map(|(receipts, _)| receipts)).await;
+}
+
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn no_line_of_its_log_tells_the_rpcs_secret(pool: PgPool) {
+    let chain = Chain::start().await;
+    let setup = Setup::new(&pool, &chain);
+    assert!(setup.rpc.contains("SECRET"));
+    for filter in FILTERS {
+        let log = std::fs::File::create(setup.path("log")).unwrap();
+        let mut command = setup.command();
+        command.env("NODESYS_LOG", filter).stderr(log);
+        let (mut process, client) = setup.start_by(command).await;
+        followed(&client, &chain).await;
+        let ended = stop(&mut process).await;
+        let log = std::fs::read_to_string(setup.path("log")).unwrap();
+        let last = log.lines().next_back().unwrap_or_default();
+        assert_eq!(ended.code(), Some(0), "NODESYS_LOG={filter}: {last}");
+        hide_the_secret(filter, &log, &chain.anvil.addr.to_string());
+    }
 }

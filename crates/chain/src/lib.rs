@@ -50,7 +50,7 @@ pub use blocks::BlockRef;
 pub use error::ChainError;
 pub use many::MULTICALL3;
 pub use provider::Provider;
-pub use rpc_url::{RpcUrl, logs_secrets};
+pub use rpc_url::RpcUrl;
 pub use sources::majority;
 
 #[cfg(test)]

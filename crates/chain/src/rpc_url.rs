@@ -57,19 +57,6 @@ impl fmt::Debug for RpcUrl {
     }
 }
 
-/// Whether the log lines of a target may hold an RPC's whole URL, and a secret with it: a program
-/// that logs leaves them out, whatever level it is told to log at.
-///
-/// # Examples
-///
-/// ```
-/// assert!(nodesys_chain::logs_secrets("alloy_transport_http::reqwest_transport"));
-/// assert!(!nodesys_chain::logs_secrets("nodesys_chain::logs"));
-/// ```
-pub fn logs_secrets(target: &str) -> bool {
-    target.starts_with("alloy_transport")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

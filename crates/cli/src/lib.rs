@@ -28,10 +28,7 @@ mod workload;
 
 use std::process::ExitCode;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
+use nodesys_service::logs;
 
 use crate::commands::Cli;
 use crate::exit::Exit;
@@ -39,7 +36,7 @@ use crate::output::say;
 
 /// Runs a command to its end.
 pub fn main(cli: Cli) -> ExitCode {
-    log_to_stderr();
+    logs::to_stderr("warn");
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -54,13 +51,4 @@ pub fn main(cli: Cli) -> ExitCode {
             Exit::of(&error).into()
         }
     }
-}
-
-/// Logs go to standard error; `NODESYS_LOG` takes tracing's filter syntax.
-fn log_to_stderr() {
-    let wanted = EnvFilter::try_from_env("NODESYS_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let secret_free = filter_fn(|metadata| !nodesys_chain::logs_secrets(metadata.target()));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-    // Fails only when a test has set it up already, which is as good.
-    let _ = tracing_subscriber::registry().with(wanted).with(secret_free).with(lines).try_init();
 }

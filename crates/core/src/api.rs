@@ -32,7 +32,7 @@ use crate::message::{
 use crate::signature::SignatureError;
 use crate::time::UtcDay;
 
-/// An RFC 9457 problem document, content type `application/problem+json`.
+/// An RFC 9457 problem document, served as [`Problem::CONTENT_TYPE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Problem {
     /// `urn:nodesys:problem:<code>`.
@@ -49,6 +49,23 @@ pub struct Problem {
     /// The first differing row, where files were compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difference: Option<Difference>,
+}
+
+impl Problem {
+    /// What a problem document is served as.
+    pub const CONTENT_TYPE: &str = "application/problem+json";
+
+    /// A problem of this code and HTTP status.
+    pub fn new(status: u16, code: &str, title: &str, detail: String) -> Self {
+        Self {
+            kind: format!("urn:nodesys:problem:{code}"),
+            title: title.to_owned(),
+            status,
+            detail,
+            code: code.to_owned(),
+            difference: None,
+        }
+    }
 }
 
 /// `GET /v1/network`: what a client must agree on before it signs anything.

@@ -4,6 +4,7 @@
 //! stops every started process. Messages go to standard error, the closing table to standard
 //! output.
 
+mod cast;
 mod first_day;
 mod ledger;
 mod releases;
@@ -11,21 +12,21 @@ mod serve;
 mod story;
 mod summary;
 mod table;
+mod telling;
 
 use std::fs::{File, TryLockError};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use nodesys_core::ids::Points;
-use nodesys_core::points::Rule;
 use nodesys_core::time::UtcDay;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::deploy::{Deployed, LicenseRef, Plan, TOKEN, delegate, mint, rent_out, set_release_key};
-use crate::in_cluster::ClusterParts;
+use crate::deploy::{Deployed, delegate, mint, rent_out, set_release_key};
 use crate::net::{Devnet, LOOPBACK};
 use crate::people::People;
+pub use cast::Kubernetes;
+use cast::{A2, B2, FIRST_DAY, plan};
+use telling::say;
 
 /// Options of the demo.
 #[derive(Debug, Clone)]
@@ -37,33 +38,6 @@ pub struct Options {
     /// A cluster for node 1; without it every node consists of processes.
     pub kubernetes: Option<Kubernetes>,
 }
-
-/// A cluster in whose network the demo runs.
-#[derive(Debug, Clone)]
-pub struct Kubernetes {
-    /// The pods' address for this network's loopback.
-    pub host: IpAddr,
-    /// The cluster.
-    pub parts: ClusterParts,
-    /// The sample workload's image, by digest; the cluster has it.
-    pub workload_image: String,
-}
-
-/// The day the story begins: 2026-01-06.
-const FIRST_DAY: UtcDay = UtcDay(20_459);
-/// The project's reward for a day.
-const DAY_REWARD: u128 = 1_000 * TOKEN;
-/// Tasks put into the queue on the first day.
-const TASKS: usize = 240;
-/// Points of a task; a minute is worth one.
-const PER_TASK: u64 = 5;
-/// How long a post is pending.
-const DELAY_SECS: u64 = 3_600;
-
-const A1: LicenseRef = LicenseRef { workload: 0, token: 1 };
-const A2: LicenseRef = LicenseRef { workload: 0, token: 2 };
-const B1: LicenseRef = LicenseRef { workload: 1, token: 1 };
-const B2: LicenseRef = LicenseRef { workload: 1, token: 2 };
 
 /// Tells the whole story.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
@@ -79,7 +53,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         real_time: false,
     };
     let kubernetes = options.kubernetes.as_ref();
-    story::say("starting Postgres and anvil, deploying the contracts, starting the backend");
+    say("starting Postgres and anvil, deploying the contracts, starting the backend");
     // A devnet that is dropped while it comes up kills what it has started.
     let mut net = tokio::select! {
         net = Devnet::start(&start, async |chain, people, deployed| {
@@ -97,7 +71,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
             if options.serve { Ok(()) } else { Err(anyhow::anyhow!("stopped by a signal")) }
         }
     };
-    story::say("stopping every process");
+    say("stopping every process");
     let stopped = net.stop().await;
     told.and(stopped)
 }
@@ -105,26 +79,6 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
 async fn tell(net: &mut Devnet, options: &Options) -> anyhow::Result<()> {
     story::tell(net, options.kubernetes.as_ref()).await?;
     if options.serve { serve::serve(net).await } else { Ok(()) }
-}
-
-/// A point for each minute, five for each task.
-fn rule() -> Rule {
-    Rule::UptimeTasks {
-        rate: Points::checked_new(1440).expect("1440 is below 2^63"),
-        per_task: Points::checked_new(PER_TASK).expect("5 is below 2^63"),
-        max_tasks: 1000,
-        minimum_uptime_ppm: 0,
-    }
-}
-
-fn plan() -> Plan {
-    Plan {
-        project: "acme",
-        workloads: vec![("alpha", "A"), ("beta", "B")],
-        funds: 100 * DAY_REWARD,
-        daily_quota: DAY_REWARD * 11 / 10,
-        delay_secs: DELAY_SECS,
-    }
 }
 
 /// Alice holds A1 and B1; Bob holds A2 and B2, rents A2 to Carol and delegates B2 to her.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::deploy::LicenseRef;
-use crate::node::Network;
+use crate::network::Network;
 use crate::programs::{Output, run, words};
 
 /// Real time for the pods of a paused workload to end.

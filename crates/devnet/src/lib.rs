@@ -6,11 +6,11 @@
 //! A node may also run in an existing Kubernetes cluster.
 
 pub mod chain;
-pub mod days;
 pub mod demo;
 pub mod deploy;
 mod in_cluster;
 mod net;
+mod network;
 mod node;
 mod people;
 mod postgres;
@@ -22,7 +22,8 @@ pub mod rpc_proxy;
 pub use deploy::{Deployed, LicenseRef, Plan, Workload};
 pub use in_cluster::ClusterParts;
 pub use net::{Devnet, LOOPBACK, MasterOptions, Options};
-pub use node::{Network, Node};
+pub use network::Network;
+pub use node::Node;
 pub use people::{People, Person};
 pub use postgres::Postgres;
 pub use programs::{Output, Programs, run};

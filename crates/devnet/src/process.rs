@@ -9,8 +9,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use nodesys_service::ready::Ready;
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Deserialize;
 use tokio::process::{Child, Command};
 
 /// Time limit for a program's start.
@@ -31,13 +31,6 @@ pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
-}
-
-/// The content of a program's ready file.
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub struct Ready {
-    /// Its address.
-    pub addr: SocketAddr,
 }
 
 impl Process {
@@ -97,10 +90,7 @@ impl Process {
 
     /// Waits for the ready file.
     pub async fn ready(&mut self, file: &Path) -> anyhow::Result<Ready> {
-        self.wait_for("it was ready", || {
-            serde_json::from_slice::<Ready>(&std::fs::read(file).ok()?).ok()
-        })
-        .await
+        self.wait_for("it was ready", || Ready::read(file).ok().flatten()).await
     }
 
     /// Sends a signal.

@@ -8,7 +8,7 @@ use nodesys_clock::DEVELOPMENT_CHAIN_ID;
 use serde_json::json;
 
 use crate::deploy::LicenseRef;
-use crate::node::Network;
+use crate::network::Network;
 use crate::people::write_secret;
 use crate::process::{Process, free_addr};
 

@@ -32,6 +32,7 @@ use nodesys_render::workload::{Placed, TokenKey};
 use nodesys_render::workload_namespace;
 
 mod act;
+mod backoff;
 mod chain;
 pub mod election;
 pub mod ledger;
@@ -40,12 +41,12 @@ mod objects;
 mod observe;
 pub mod plan;
 
+use backoff::backoff_secs;
 use chain::ChainReader;
 use election::Election;
 use nodesys_chain::release::WorkloadReleases;
 use nodesys_sdk::release::fetch::Fetcher;
 use objects::Objects;
-use observe::backoff_secs;
 use plan::Seen;
 
 /// The time limit of one request to the cluster.

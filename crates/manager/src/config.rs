@@ -4,10 +4,7 @@
 //! a secret that others can read is refused.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, U256, keccak256};
@@ -19,13 +16,14 @@ use nodesys_core::message::Domain;
 use nodesys_core::signature::SigningKey;
 use serde::Deserialize;
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::Zeroizing;
 
 use nodesys_render::MANAGER_PORT;
 
 mod cluster;
+mod secret;
 
 pub use cluster::{ClusterSettings, Placement};
+use secret::read_secret;
 
 /// The most workloads of one node: a heartbeat of so many leases is still below the backend's
 /// limit of 4 KiB, whatever its numbers.
@@ -283,32 +281,6 @@ fn read_node_key(path: &Path) -> anyhow::Result<SigningKey> {
     SigningKey::from_hex(&text).with_context(|| {
         format!("{} does not hold a node key: 64 hex digits expected", path.display())
     })
-}
-
-/// Reads a small file that nobody but its owner may read.
-fn read_secret(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    const MAX_BYTES: u64 = 4096;
-    let shown = path.display();
-    let cannot = || format!("the secret file {shown} cannot be read");
-    let file = File::open(path).with_context(cannot)?;
-    // Of the open file, so that it cannot be swapped between check and reading.
-    let metadata = file.metadata().with_context(cannot)?;
-    ensure!(metadata.is_file(), "{shown} is not a file");
-    let mode = metadata.mode() & 0o777;
-    // Kubernetes gives a pod's secrets to root, readable by the pod's own group.
-    let pods_own = mode & 0o037 == 0 && metadata.uid() == 0 && own_group() == Some(metadata.gid());
-    ensure!(
-        mode & 0o077 == 0 || pods_own,
-        "{shown} holds a secret, but others may read it (mode {mode:04o}): chmod 600 {shown}"
-    );
-    let mut text = Zeroizing::new(String::new());
-    file.take(MAX_BYTES).read_to_string(&mut text).with_context(cannot)?;
-    Ok(text)
-}
-
-/// The process's group, where it is not root's.
-fn own_group() -> Option<u32> {
-    std::fs::metadata("/proc/self").ok().map(|of| of.gid()).filter(|group| *group != 0)
 }
 
 #[cfg(test)]

@@ -141,16 +141,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
-    let problem = Problem {
-        kind: format!("urn:nodesys:problem:{code}"),
-        title: status.canonical_reason().unwrap_or("Refused").to_owned(),
-        status: status.as_u16(),
-        detail: detail.to_owned(),
-        code: code.to_owned(),
-        difference: None,
-    };
-    let mut response = (status, Json(problem)).into_response();
-    let json = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
+    let title = status.canonical_reason().unwrap_or("Refused");
+    let problem = Problem::new(status.as_u16(), code, title, detail.to_owned());
+    nodesys_service::problem::response(problem, None)
 }

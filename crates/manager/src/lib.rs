@@ -15,7 +15,6 @@ pub mod cluster;
 pub mod config;
 pub mod health;
 mod http;
-pub mod lifecycle;
 mod minutes;
 pub mod plan;
 pub mod probe;
@@ -32,7 +31,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
 use nodesys_clock::{Clock, Sleeper};
-use tokio::net::TcpListener;
+use nodesys_service::listener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -70,10 +69,7 @@ pub async fn start(
     if workloads.is_empty() {
         tracing::warn!("no workloads are configured: the heartbeat carries no license");
     }
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", settings.listen))?;
-    let addr = listener.local_addr().context("the listener's address")?;
+    let (listener, addr) = listener::bind(settings.listen).await?;
     let listener = listener.tap_io(|stream| {
         // An answer is one small write that waiting for more would only delay.
         let _ = stream.set_nodelay(true);

@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use axum::http::StatusCode;
 use nodesys_core::Address;
 use nodesys_core::ticket::TicketView;
-use support::{Fault, Node, START, TOKEN, domain, key, license};
+use nodesys_testing::key;
+use support::{Fault, Node, START, TOKEN, domain, license};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_minute_has_one_heartbeat_and_a_kept_receipt_over_midnight() {

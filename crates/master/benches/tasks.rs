@@ -5,15 +5,12 @@
 //! /proc, so a busy machine hardly affects it. `scripts/bench tasks` runs it; it needs DATABASE_URL
 //! and NODESYS_PG_DIR, that Postgres's folder.
 
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::fs;
 
 use nodesys_clock::Clock;
+use nodesys_testing::master::World;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, Row as _};
-use support::World;
 
 /// Unless NODESYS_BENCH_TASKS says otherwise.
 const TASKS: usize = 20_000;

@@ -1,9 +1,9 @@
 //! Errors of the master's HTTP routes: an RFC 9457 problem document with a stable `code`.
 
-use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nodesys_core::api::Problem;
+use nodesys_service::problem;
 
 /// A refused request.
 #[derive(Debug)]
@@ -84,23 +84,11 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let problem = Problem {
-            kind: format!("urn:nodesys:problem:{}", self.code),
-            title: self.title.to_owned(),
-            status: self.status.as_u16(),
-            detail: self.detail,
-            code: self.code.to_owned(),
-            difference: None,
-        };
-        let mut response = (self.status, Json(problem)).into_response();
-        let headers = response.headers_mut();
-        let json = HeaderValue::from_static("application/problem+json");
-        headers.insert(header::CONTENT_TYPE, json);
+        let problem = Problem::new(self.status.as_u16(), self.code, self.title, self.detail);
+        let mut response = problem::response(problem, self.retry_after_secs);
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        if let Some(secs) = self.retry_after_secs {
-            headers.insert(header::RETRY_AFTER, secs.into());
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
     }

@@ -14,7 +14,6 @@ pub mod config;
 mod database;
 mod day;
 mod error;
-mod lifecycle;
 mod output;
 mod release;
 mod service;
@@ -23,12 +22,13 @@ mod task;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
+use nodesys_service::logs;
 
 use crate::cli::{Cli, Command};
 
 /// Runs a command to its end.
 pub fn main(cli: Cli) -> ExitCode {
-    lifecycle::log_to_stderr();
+    logs::to_stderr(logs::LONG_RUNNING);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

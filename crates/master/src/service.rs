@@ -19,14 +19,15 @@ use nodesys_core::Address;
 use nodesys_core::ticket::Origin;
 use nodesys_core::time::UtcDay;
 use nodesys_sdk::bundles::BundleStore;
-use tokio::net::TcpListener;
+use nodesys_service::listener;
+use nodesys_service::ready::Ready;
+use nodesys_service::signals::stop_on_signals;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::day::{Commits, Owner};
 use crate::error::ApiError;
-use crate::lifecycle;
 use crate::task::{self, Gate, SLOTS, Tasks};
 
 /// Options of the service.
@@ -50,16 +51,13 @@ pub struct ServeOptions {
 /// Runs the service until SIGTERM or SIGINT.
 pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
-    lifecycle::stop_on_signals(&stop)?;
+    stop_on_signals(&stop)?;
     let owner = Owner::reader(settings).await?;
     let chain_id = owner.project.chain_id;
     let name = format!("master {}", owner.project.name);
     let clock = Clock::from_flag(settings.clock, chain_id, &name).await?;
     let owner = owner.with_signer(settings, clock.clone()).await?;
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", options.listen))?;
-    let addr = listener.local_addr().context("the listener has no address")?;
+    let (listener, addr) = listener::bind(options.listen).await?;
     // Before the ready file: from here on a stepped clock waits for us.
     let sleeper = clock.sleeper();
     let tasks = Arc::new(tasks(settings, options, addr, &owner, &clock).await?);
@@ -67,7 +65,7 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow
     let router = router(owner.store.clone()).merge(task::routes(tasks));
     tracing::info!(%addr, project = %owner.project.name, distributor = %owner.project.distributor, "ready");
     if let Some(path) = &options.ready_file {
-        lifecycle::write_ready_file(path, addr)?;
+        Ready::here(addr).write(path)?;
     }
     let commits = Commits::new(owner, clock, options.review_minutes);
     let work = tokio::spawn(commits.run(sleeper, stop.clone()));
@@ -155,7 +153,7 @@ mod tests {
         std::fs::create_dir_all(&path).unwrap();
         std::fs::write(path.join("points.csv"), "license,points\n").unwrap();
         std::fs::write(folder.path().join("secret"), "secret").unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router(store)).await });
 

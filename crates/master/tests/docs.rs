@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::process::Command;
 
@@ -12,9 +10,9 @@ use axum::routing::post;
 use axum::{Json, Router};
 use nodesys_clock::Clock;
 use nodesys_core::points::Rule;
+use nodesys_testing::master::World;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, PgPool, Row as _};
-use support::World;
 
 const TASKS: &str = include_str!("../../../docs/tasks.md");
 

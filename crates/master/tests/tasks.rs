@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-mod support;
-
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,10 +15,12 @@ use nodesys_core::message::{DayClosed, Domain, Signed};
 use nodesys_core::time::Timestamp;
 use nodesys_core::uptime::{ClosedUptime, uptime_leaf};
 use nodesys_core::{B256, U256, keccak256};
+use nodesys_testing::chain::receipt_key;
+use nodesys_testing::key;
+use nodesys_testing::logs::{FILTERS, hide_the_secret};
+use nodesys_testing::master::{Answer, Holder, Master, PUBLIC_URL, World, post_patiently};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, PgPool, Row as _};
-use support::chain::{key, receipt_key};
-use support::{Answer, Holder, Master, PUBLIC_URL, World};
 
 const START: Timestamp = Timestamp::from_secs(20_454 * 86_400 + 3_600);
 
@@ -99,7 +99,7 @@ async fn only_a_good_ticket_of_the_leases_node_gets_in(pool: PgPool) {
 
     // The backend claims a license that does not exist, or is of another project.
     let mut foreign = world.holder(2);
-    foreign.license.collection = world.chain.unlisted;
+    foreign.license.collection = world.chain.unlisted("other").await;
     refused(&lease(Some(&test.ticket(&foreign).await)).await, 403, "lease_lost");
     world.grant(&foreign);
     test.pass(1).await;
@@ -324,7 +324,7 @@ async fn only_a_commit_closes_the_task_counts_of_a_day(pool: PgPool) {
     assert_eq!(preview(world), points(4, "140"));
     world.backend.take_downloads();
 
-    world.chain.mint_licenses(7).await;
+    world.chain.mint(7, key(0x40).address()).await;
     world.chain.pass(86_400).await;
     let commit = ["commit", "--day", "2026-01-01"];
     let (good, text) = world.command(&[&commit[..], &["--dry-run", "-o", "json"]].concat(), "");
@@ -414,7 +414,7 @@ async fn killed_round(
         workers.push(tokio::spawn(async move {
             let part = TASKS as u64 / WORKERS;
             let post = async |path: String, body: Value| {
-                support::post_patiently(&http, &format!("{url}{path}"), &ticket, &body).await
+                post_patiently(&http, &format!("{url}{path}"), &ticket, &body).await
             };
             let Ok(answer) = post(LEASE.to_owned(), json!({ "max": part })).await else { return };
             let tasks = answer["tasks"].as_array().unwrap().clone();
@@ -468,7 +468,7 @@ async fn finish(test: &Test, holders: &[Arc<Holder>]) {
             let (ticket, http) = (test.ticket(holder).await, &test.world.http);
             let post = async |path: String, body: Value| {
                 let url = format!("{}{path}", master.url);
-                support::post_patiently(http, &url, &ticket, &body).await.unwrap()
+                post_patiently(http, &url, &ticket, &body).await.unwrap()
             };
             let leased = post(LEASE.to_owned(), json!({ "max": 50 })).await;
             for task in leased["tasks"].as_array().unwrap() {
@@ -482,5 +482,17 @@ async fn finish(test: &Test, holders: &[Arc<Holder>]) {
             return;
         }
         test.pass(1).await;
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn no_line_of_its_log_tells_the_rpcs_secret(pool: PgPool) {
+    let world = World::start(pool.connect_options().to_url_lossy().to_string()).await;
+    assert!(world.flags().iter().any(|flag| flag.ends_with("/?key=SECRET")));
+    for filter in FILTERS {
+        let master = world.master_with(filter, None, &[("NODESYS_LOG", filter)]).await;
+        drop(master);
+        let log = std::fs::read_to_string(world.home.path().join(format!("{filter}.log"))).unwrap();
+        hide_the_secret(filter, &log, &world.chain.anvil.addr.to_string());
     }
 }

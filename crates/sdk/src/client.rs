@@ -210,8 +210,7 @@ fn parse<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, Error> {
 fn refusal(url: &Url, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
     // By its type: a proxy's page of JSON may happen to read as a problem.
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_problem =
-        content_type.is_some_and(|value| value.starts_with("application/problem+json"));
+    let is_problem = content_type.is_some_and(|value| value.starts_with(Problem::CONTENT_TYPE));
     match serde_json::from_slice::<Problem>(body) {
         Ok(problem) if is_problem => Error::Problem(Box::new(problem)),
         _ => Error::bad_answer(

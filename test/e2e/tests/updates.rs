@@ -3,18 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-#[path = "../../../crates/cli/tests/update/world.rs"]
-#[expect(dead_code, reason = "the command line's own tests use more of it")]
-mod world;
-
 use std::process::{Child, Stdio};
 
 use nodesys_core::time::Timestamp;
 use nodesys_devnet::process::pause;
 use nodesys_e2e::ShortDay;
 use nodesys_e2e::short_day::{A1, DAY};
+use nodesys_testing::program::Run;
+use nodesys_testing::updates::{CURRENT, FIRST, World};
 use serde_json::{Value, json};
-use world::{CURRENT, Run, World};
 
 /// A node that runs, two hours before the day's end, and a repository of the same time.
 struct Updates {
@@ -30,7 +27,7 @@ impl Updates {
         .await;
         day.net.add_node(|people| &people.alice, &[A1]).await.unwrap();
         day.pass_minutes(3).await;
-        Self { day, world: World::new() }
+        Self { day, world: World::without_release() }
     }
 
     async fn publish(&self) {
@@ -82,15 +79,13 @@ impl Updates {
     }
 }
 
-const FIRST: &str = world::FIRST;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_stays_with_three_receipts_and_goes_back_without() {
     let mut updates = Updates::new().await;
     // The node has its own place in the order.
     updates.world.real_release("0.2.0", "--cursor 0");
     updates.publish().await;
-    let waits = updates.run(FIRST).expect(0);
+    let waits = updates.run(FIRST).json(0);
     assert_eq!(waits["state"], "waits");
     assert!(waits["place_ppm"].as_u64().unwrap() < 1_000_000, "{waits}");
 
@@ -112,7 +107,7 @@ async fn a_release_stays_with_three_receipts_and_goes_back_without() {
     assert_eq!(updates.of_update("journal.json").unwrap()["step"], "watching");
     updates.day.net.start_backend(0).await.unwrap();
     let run = updates.end(child).await;
-    assert_eq!(run.expect(0)["state"], "updated");
+    assert_eq!(run.json(0)["state"], "updated");
     assert!(run.stderr.contains("not the release's fault"), "{}", run.stderr);
     updates.world.is_at("0.2.0");
 
@@ -123,7 +118,7 @@ async fn a_release_stays_with_three_receipts_and_goes_back_without() {
     updates.world.is_at("0.3.0");
     updates.day.net.nodes[0].kill().await.unwrap();
     let run = updates.end(child).await;
-    let report = run.expect(5);
+    let report = run.json(5);
     assert_eq!((&report["state"], &report["version"]), (&json!("rolled_back"), &json!("0.3.0")));
     assert!(report["why"].as_str().unwrap().contains("within 5 minutes"), "{report}");
     updates.world.is_at("0.2.0");
@@ -135,7 +130,7 @@ async fn a_release_stays_with_three_receipts_and_goes_back_without() {
     updates.day.pass_minutes(3).await;
     updates.world.tool("release withdraw updates --version 0.2.0 --key keys/targets");
     updates.publish().await;
-    assert_eq!(updates.run("update").expect(0)["state"], "quarantined");
+    assert_eq!(updates.run("update").json(0)["state"], "quarantined");
     updates.world.real_release("0.3.1", "");
     updates.publish().await;
     let child = updates.begin_to_watch("update").await;
@@ -144,7 +139,7 @@ async fn a_release_stays_with_three_receipts_and_goes_back_without() {
     child.kill().unwrap();
     child.wait().unwrap();
     let child = updates.begin_to_watch("update").await;
-    assert_eq!(updates.end(child).await.expect(0)["state"], "updated");
+    assert_eq!(updates.end(child).await.json(0)["state"], "updated");
     updates.world.is_at("0.3.1");
     assert!(updates.of_update("journal.json").is_none());
 
@@ -160,7 +155,7 @@ async fn a_release_stays_with_three_receipts_and_goes_back_without() {
         let mut command = updates.world.command_of(&home, &format!("{FIRST} --check"));
         Run::of(command.output().unwrap())
     };
-    check().expect(0);
+    check().json(0);
     let later = nodesys_clock::Clock::system().now().plus_millis(4 * 86_400_000);
     updates.day.net.chain.step(later).await.unwrap();
     check().fails(1, "timestamp metadata expired at");

@@ -13,6 +13,7 @@ use nodesys_clock::{Clock, DEVELOPMENT_CHAIN_ID};
 use nodesys_core::Address;
 use nodesys_core::signature::SigningKey;
 use nodesys_sdk::client::Client;
+use nodesys_service::{logs, ready::Ready};
 use sqlx::PgPool;
 use tempfile::TempDir;
 
@@ -101,24 +102,22 @@ impl Backend {
             .arg(&key_file)
             .arg("--ready-file")
             .arg(&ready_file)
-            .env("NODESYS_LOG", "error")
+            .env(logs::VARIABLE, "error")
             .stdin(Stdio::null())
             .spawn()
             .with_context(|| format!("cannot run {}", binary.display()))?;
         let mut process = Running(child);
         let mut sleeper = Clock::system().sleeper();
         let ready = loop {
-            if let Ok(text) = std::fs::read_to_string(&ready_file) {
-                break text;
+            if let Some(ready) = Ready::read(&ready_file)? {
+                break ready;
             }
             if let Some(status) = process.0.try_wait()? {
                 bail!("the backend did not start: {status}");
             }
             sleeper.sleep(Duration::from_millis(10)).await;
         };
-        let ready: serde_json::Value = serde_json::from_str(&ready)?;
-        let addr = ready["addr"].as_str().context("the ready file has no address")?;
-        let client = Client::new(&format!("http://{addr}"))?;
+        let client = Client::new(&format!("http://{}", ready.addr))?;
         Ok(Self { process, client, receipt_key: key.address(), _folder: folder })
     }
 

@@ -7,7 +7,6 @@
 
 mod tasks;
 
-use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -19,9 +18,11 @@ use anyhow::{Context as _, ensure};
 use clap::Parser;
 use nodesys_clock::Clock;
 use nodesys_core::time::Timestamp;
+use nodesys_service::ready::Ready;
+use nodesys_service::signals::stop_on_signals;
+use nodesys_service::{listener, logs};
 use tasks::Master;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 const EXAMPLES: &str = "\
 Example:
@@ -71,13 +72,7 @@ fn main() -> ExitCode {
         .install_default()
         .expect("nothing before the first line of main installs a provider");
     let args = Args::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    logs::to_stderr(logs::LONG_RUNNING);
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -90,13 +85,10 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn run(args: &Args) -> anyhow::Result<()> {
     let mut manager = Manager::new(&args.manager, &args.token_file)?;
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
+    let stop = CancellationToken::new();
+    stop_on_signals(&stop)?;
     let clock = Clock::from_flag(args.clock, args.chain_id, "sample workload").await?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
-    let addr = listener.local_addr()?;
+    let (listener, addr) = listener::bind(args.listen).await?;
     let routes = axum::Router::new().route("/healthz", axum::routing::get(|| async { "ok\n" }));
     tokio::spawn(async move { axum::serve(listener, routes).await });
 
@@ -109,7 +101,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     };
     let mut sleeper = clock.sleeper();
     if let Some(path) = &args.ready_file {
-        write_ready_file(path, addr)?;
+        Ready::here(addr).write(path)?;
     }
     tracing::info!(manager = args.manager, %addr, "sample workload runs");
     let mut chain = Chain::default();
@@ -126,8 +118,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
                 () = sleeper.sleep_until(wake) => break,
                 // A long task is reported when it is worked out, while time goes on.
                 () = worked(&mut master) => {}
-                _ = term.recv() => break 'run,
-                _ = int.recv() => break 'run,
+                () = stop.cancelled() => break 'run,
             }
         }
     }
@@ -205,19 +196,6 @@ impl Manager {
         }
         self.reached = problem.is_none();
     }
-}
-
-fn write_ready_file(path: &Path, addr: SocketAddr) -> anyhow::Result<()> {
-    let ready = serde_json::json!({
-        "pid": std::process::id(),
-        "addr": addr.to_string(),
-        "build_id": env!("CARGO_PKG_VERSION"),
-    });
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
-    std::fs::write(&fresh, ready.to_string())
-        .and_then(|()| std::fs::rename(&fresh, path))
-        .with_context(|| format!("the ready file {} cannot be written", path.display()))
 }
 
 #[cfg(test)]

@@ -9,11 +9,12 @@ use nodesys_core::api::Problem;
 use serde_json::Value;
 use sqlx::PgPool;
 
-use super::support::chain::{CHAIN_ID, alice, receipt_key};
 use super::support::{Node, World, problem};
 use crate::periodic::Periodic as _;
 use crate::refusals::Report;
 use crate::router::router;
+use nodesys_testing::anvil::CHAIN_ID;
+use nodesys_testing::chain::{alice, receipt_key};
 
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn every_documented_route_is_there(pool: PgPool) {

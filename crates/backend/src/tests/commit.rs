@@ -15,10 +15,12 @@ use sqlx::PgPool;
 
 use super::support::World;
 use super::support::books::terms;
-use super::support::chain::{CHAIN_ID, DAY, DELAY_SECS, QUOTA, alice, bob, key, owner};
 use super::support::node::healthy;
 use super::support::wire::Line;
 use crate::periodic::Periodic as _;
+use nodesys_testing::anvil::CHAIN_ID;
+use nodesys_testing::chain::{DAY, DELAY_SECS, QUOTA, alice, bob, owner};
+use nodesys_testing::key;
 
 /// alice and bob ran A1 and A2 for two and one minutes of the first day, which is closed.
 pub(crate) async fn closed_day(pool: PgPool) -> World {

@@ -13,8 +13,8 @@ use sqlx::PgPool;
 
 use super::commit::{builder, closed_day};
 use super::support::books::terms;
-use super::support::chain::{DAY, QUOTA, owner};
 use crate::live::days::Days;
+use nodesys_testing::chain::{DAY, QUOTA, owner};
 
 /// How many days were computed.
 fn computed(metrics: &PrometheusHandle) -> u64 {

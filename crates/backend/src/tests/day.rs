@@ -11,9 +11,9 @@ use nodesys_core::{Address, keccak256};
 use sqlx::PgPool;
 
 use super::support::World;
-use super::support::chain::{DAY, alice, bob, receipt_key};
 use super::support::node::healthy;
 use crate::periodic::Periodic as _;
+use nodesys_testing::chain::{DAY, alice, bob, receipt_key};
 
 async fn is_closed(world: &World, day: UtcDay) -> bool {
     world.client().day(day).await.unwrap().closed.is_some()

@@ -11,10 +11,11 @@ use nodesys_core::time::Minute;
 use nodesys_core::{B256, U256};
 use sqlx::PgPool;
 
-use super::support::chain::{DAY, alice, bob, key};
 use super::support::node::{check_receipt, healthy, line};
 use super::support::{Node, World, problem, soon};
 use crate::periodic::Periodic as _;
+use nodesys_testing::chain::{DAY, alice, bob};
+use nodesys_testing::key;
 
 /// alice's node with the lease of A1.
 async fn leased(world: &World) -> (Node, LeaseView) {

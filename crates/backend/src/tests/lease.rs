@@ -6,9 +6,10 @@ use nodesys_core::message::{LeaseRequest, Signed};
 use sqlx::PgPool;
 
 use super::support::World;
-use super::support::chain::{alice, bob, key};
 use super::support::node::healthy;
 use crate::periodic::Periodic as _;
+use nodesys_testing::chain::{alice, bob};
+use nodesys_testing::key;
 
 /// How long a lease lives without a heartbeat: ten minutes and half of one.
 const TTL_MILLIS: u64 = 630_000;

@@ -6,10 +6,11 @@ use nodesys_core::signature::WalletSignature;
 use sqlx::PgPool;
 
 use super::heartbeat::high_s;
-use super::support::chain::{alice, bob, key};
 use super::support::node::{healthy, line};
 use super::support::{Node, World, problem};
 use crate::periodic::Periodic as _;
+use nodesys_testing::chain::{alice, bob};
+use nodesys_testing::key;
 
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn it_takes_the_wallet_and_the_node(pool: PgPool) {

@@ -5,11 +5,12 @@ use nodesys_core::message::{Signed, Status};
 use nodesys_core::notify::{EventKind, MAX_TARGETS, NotifyAction, NotifyAdded, NotifyRequest};
 use sqlx::PgPool;
 
-use super::support::chain::{alice, bob, key};
 use super::support::node::{healthy, line};
 use super::support::receiver::Receiver;
 use super::support::{Node, World, problem};
 use crate::periodic::Periodic as _;
+use nodesys_testing::chain::{alice, bob};
+use nodesys_testing::key;
 
 fn request(node: &Node, action: NotifyAction, url: &str, target: u64) -> NotifyRequest {
     let nonce = node.next_number();

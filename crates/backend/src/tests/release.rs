@@ -9,9 +9,9 @@ use nodesys_core::signature::SigningKey;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use super::support::chain::owner;
 use super::support::wire::Line;
 use super::support::{Answer, World, problem};
+use nodesys_testing::chain::owner;
 
 const HOUR: u64 = 3600;
 

@@ -5,10 +5,10 @@ use sqlx::PgPool;
 
 use super::support::Node;
 use super::support::World;
-use super::support::chain::{Anvil, alice, bob};
 use super::support::node::healthy;
 use super::support::wire::Line;
 use crate::periodic::Periodic as _;
+use nodesys_testing::chain::{alice, bob, start_anvil};
 
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn without_the_chain_heartbeats_go_on_and_nothing_is_decided(pool: PgPool) {
@@ -21,7 +21,7 @@ async fn without_the_chain_heartbeats_go_on_and_nothing_is_decided(pool: PgPool)
     world.chain.finalize().await;
     assert_eq!(world.get_raw("/readyz").await.status, 200);
 
-    let another_chain = Anvil::start(31_338);
+    let another_chain = start_anvil(31_338);
     for round in ["nobody answers", "another chain answers"] {
         if round == "nobody answers" {
             world.wire.lay(Line::Cut);
@@ -86,7 +86,7 @@ async fn a_chain_of_the_same_number_that_is_not_the_same_is_found_out(pool: PgPo
     let node = world.node(&alice(), 1).await;
     let lease = world.lease(&node, &world.chain.a1()).await;
     // A development chain begun anew: same number, other blocks.
-    let anew = Anvil::start(31_337);
+    let anew = start_anvil(31_337);
     world.wire.lay(Line::To(anew.addr));
     let rows = world.rows().await;
     let error = world.replica.mirror.tick().await.unwrap_err().to_string();

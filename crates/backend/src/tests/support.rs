@@ -2,7 +2,6 @@
 //! backend on real sockets. No job runs by itself: a test calls its tick.
 
 pub(crate) mod books;
-pub(crate) mod chain;
 pub(crate) mod node;
 pub(crate) mod receiver;
 pub(crate) mod wire;
@@ -36,8 +35,9 @@ use crate::root::Poster;
 use crate::router::router;
 use crate::state::{App, AppState, Parts};
 use crate::uptime::Close;
-use chain::{CHAIN_ID, Chain, DAY, poster_key, receipt_key};
 pub(crate) use node::Node;
+use nodesys_testing::anvil::CHAIN_ID;
+use nodesys_testing::chain::{Chain, DAY, poster_key, receipt_key};
 use wire::Wire;
 
 /// When the clock starts: half an hour after the chain, ten seconds into a minute.

@@ -8,11 +8,11 @@ use nodesys_core::license::LicenseId;
 use nodesys_core::message::{Heartbeat, Message as _, Signed, Status};
 use sqlx::PgPool;
 
-use super::support::chain::{DAY, alice, bob};
 use super::support::node::{check_receipt, healthy, line};
 use super::support::wire::Line;
 use super::support::{Node, Replica, World};
 use crate::periodic::Periodic as _;
+use nodesys_testing::chain::{DAY, alice, bob};
 
 async fn current(world: &World, license: &LicenseId) -> LeaseView {
     world.client().lease(license.hash()).await.unwrap()

@@ -4,10 +4,7 @@ use clap::CommandFactory as _;
 
 use super::*;
 use crate::license::name::LicenseName;
-use page::told;
-
-#[path = "../../tests/program/page.rs"]
-mod page;
+use nodesys_testing::docs;
 
 fn parsed(words: &str) -> Result<Command, clap::Error> {
     Cli::try_parse_from(std::iter::once("nodesys").chain(words.split(' '))).map(|cli| cli.command)
@@ -145,7 +142,7 @@ fn what_cannot_be_meant_is_refused_with_its_reason() {
 
 #[test]
 fn every_command_line_of_the_page_is_one() {
-    let told = told(include_str!("../../../../docs/cli.md"));
+    let told = docs::told(include_str!("../../../../docs/cli.md"));
     assert!(told.len() > 30, "{}", told.len());
     for words in &told {
         if let Err(error) = Cli::try_parse_from(words) {
@@ -153,7 +150,7 @@ fn every_command_line_of_the_page_is_one() {
         }
     }
     let of_updates = include_str!("../../../../docs/updates.md");
-    for words in page::told(of_updates) {
+    for words in docs::told(of_updates) {
         if let Err(error) = Cli::try_parse_from(&words) {
             panic!("docs/updates.md: {}: {error}", words.join(" "));
         }

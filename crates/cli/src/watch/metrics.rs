@@ -3,20 +3,16 @@
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use axum::Router;
-use axum::routing::get;
-use metrics_exporter_prometheus::PrometheusBuilder;
 use nodesys_sdk::audit::Verdict;
 use nodesys_sdk::guardian::{Step, Taken};
 use nodesys_sdk::watch::Look;
+use nodesys_service::listener;
 
 use crate::output::say;
 
 /// Serves `/metrics` until the process ends.
 pub(crate) async fn serve(addr: SocketAddr) -> anyhow::Result<()> {
-    let handle = PrometheusBuilder::new()
-        .install_recorder()
-        .context("another metrics recorder is installed")?;
+    let handle = nodesys_service::metrics::install()?;
     metrics::describe_gauge!("nodesys_watch_last_look_seconds", "When the watch last looked.");
     metrics::describe_gauge!("nodesys_watch_block", "Newest block of the RPC that is relied on.");
     metrics::describe_gauge!("nodesys_watch_lag_seconds", "How far that block is behind.");
@@ -24,11 +20,9 @@ pub(crate) async fn serve(addr: SocketAddr) -> anyhow::Result<()> {
     metrics::describe_gauge!("nodesys_watch_posts", "Posts not known to hold before, by verdict.");
     metrics::describe_gauge!("nodesys_watch_problems", "RPCs and places that fail.");
     metrics::describe_counter!("nodesys_watch_steps_total", "The guardian's steps, by result.");
-    let listener = tokio::net::TcpListener::bind(addr)
-        .await
-        .with_context(|| format!("--metrics {addr} cannot be listened on"))?;
-    say(format!("metrics at http://{}/metrics", listener.local_addr()?));
-    let router = Router::new().route("/metrics", get(move || async move { handle.render() }));
+    let (listener, addr) = listener::bind(addr).await.context("--metrics")?;
+    say(format!("metrics at http://{addr}/metrics"));
+    let router = nodesys_service::metrics::route(handle);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             say(format!("the metrics are served no more: {error}"));

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::home::{Home, must};
 use crate::inside;
+use nodesys_testing::home::Home;
+use nodesys_testing::program::must;
 
 /// A full disk under the home: what was there stays whole, and each command says why.
 #[test]

@@ -7,9 +7,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod disk;
-#[path = "../kubernetes/home.rs"]
-#[expect(dead_code, reason = "the test support of the other tests has more than is needed here")]
-mod home;
 mod server;
 mod timer;
 
@@ -18,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use home::{Home, Way, image_archive, must, project};
+use nodesys_testing::home::{Home, Way, image_archive};
+use nodesys_testing::key;
+use nodesys_testing::program::{must, project};
 use serde_json::{Value, json};
 use server::{Server, serve};
 use sha2::{Digest as _, Sha256};
@@ -120,7 +119,7 @@ fn manager() -> (String, String) {
 /// A bundle of the pin, signed by the wallet.
 fn pack(home: &Home, pin: &str) -> String {
     let (archive, image) = manager();
-    nodesys_chain::keystore::create(&home.path("wallet.json"), &home::key(7), "secret").unwrap();
+    nodesys_chain::keystore::create(&home.path("wallet.json"), &key(7), "secret").unwrap();
     std::fs::write(home.path("password"), "secret\n").unwrap();
     let path = |name: &str| home.path(name).display().to_string();
     let (wallet, password, out) = (path("wallet.json"), path("password"), path("node.bundle"));
@@ -320,8 +319,8 @@ fn k3s_is_installed_through_any_number_of_ends_and_taken_back_whole() {
     // From a bundle, with nobody to fetch from.
     let bundle = pack(&home, &pin);
     release.server.asked();
-    let signer = home::key(7).address();
-    let strange = home::key(6).address();
+    let signer = key(7).address();
+    let strange = key(6).address();
     home.run(&Here, &format!("start --bundle {bundle}")).fails(2, "--bundle-signer is missing");
     home.run(&Here, &format!("start --bundle {bundle} --bundle-signer {strange}"))
         .fails(1, "is not by");

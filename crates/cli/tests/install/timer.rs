@@ -5,8 +5,9 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::home::{Home, must};
 use crate::{Here, inside, machine};
+use nodesys_testing::home::Home;
+use nodesys_testing::program::must;
 
 /// systemd itself is the stand-in, so what fires the timer is the machine's and is not tested; what
 /// would run then is run by hand.

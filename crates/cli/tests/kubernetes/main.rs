@@ -5,10 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-mod home;
 mod world;
 
-use home::{Home, Run, key, wait_for};
+use nodesys_testing::home::{Home, wait_for};
+use nodesys_testing::key;
+use nodesys_testing::program::Run;
 use serde_json::Value;
 use world::Cluster;
 

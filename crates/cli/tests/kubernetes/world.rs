@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nodesys_testing::home::{Way, image_archive};
+use nodesys_testing::program::{must, project};
 use serde_json::{Value, json};
-
-use crate::home::{Way, image_archive, must, project};
 
 /// The cluster of a test: its own, or the one of `NODESYS_KUBERNETES_DIR`, left running.
 pub struct Cluster {

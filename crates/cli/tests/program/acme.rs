@@ -1,31 +1,27 @@
 //! A project on a real anvil: contracts, licenses, and days of rewards, built, signed and posted as
 //! an owner does, with no backend anywhere.
 
-use alloy::primitives::{Address, B256, U256, keccak256};
+use alloy::primitives::{Address, B256, U256};
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use nodesys_chain::Provider;
 use nodesys_chain::bindings::{
     DelegateRegistry, DevToken, NodeLicense, ProjectRegistry, RewardDistributor,
 };
-use nodesys_chain::logs::license_events;
 use nodesys_chain::ownership::DELEGATE_REGISTRY;
 use nodesys_core::bitmap::DayBitmap;
-use nodesys_core::bundle::{
-    Before, Beneficiary, DayBundle, DayInput, ProjectInfo, Terms, build_day,
-};
-use nodesys_core::files::{UptimeRow, write_file};
-use nodesys_core::holders::Holders;
-use nodesys_core::ids::{Amount, LicenseIndex};
+use nodesys_core::bundle::{Before, Beneficiary, DayBundle, ProjectInfo, Terms};
+use nodesys_core::ids::Amount;
 use nodesys_core::license::OPERATE_RIGHTS;
-use nodesys_core::message::{DayClosed, Domain, Signed};
+use nodesys_core::message::Domain;
 use nodesys_core::points::Rule;
 use nodesys_core::signature::SigningKey;
 use nodesys_core::time::UtcDay;
-use nodesys_core::uptime::{ClosedUptime, uptime_leaf};
 use nodesys_sdk::bundles::BundleStore;
 use nodesys_sdk::commit::{post, sign, with_rewards};
+use nodesys_testing::anvil::{Anvil, ask, mine_at};
+use nodesys_testing::days::Days;
+use nodesys_testing::key;
 
-use crate::anvil::Anvil;
 use crate::home::Home;
 
 pub const FIRST_DAY: UtcDay = UtcDay(20_454);
@@ -37,15 +33,15 @@ pub const TOKEN: u128 = 1_000_000_000_000_000_000;
 const DELAY_SECS: u64 = 3600;
 
 pub fn alice() -> SigningKey {
-    SigningKey::from_bytes(&[1; 32]).unwrap()
+    key(1)
 }
 
 fn receipt_key() -> SigningKey {
-    SigningKey::from_bytes(&[3; 32]).unwrap()
+    key(3)
 }
 
 fn signer() -> SigningKey {
-    SigningKey::from_bytes(&[5; 32]).unwrap()
+    key(5)
 }
 
 /// Alice holds A1 and B1, bob holds A2, which carol rents, and the owner holds B2, which dave runs
@@ -63,11 +59,11 @@ pub struct Acme {
 impl Acme {
     pub async fn start() -> Self {
         let start = FIRST_DAY.start().secs().to_string();
-        let anvil = Anvil::start_with(&["--timestamp", &start]);
+        let anvil = Anvil::start(&["--timestamp", &start]);
         let owner = anvil.provider().await;
         let address = owner.sender().unwrap();
         let code = (DELEGATE_REGISTRY, DelegateRegistry::DEPLOYED_BYTECODE.clone());
-        request(&owner, "anvil_setCode", code).await;
+        ask(&owner, "anvil_setCode", code).await;
         let registry = deploy(&owner, |rpc| ProjectRegistry::deploy_builder(rpc, address)).await;
         let bound = ProjectRegistry::new(registry, owner.rpc());
         let key = bound.setReceiptKey(receipt_key().address(), 0, u64::MAX);
@@ -195,70 +191,35 @@ impl Acme {
 
     async fn build(&self, day: UtcDay, minutes: [DayBitmap; 3], before: Before) -> DayBundle {
         for after in [60, 120, 180, 240] {
-            self.anvil.mine_at(&self.owner, day.end().secs() + after).await;
+            mine_at(&self.owner, day.end().secs() + after).await;
         }
-        let snapshot =
-            self.owner.first_block_at_or_after(day.end().secs(), 0).await.unwrap().unwrap();
-        let events =
-            license_events(&self.owner, &self.collections, 0, snapshot.number).await.unwrap();
-        let holders: Holders = events.into_iter().map(|logged| logged.event).collect();
-        let of = [(0, 1u64), (0, 2), (1, 1)];
-        let uptime: Vec<UptimeRow> = (0u32..)
-            .zip(of)
-            .zip(minutes)
-            .map(|((index, (collection, token)), bitmap)| UptimeRow {
-                license: LicenseIndex(index),
-                collection: self.collections[collection],
-                token_id: U256::from(token),
-                minutes: bitmap.count(),
-                expected: 1440,
-                bitmap,
-            })
-            .collect();
-        let uptime_csv = keccak256(write_file(&uptime));
-        let closed = DayClosed {
-            day: day.epoch(),
-            uptime_hash: uptime_leaf(self.distributor, uptime_csv, DayBitmap::EMPTY),
-            evidence_root: B256::ZERO,
-        };
         let terms = Terms {
             day_reward: Amount::new(1000 * TOKEN),
             rule: Rule::default(),
             beneficiary: Beneficiary::Renter,
             excluded: vec![],
         };
-        let at = nodesys_chain::BlockRef::into(snapshot);
-        build_day(&DayInput {
-            project: self.project(),
-            day,
-            revision: 0,
-            daily_quota: Amount::new(1000 * TOKEN),
-            points: terms.rule.points(&uptime, DayBitmap::EMPTY).unwrap(),
-            terms,
-            snapshot: at,
-            closed: ClosedUptime {
-                closed: Signed::new(closed, &Domain::new(31_337, self.registry), &receipt_key()),
-                receipt_key: receipt_key().address(),
-                uptime_csv,
-                excused: DayBitmap::EMPTY,
-                path: vec![],
-            },
-            holders: holders.rows(&uptime, snapshot.secs),
-            uptime,
-            before,
-        })
-        .unwrap()
+        let (project, receipt_key) = (self.project(), receipt_key());
+        let days = Days {
+            provider: &self.owner,
+            project: &project,
+            receipt_key: &receipt_key,
+            terms: &terms,
+        };
+        let [alpha, beta] = [self.collections[0], self.collections[1]];
+        let [a1, a2, b1] = minutes;
+        days.build(day, &[(alpha, 1, a1), (alpha, 2, a2), (beta, 1, b1)], before).await.unwrap()
     }
 
     /// The delay of everything posted passes.
     pub async fn activate(&self) {
         let now = self.owner.latest_block().await.unwrap().secs;
-        self.anvil.mine_at(&self.owner, now + DELAY_SECS + 60).await;
+        mine_at(&self.owner, now + DELAY_SECS + 60).await;
     }
 
     /// Coins for gas.
     pub async fn fund(&self, account: Address) {
-        request(&self.owner, "anvil_setBalance", (account, U256::from(TOKEN))).await;
+        ask(&self.owner, "anvil_setBalance", (account, U256::from(TOKEN))).await;
     }
 
     pub async fn balance(&self, account: Address) -> U256 {
@@ -269,15 +230,6 @@ impl Acme {
         let distributor = RewardDistributor::new(self.distributor, self.owner.rpc());
         distributor.claimed(account).call().await.unwrap()
     }
-}
-
-async fn request<P: serde::Serialize + Clone + std::fmt::Debug + Send + Sync + Unpin>(
-    provider: &Provider,
-    method: &'static str,
-    params: P,
-) {
-    use alloy::providers::Provider as _;
-    let _: serde_json::Value = provider.rpc().raw_request(method.into(), params).await.unwrap();
 }
 
 async fn deploy<'a, D>(

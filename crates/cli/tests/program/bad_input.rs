@@ -12,7 +12,7 @@ use nodesys_cli::commands::Cli;
 
 use crate::home::Home;
 use crate::offline::configured;
-use crate::page::told;
+use nodesys_testing::docs::told;
 
 /// They need no settings.
 const WITHOUT_SETTINGS: [&str; 3] = ["config path", "version", "completion bash"];

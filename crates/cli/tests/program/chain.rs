@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use crate::acme::{Acme, BOB, CAROL, DAVE, FIRST_DAY, TOKEN, alice};
-use crate::home::{Home, Run};
+use crate::home::Home;
 use nodesys_chain::keystore;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::Before;
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::{Address, B256, U256};
 use nodesys_sdk::bundles::BundleStore;
+use nodesys_testing::program::Run;
 use serde_json::Value;
 
 fn json(text: &str) -> Value {

@@ -4,16 +4,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use nodesys_testing::program::Run;
+
 /// A home folder of a test's own.
 pub struct Home(tempfile::TempDir);
-
-/// What a run said.
-pub struct Run {
-    pub line: String,
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
 
 impl Home {
     pub fn new() -> Self {
@@ -59,28 +53,6 @@ impl Home {
             .unwrap();
         // A program that reads nothing may have closed its end.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        Run {
-            line: line.to_owned(),
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-impl Run {
-    /// The data, once the run is found to have ended so.
-    pub fn expect(&self, code: i32) -> String {
-        let Self { line, stdout, stderr, .. } = self;
-        assert_eq!(self.code, Some(code), "nodesys {line}\n{stdout}\n{stderr}");
-        stdout.clone()
-    }
-
-    /// It ended so, and said this.
-    pub fn fails(&self, code: i32, part: &str) {
-        self.expect(code);
-        let Self { line, stdout, stderr, .. } = self;
-        assert!(format!("{stdout}{stderr}").contains(part), "nodesys {line}\n{stdout}\n{stderr}");
+        Run::of(child.wait_with_output().unwrap())
     }
 }

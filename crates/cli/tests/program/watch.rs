@@ -66,7 +66,8 @@ async fn a_watch_is_checked_stops_a_forged_day_and_repeats_nothing() {
     let home = Home::new();
     acme.configure(&home);
     let store = BundleStore::new(home.path("bundles"));
-    keystore::create(&home.path("owner.json"), &crate::anvil::funded(), "secret").unwrap();
+    keystore::create(&home.path("owner.json"), &nodesys_testing::anvil::funded(), "secret")
+        .unwrap();
     home.write("password", "secret\n");
     let bundles = home.path("bundles").display().to_string();
     let key = format!(

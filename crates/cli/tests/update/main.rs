@@ -4,25 +4,24 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod server;
-mod world;
 
+use nodesys_testing::updates::{CURRENT, FIRST, PLATFORM, World};
 use serde_json::json;
 use server::{Way, serve};
-use world::{CURRENT, FIRST, PLATFORM, World};
 
 #[test]
 fn a_release_is_taken_whole_and_the_one_before_is_kept() {
-    let world = World::new();
+    let world = World::without_release();
     world.real_release("0.2.0", "");
     world.publish();
     world.run("update").fails(2, "--repository is missing");
     world.run("update --repository updates").fails(2, "give --root FILE");
-    let check = world.run(&format!("{FIRST} --check")).expect(0);
+    let check = world.run(&format!("{FIRST} --check")).json(0);
     assert_eq!((&check["state"], &check["version"]), (&json!("available"), &json!("0.2.0")));
     world.is_at(CURRENT);
     assert!(!world.path("home/update/state.json").exists(), "a check keeps nothing but metadata");
 
-    let done = world.run(FIRST).expect(0);
+    let done = world.run(FIRST).json(0);
     assert_eq!(done["state"], "updated");
     assert_eq!(done["current"], CURRENT);
     world.is_at("0.2.0");
@@ -37,10 +36,10 @@ fn a_release_is_taken_whole_and_the_one_before_is_kept() {
         assert_eq!(mode.mode() & 0o777, 0o600, "{file}");
     }
     // The new one goes on from there.
-    assert_eq!(world.run("update").expect(0)["state"], "current");
+    assert_eq!(world.run("update").json(0)["state"], "current");
     world.real_release("0.3.0", "");
     world.publish();
-    let done = world.run("update").expect(0);
+    let done = world.run("update").json(0);
     assert_eq!((&done["current"], &done["version"]), (&json!("0.2.0"), &json!("0.3.0")));
     world.is_at("0.3.0");
 }
@@ -48,9 +47,9 @@ fn a_release_is_taken_whole_and_the_one_before_is_kept() {
 #[test]
 fn nothing_is_done_where_there_is_nothing_newer() {
     let world = World::with_release(CURRENT);
-    assert_eq!(world.run(FIRST).expect(0)["state"], "current");
+    assert_eq!(world.run(FIRST).json(0)["state"], "current");
     // The repository and its root are known from now on.
-    assert_eq!(world.run("update").expect(0)["state"], "current");
+    assert_eq!(world.run("update").json(0)["state"], "current");
     assert_eq!(world.programs(), ["nodesys", "nodesys-update"]);
     world.run("update --roll-back").fails(3, "no update is under way");
     world.run("update --pin x").fails(2, "--pin");
@@ -64,10 +63,10 @@ fn ended_at_any_moment_the_next_run_brings_it_to_its_end() {
     for moment in nodesys_failpoint::UPDATE.into_iter().filter(|it| !it.ends_with("undone")) {
         let world = World::with_release("0.2.0");
         world.run_until(moment, FIRST).was_killed();
-        let check = world.run("update --check").expect(0);
+        let check = world.run("update --check").json(0);
         assert_eq!(check["state"], "under_way", "{moment}");
         // Whatever is in place can be run, and goes on.
-        let again = world.run("update").expect(0);
+        let again = world.run("update").json(0);
         assert_eq!((&again["state"], &again["version"]), (&json!("updated"), &json!("0.2.0")));
         world.is_at("0.2.0");
         assert!(!world.path("home/update/journal.json").exists(), "{moment}");
@@ -82,19 +81,19 @@ fn ended_while_it_goes_back_the_next_run_goes_back_to_the_end() {
         world.run_until("update:swapped", FIRST).was_killed();
         world.is_at("0.2.0");
         world.run_until(moment, "update --roll-back").was_killed();
-        let again = world.run("update").expect(5);
+        let again = world.run("update").json(5);
         assert_eq!(again["state"], "rolled_back", "{moment}");
         world.is_at(CURRENT);
         // It is not tried again, until the operator says so.
-        assert_eq!(world.run("update").expect(0)["state"], "quarantined", "{moment}");
-        assert_eq!(world.run("update --pin 0.2.0").expect(0)["state"], "updated");
+        assert_eq!(world.run("update").json(0)["state"], "quarantined", "{moment}");
+        assert_eq!(world.run("update --pin 0.2.0").json(0)["state"], "updated");
         world.is_at("0.2.0");
     }
 }
 
 #[test]
 fn a_program_that_does_not_run_here_is_never_put_in_place() {
-    let world = World::new();
+    let world = World::without_release();
     let update = world.stand_in("nodesys-update", "0.2.0");
     let bad = world.path("bad");
     for (text, part) in [
@@ -139,7 +138,7 @@ fn a_file_that_is_not_the_signed_one_is_refused() {
     world.run(&over_http).fails(7, "cannot be read");
     world.is_at(CURRENT);
     server.behave(Way::Cut);
-    assert_eq!(world.run(&over_http).expect(0)["state"], "updated");
+    assert_eq!(world.run(&over_http).json(0)["state"], "updated");
     assert!(server.asked_for_a_rest(), "it began anew each time");
     world.is_at("0.2.0");
 }
@@ -147,7 +146,7 @@ fn a_file_that_is_not_the_signed_one_is_refused() {
 #[test]
 fn older_and_held_back_repositories_are_refused() {
     let world = World::with_release(CURRENT);
-    assert_eq!(world.run(FIRST).expect(0)["state"], "current");
+    assert_eq!(world.run(FIRST).json(0)["state"], "current");
     let copied = std::process::Command::new("cp")
         .args(["-r", "updates", "old"])
         .current_dir(world.path(""))
@@ -155,7 +154,7 @@ fn older_and_held_back_repositories_are_refused() {
     assert!(copied.unwrap().success());
     world.release("0.2.0", "--cursor 0");
     world.publish();
-    assert_eq!(world.run("update").expect(0)["state"], "waits");
+    assert_eq!(world.run("update").json(0)["state"], "waits");
     world.run("update --repository old").fails(1, "older than what was seen before");
     // Nobody vouches for it any more: a freeze.
     world.tool(
@@ -171,40 +170,40 @@ fn older_and_held_back_repositories_are_refused() {
         .fails(1, "not enough of its keys have signed it");
     world.run("update --repository http://127.0.0.1:1/").fails(7, "cannot be read");
     world.run("update --repository ftp://updates.example.org").fails(2, "only http and https");
-    assert_eq!(world.run("update --repository updates").expect(0)["state"], "waits");
+    assert_eq!(world.run("update --repository updates").json(0)["state"], "waits");
     world.is_at(CURRENT);
 }
 
 #[test]
 fn turns_pins_and_stops_decide_which_release_is_taken() {
-    let world = World::new();
+    let world = World::without_release();
     world.release("0.2.0", "--required-stop");
     world.release("0.3.0", "--cursor 0");
     world.publish();
     // Not this machine's turn, but that of the one before.
-    let check = world.run(&format!("{FIRST} --check")).expect(0);
+    let check = world.run(&format!("{FIRST} --check")).json(0);
     assert_eq!(check["version"], "0.2.0");
     world.run("update --repository updates --root root.json --pin 0.4.0").fails(3, "not listed");
     world.run("update --pin 0.0.9").fails(1, "is older than");
     // The operator's own word goes before the turn, and not past the stop.
-    let stop = world.run("update --pin 0.3.0").expect(0);
+    let stop = world.run("update --pin 0.3.0").json(0);
     assert_eq!((&stop["version"], &stop["towards"]), (&json!("0.2.0"), &json!("0.3.0")));
     world.is_at("0.2.0");
     assert_eq!(world.json("home/update/state.json")["pin"], "0.3.0");
 
     // A pin holds against what is newer.
     let world = World::with_release("0.2.0");
-    let pinned = world.run(&format!("{FIRST} --pin {CURRENT}")).expect(0);
+    let pinned = world.run(&format!("{FIRST} --pin {CURRENT}")).json(0);
     assert_eq!((&pinned["state"], &pinned["pin"]), (&json!("current"), &json!(CURRENT)));
-    assert_eq!(world.run("update").expect(0)["state"], "current");
-    assert_eq!(world.run("update --unpin").expect(0)["state"], "updated");
+    assert_eq!(world.run("update").json(0)["state"], "current");
+    assert_eq!(world.run("update --unpin").json(0)["state"], "updated");
     world.is_at("0.2.0");
 
     // The cursor moves, and never back.
-    let world = World::new();
+    let world = World::without_release();
     world.release("0.2.0", "--cursor 1");
     world.publish();
-    let waits = world.run(FIRST).expect(0);
+    let waits = world.run(FIRST).json(0);
     assert_eq!((&waits["state"], &waits["cursor_ppm"]), (&json!("waits"), &json!(10_000)));
     let cursor = |percent| {
         format!("release cursor updates --version 0.2.0 --cursor {percent} --key keys/targets")
@@ -213,18 +212,18 @@ fn turns_pins_and_stops_decide_which_release_is_taken() {
     assert!(back.code == Some(2) && back.stderr.contains("only rises"), "{}", back.stderr);
     world.tool(&cursor("100"));
     world.publish();
-    assert_eq!(world.run("update").expect(0)["state"], "updated");
+    assert_eq!(world.run("update").json(0)["state"], "updated");
     // Withdrawn, it is not there for those who have not begun.
     let world = World::with_release("0.2.0");
     world.tool("release withdraw updates --version 0.2.0 --key keys/targets");
     world.publish();
-    assert_eq!(world.run(FIRST).expect(0)["state"], "current");
+    assert_eq!(world.run(FIRST).json(0)["state"], "current");
 }
 
 #[test]
 fn keys_are_rotated_under_a_node_that_knows_the_first_root_only() {
     let world = World::with_release(CURRENT);
-    assert_eq!(world.run(FIRST).expect(0)["state"], "current");
+    assert_eq!(world.run(FIRST).json(0)["state"], "current");
     for key in ["dora", "targets2", "online2"] {
         world.tool(&format!("key new keys/{key}"));
     }
@@ -249,7 +248,7 @@ fn keys_are_rotated_under_a_node_that_knows_the_first_root_only() {
     assert_eq!(world.tool_run(&line).code, Some(1), "the old key speaks no more");
     world.tool(&format!("{line}2"));
     world.tool("publish updates --snapshot-key keys/online2 --timestamp-key keys/online2");
-    let done = world.run("update").expect(0);
+    let done = world.run("update").json(0);
     assert_eq!(
         (&done["state"], &done["repository"]["root_version"]),
         (&json!("updated"), &json!(2))
@@ -270,7 +269,7 @@ fn programs_that_somebody_else_changes_are_left_to_them() {
     // The program of before again, it goes back to the end.
     std::fs::remove_file(world.path("bin/nodesys-update")).unwrap();
     std::fs::copy(world.path("real/nodesys-update"), world.path("bin/nodesys-update")).unwrap();
-    assert_eq!(world.run("update").expect(5)["state"], "rolled_back");
+    assert_eq!(world.run("update").json(5)["state"], "rolled_back");
     world.is_at(CURRENT);
 }
 
@@ -294,7 +293,7 @@ fn a_node_whose_manager_is_silent_is_not_updated() {
     let world = World::with_release("0.2.0");
     let line = format!("{FIRST} --manager http://127.0.0.1:1");
     world.run(&line).fails(5, "does not answer");
-    let check = world.run(&format!("{line} --check")).expect(0);
+    let check = world.run(&format!("{line} --check")).json(0);
     assert!(check["hindrance"].as_str().unwrap().contains("does not answer"), "{check}");
     world.is_at(CURRENT);
 }

@@ -5,12 +5,12 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use super::read::{At, FieldProblem, Problems, all, all_different};
-use super::{
-    Amounts, Container, Egress, EgressPort, FORMAT, Format, Health, HealthBy, Image, Label, Mount,
-    MountPath, NODE_ENV, Port, Protocol, Readiness, Release, Resources, Strategy, Update, Volume,
-    VolumeKind, defaults,
+use super::document::{
+    Amounts, Container, Egress, EgressPort, FORMAT, Format, Health, HealthBy, Mount, NODE_ENV,
+    Port, Protocol, Readiness, Release, Resources, Strategy, Update, Volume, VolumeKind, defaults,
 };
+use super::read::{At, FieldProblem, Problems, all, all_different};
+use super::values::{Image, Label, MountPath};
 
 pub(super) const MAX_CONTAINERS: usize = 8;
 pub(super) const MAX_VOLUMES: usize = 8;

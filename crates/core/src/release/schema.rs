@@ -6,14 +6,14 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
+use super::document::{FORMAT, NODE_ENV, defaults};
 use super::parse::{
     CPU_MILLIS, DEADLINE_SECS, EGRESS_PORTS, ENV_PATTERN, GATE_SECS, HEALTH_BY, KINDS,
     MAX_CONTAINERS, MAX_ENV, MAX_NAME_BYTES, MAX_PORTS, MAX_PROBE_PATH_BYTES, MAX_VOLUMES,
     MAX_WORD_BYTES, MAX_WORDS, MEMORY_MIB, PERIOD_SECS, PORTS, PROTOCOLS, STAGGER_SECS,
     START_GRACE_SECS, STORAGE_MIB, STRATEGIES, USER_IDS,
 };
-use super::values::{IMAGE_PATTERN, LABEL_PATTERN, PATH_PATTERN};
-use super::{FORMAT, NODE_ENV, TOKEN_DIR, defaults};
+use super::values::{IMAGE_PATTERN, LABEL_PATTERN, PATH_PATTERN, TOKEN_DIR};
 
 /// The schema ([JSON Schema 2020-12](https://json-schema.org/draft/2020-12)), as committed in
 /// `schema/release.schema.json`.

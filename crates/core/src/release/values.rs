@@ -20,9 +20,11 @@ pub(super) const PATH_PATTERN: &str = "^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$";
 const MAX_IMAGE_CHARS: usize = 255;
 const MAX_PATH_CHARS: usize = 255;
 
+/// Where a pod finds its health token's folder.
+pub const TOKEN_DIR: &str = "/run/nodesys";
+
 /// Folders whose content the node or the kernel gives.
-const TAKEN_PATHS: [&str; 6] =
-    ["/proc", "/sys", "/dev", super::TOKEN_DIR, "/run/secrets", "/var/run"];
+const TAKEN_PATHS: [&str; 6] = ["/proc", "/sys", "/dev", TOKEN_DIR, "/run/secrets", "/var/run"];
 
 /// A version: a whole number from 1 on, rising with every announcement of a workload. Text in
 /// JSON.

@@ -6,9 +6,9 @@ use nodesys_core::keccak256;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::cast::{A1, A2, B1, B2, FIRST_DAY, TASKS};
 use super::ledger::{Ledger, Outage, Takeover, clock};
-use super::story::{note, run_to, say, show};
-use super::{A1, A2, B1, B2, FIRST_DAY, TASKS};
+use super::telling::{note, run_to, say, show};
 use crate::deploy::LicenseRef;
 use crate::net::Devnet;
 use crate::programs::run;

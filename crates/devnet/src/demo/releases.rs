@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::story::{note, say, show};
+use super::telling::{note, say, show};
 use crate::net::Devnet;
 use crate::people::write_secret;
 

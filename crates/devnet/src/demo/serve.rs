@@ -5,8 +5,8 @@ use std::time::Duration;
 use nodesys_core::time::Timestamp;
 use serde_json::json;
 
-use super::story::{note, say};
-use super::{DAY_REWARD, rule};
+use super::cast::{DAY_REWARD, rule};
+use super::telling::{note, say};
 use crate::net::{Devnet, MasterOptions};
 
 /// Between two moves of the clock.

@@ -15,8 +15,8 @@ use nodesys_core::{Address, U256};
 use nodesys_sdk::bundles::BundleStore;
 use serde::Serialize;
 
+use super::cast::{A1, A2, B1, B2};
 use super::ledger::{Ledger, clock};
-use super::{A1, A2, B1, B2};
 use crate::deploy::{LicenseRef, TOKEN};
 use crate::net::Devnet;
 

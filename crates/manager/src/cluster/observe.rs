@@ -7,15 +7,12 @@ use nodesys_chain::release::WorkloadReleases;
 use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, U256, keccak256};
 
+use super::backoff::backoff_secs;
 use super::ledger::Ledger;
 use super::objects::Compared;
 use super::{Controller, REFRESH_SECS, plan};
 use nodesys_render::Object;
 use nodesys_render::sandbox::Sandbox;
-
-/// The first wait after a failure, doubled each time up to [`MOST_BACKOFF_SECS`].
-const BACKOFF_SECS: u64 = 5;
-const MOST_BACKOFF_SECS: u64 = 300;
 
 impl Controller {
     pub(super) async fn read_chain(&mut self, i: usize, now: Timestamp) {
@@ -105,12 +102,6 @@ fn takes_effect_in(found: &WorkloadReleases) -> Option<u64> {
     [release, tombstone].into_iter().flatten().filter_map(left).min().map(|secs| secs + 1)
 }
 
-/// The wait after so many failures in a row.
-pub(super) fn backoff_secs(failures: u32) -> u64 {
-    let doubled = BACKOFF_SECS.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled.min(MOST_BACKOFF_SECS)
-}
-
 /// Ten minutes give or take a tenth, so that nodes do not ask all at once: by the node and the
 /// number of the read, since nothing here is random.
 fn spread_secs(node_key: Address, read: u64) -> u64 {
@@ -160,13 +151,10 @@ mod tests {
     }
 
     #[test]
-    fn reads_are_spread_and_failures_wait_longer() {
+    fn reads_are_spread() {
         let secs: Vec<u64> =
             (0..200).map(|read| spread_secs(Address::repeat_byte(1), read)).collect();
         assert!(secs.iter().all(|secs| (540..=660).contains(secs)), "{secs:?}");
         assert!(secs.iter().min() < Some(&550) && secs.iter().max() > Some(&650));
-        let waits: Vec<u64> = (1..9).map(backoff_secs).collect();
-        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
-        assert_eq!(backoff_secs(u32::MAX), 300);
     }
 }

@@ -9,7 +9,7 @@ use nodesys_core::ids::Name;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::read_secret;
+use super::secret::read_secret;
 use nodesys_core::cidr::Cidr;
 use nodesys_render::Grant;
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -25,12 +25,13 @@ use nodesys_core::merkle::MerkleTree;
 use nodesys_core::message::{
     Accepted, Domain, Heartbeat, LeaseRequest, Message as _, ReceiptBatch, Signed, Status,
 };
-use nodesys_core::signature::SigningKey;
 use nodesys_core::time::{Minute, Timestamp};
 use nodesys_core::{Address, B256, U256};
 use nodesys_manager::Running;
 use nodesys_manager::config::{HealthToken, Settings, Workload};
 use nodesys_manager::receipts::KeptReceipt;
+use nodesys_testing::key;
+use nodesys_testing::server::Server;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -42,10 +43,6 @@ pub const START: Timestamp = Timestamp::from_secs(20_455 * 86_400 - 120);
 
 pub fn domain() -> Domain {
     Domain::new(CHAIN_ID, REGISTRY)
-}
-
-pub fn key(byte: u8) -> SigningKey {
-    SigningKey::from_bytes(&[byte; 32]).unwrap()
 }
 
 pub fn license() -> LicenseId {
@@ -91,78 +88,56 @@ pub struct World {
 
 /// The backend; it can be stopped and restarted at the same address.
 pub struct Backend {
-    pub addr: SocketAddr,
     pub world: Arc<Mutex<World>>,
-    clock: Arc<ClockServer>,
-    serving: Option<tokio::runtime::Runtime>,
+    server: Server,
 }
 
 type Shared = (Arc<Mutex<World>>, Arc<ClockServer>);
 
 impl Backend {
     fn start(clock: Arc<ClockServer>) -> Self {
-        let network = Network {
-            chain_id: CHAIN_ID,
-            registry: REGISTRY,
-            receipt_key: key(2).address(),
-            version: "test".to_owned(),
-        };
         let world = World {
             faults: VecDeque::new(),
             accepted: Vec::new(),
             refused: Vec::new(),
             lease_nonces: Vec::new(),
             fence: 1,
-            network,
+            network: Network {
+                chain_id: CHAIN_ID,
+                registry: REGISTRY,
+                receipt_key: key(2).address(),
+                version: "test".to_owned(),
+            },
             leased_elsewhere: false,
             ahead_millis: 0,
             secret: 1,
             last_seq: 0,
         };
         let world = Arc::new(Mutex::new(world));
-        let addr = "127.0.0.1:0".parse().unwrap();
-        let mut backend = Self { addr, world, clock, serving: None };
-        backend.up();
-        backend
-    }
-
-    /// Ends every connection, like a dying process.
-    pub fn down(&mut self) {
-        self.serving.take().unwrap().shutdown_background();
-    }
-
-    pub fn up(&mut self) {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let listener = std::net::TcpListener::bind(self.addr).unwrap();
-        self.addr = listener.local_addr().unwrap();
-        listener.set_nonblocking(true).unwrap();
         let routes = Router::new()
             .route("/v1/network", get(network))
             .route("/v1/sessions", post(session))
             .route("/v1/leases", post(lease))
             .route("/v1/heartbeats", post(heartbeat))
-            .with_state((self.world.clone(), self.clock.clone()));
-        runtime.spawn(async move {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            axum::serve(listener, routes).await.unwrap();
-        });
-        self.serving = Some(runtime);
+            .with_state((world.clone(), clock));
+        Self { world, server: Server::start(routes) }
+    }
+
+    /// Ends every connection, as a process that dies does.
+    pub fn down(&mut self) {
+        self.server.down();
+    }
+
+    pub fn up(&mut self) {
+        self.server.up();
+    }
+
+    pub const fn addr(&self) -> SocketAddr {
+        self.server.addr
     }
 
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
-    }
-}
-
-impl Drop for Backend {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.serving.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -180,15 +155,8 @@ fn challenge(secret: u8, node_key: Address, minute: Minute) -> B256 {
 
 fn problem(world: &mut World, status: StatusCode, code: &'static str) -> Response {
     world.refused.push(code);
-    let problem = Problem {
-        kind: format!("urn:nodesys:problem:{code}"),
-        title: "Refused".to_owned(),
-        status: status.as_u16(),
-        detail: "by the test".to_owned(),
-        code: code.to_owned(),
-        difference: None,
-    };
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(problem)).into_response()
+    let problem = Problem::new(status.as_u16(), code, "Refused", "by the test".to_owned());
+    nodesys_service::problem::response(problem, None)
 }
 
 async fn network(State((world, _)): State<Shared>) -> Json<Network> {
@@ -327,7 +295,7 @@ impl Node {
     pub async fn start(&mut self) {
         let settings = Settings {
             domain: domain(),
-            backend: format!("http://{}", self.backend.addr),
+            backend: format!("http://{}", self.backend.addr()),
             receipt_key: self.pinned,
             node_key: key(1),
             state_dir: self.home.path().to_owned(),

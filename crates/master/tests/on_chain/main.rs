@@ -3,9 +3,8 @@
 
 mod network;
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use alloy::eips::BlockId;
 use alloy::network::TransactionBuilder as _;
@@ -19,57 +18,34 @@ use nodesys_chain::deterministic::DEPLOYMENT_PROXY;
 use nodesys_chain::{Provider, RpcUrl, keystore};
 use nodesys_core::signature::SigningKey;
 use nodesys_core::{Address, U256};
+use nodesys_testing::anvil::{Anvil, funded};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The first two of anvil's funded accounts ("test test test ... junk").
-const OWNER: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+/// The second of anvil's funded accounts ("test test test ... junk").
 const OTHER: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 
 struct Stage {
-    anvil: Child,
+    _anvil: Anvil,
     url: RpcUrl,
     folder: TempDir,
     owner: Address,
     provider: Provider,
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        let _ = self.anvil.kill();
-        let _ = self.anvil.wait();
-    }
-}
-
 impl Stage {
     async fn start() -> Self {
-        let installed = "../../node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil";
-        let anvil = std::env::var_os("NODESYS_ANVIL").map_or_else(
-            || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(installed),
-            PathBuf::from,
-        );
-        let mut anvil = Command::new(anvil)
-            .args(["--port", "0", "--slots-in-an-epoch", "1"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("anvil starts: run npm ci, or set NODESYS_ANVIL");
-        let mut lines = BufReader::new(anvil.stdout.take().expect("piped")).lines();
-        let address = lines
-            .find_map(|line| Some(line.ok()?.strip_prefix("Listening on ")?.to_owned()))
-            .expect("anvil says where it listens");
-        std::thread::spawn(move || lines.for_each(drop));
-        let url: RpcUrl = format!("http://{address}").parse().expect("a URL");
+        let anvil = Anvil::start(&[]);
+        let url = anvil.url.clone();
 
         let folder = tempfile::tempdir().expect("a folder");
-        for (name, key) in [("owner", OWNER), ("other", OTHER)] {
-            let key = SigningKey::from_hex(key).expect("a key");
+        let other = SigningKey::from_hex(OTHER).expect("a key");
+        for (name, key) in [("owner", funded()), ("other", other)] {
             keystore::create(&folder.path().join(name), &key, "secret").expect("a keystore");
         }
         std::fs::write(folder.path().join("password"), "secret\n").expect("a password");
-        let key = SigningKey::from_hex(OWNER).expect("a key");
-        let provider =
-            Provider::connect_with_key(&url, Some(31_337), &key).await.expect("it answers");
-        Self { anvil, url, folder, owner: key.address(), provider }
+        let provider = anvil.provider().await;
+        Self { _anvil: anvil, url, folder, owner: funded().address(), provider }
     }
 
     fn path(&self, name: &str) -> PathBuf {

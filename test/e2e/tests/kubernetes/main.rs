@@ -8,9 +8,6 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![expect(clippy::disallowed_methods, reason = "the cluster lives in real time")]
 
-#[path = "../../../../crates/cli/tests/update/world.rs"]
-#[expect(dead_code, reason = "the command line's own tests use more of it")]
-mod programs;
 mod updates;
 mod world;
 

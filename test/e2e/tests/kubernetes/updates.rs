@@ -8,8 +8,8 @@ use std::process::Command;
 use nodesys_devnet::{Output, run};
 use serde_json::{Value, json};
 
-use crate::programs::{CURRENT, FIRST, World as Programs};
 use crate::world::{World, now, told};
+use nodesys_testing::updates::{CURRENT, FIRST, World as Programs};
 
 /// An image built by `scripts/image`, with another label, loaded into the node.
 fn image(world: &World, name: &str, program: &str, label: &str) -> String {
@@ -65,7 +65,7 @@ async fn running_image(world: &World) -> String {
 async fn a_node_on_a_real_cluster_updates_itself() {
     let began = now();
     let world = World::new().await;
-    let programs = Programs::new();
+    let programs = Programs::without_release();
     let first = world.manager_image.clone();
     let good = image(&world, "nodesys-manager-good", "nodesys-manager", "release=0.2.0");
     let dead = image(&world, "nodesys-manager-dead", "nodesys-sample-workload", "release=0.3.0");

@@ -20,13 +20,13 @@ use nodesys_core::signature::SigningKey;
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::tree::RewardTree;
 use nodesys_devnet::chain::{Chain, Snapshot};
-use nodesys_devnet::days::Days;
 use nodesys_devnet::deploy::{
     Deployed, LicenseRef, Plan, TOKEN, deploy_with_signer, mint, rent_out, wallet,
 };
 use nodesys_devnet::{People, Person};
 use nodesys_sdk::bundles::BundleStore;
 use nodesys_sdk::commit;
+use nodesys_testing::days::Days;
 
 use crate::signer::{RewardSigner, key, new_safe};
 

@@ -9,8 +9,8 @@ use sqlx::PgPool;
 
 use super::*;
 use crate::tests::commit::closed_day;
-use crate::tests::support::chain::{DAY, owner, poster_key};
 use crate::tests::support::{World, soon};
+use nodesys_testing::chain::{DAY, owner, poster_key};
 
 /// Transactions that the poster has in blocks.
 async fn sent(world: &World) -> u64 {
@@ -135,7 +135,7 @@ async fn a_commit_posted_before_it_is_handed_in_is_posted(pool: PgPool) {
 }
 
 async fn owners(world: &World) -> nodesys_chain::Provider {
-    let url = world.chain.anvil.url().parse().unwrap();
+    let url = world.chain.anvil.url.clone();
     nodesys_chain::Provider::connect_with_key(&url, None, &owner()).await.unwrap()
 }
 

@@ -13,7 +13,8 @@ use nodesys_core::time::UtcDay;
 use nodesys_sdk::client::{Client, Error};
 
 use super::World;
-use super::chain::{CHAIN_ID, QUOTA, signer};
+use nodesys_testing::anvil::CHAIN_ID;
+use nodesys_testing::chain::{QUOTA, signer};
 
 pub(crate) fn terms() -> Terms {
     Terms {

@@ -13,7 +13,8 @@ use nodesys_core::{Address, B256, U256};
 use nodesys_sdk::client::Error;
 
 use super::World;
-use super::chain::{key, receipt_key};
+use nodesys_testing::chain::receipt_key;
+use nodesys_testing::key;
 
 /// A node.
 pub(crate) struct Node {

@@ -2,150 +2,58 @@
 //! Postgres of the test, a stepped clock. Only the backend is a stand-in, with the routes that the
 //! master calls, so that tests set its answers and stop it.
 
-#![allow(dead_code, reason = "each test and bench uses its part")]
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+mod backend;
 
-pub mod chain;
-
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::extract::{Path as UrlPath, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::http::header;
 use nodesys_core::api::{LeaseState, LeaseView, Problem};
 use nodesys_core::ids::{Fence, LicenseIndex};
 use nodesys_core::license::LicenseId;
 use nodesys_core::message::{Domain, Signed, WorkloadTicket};
 use nodesys_core::signature::SigningKey;
 use nodesys_core::ticket::{Origin, TicketText};
-use nodesys_core::uptime::ClosedUptime;
-use nodesys_core::{Address, B256, U256};
+use nodesys_core::{Address, U256};
+use nodesys_service::ready::Ready;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use chain::{Chain, signer};
+use crate::anvil::CHAIN_ID;
+use crate::chain::{Chain, signer};
+use crate::program::built;
+pub use backend::Backend;
 
+/// Where workloads are told that the master is.
 pub const PUBLIC_URL: &str = "https://tasks.example.org";
-
-type Leases = Arc<Mutex<HashMap<B256, LeaseView>>>;
-
-/// A closed day: its `uptime.csv` and the backend's signature.
-pub type Closed = Arc<Mutex<Option<(String, ClosedUptime)>>>;
-type Downloads = Arc<AtomicUsize>;
-
-/// The backend's `GET /v1/leases/{license}` and `/v1/uptime`, at a fixed address.
-pub struct Backend {
-    pub addr: SocketAddr,
-    pub leases: Leases,
-    pub closed: Closed,
-    /// How often `uptime.csv` was fetched.
-    downloads: Downloads,
-    serving: Option<tokio::runtime::Runtime>,
-}
-
-impl Backend {
-    fn start() -> Self {
-        let addr = "127.0.0.1:0".parse().unwrap();
-        let mut backend = Self {
-            addr,
-            leases: Leases::default(),
-            closed: Closed::default(),
-            downloads: Downloads::default(),
-            serving: None,
-        };
-        backend.up();
-        backend
-    }
-
-    pub fn up(&mut self) {
-        let listener = std::net::TcpListener::bind(self.addr).unwrap();
-        self.addr = listener.local_addr().unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let routes =
-            Router::new().route("/v1/leases/{license}", get(lease)).with_state(self.leases.clone());
-        let uptime = Router::new()
-            .route("/v1/uptime/{project}/{day}", get(uptime_csv))
-            .route("/v1/uptime/{project}/{day}/closed", get(closed_uptime));
-        let state = (self.closed.clone(), self.downloads.clone());
-        let routes = routes.merge(uptime.with_state(state));
-        let runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = { runtime }.worker_threads(1).enable_all().build().unwrap();
-        runtime.spawn(async move {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            axum::serve(listener, routes).await.unwrap();
-        });
-        self.serving = Some(runtime);
-    }
-
-    /// Number of fetches of `uptime.csv` since the last call.
-    pub fn take_downloads(&self) -> usize {
-        self.downloads.swap(0, Ordering::Relaxed)
-    }
-
-    /// Ends every connection, like a dying process.
-    pub fn down(&mut self) {
-        self.serving.take().unwrap().shutdown_background();
-    }
-}
-
-impl Drop for Backend {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.serving.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-async fn uptime_csv(State((closed, downloads)): State<(Closed, Downloads)>) -> String {
-    downloads.fetch_add(1, Ordering::Relaxed);
-    closed.lock().unwrap().as_ref().unwrap().0.clone()
-}
-
-async fn closed_uptime(State((closed, _)): State<(Closed, Downloads)>) -> Json<ClosedUptime> {
-    Json(closed.lock().unwrap().as_ref().unwrap().1.clone())
-}
-
-async fn lease(State(leases): State<Leases>, UrlPath(license): UrlPath<B256>) -> Response {
-    if let Some(view) = leases.lock().unwrap().get(&license) {
-        return Json(view).into_response();
-    }
-    let problem = Problem {
-        kind: "urn:nodesys:problem:unknown_license".to_owned(),
-        title: "No such license".to_owned(),
-        status: 404,
-        detail: "by the test".to_owned(),
-        code: "unknown_license".to_owned(),
-        difference: None,
-    };
-    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-    (StatusCode::NOT_FOUND, kind, Json(problem)).into_response()
-}
 
 /// A node that holds a license's lease, as far as it knows.
 pub struct Holder {
+    /// The license.
     pub license: LicenseId,
+    /// The node's key.
     pub key: SigningKey,
+    /// The lease's number.
     pub fence: u64,
 }
 
 /// Everything but the masters.
 pub struct World {
+    /// The chain with the project.
     pub chain: Chain,
+    /// The stand-in for the backend.
     pub backend: Backend,
+    /// Files of the masters.
     pub home: TempDir,
+    /// For requests to the masters.
     pub http: reqwest::Client,
     database_url: String,
 }
 
 impl World {
+    /// Starts it.
     pub async fn start(database_url: String) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let chain = Chain::start().await;
@@ -170,7 +78,7 @@ impl World {
     /// tokens.
     pub fn holder(&self, token: u64) -> Holder {
         let license = LicenseId {
-            chain_id: chain::CHAIN_ID,
+            chain_id: CHAIN_ID,
             collection: self.chain.alpha,
             token_id: U256::from(token),
         };
@@ -182,6 +90,7 @@ impl World {
         holder
     }
 
+    /// Lets the backend say so.
     pub fn grant(&self, holder: &Holder) {
         let view = LeaseView {
             license: holder.license,
@@ -202,6 +111,7 @@ impl World {
         self.ticket_for(holder, self.chain.distributor, PUBLIC_URL, not_after)
     }
 
+    /// The same for any project and audience.
     pub fn ticket_for(
         &self,
         holder: &Holder,
@@ -216,7 +126,7 @@ impl World {
             audience: audience.parse::<Origin>().unwrap().audience(),
             not_after,
         };
-        let domain = Domain::new(chain::CHAIN_ID, self.chain.registry);
+        let domain = Domain::new(CHAIN_ID, self.chain.registry);
         TicketText(Signed::new(ticket, &domain, &holder.key)).to_string()
     }
 
@@ -224,9 +134,9 @@ impl World {
     pub fn flags(&self) -> Vec<String> {
         let home = |name: &str| self.home.path().join(name).display().to_string();
         let flags = [
-            ("--backend", format!("http://{}", self.backend.addr)),
-            ("--rpc", self.chain.url()),
-            ("--chain-id", chain::CHAIN_ID.to_string()),
+            ("--backend", format!("http://{}", self.backend.addr())),
+            ("--rpc", format!("{}/?key=SECRET", self.chain.anvil.url)),
+            ("--chain-id", CHAIN_ID.to_string()),
             ("--registry", self.chain.registry.to_string()),
             ("--project", "acme".to_owned()),
             ("--terms", home("terms.json")),
@@ -241,7 +151,7 @@ impl World {
     /// A master command; its output as JSON.
     pub fn command(&self, arguments: &[&str], input: &str) -> (bool, String) {
         use std::io::Write as _;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_nodesys-master"))
+        let mut child = Command::new(built("nodesys-master"))
             .args(arguments)
             .args(self.flags())
             .stdin(Stdio::piped())
@@ -260,19 +170,35 @@ impl World {
         }
     }
 
+    /// Adds tasks, a line each.
     pub fn add(&self, lines: &str) -> Value {
         let (good, text) = self.command(&["task", "add", "-", "-o", "json"], lines);
         assert!(good, "{text}");
         serde_json::from_str(&text).unwrap()
     }
 
+    /// Starts a master and waits until it is ready.
     pub async fn master(&self, name: &str, clock: Option<SocketAddr>) -> Master {
+        self.master_with(name, clock, &[]).await
+    }
+
+    /// The same with these variables. It logs to NAME.log at home.
+    pub async fn master_with(
+        &self,
+        name: &str,
+        clock: Option<SocketAddr>,
+        environment: &[(&str, &str)],
+    ) -> Master {
         let ready = self.home.path().join(format!("{name}.ready"));
         let _ = std::fs::remove_file(&ready);
         let log_path = self.home.path().join(format!("{name}.log"));
         let log = std::fs::File::options().create(true).append(true).open(&log_path).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nodesys-master"));
-        command.arg("serve").args(self.flags()).args(["--listen", "127.0.0.1:0"]);
+        let mut command = Command::new(built("nodesys-master"));
+        command
+            .arg("serve")
+            .envs(environment.iter().copied())
+            .args(self.flags())
+            .args(["--listen", "127.0.0.1:0"]);
         command.args(["--public-url", PUBLIC_URL, "--ready-file"]).arg(&ready);
         if let Some(clock) = clock {
             command.args(["--clock", &clock.to_string()]);
@@ -284,11 +210,10 @@ impl World {
 }
 
 #[expect(clippy::disallowed_methods, reason = "waits for another process, not for a time")]
-async fn wait_ready(child: &mut Child, ready: &Path, log: &Path) -> String {
+async fn wait_ready(child: &mut Child, ready: &Path, log: &Path) -> SocketAddr {
     for _ in 0..3000 {
-        if let Ok(text) = std::fs::read_to_string(ready) {
-            let ready: Value = serde_json::from_str(&text).unwrap();
-            return ready["addr"].as_str().unwrap().to_owned();
+        if let Some(ready) = Ready::read(ready).unwrap() {
+            return ready.addr;
         }
         if let Some(status) = child.try_wait().unwrap() {
             panic!("the master ended: {status}\n{}", std::fs::read_to_string(log).unwrap());
@@ -301,18 +226,23 @@ async fn wait_ready(child: &mut Child, ready: &Path, log: &Path) -> String {
 /// A master process.
 pub struct Master {
     child: Child,
+    /// Where it listens.
     pub url: String,
     http: reqwest::Client,
 }
 
 /// An answer: its status, its problem's code, its body.
 pub struct Answer {
+    /// The HTTP status.
     pub status: u16,
+    /// The problem's code.
     pub code: String,
+    /// The body.
     pub body: Value,
 }
 
 impl Master {
+    /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -323,10 +253,12 @@ impl Master {
         self.child.wait().unwrap();
     }
 
+    /// Posts, with a ticket or without.
     pub async fn post(&self, path: &str, ticket: Option<&str>, body: reqwest::Body) -> Answer {
         self.try_post(path, ticket, body).await.unwrap()
     }
 
+    /// The same where the master may be gone.
     pub async fn try_post(
         &self,
         path: &str,
@@ -336,6 +268,7 @@ impl Master {
         post(&self.http, &format!("{}{path}", self.url), ticket, body).await
     }
 
+    /// Leases tasks.
     pub async fn lease(&self, ticket: &str, max: u16) -> Vec<Value> {
         let body = json!({ "max": max }).to_string();
         let answer = self.post("/v1/tasks/lease", Some(ticket), body.into()).await;
@@ -343,6 +276,7 @@ impl Master {
         answer.body["tasks"].as_array().unwrap().clone()
     }
 
+    /// Reports a task's result.
     pub async fn report(&self, ticket: &str, task: &Value, output: &Value) -> Answer {
         let path = format!("/v1/tasks/{}/result", task["id"].as_str().unwrap());
         let body = json!({ "output": output }).to_string();
@@ -367,7 +301,7 @@ pub async fn post(
     let text = answer.text().await?;
     let body: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
     if status != 200 {
-        assert_eq!(kind.unwrap(), "application/problem+json", "{body}");
+        assert_eq!(kind.unwrap(), Problem::CONTENT_TYPE, "{body}");
         assert_eq!(body["status"], status);
         assert_eq!(body["type"], format!("urn:nodesys:problem:{}", body["code"].as_str().unwrap()));
         assert!(body["detail"].as_str().is_some_and(|detail| detail.len() > 10), "{body}");

@@ -1,6 +1,6 @@
-//! The command lines that a page of docs/ tells.
+//! The command lines that a page of docs/ shows.
 
-/// The lines of shell blocks that call this program, as a shell would split them.
+/// The lines of shell blocks that call `nodesys`, as a shell would split them.
 pub fn told(page: &str) -> Vec<Vec<String>> {
     let mut told = Vec::new();
     let mut within = false;

@@ -3,62 +3,20 @@
 //! many are needed, scripts that say a version and else run the programs as they are.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
+
+use crate::program::{Run, built};
 
 /// The version that runs.
 pub const CURRENT: &str = env!("CARGO_PKG_VERSION");
 const PROGRAMS: [&str; 2] = ["nodesys", "nodesys-update"];
+/// The platform of this build, as repositories call it.
 pub const PLATFORM: &str = const_platform();
 
 const fn const_platform() -> &'static str {
     if cfg!(target_arch = "aarch64") { "aarch64-linux" } else { "x86_64-linux" }
-}
-
-/// What a run said.
-pub struct Run {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl Run {
-    pub fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self {
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
-    }
-
-    #[track_caller]
-    pub fn expect(&self, code: i32) -> Value {
-        let Self { stdout, stderr, .. } = self;
-        assert_eq!(self.code, Some(code), "{stdout}\n{stderr}");
-        serde_json::from_str(stdout).unwrap_or(Value::Null)
-    }
-
-    #[track_caller]
-    pub fn fails(&self, code: i32, part: &str) {
-        self.expect(code);
-        assert!(self.stderr.contains(part), "{}\n{}", self.stdout, self.stderr);
-    }
-
-    /// It was ended at a failpoint.
-    #[track_caller]
-    pub fn was_killed(&self) {
-        assert_eq!(self.code, None, "{}\n{}", self.stdout, self.stderr);
-    }
-}
-
-/// A program of this build: beside this one, which stands one folder deeper.
-pub fn built(name: &str) -> PathBuf {
-    let this = std::env::current_exe().unwrap();
-    let path = this.parent().and_then(Path::parent).unwrap().join(name);
-    assert!(path.exists(), "{} is missing: cargo build --workspace --bins", path.display());
-    path
 }
 
 /// The machine and the repository.
@@ -68,7 +26,7 @@ pub struct World {
 
 impl World {
     /// The programs in place, a repository with no release.
-    pub fn new() -> Self {
+    pub fn without_release() -> Self {
         let world = Self { dir: tempfile::tempdir().unwrap() };
         for folder in ["bin", "real", "home", "keys"] {
             std::fs::create_dir(world.path(folder)).unwrap();
@@ -96,14 +54,15 @@ impl World {
         world
     }
 
-    /// As [`Self::new`], with a good release published.
+    /// As [`Self::without_release`], with a good release published.
     pub fn with_release(version: &str) -> Self {
-        let world = Self::new();
+        let world = Self::without_release();
         world.release(version, "");
         world.publish();
         world
     }
 
+    /// A file or folder of the machine.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -115,6 +74,7 @@ impl World {
         output.stdout
     }
 
+    /// The same, however it ends.
     pub fn tool_run(&self, line: &str) -> Run {
         let mut command = Command::new(built("nodesys-repository"));
         command.args(line.split_whitespace()).current_dir(self.dir.path());
@@ -164,6 +124,7 @@ impl World {
         self.release_of(version, &nodesys, &update, more);
     }
 
+    /// Lists a release of these files.
     pub fn release_of(&self, version: &str, nodesys: &Path, update: &Path, more: &str) {
         self.tool(&format!(
             "release add updates --version {version} --platform {PLATFORM} \
@@ -173,6 +134,7 @@ impl World {
         ));
     }
 
+    /// Publishes what is listed.
     pub fn publish(&self) {
         self.tool("publish updates --snapshot-key keys/online --timestamp-key keys/online");
     }
@@ -196,6 +158,7 @@ impl World {
         command
     }
 
+    /// Runs it to its end.
     pub fn run(&self, line: &str) -> Run {
         Run::of(self.command(line).output().unwrap())
     }
@@ -230,9 +193,11 @@ impl World {
         names
     }
 
+    /// A file of JSON.
     pub fn json(&self, name: &str) -> Value {
         serde_json::from_slice(&std::fs::read(self.path(name)).unwrap()).unwrap()
     }
 }
 
+/// The command line of the first update.
 pub const FIRST: &str = "update --repository updates --root root.json";

@@ -1,41 +1,26 @@
-//! A node's home folder, the program on it, and what it said.
+//! A node's home folder, and the program on it.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nodesys_core::message::{Domain, Message as _, NodeAuthorization, SignedAuthorization};
-use nodesys_core::signature::{SigningKey, WalletSignature};
+use nodesys_core::signature::WalletSignature;
 use nodesys_core::{Address, U256};
 use serde_json::{Value, json};
 
+use crate::anvil::CHAIN_ID;
+use crate::key;
+use crate::program::{Run, must, project};
+
 const REGISTRY: Address = Address::repeat_byte(0xaa);
-const CHAIN_ID: u64 = 31_337;
 /// Pods reach this machine's 127.0.0.1 here; nobody listens.
 const NOBODY: &str = "http://10.77.0.2:9";
 
 /// How the program is reached.
 pub trait Way {
+    /// A command of it, without arguments.
     fn program(&self) -> Command;
-}
-
-/// What a run of the program said.
-pub struct Run {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-pub fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
-
-/// Runs to success, or says why there is no test.
-pub fn must(command: &mut Command) -> String {
-    let output = command.stderr(Stdio::inherit()).output();
-    let Output { status, stdout, .. } = output.unwrap_or_else(|error| panic!("not run: {error}"));
-    assert!(status.success(), "not run: {command:?} ended with {status}");
-    String::from_utf8(stdout).unwrap()
 }
 
 /// The manager's image as `scripts/image` made it, built where it is missing.
@@ -46,10 +31,12 @@ pub fn image_archive() -> PathBuf {
     }
     archive
 }
-/// A paired node's home folder.
+
+/// A node's home folder.
 pub struct Home(tempfile::TempDir);
 
 impl Home {
+    /// Of a node that is configured and has no key.
     pub fn empty() -> Self {
         let home = Self(tempfile::tempdir().unwrap());
         let config = json!({
@@ -60,6 +47,7 @@ impl Home {
         home
     }
 
+    /// Of a paired node.
     pub fn paired() -> Self {
         let home = Self::empty();
         let (node, wallet) = (key(8), key(7));
@@ -80,6 +68,7 @@ impl Home {
         home
     }
 
+    /// A file in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -91,6 +80,7 @@ impl Home {
         std::fs::set_permissions(self.path(name), mode).unwrap();
     }
 
+    /// A file of JSON.
     pub fn json(&self, name: &str) -> Value {
         serde_json::from_slice(&std::fs::read(self.path(name)).unwrap()).unwrap()
     }
@@ -103,40 +93,10 @@ impl Home {
         command
     }
 
+    /// Runs it to its end.
     pub fn run(&self, way: &impl Way, line: &str) -> Run {
         Run::of(self.command(way, line).output().unwrap())
     }
-}
-
-impl Run {
-    pub fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self {
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
-    }
-
-    /// The data, once the run is found to have ended so.
-    #[track_caller]
-    pub fn expect(self, code: i32) -> String {
-        let Self { stdout, stderr, .. } = self;
-        assert_eq!(self.code, Some(code), "{stdout}\n{stderr}");
-        assert!(!stdout.contains("SECRET") && !stderr.contains("SECRET"), "{stdout}\n{stderr}");
-        stdout
-    }
-
-    #[track_caller]
-    pub fn fails(self, code: i32, part: &str) {
-        let said = format!("{}{}", self.stdout, self.stderr);
-        self.expect(code);
-        assert!(said.contains(part), "{said}");
-    }
-}
-
-pub fn key(byte: u8) -> SigningKey {
-    SigningKey::from_bytes(&[byte; 32]).unwrap()
 }
 
 /// Waits for something to become so, and says what it waited for if it does not.

@@ -1,0 +1,11 @@
+//! What the programs share as processes: logs without secrets, stop signals, the listener, the ready
+//! file, problem documents over HTTP, metrics.
+//!
+//! Each part is used by two programs at least. What only one of them needs is its own.
+
+pub mod listener;
+pub mod logs;
+pub mod metrics;
+pub mod problem;
+pub mod ready;
+pub mod signals;

@@ -32,7 +32,7 @@ use crate::message::{
 use crate::signature::SignatureError;
 use crate::time::UtcDay;
 
-/// An RFC 9457 problem document, served as [`Problem::CONTENT_TYPE`].
+/// An RFC 9457 problem document, content type `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Problem {
     /// `urn:nodesys:problem:<code>`.

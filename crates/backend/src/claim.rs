@@ -11,7 +11,7 @@ use crate::db;
 use crate::error::ApiResult;
 use crate::state::{App, AppState};
 
-/// What an account has earned, in each project that has named it.
+/// An account's rewards, project by project.
 #[utoipa::path(get, path = "/v1/rewards/{account}", tag = "claim",
     params(("account" = String, Path)), responses((status = 200, body = Vec<RewardView>)))]
 pub(crate) async fn show(

@@ -69,7 +69,7 @@ pub struct Config {
     #[arg(long, env = "NODESYS_DATABASE_CONNECTIONS", default_value_t = 16)]
     pub database_connections: u32,
     /// JSON-RPC endpoint of the chain; never taken from anybody else. May be given more than once, of
-    /// different providers: then a fact is what a majority of them answers alike.
+    /// different providers: then the answer of the majority counts.
     #[arg(
         long,
         env = "NODESYS_RPC",
@@ -87,7 +87,7 @@ pub struct Config {
     /// First block to follow: that of the registry's deployment.
     #[arg(long, env = "NODESYS_FIRST_BLOCK", default_value_t = 0)]
     pub first_block: u64,
-    /// Blocks below the head that count as final where the chain has no `finalized` tag.
+    /// Depth of final blocks on a chain without a `finalized` tag.
     #[arg(long, env = "NODESYS_FINAL_DEPTH", default_value_t = 64)]
     pub final_depth: u64,
     /// File (mode 0600) with the receipt key, 64 hex digits.
@@ -96,7 +96,7 @@ pub struct Config {
     /// File (mode 0600) with the poster key, 64 hex digits. Without it nothing is posted here.
     #[arg(long, env = "NODESYS_POSTER_KEY_FILE")]
     pub poster_key_file: Option<PathBuf>,
-    /// Where to listen; port 0 takes a free one.
+    /// Address to listen on; port 0 picks a free port.
     #[arg(long, env = "NODESYS_LISTEN", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
     /// Written when ready: pid, address and build id as JSON.

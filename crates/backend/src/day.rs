@@ -7,7 +7,7 @@ use anyhow::Context;
 use nodesys_chain::BlockRef;
 use nodesys_chain::project::DistributorState;
 use nodesys_core::bundle::{
-    Before, BundleError, DayBundle, DayInput, ProjectInfo, Snapshot, Terms, build_day,
+    BundleError, DayBundle, DayInput, PreviousDay, ProjectInfo, Snapshot, Terms, build_day,
     canonical_json,
 };
 use nodesys_core::files::{
@@ -219,14 +219,14 @@ async fn previous(
 }
 
 /// The commit that the day builds on.
-async fn before(conn: &mut PgConnection, previous: Option<CommitRow>) -> ApiResult<Before> {
-    let Some(previous) = previous else { return Ok(Before::default()) };
+async fn before(conn: &mut PgConnection, previous: Option<CommitRow>) -> ApiResult<PreviousDay> {
+    let Some(previous) = previous else { return Ok(PreviousDay::default()) };
     let commit = previous.commit.struct_hash();
     let rewards = db::commit::file(conn, commit, RewardRow::FILE)
         .await?
         .with_context(|| format!("commit {commit} has no rewards.csv"))?;
     let rewards = parse_file(&rewards).map_err(anyhow::Error::from)?;
-    Ok(Before { commit, rewards, carry: previous.carry_out })
+    Ok(PreviousDay { commit, rewards, carry: previous.carry_out })
 }
 
 /// Holder and renter of each license of the day, once the mirror has reached the snapshot block.

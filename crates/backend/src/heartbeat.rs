@@ -109,7 +109,7 @@ fn check_lines(heartbeat: &Heartbeat) -> ApiResult<()> {
     let mut licenses: Vec<_> = heartbeat.leases.iter().map(|line| line.license).collect();
     licenses.sort_unstable();
     match licenses.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(ApiError::bad_request(format!("license {} stands twice", pair[0]))),
+        Some(pair) => Err(ApiError::bad_request(format!("license {} is listed twice", pair[0]))),
         None => Ok(()),
     }
 }

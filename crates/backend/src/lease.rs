@@ -28,8 +28,8 @@ use crate::state::{App, AppState};
 pub(crate) use recheck::Recheck;
 pub(crate) use task::{Expiry, PERIOD};
 
-/// Asks for a license's lease. Whoever holds it already gets the same answer again; who must wait
-/// stands by, and asks again each minute to stay in its place.
+/// Asks for a license's lease. Its holder gets the same answer again; other nodes become standbys, and
+/// ask again each minute to keep their place.
 #[utoipa::path(post, path = "/v1/leases", tag = "lease", request_body = Signed<LeaseRequest>,
     responses((status = 200, body = LeaseView)))]
 pub(crate) async fn request(

@@ -11,7 +11,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::params::TokenId;
 use crate::state::{App, AppState};
 
-/// A license as final blocks have it. For what is true now, read the chain.
+/// A license as of the newest final block. For its present state, read the chain.
 #[utoipa::path(get, path = "/v1/licenses/{collection}/{token_id}", tag = "license",
     params(("collection" = String, Path), ("token_id" = String, Path)),
     responses((status = 200, body = LicenseView)))]

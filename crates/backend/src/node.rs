@@ -17,7 +17,7 @@ use crate::{chain, db};
 /// Names the wallet in a refusal.
 const WALLET: &str = "operator's wallet";
 
-/// Stores an authorisation. The same one again answers the same; a higher nonce replaces.
+/// Stores an authorisation. Repeating it has no effect; a higher nonce replaces it.
 #[utoipa::path(post, path = "/v1/nodes", tag = "node", request_body = SignedAuthorization,
     responses((status = 200, body = NodeView)))]
 pub(crate) async fn authorize(

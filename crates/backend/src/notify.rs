@@ -25,7 +25,7 @@ pub(crate) use task::{Notify, PERIOD};
 
 type Body = Result<Json<Signed<NotifyRequest>>, JsonRejection>;
 
-/// Adds a webhook for a node; the same URL again answers the same target and secret.
+/// Adds a webhook for a node; adding the same URL again returns the same target and secret.
 #[utoipa::path(post, path = "/v1/notify", tag = "notify", request_body = Signed<NotifyRequest>,
     responses((status = 200, body = NotifyAdded)))]
 pub(crate) async fn add(State(app): State<AppState>, body: Body) -> ApiResult<Json<NotifyAdded>> {
@@ -33,7 +33,7 @@ pub(crate) async fn add(State(app): State<AppState>, body: Body) -> ApiResult<Js
     add_target(&app, &signed).await.map(Json)
 }
 
-/// A node's webhooks, and what became of their messages.
+/// A node's webhooks and the state of their messages.
 #[utoipa::path(post, path = "/v1/notify/list", tag = "notify", request_body = Signed<NotifyRequest>,
     responses((status = 200, body = Vec<NotifyTarget>)))]
 pub(crate) async fn list(
@@ -47,7 +47,7 @@ pub(crate) async fn list(
     Ok(Json(targets))
 }
 
-/// Removes a webhook; what it has not been told yet is dropped.
+/// Removes a webhook; its undelivered messages are dropped.
 #[utoipa::path(post, path = "/v1/notify/remove", tag = "notify", request_body = Signed<NotifyRequest>,
     responses((status = 200, body = Vec<NotifyTarget>)))]
 pub(crate) async fn remove(
@@ -65,7 +65,7 @@ pub(crate) async fn remove(
     Ok(Json(targets))
 }
 
-/// Sends a test to a webhook now, and says whether it was taken.
+/// Sends a test message to a webhook now and reports whether it was accepted.
 #[utoipa::path(post, path = "/v1/notify/test", tag = "notify", request_body = Signed<NotifyRequest>,
     responses((status = 200, body = NotifyTarget)))]
 pub(crate) async fn test(State(app): State<AppState>, body: Body) -> ApiResult<Json<NotifyTarget>> {

@@ -10,7 +10,7 @@ use crate::error::ApiResult;
 use crate::params::ProjectRef;
 use crate::state::AppState;
 
-/// What a client must agree on before it signs anything.
+/// The facts that a client must share before it signs anything.
 #[utoipa::path(get, path = "/v1/network", tag = "project", responses((status = 200, body = Network)))]
 pub(crate) async fn network(State(app): State<AppState>) -> Json<Network> {
     Json(Network {

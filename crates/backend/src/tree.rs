@@ -16,7 +16,7 @@ use crate::state::{App, AppState};
 /// Which tree.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(crate) struct ProofQuery {
-    /// The day of the tree; the newest active one without it.
+    /// The day of the tree [default: the newest active one].
     #[param(value_type = Option<String>)]
     day: Option<UtcDay>,
 }

@@ -99,9 +99,9 @@ pub struct ProjectInfo {
     pub name: Name,
 }
 
-/// What the commit before left: nothing, for the first.
+/// What the previous day left for the next: nothing, before the first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Before {
+pub struct PreviousDay {
     /// Struct hash of the commit before, zero for the first.
     pub commit: B256,
     /// Its cumulative amounts.
@@ -134,7 +134,7 @@ pub struct DayInput {
     /// Points of each license, by index.
     pub points: Vec<PointsRow>,
     /// The commit before.
-    pub before: Before,
+    pub before: PreviousDay,
 }
 
 /// Sums over a day, for people and for cheap checks.
@@ -442,8 +442,8 @@ pub fn build_day(input: &DayInput) -> Result<DayBundle, BundleError> {
 
 impl DayBundle {
     /// What the next day builds on.
-    pub fn after(&self) -> Before {
-        Before {
+    pub fn after(&self) -> PreviousDay {
+        PreviousDay {
             commit: self.commit.struct_hash(),
             rewards: self.rewards.clone(),
             carry: self.bundle.carry_out,

@@ -40,7 +40,7 @@ pub enum ReleaseError {
     /// Larger than [`MAX_BYTES`].
     #[error("a release has at most {MAX_BYTES} bytes, this has {0}")]
     TooLarge(usize),
-    /// Not JSON, or a name stands twice in an object.
+    /// Not JSON, or a name appears twice in an object.
     #[error("not a release: {0}")]
     NotJson(String),
     /// Fields that do not hold, each by its JSON pointer.

@@ -136,7 +136,7 @@ impl fmt::Display for Platform {
 /// and passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum About {
+pub enum TargetMetadata {
     /// The notes of a release; what holds for all its files.
     Release(ReleaseTerms),
     /// A program.
@@ -207,7 +207,7 @@ pub struct VerifiedTarget {
     /// Its SHA-256.
     pub sha256: B256,
     /// What it is.
-    pub about: About,
+    pub about: TargetMetadata,
 }
 
 /// What `nodesys-update verify` prints: a repository whose signatures, versions and dates hold.
@@ -247,10 +247,13 @@ mod tests {
             "kind": "program", "version": "0.2.0", "platform": "x86_64-linux",
             "program": "nodesys-update",
         });
-        let about: About = serde_json::from_value(program.clone()).unwrap();
+        let about: TargetMetadata = serde_json::from_value(program.clone()).unwrap();
         assert_eq!(serde_json::to_value(&about).unwrap(), program);
         let later = json!({ "kind": "plugin", "anything": 1 });
-        assert_eq!(serde_json::from_value::<About>(later).unwrap(), About::Unknown);
+        assert_eq!(
+            serde_json::from_value::<TargetMetadata>(later).unwrap(),
+            TargetMetadata::Unknown
+        );
         for (name, value) in [
             ("version", "latest"),
             ("platform", "linux"),
@@ -259,7 +262,7 @@ mod tests {
         ] {
             let mut bad = program.clone();
             bad[name] = value.into();
-            assert!(serde_json::from_value::<About>(bad).is_err(), "{name} {value}");
+            assert!(serde_json::from_value::<TargetMetadata>(bad).is_err(), "{name} {value}");
         }
     }
 

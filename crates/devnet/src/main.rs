@@ -27,13 +27,13 @@ struct Args {
 enum Command {
     /// The whole path from license to claim, two UTC days long.
     Demo {
-        /// Leave everything running afterwards; endpoints.json in the folder says where.
+        /// Leave everything running afterwards; endpoints.json in the folder has the addresses.
         #[arg(long)]
         serve: bool,
-        /// The folder that everything is written to; what an earlier run left there is removed.
+        /// The folder for all files; files of an earlier run are removed.
         #[arg(long, value_name = "DIR", default_value = "target/demo")]
         dir: PathBuf,
-        /// Node 1 in a real cluster, in whose network this must run: scripts/demo --kubernetes.
+        /// Run node 1 in a real cluster, from inside its network: scripts/demo --kubernetes.
         #[arg(long, requires_all = ["cluster_dir", "manager_image", "workload_image"])]
         kubernetes: bool,
         #[command(flatten)]
@@ -53,7 +53,7 @@ struct Cluster {
     /// The sample workload's image, by digest.
     #[arg(long, env = "NODESYS_WORKLOAD_IMAGE", value_name = "IMAGE")]
     workload_image: Option<String>,
-    /// How pods reach what listens on the loopback of the cluster's network.
+    /// Address at which pods reach listeners on the loopback of the cluster's network.
     #[arg(long, value_name = "ADDRESS", default_value = "10.77.0.2")]
     loopback_address: IpAddr,
 }

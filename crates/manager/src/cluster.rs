@@ -47,7 +47,7 @@ use election::Election;
 use nodesys_chain::release::WorkloadReleases;
 use nodesys_sdk::release::fetch::Fetcher;
 use objects::Objects;
-use plan::Seen;
+use plan::Observation;
 
 /// The time limit of one request to the cluster.
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -276,7 +276,7 @@ impl Controller {
         let said = |release: &Release| self.shared.board.said(i, release.version().get(), millis);
         let fitness = wanted.map_or(plan::Fitness::Absent, |it| live.fitness(it, said(it)));
         let offered = work.offered.clone().map(Ok);
-        let seen = Seen {
+        let seen = Observation {
             now,
             node_key: self.node_key,
             workload: &work.placed.workload,

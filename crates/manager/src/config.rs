@@ -50,27 +50,25 @@ The file, with paths relative to its own folder; every entry but the workloads h
     ]
   }
 node.key and each token file must be readable by their owner alone (chmod 600).
-In a cluster the file also says where the chain is, and of each workload what was granted:
-docs/releases.md.";
+In a cluster the file also has the RPCs, and for each workload its grant: docs/releases.md.";
 
-/// The Node System manager: hears from a node's workloads and sends its heartbeat each minute.
+/// The Node System manager: collects the health of a node's workloads and sends a heartbeat each minute.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "nodesys-manager", version, after_help = EXAMPLES)]
 pub struct Args {
     /// The configuration file (JSON).
     #[arg(long, env = "NODESYS_MANAGER_CONFIG")]
     pub config: PathBuf,
-    /// The chain the licenses are on.
+    /// The chain id of the licenses.
     #[arg(long, env = "NODESYS_CHAIN_ID")]
     pub chain_id: Option<u64>,
-    /// Address of ProjectRegistry, in which messages are signed.
+    /// Address of ProjectRegistry, part of the domain of signed messages.
     #[arg(long, env = "NODESYS_REGISTRY")]
     pub registry: Option<Address>,
     /// The backend's URL.
     #[arg(long, env = "NODESYS_BACKEND")]
     pub backend: Option<String>,
-    /// Who signs receipts, as recorded in ProjectRegistry. Without it the backend's own word is
-    /// taken.
+    /// The key that signs receipts, as recorded in ProjectRegistry [default: as the backend says].
     #[arg(long, env = "NODESYS_RECEIPT_KEY")]
     pub receipt_key: Option<Address>,
     /// File (mode 0600) with the node key, 64 hex digits.
@@ -79,7 +77,7 @@ pub struct Args {
     /// Folder for sequence numbers and receipts; made if missing.
     #[arg(long, env = "NODESYS_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Where workloads post their health; port 0 takes a free one.
+    /// Address to which workloads post their health; port 0 picks a free port.
     #[arg(long, env = "NODESYS_LISTEN")]
     pub listen: Option<SocketAddr>,
     /// Written when ready: pid, address and build id as JSON.
@@ -263,10 +261,10 @@ fn workloads(
             }
         };
         if !names.insert(name.clone()) {
-            bail!("workload {name} stands twice in the configuration; a node runs each once");
+            bail!("workload {name} is listed twice in the configuration; a node runs each once");
         }
         if !licenses.insert(license.hash()) {
-            bail!("license {license} stands twice in the configuration; it runs one workload");
+            bail!("license {license} is listed twice in the configuration; it runs one workload");
         }
         if token.as_ref().is_some_and(|token| !tokens.insert(token.0)) {
             bail!("workload {name} has another's health token; each needs its own");

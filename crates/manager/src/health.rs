@@ -87,12 +87,12 @@ struct Slot {
 }
 
 /// The last report of every workload, in the order of the configuration.
-pub struct Board {
+pub struct HealthBoard {
     workloads: Vec<Workload>,
     slots: Mutex<Vec<Slot>>,
 }
 
-impl Board {
+impl HealthBoard {
     /// An empty board.
     pub fn new(mut workloads: Vec<Workload>, started_millis: u64, grace_secs: u64) -> Self {
         let slots = workloads
@@ -245,7 +245,7 @@ mod tests {
             },
             token: None,
         };
-        let board = Board::new(vec![workload], 0, 120);
+        let board = HealthBoard::new(vec![workload], 0, 120);
         let token =
             |release: u64| HealthToken::new(&format!("token-of-release-{release}")).unwrap();
         let issued = |release| Issued { release, token: token(release) };

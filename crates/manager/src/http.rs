@@ -18,7 +18,7 @@ use nodesys_clock::Clock;
 use nodesys_core::api::Problem;
 use nodesys_core::ticket::TicketRequest;
 
-use crate::health::{Board, HealthPost};
+use crate::health::{HealthBoard, HealthPost};
 use crate::tickets::Tickets;
 use crate::view::View;
 
@@ -26,7 +26,7 @@ const MAX_POST_BYTES: usize = 8 * 1024;
 
 /// The handlers' shared state.
 pub(crate) struct Shared {
-    pub(crate) board: Board,
+    pub(crate) board: HealthBoard,
     pub(crate) view: View,
     pub(crate) clock: Clock,
     pub(crate) tickets: Tickets,

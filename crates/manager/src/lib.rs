@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use cluster::Controller;
 use cluster::election::{self, Election};
 use config::{ClusterSettings, Settings};
-use health::Board;
+use health::HealthBoard;
 use http::Shared;
 use minutes::Minutes;
 use tickets::Tickets;
@@ -77,7 +77,7 @@ pub async fn start(
 
     let pinned = settings.receipt_key.is_some();
     let view = View::new(node_key, settings.backend.clone(), pinned, workloads.len());
-    let board = Board::new(workloads, clock.monotonic_millis(), settings.start_grace_secs);
+    let board = HealthBoard::new(workloads, clock.monotonic_millis(), settings.start_grace_secs);
     let acts = AtomicBool::new(settings.cluster.is_none());
     let tickets = Tickets::new(&settings)?;
     let shared = Arc::new(Shared { board, view, clock: clock.clone(), tickets, acts });

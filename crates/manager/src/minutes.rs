@@ -331,7 +331,7 @@ fn failure(error: &Error) -> Failure {
 fn with_advice(error: Error) -> anyhow::Error {
     let advice = match error.code() {
         Some("unknown_node") => "authorise the node: nodesys pair request",
-        Some("authorization_expired") => "authorise the node anew: nodesys pair request",
+        Some("authorization_expired") => "authorise the node again: nodesys pair request",
         Some("authorization_revoked") => "the operator has ended the node's authorisation",
         Some("not_entitled") => "nodesys license show says who may run the license, and why",
         _ => return error.into(),

@@ -14,7 +14,7 @@ use nodesys_render::probe::{Line, Outcome};
 /// A silent address is given up after this.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Tries what a pod reaches, or listens to be reached.
+/// Tests which addresses a pod reaches, or listens as such an address.
 #[derive(Debug, Parser)]
 #[command(
     name = "nodesys-manager probe",
@@ -24,10 +24,10 @@ Examples:
   nodesys-manager probe 10.0.0.1:80 169.254.169.254:80"
 )]
 pub struct ProbeArgs {
-    /// Accept connections here until it is ended.
+    /// Accept connections on this address until stopped.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "targets")]
     pub listen: Option<SocketAddr>,
-    /// What is tried.
+    /// Addresses to connect to.
     #[arg(value_name = "ADDRESS", required_unless_present = "listen")]
     pub targets: Vec<SocketAddr>,
 }

@@ -56,7 +56,7 @@ impl State {
         let counters = match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| {
                 format!(
-                    "{} is damaged: move it away, and numbers begin anew, above all used ones",
+                    "{} is damaged: move it away; the sequence then starts again above every number in use",
                     path.display()
                 )
             })?,

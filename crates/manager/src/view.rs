@@ -13,7 +13,7 @@ use nodesys_core::release::Version;
 use nodesys_core::time::{Minute, Timestamp};
 use serde::Serialize;
 
-use crate::health::Board;
+use crate::health::HealthBoard;
 
 /// The node's state with a license.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,7 +72,7 @@ pub(crate) struct ReleaseView {
 
 /// The loop's part of the status.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shown {
+pub(crate) struct LoopStatus {
     pub(crate) receipt_key: Option<Address>,
     pub(crate) last_receipt: Option<LastReceipt>,
     pub(crate) last_error: Option<(Timestamp, String)>,
@@ -83,7 +83,7 @@ pub(crate) struct Shown {
 
 /// The shared view.
 pub(crate) struct View {
-    shown: Mutex<Shown>,
+    shown: Mutex<LoopStatus>,
     node_key: Address,
     backend: String,
     pinned: bool,
@@ -92,11 +92,11 @@ pub(crate) struct View {
 impl View {
     pub(crate) fn new(node_key: Address, backend: String, pinned: bool, workloads: usize) -> Self {
         let leases = vec![LeaseView::default(); workloads];
-        let shown = Mutex::new(Shown { leases, ..Shown::default() });
+        let shown = Mutex::new(LoopStatus { leases, ..LoopStatus::default() });
         Self { shown, node_key, backend, pinned }
     }
 
-    pub(crate) fn update(&self, change: impl FnOnce(&mut Shown)) {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut LoopStatus)) {
         change(&mut self.lock());
     }
 
@@ -110,12 +110,12 @@ impl View {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shown> {
+    fn lock(&self) -> MutexGuard<'_, LoopStatus> {
         // Fields are replaced one by one; after a panic the program stops anyway.
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn status(&self, board: &Board, now_millis: u64) -> StatusBody {
+    pub(crate) fn status(&self, board: &HealthBoard, now_millis: u64) -> StatusBody {
         let shown = self.lock().clone();
         let mut releases = shown.releases.into_iter();
         let workloads = board.workloads().iter().zip(shown.leases).enumerate();

@@ -96,7 +96,7 @@ pub struct Settings {
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_BACKEND")]
     pub backend: Option<String>,
     /// JSON-RPC endpoint of the chain, of your own choice. May be given more than once, of different
-    /// providers: then a fact is what a majority of them answers alike.
+    /// providers: then the answer of the majority counts.
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_RPC", hide_env_values = true)]
     #[arg(value_delimiter = ',')]
     #[serde(deserialize_with = "parsed_list")]

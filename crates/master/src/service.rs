@@ -33,7 +33,7 @@ use crate::task::{self, Gate, SLOTS, Tasks};
 /// Options of the service.
 #[derive(Debug, Args)]
 pub struct ServeOptions {
-    /// Address to listen on; port 0 takes a free one.
+    /// Address to listen on; port 0 picks a free port.
     #[arg(long, value_name = "ADDR", env = "NODESYS_LISTEN", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// File to write once the service is ready: pid, address and build id as JSON.

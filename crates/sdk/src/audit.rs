@@ -16,7 +16,7 @@ mod report;
 
 use nodesys_chain::Provider;
 use nodesys_core::Address;
-use nodesys_core::bundle::Before;
+use nodesys_core::bundle::PreviousDay;
 use nodesys_core::ids::Amount;
 
 use crate::bundles::Places;
@@ -94,7 +94,7 @@ pub async fn audit_project(
         passed_over: Vec::new(),
     };
     let mut auditor = Auditor::new(provider, &history, places, range.finality_depth);
-    let mut before: Fact<Before> = auditor.before(first).await;
+    let mut before: Fact<PreviousDay> = auditor.before(first).await;
     for commit in &wanted {
         let judged = auditor.judge(commit, before.as_ref().map_err(Clone::clone)).await;
         // A day whose outcome is not known puts the next one in doubt, and accuses nobody.

@@ -14,7 +14,7 @@ use nodesys_chain::ownership::ownership_of;
 use nodesys_chain::project::{self, DistributorState};
 use nodesys_chain::{BlockRef, ChainError, Provider};
 use nodesys_core::bundle::{
-    Before, Bundle, BundleError, DayBundle, DayInput, ProjectInfo, Terms, build_day,
+    Bundle, BundleError, DayBundle, DayInput, PreviousDay, ProjectInfo, Terms, build_day,
 };
 use nodesys_core::files::{HolderRow, PointsRow, UptimeRow, parse_file};
 use nodesys_core::holders::Holders;
@@ -322,16 +322,16 @@ impl DayBuilder {
     }
 
     /// What the day builds on: the chain's head, or the bundles between the head and the day.
-    async fn before(&self, day: UtcDay, state: &DistributorState) -> Result<Before, DayError> {
+    async fn before(&self, day: UtcDay, state: &DistributorState) -> Result<PreviousDay, DayError> {
         let head = UtcDay::from_epoch(state.epoch).unwrap_or(UtcDay(u32::MAX));
         if day <= head {
             return Err(DayError::AlreadyPosted { day, head });
         }
         if day == head.next() && state.head == B256::ZERO {
-            return Ok(Before::default());
+            return Ok(PreviousDay::default());
         }
         let project = self.project.distributor;
-        let mut newest: Option<Before> = None;
+        let mut newest: Option<PreviousDay> = None;
         let mut expected: Option<B256> = None;
         let mut current = day.previous().unwrap_or(head);
         loop {
@@ -368,7 +368,7 @@ impl DayBuilder {
         project: Address,
         day: UtcDay,
         expected: Option<B256>,
-    ) -> Result<(Bundle, Before), DayError> {
+    ) -> Result<(Bundle, PreviousDay), DayError> {
         match (self.bundles.after(project, day, expected).await, expected) {
             (Err(StoreError::Missing { passed_over, .. }), Some(expected))
                 if passed_over.iter().any(|one| one.reason == Reason::Altered) =>

@@ -14,7 +14,7 @@ use alloy::eips::BlockNumberOrTag;
 use nodesys_chain::control::{Control, control_of};
 use nodesys_chain::project::state_of;
 use nodesys_chain::{Provider, majority};
-use nodesys_core::bundle::{Before, ProjectInfo};
+use nodesys_core::bundle::{PreviousDay, ProjectInfo};
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::{Address, B256};
 use serde::Serialize;
@@ -136,7 +136,7 @@ pub struct Watch {
     /// Of each RPC, head and revision at which all was settled: while they stay, there is nothing to do.
     quiet_at: Vec<Option<(B256, u32)>>,
     /// What commits lead to, for the day after: the same by whichever RPC, since their bytes are.
-    after: VecDeque<(B256, Before)>,
+    after: VecDeque<(B256, PreviousDay)>,
     /// Posts that can wait, and when they are looked at again.
     later: BTreeMap<B256, (u64, Post)>,
 }

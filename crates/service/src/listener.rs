@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
-/// Listens on `addr`, and says where that is: port 0 takes a free one.
+/// Listens on `addr`, and says where that is: port 0 picks a free port.
 ///
 /// # Errors
 ///

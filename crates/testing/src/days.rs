@@ -9,7 +9,7 @@ use nodesys_chain::logs::license_events;
 use nodesys_chain::project::state_of;
 use nodesys_core::Address;
 use nodesys_core::bitmap::DayBitmap;
-use nodesys_core::bundle::{Before, DayBundle, DayInput, ProjectInfo, Terms, build_day};
+use nodesys_core::bundle::{DayBundle, DayInput, PreviousDay, ProjectInfo, Terms, build_day};
 use nodesys_core::files::{UptimeRow, write_file};
 use nodesys_core::holders::Holders;
 use nodesys_core::ids::LicenseIndex;
@@ -37,7 +37,7 @@ impl Days<'_> {
         &self,
         day: UtcDay,
         minutes: &[(Address, u64, DayBitmap)],
-        before: Before,
+        before: PreviousDay,
     ) -> anyhow::Result<DayBundle> {
         let project = self.project;
         let snapshot = self

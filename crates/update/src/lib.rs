@@ -14,7 +14,7 @@ mod trusted;
 pub mod verify;
 
 pub use transport::Place;
-pub use verify::{Wanted, verify};
+pub use verify::{VerifyRequest, verify};
 
 /// The reason a repository is refused.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use nodesys_core::time::Timestamp;
-use nodesys_update::{Place, Problem, Wanted, tell, verify};
+use nodesys_update::{Place, Problem, VerifyRequest, tell, verify};
 
 /// Verifies repositories of releases; run by nodesys update.
 #[derive(Debug, Parser)]
@@ -18,21 +18,21 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Verify a repository and print what it holds, as JSON.
+    /// Verify a repository and print its releases as JSON.
     #[command(after_help = "\
 Example:
   nodesys-update verify --repository https://updates.example.org/ --trusted trusted.json \\
       --root root.json --now-secs 1767225600
 
-Exit codes: 0 it holds, 1 it is refused, 2 usage, 7 it cannot be read.")]
+Exit codes: 0 verified, 1 refused, 2 usage, 7 unreadable.")]
     Verify {
         /// The repository: an http(s) URL or a folder, with metadata/ and targets/ in it.
         #[arg(long, value_name = "URL|DIR")]
         repository: String,
-        /// The file of trusted metadata; made at the first time.
+        /// The file of trusted metadata; created on the first run.
         #[arg(long, value_name = "FILE")]
         trusted: PathBuf,
-        /// Trusted at the first time: a root.json that came by another way.
+        /// The root.json to trust on the first run, obtained through another channel.
         #[arg(long, value_name = "FILE")]
         root: Option<PathBuf>,
         /// The latest time known, in seconds since 1970.
@@ -67,7 +67,7 @@ async fn run(cli: Cli) -> Result<String, Problem> {
         })
         .transpose()?;
     let now = Timestamp::from_secs(now_secs);
-    let wanted = Wanted { place: &place, trusted: &trusted, root: root.as_deref(), now };
+    let wanted = VerifyRequest { place: &place, trusted: &trusted, root: root.as_deref(), now };
     let verified = verify(&wanted).await?;
     serde_json::to_string(&verified).map_err(|error| Problem::Here(error.to_string()))
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nodesys_core::B256;
 use nodesys_core::time::Timestamp;
-use nodesys_core::update::{About, ISSUED, VERIFIED_FORMAT, Verified, VerifiedTarget};
+use nodesys_core::update::{ISSUED, TargetMetadata, VERIFIED_FORMAT, Verified, VerifiedTarget};
 use tough::schema::{RoleType, Target};
 use tough::{ExpirationEnforcement, Limits, Repository, RepositoryLoader, TargetName};
 
@@ -30,7 +30,7 @@ const MAX_TARGET: u64 = 1 << 30;
 
 /// The input of a verification.
 #[derive(Debug)]
-pub struct Wanted<'a> {
+pub struct VerifyRequest<'a> {
     /// The repository.
     pub place: &'a Place,
     /// The file of trusted metadata.
@@ -42,7 +42,7 @@ pub struct Wanted<'a> {
 }
 
 /// Verifies it, and reports its content.
-pub async fn verify(wanted: &Wanted<'_>) -> Result<Verified, Problem> {
+pub async fn verify(wanted: &VerifyRequest<'_>) -> Result<Verified, Problem> {
     let before = match (Trusted::read(wanted.trusted)?, wanted.root) {
         (Some(trusted), _) => trusted,
         (None, Some(root)) => Trusted::of_root(root.to_owned()),
@@ -194,7 +194,7 @@ fn one(name: &TargetName, target: &Target, consistent: bool) -> Result<VerifiedT
     let sha256 = B256::try_from(target.hashes.sha256.as_ref())
         .map_err(|_| refused("its SHA-256 is none"))?;
     let custom = serde_json::Value::Object(target.custom.clone().into_iter().collect());
-    let about: About =
+    let about: TargetMetadata =
         serde_json::from_value(custom).map_err(|error| refused(&error.to_string()))?;
     let file =
         if consistent { format!("{}.{raw}", hex_of(sha256.as_slice())) } else { raw.to_owned() };

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Parser;
 
-/// Measures what a heartbeat costs.
+/// Measures the cost of a heartbeat.
 #[derive(Parser)]
 #[command(
     name = "nodesys-load",
@@ -34,7 +34,7 @@ struct Options {
     /// anvil's binary.
     #[arg(long, env = "NODESYS_ANVIL")]
     anvil: PathBuf,
-    /// How many nodes send.
+    /// Number of nodes.
     #[arg(long, default_value_t = 2000)]
     nodes: u32,
     /// Heartbeats of each node that are measured; a node may send 16 in three minutes.

@@ -56,7 +56,7 @@ struct Args {
     /// The chain; only the development chain may run on a stepped clock.
     #[arg(long, env = "NODESYS_CHAIN_ID", default_value_t = nodesys_clock::DEVELOPMENT_CHAIN_ID)]
     chain_id: u64,
-    /// Where to answer that the program runs; port 0 takes a free one.
+    /// Where to answer that the program runs; port 0 picks a free port.
     #[arg(long, env = "NODESYS_LISTEN", default_value_t = (Ipv4Addr::LOCALHOST, 0).into())]
     listen: SocketAddr,
     /// Written when ready: pid, address and build id as JSON.

@@ -15,7 +15,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::params::ProjectRef;
 use crate::state::AppState;
 
-/// Takes a signed commit, once it is what the backend computes itself.
+/// Takes a signed commit if it equals the backend's own computation.
 #[utoipa::path(post, path = "/v1/commits", tag = "commit", request_body = CommitRequest,
     responses((status = 200, body = CommitView)))]
 pub(crate) async fn take(

@@ -17,7 +17,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::params::{ProjectRef, TokenId};
 use crate::state::{App, AppState};
 
-/// Whether a day is closed, and the backend's word for it.
+/// Whether a day is closed, with the backend's signed statement.
 #[utoipa::path(get, path = "/v1/days/{day}", tag = "uptime",
     params(("day" = String, Path)), responses((status = 200, body = DayView)))]
 pub(crate) async fn show_day(
@@ -49,7 +49,7 @@ pub(crate) async fn file(
     Ok(([(header::CONTENT_TYPE, "text/csv".to_owned()), (header::ETAG, etag)], csv).into_response())
 }
 
-/// How that file belongs to the signed day.
+/// The proof that a project's `uptime.csv` belongs to the signed day.
 #[utoipa::path(get, path = "/v1/uptime/{project}/{day}/closed", tag = "uptime",
     params(("project" = String, Path), ("day" = String, Path)),
     responses((status = 200, body = ClosedUptime)))]

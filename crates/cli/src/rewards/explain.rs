@@ -2,7 +2,7 @@
 
 use nodesys_chain::metadata::Token;
 use nodesys_core::bitmap::DayBitmap;
-use nodesys_core::bundle::{Before, DayBundle, DayInput, ProjectInfo, build_day};
+use nodesys_core::bundle::{DayBundle, DayInput, PreviousDay, ProjectInfo, build_day};
 use nodesys_core::files::Row as _;
 use nodesys_core::files::{HolderRow, PointsRow, UptimeRow, parse_file};
 use nodesys_core::ids::{Amount, LicenseIndex, Name, Points};
@@ -72,7 +72,7 @@ struct Rebuilt {
     holders: Vec<HolderRow>,
     points: Vec<PointsRow>,
     excused: DayBitmap,
-    before: Before,
+    before: PreviousDay,
 }
 
 pub(crate) async fn explain(
@@ -115,7 +115,7 @@ async fn rebuild(
         Some(previous) if !bundle.previous.is_zero() => {
             places.after(project.distributor, previous, Some(bundle.previous)).await?.1
         }
-        _ => Before::default(),
+        _ => PreviousDay::default(),
     };
     let excused = bundle.uptime.excused;
     let built = build_day(&DayInput {

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use nodesys_core::Address;
-use nodesys_core::update::{About, Platform, Program, ReleaseTerms, Verified, VerifiedTarget};
+use nodesys_core::update::{
+    Platform, Program, ReleaseTerms, TargetMetadata, Verified, VerifiedTarget,
+};
 use semver::Version;
 
 use crate::exit::Exit;
@@ -35,7 +37,7 @@ impl Catalogue {
     pub(crate) fn of(verified: &Verified, here: &Platform) -> anyhow::Result<Self> {
         let mut releases = BTreeMap::new();
         for target in &verified.targets {
-            if let About::Release(terms) = &target.about {
+            if let TargetMetadata::Release(terms) = &target.about {
                 let listed = ListedRelease {
                     terms: terms.clone(),
                     programs: BTreeMap::new(),
@@ -45,8 +47,8 @@ impl Catalogue {
             }
         }
         for target in &verified.targets {
-            let (About::Program { version, platform, .. }
-            | About::ManagerArchive { version, platform }) = &target.about
+            let (TargetMetadata::Program { version, platform, .. }
+            | TargetMetadata::ManagerArchive { version, platform }) = &target.about
             else {
                 continue;
             };
@@ -61,7 +63,7 @@ impl Catalogue {
                 continue;
             }
             match &target.about {
-                About::Program { program, .. } => {
+                TargetMetadata::Program { program, .. } => {
                     listed.programs.insert(*program, target.clone());
                 }
                 _ => listed.manager_archive = Some(target.clone()),

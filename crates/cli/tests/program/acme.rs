@@ -9,7 +9,7 @@ use nodesys_chain::bindings::{
 };
 use nodesys_chain::ownership::DELEGATE_REGISTRY;
 use nodesys_core::bitmap::DayBitmap;
-use nodesys_core::bundle::{Before, Beneficiary, DayBundle, ProjectInfo, Terms};
+use nodesys_core::bundle::{Beneficiary, DayBundle, PreviousDay, ProjectInfo, Terms};
 use nodesys_core::ids::Amount;
 use nodesys_core::license::OPERATE_RIGHTS;
 use nodesys_core::message::Domain;
@@ -161,8 +161,8 @@ impl Acme {
         store: &BundleStore,
         day: UtcDay,
         minutes: [DayBitmap; 3],
-        before: Before,
-    ) -> Before {
+        before: PreviousDay,
+    ) -> PreviousDay {
         let built = self.build(day, minutes, before).await;
         self.sign_and_post(store, &built).await;
         built.after()
@@ -174,7 +174,7 @@ impl Acme {
         store: &BundleStore,
         day: UtcDay,
         minutes: [DayBitmap; 3],
-        before: Before,
+        before: PreviousDay,
     ) {
         let built = self.build(day, minutes, before).await;
         let mut rewards = built.rewards.clone();
@@ -189,7 +189,7 @@ impl Acme {
         post(&self.owner, self.distributor, &signed, 0).await.unwrap();
     }
 
-    async fn build(&self, day: UtcDay, minutes: [DayBitmap; 3], before: Before) -> DayBundle {
+    async fn build(&self, day: UtcDay, minutes: [DayBitmap; 3], before: PreviousDay) -> DayBundle {
         for after in [60, 120, 180, 240] {
             mine_at(&self.owner, day.end().secs() + after).await;
         }

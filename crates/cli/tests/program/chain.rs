@@ -6,7 +6,7 @@ use crate::acme::{Acme, BOB, CAROL, DAVE, FIRST_DAY, TOKEN, alice};
 use crate::home::Home;
 use nodesys_chain::keystore;
 use nodesys_core::bitmap::DayBitmap;
-use nodesys_core::bundle::Before;
+use nodesys_core::bundle::PreviousDay;
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::{Address, B256, U256};
 use nodesys_sdk::bundles::BundleStore;
@@ -166,7 +166,7 @@ async fn rewards_are_claimed_and_audited_from_files_and_a_chain() {
     audit(&bundles).fails(3, "no posted commit yet");
 
     let minutes = [with_a_gap(), DayBitmap::FULL, DayBitmap::FULL];
-    let before = acme.publish(&store, FIRST_DAY, minutes, Before::default()).await;
+    let before = acme.publish(&store, FIRST_DAY, minutes, PreviousDay::default()).await;
     // 1240 and 1440 of 4120 points.
     let due = |points: u128| 1000 * TOKEN * points / 4120;
     let first = due(1240) + due(1440);

@@ -9,7 +9,7 @@ use alloy::eips::BlockNumberOrTag;
 use nodesys_chain::keystore;
 use nodesys_chain::project::state_of;
 use nodesys_core::bitmap::DayBitmap;
-use nodesys_core::bundle::Before;
+use nodesys_core::bundle::PreviousDay;
 use nodesys_sdk::bundles::BundleStore;
 use serde_json::Value;
 
@@ -78,7 +78,7 @@ async fn a_watch_is_checked_stops_a_forged_day_and_repeats_nothing() {
     let first = acme.anvil.url.expose().to_string();
     let second = first.replace("127.0.0.1", "localhost");
     let full = [DayBitmap::FULL; 3];
-    let between = acme.publish(&store, FIRST_DAY, full, Before::default()).await;
+    let between = acme.publish(&store, FIRST_DAY, full, PreviousDay::default()).await;
 
     // One RPC alone proves nothing, and the check says what to do; with two it is good.
     let check = format!("audit --watch --check --bundles {bundles} {key}");

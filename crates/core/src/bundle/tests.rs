@@ -67,7 +67,7 @@ fn input(minutes: &[u16]) -> DayInput {
         snapshot: Snapshot { block_number: 7, block_hash: B256::ZERO, block_secs: 8 },
         closed,
         uptime,
-        before: Before::default(),
+        before: PreviousDay::default(),
     }
 }
 

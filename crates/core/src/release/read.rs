@@ -230,14 +230,14 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Refuses a value that stands twice, at its second place.
+/// Refuses a value that is listed twice, at its second place.
 pub(super) fn all_different<'a, T: Ord + fmt::Display + 'a>(
     values: impl IntoIterator<Item = (&'a At<'a>, &'a T)>,
 ) {
     let mut seen = BTreeSet::new();
     for (at, value) in values {
         if !seen.insert(value) {
-            at.refuse(format!("{value} stands twice"));
+            at.refuse(format!("{value} is listed twice"));
         }
     }
 }
@@ -249,7 +249,7 @@ pub(super) fn all<T>(values: impl IntoIterator<Item = Option<T>>) -> Option<Vec<
     values.into_iter().collect()
 }
 
-/// JSON in which no name stands twice in an object: such a text could mean two things.
+/// JSON in which no name appears twice in an object: such a text could mean two things.
 pub(super) fn strict_json(text: &[u8]) -> Result<Value, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Strict.deserialize(&mut deserializer).map_err(|error| error.to_string())?;
@@ -312,7 +312,7 @@ impl<'de> Visitor<'de> for Strict {
         while let Some(name) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(Self)?;
             if map.contains_key(&name) {
-                return Err(de::Error::custom(format!("{name:?} stands twice in an object")));
+                return Err(de::Error::custom(format!("{name:?} appears twice in an object")));
             }
             map.insert(name, value);
         }

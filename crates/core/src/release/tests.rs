@@ -88,7 +88,7 @@ fn only_the_announced_bytes_are_taken() {
 fn a_name_that_stands_twice_is_refused() {
     let twice = EXAMPLE.replacen('{', r#"{"version":"4","#, 1);
     let Err(ReleaseError::NotJson(words)) = Release::parse(twice.as_bytes()) else { panic!() };
-    assert!(words.contains("\"version\" stands twice"), "{words}");
+    assert!(words.contains("\"version\" appears twice"), "{words}");
     for text in ["", "{", "[]x", "nul"] {
         let refused = Release::parse(text.as_bytes());
         assert!(matches!(refused, Err(ReleaseError::NotJson(_))), "{text}: {refused:?}");
@@ -197,8 +197,8 @@ fn names_are_different() {
         let holds = |it: &FieldProblem| it.pointer == pointer && it.problem.contains(words);
         assert!(found.iter().any(holds), "{pointer} {words}: {found:?}");
     };
-    say("/containers/1", "main stands twice");
-    say("/containers/0/ports/1", "8080/tcp stands twice");
+    say("/containers/1", "main is listed twice");
+    say("/containers/0/ports/1", "8080/tcp is listed twice");
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(super) async fn first_day(net: &mut Devnet, ledger: &mut Ledger) -> anyhow::
     say("15:00 node 2 is killed with everything on it, and nobody stands by");
     net.nodes[1].kill().await?;
     run_to(net, at(20, 0)).await?;
-    say("20:00 node 2 is started again: it asks for its leases anew");
+    say("20:00 node 2 is started again: it asks for its leases again");
     net.nodes[1].start(&net.network).await?;
     ledger.outages.push(outage(&[A2, B2], 900, 1200, "node 2 killed"));
     run_to(net, FIRST_DAY.end().plus_millis(7 * 60_000)).await?;

@@ -7,7 +7,7 @@ use super::Controller;
 use super::ledger::Ledger;
 use super::live::Live;
 use super::objects::Applied;
-use super::plan::{Plan, Run, Told};
+use super::plan::{Plan, RolloutEvent, Run};
 use crate::config::HealthToken;
 use crate::health::{HealthPost, Issued, PostedStatus};
 use crate::view::ReleaseView;
@@ -54,7 +54,7 @@ impl Controller {
             self.objects.apply(&placed.ledger(&plan.ledger.to_data())).await?;
         }
         for told in &plan.told {
-            let bad = matches!(told, Told::RolledBack { .. });
+            let bad = matches!(told, RolloutEvent::RolledBack { .. });
             tracing::info!(workload = %placed.workload, "{}: {told}", told.reason());
             self.objects.tell(&work.namespace, bad, told.reason(), told.to_string()).await;
         }
@@ -69,7 +69,7 @@ impl Controller {
                 let release = plan.ledger.accepted.get(&version).context("an accepted release")?;
                 for claim in placed.claims(release) {
                     if let Some(field) = self.objects.create(&claim).await? {
-                        notes.push(format!("{claim} is kept as it is, otherwise at {field}"));
+                        notes.push(format!("{claim} differs at {field} and is left unchanged"));
                     }
                 }
                 let secret = placed.token_secret(&self.token_key, &plan.ledger.running());
@@ -82,7 +82,7 @@ impl Controller {
                         && plan.told.is_empty()
                         && before.running() == plan.ledger.running()
                     {
-                        let note = format!("{object} was changed ({what}); put back");
+                        let note = format!("{object} was changed ({what}); restored");
                         tracing::warn!(workload = %placed.workload, note, "drift");
                         self.objects.tell(&work.namespace, true, "Restored", note).await;
                     }

@@ -33,7 +33,7 @@ pub enum Fitness {
 
 /// The observations of one workload.
 #[derive(Debug)]
-pub struct Seen<'a> {
+pub struct Observation<'a> {
     /// Now.
     pub now: Timestamp,
     /// This node.
@@ -70,7 +70,7 @@ pub enum Run {
 
 /// Something worth an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum RolloutEvent {
     /// The first version.
     Installed(Version),
     /// An update has begun.
@@ -103,7 +103,7 @@ pub struct Plan {
     /// The version to run.
     pub run: Run,
     /// The news.
-    pub told: Vec<Told>,
+    pub told: Vec<RolloutEvent>,
     /// The problem, for the status.
     pub problem: Option<String>,
     /// The condition waited for, for the status.
@@ -121,7 +121,7 @@ pub fn to_fetch(ledger: &Ledger, chain: &WorkloadReleases) -> Option<(Version, B
 }
 
 /// Decides.
-pub fn plan(ledger: &Ledger, seen: &Seen<'_>) -> Plan {
+pub fn plan(ledger: &Ledger, seen: &Observation<'_>) -> Plan {
     let mut plan = Plan {
         ledger: ledger.clone(),
         run: Run::Nothing,
@@ -146,7 +146,7 @@ pub fn plan(ledger: &Ledger, seen: &Seen<'_>) -> Plan {
 
 impl Plan {
     /// Ends an update that has passed its gate, or has failed.
-    fn judge_rollout(&mut self, seen: &Seen<'_>) {
+    fn judge_rollout(&mut self, seen: &Observation<'_>) {
         let (Some(mut rollout), Some(current)) = (self.ledger.rollout, self.ledger.current) else {
             return;
         };
@@ -156,24 +156,28 @@ impl Plan {
             Verdict::Good => {
                 self.ledger.current = Some(rollout.version);
                 self.ledger.rollout = None;
-                self.told.push(Told::Updated(rollout.version));
+                self.told.push(RolloutEvent::Updated(rollout.version));
             }
             Verdict::Bad(why) => {
                 let quarantined =
                     Quarantined { release_hash: release.hash(), why: why.clone(), at: seen.now };
                 self.ledger.quarantined.insert(rollout.version, quarantined);
                 self.ledger.rollout = None;
-                self.told.push(Told::RolledBack { from: rollout.version, to: current, why });
+                self.told.push(RolloutEvent::RolledBack {
+                    from: rollout.version,
+                    to: current,
+                    why,
+                });
             }
         }
     }
 
     /// Whether a tombstone in effect covers all that is here.
-    fn obeys_tombstone(&mut self, seen: &Seen<'_>, chain: &WorkloadReleases) -> bool {
+    fn obeys_tombstone(&mut self, seen: &Observation<'_>, chain: &WorkloadReleases) -> bool {
         let Some(tombstone) = chain.tombstone else { return false };
         let Some(version) = Version::new(tombstone.version) else { return false };
         match self.ledger.wanted().or(seen.live) {
-            Some(here) if here <= version => self.told.push(Told::Removed(version)),
+            Some(here) if here <= version => self.told.push(RolloutEvent::Removed(version)),
             // Nothing here, and nothing to come: what a stopped manager left is removed now.
             None if chain.runnable.is_none() && self.ledger.removed_up_to.is_some() => {}
             _ => return false,
@@ -189,7 +193,7 @@ impl Plan {
     }
 
     /// Accepts the chain's runnable release, or gives the reason not to.
-    fn consider(&mut self, seen: &Seen<'_>, chain: &WorkloadReleases) {
+    fn consider(&mut self, seen: &Observation<'_>, chain: &WorkloadReleases) {
         // What runs without an entry (a ledger that was lost) is not taken away either.
         let here = self.ledger.wanted().or(seen.live);
         let runnable = chain.runnable.and_then(|it| Version::new(it.version).map(|v| (v, it)));
@@ -241,7 +245,7 @@ impl Plan {
 
     fn accept(
         &mut self,
-        seen: &Seen<'_>,
+        seen: &Observation<'_>,
         time: Timestamp,
         version: Version,
         announced: &nodesys_chain::release::AnnouncedRelease,
@@ -272,7 +276,7 @@ impl Plan {
         match self.ledger.current {
             None => {
                 self.ledger.current = Some(version);
-                self.told.push(Told::Installed(version));
+                self.told.push(RolloutEvent::Installed(version));
             }
             Some(from) => {
                 let begins = begins(announced.runnable_at, release, seen.node_key);
@@ -288,7 +292,7 @@ impl Plan {
                 }
                 let rollout = Rollout { version, begun: None, healthy_since: None };
                 self.ledger.rollout = Some(rollout);
-                self.told.push(Told::Updating { from, to: version });
+                self.told.push(RolloutEvent::Updating { from, to: version });
             }
         }
         self.ledger.accepted.insert(version, release.clone());
@@ -348,7 +352,7 @@ fn judge(rollout: &mut Rollout, release: &Release, fitness: &Fitness, now: Times
     }
 }
 
-impl Told {
+impl RolloutEvent {
     /// The event's reason.
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -361,7 +365,7 @@ impl Told {
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for RolloutEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Installed(version) => write!(f, "version {version} is run, the first here"),

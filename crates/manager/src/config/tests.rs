@@ -99,7 +99,7 @@ fn what_is_missing_or_double_is_named() {
     let one_token = home(&EXAMPLE.replace("beta.token", "alpha.token"));
     assert!(problem(&one_token).contains("health token"));
     let one_name = home(&EXAMPLE.replace("\"beta\"", "\"alpha\""));
-    assert!(problem(&one_name).contains("stands twice"));
+    assert!(problem(&one_name).contains("is listed twice"));
 
     let short = home(EXAMPLE);
     write(&short, "beta.token", "short", 0o600);

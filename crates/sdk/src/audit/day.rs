@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::keccak256;
 use nodesys_core::bundle::{
-    BUNDLE_JSON, Before, Bundle, BundleError, DayBundle, DayInput, ProjectInfo, Snapshot, build_day,
+    BUNDLE_JSON, Bundle, BundleError, DayBundle, DayInput, PreviousDay, ProjectInfo, Snapshot,
+    build_day,
 };
 use nodesys_core::files::{
     Difference, HolderRow, PointsRow, RewardRow, Row, UptimeRow, first_difference, parse_file,
@@ -68,13 +69,13 @@ pub struct DayOutcome {
     /// What cannot be told.
     pub doubts: Vec<Doubt>,
     /// What the next day builds on, where that is sure.
-    pub after: Option<Before>,
+    pub after: Option<PreviousDay>,
 }
 
 /// Judges one day. `before` is what it builds on, where that is known.
 ///
 #[doc = include_str!("day/example.md")]
-pub fn audit_day(facts: &DayFacts<'_>, files: &DayFiles, before: Fact<&Before>) -> DayOutcome {
+pub fn audit_day(facts: &DayFacts<'_>, files: &DayFiles, before: Fact<&PreviousDay>) -> DayOutcome {
     let day = facts.posted.day;
     let mut audit = Audit { facts, day, files, findings: Vec::new(), doubts: Vec::new() };
     let mut report = DayReport::of(facts.posted);
@@ -93,7 +94,7 @@ struct Audit<'a> {
 const COMMITTED: &str = "it was committed, but it is wrong";
 
 impl<'a> Audit<'a> {
-    fn run(&mut self, before: Fact<&Before>, report: &mut DayReport) -> Option<Before> {
+    fn run(&mut self, before: Fact<&PreviousDay>, report: &mut DayReport) -> Option<PreviousDay> {
         let Some(json) = self.bytes(BUNDLE_JSON) else {
             self.withheld(BUNDLE_JSON);
             return None;
@@ -319,7 +320,7 @@ impl<'a> Audit<'a> {
         uptime: Vec<UptimeRow>,
         points: Vec<PointsRow>,
         holders: Vec<HolderRow>,
-        before: &Before,
+        before: &PreviousDay,
     ) -> Option<DayBundle> {
         let input = DayInput {
             project: self.facts.project.clone(),
@@ -394,13 +395,13 @@ impl<'a> Audit<'a> {
     }
 
     /// What the next day builds on: by what was committed, even where that was wrong.
-    fn after(&self, rebuilt: Option<DayBundle>, bundle: &Bundle) -> Option<Before> {
+    fn after(&self, rebuilt: Option<DayBundle>, bundle: &Bundle) -> Option<PreviousDay> {
         let commit = self.facts.posted.commit_hash;
         if let Some(rebuilt) = rebuilt.filter(|day| day.commit.struct_hash() == commit) {
             return Some(rebuilt.after());
         }
         let rewards = parse_file::<RewardRow>(self.bytes(RewardRow::FILE)?).ok()?;
-        Some(Before { commit, rewards, carry: bundle.carry_out })
+        Some(PreviousDay { commit, rewards, carry: bundle.carry_out })
     }
 
     fn bytes(&self, file: &str) -> Option<&'a [u8]> {

@@ -7,7 +7,7 @@ use alloy::primitives::keccak256;
 use nodesys_chain::ownership::ownership_of;
 use nodesys_chain::project::{project_of_collection, receipt_key_validity};
 use nodesys_chain::{ChainError, Provider};
-use nodesys_core::bundle::{BUNDLE_JSON, Before, Bundle, Snapshot};
+use nodesys_core::bundle::{BUNDLE_JSON, Bundle, PreviousDay, Snapshot};
 use nodesys_core::files::{
     HolderRow, PointsRow, RewardRow, Row, UptimeRow, parse_file, write_file,
 };
@@ -34,7 +34,7 @@ pub struct Judged {
     /// Places that failed or gave other bytes.
     pub passed_over: Vec<PassedOver>,
     /// What the next day builds on, where that is sure.
-    pub after: Option<Before>,
+    pub after: Option<PreviousDay>,
 }
 
 /// Judges the days of one project, each over the chain and the places it was given.
@@ -70,10 +70,10 @@ impl<'a> Auditor<'a> {
     /// # Errors
     ///
     /// In words: why it cannot be told.
-    pub async fn before(&self, commit: &PostedCommit) -> Fact<Before> {
+    pub async fn before(&self, commit: &PostedCommit) -> Fact<PreviousDay> {
         let previous = commit.commit.previous;
         if previous.is_zero() {
-            return Ok(Before::default());
+            return Ok(PreviousDay::default());
         }
         let day = commit.day.previous().ok_or("there is no day before it")?;
         let found = self.places.after(self.history.project.distributor, day, Some(previous)).await;
@@ -81,7 +81,7 @@ impl<'a> Auditor<'a> {
     }
 
     /// The verdict on one day.
-    pub async fn judge(&mut self, commit: &PostedCommit, before: Fact<&Before>) -> Judged {
+    pub async fn judge(&mut self, commit: &PostedCommit, before: Fact<&PreviousDay>) -> Judged {
         let files = self.files(commit).await;
         let bundle =
             files.get(BUNDLE_JSON).and_then(|file| Bundle::parse(file.bytes.as_deref()?).ok());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alloy::primitives::keccak256;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::{
-    BUNDLE_JSON, Before, Beneficiary, Bundle, DayBundle, DayInput, ProjectInfo, Snapshot,
+    BUNDLE_JSON, Beneficiary, Bundle, DayBundle, DayInput, PreviousDay, ProjectInfo, Snapshot,
     TREE_JSON, Terms, build_day, canonical_json,
 };
 use nodesys_core::files::{HolderRow, PointsRow, RewardRow, Row, UptimeRow, write_file};
@@ -62,7 +62,7 @@ fn holders() -> Holders {
     events.into_iter().collect()
 }
 
-fn input(day: UtcDay, minutes: &[u16], before: Before) -> DayInput {
+fn input(day: UtcDay, minutes: &[u16], before: PreviousDay) -> DayInput {
     let uptime: Vec<UptimeRow> = minutes
         .iter()
         .zip(0u32..)
@@ -140,7 +140,7 @@ fn publish(day: &DayBundle) -> Published {
     }
 }
 
-fn audit(published: &Published, before: &Before) -> DayOutcome {
+fn audit(published: &Published, before: &PreviousDay) -> DayOutcome {
     audit_with(published, before, |_| {})
 }
 
@@ -172,7 +172,7 @@ fn committed(published: &Published) -> DayFiles {
 
 fn audit_with(
     published: &Published,
-    before: &Before,
+    before: &PreviousDay,
     change: impl FnOnce(&mut DayFacts<'_>),
 ) -> DayOutcome {
     let project = project();
@@ -205,8 +205,8 @@ fn only(outcome: &DayOutcome, file: &str) -> (usize, Finding) {
     (finding.difference.as_ref().map_or(0, |difference| difference.line), finding.clone())
 }
 
-fn two_days() -> (Published, Before, Published) {
-    let first = build_day(&input(D0, &[1440, 1240, 1140, 1140], Before::default())).unwrap();
+fn two_days() -> (Published, PreviousDay, Published) {
+    let first = build_day(&input(D0, &[1440, 1240, 1140, 1140], PreviousDay::default())).unwrap();
     let second = build_day(&input(D0.next(), &[1440, 1440, 700, 0], first.after())).unwrap();
     (publish(&first), first.after(), publish(&second))
 }
@@ -214,7 +214,7 @@ fn two_days() -> (Published, Before, Published) {
 #[test]
 fn honest_days_hold_and_lead_to_each_other() {
     let (first, between, second) = two_days();
-    let outcome = audit(&first, &Before::default());
+    let outcome = audit(&first, &PreviousDay::default());
     assert_eq!((outcome.findings.len(), outcome.doubts.len()), (0, 0), "{outcome:#?}");
     assert_eq!(outcome.after.as_ref(), Some(&between));
     assert_eq!((outcome.report.licenses, outcome.report.minutes), (4, 1440 + 1240 + 2 * 1140));
@@ -298,12 +298,12 @@ fn what_nobody_gives_cannot_be_told_or_is_computed() {
         assert!(outcome.doubts.iter().all(|doubt| doubt.file.as_deref() == Some(name)));
     }
     // In a file too large to be repaired.
-    let day = build_day(&input(D0, &[1000; 300], Before::default())).unwrap();
+    let day = build_day(&input(D0, &[1000; 300], PreviousDay::default())).unwrap();
     let mut published = publish(&day);
     let bytes = published.files.get_mut(UptimeRow::FILE).unwrap();
     let last = bytes.len() - 10;
     bytes[last] = if bytes[last] == b'0' { b'1' } else { b'0' };
-    let outcome = audit(&published, &Before::default());
+    let outcome = audit(&published, &PreviousDay::default());
     assert_eq!(verdict(&outcome), Verdict::CannotTell);
     assert!(outcome.doubts[0].problem.contains("keccak256"), "{}", outcome.doubts[0]);
 }
@@ -311,21 +311,21 @@ fn what_nobody_gives_cannot_be_told_or_is_computed() {
 #[test]
 fn an_owner_who_commits_wrong_rows_is_found_out() {
     // Committed and posted in good order, but the holder is not the chain's.
-    let mut wrong = input(D0, &[1440, 1440, 1440, 1440], Before::default());
+    let mut wrong = input(D0, &[1440, 1440, 1440, 1440], PreviousDay::default());
     wrong.holders[0].holder = CAROL;
     let published = publish(&build_day(&wrong).unwrap());
-    let outcome = audit(&published, &Before::default());
+    let outcome = audit(&published, &PreviousDay::default());
     assert_eq!(only(&outcome, HolderRow::FILE).0, 2);
     // Where that row's logs may be at fault, nothing is proven by it.
     let key = (COLLECTION, U256::from(1));
-    let outcome = audit_with(&published, &Before::default(), |facts| {
+    let outcome = audit_with(&published, &PreviousDay::default(), |facts| {
         facts.doubtful = [(key, "the logs are not complete".to_owned())].into();
     });
     assert_eq!(verdict(&outcome), Verdict::CannotTell, "{outcome:#?}");
     // An undecidable row hides no proven one.
     wrong.holders[2].holder = ALICE;
     let published = publish(&build_day(&wrong).unwrap());
-    let outcome = audit_with(&published, &Before::default(), |facts| {
+    let outcome = audit_with(&published, &PreviousDay::default(), |facts| {
         facts.doubtful = [(key, "the logs are not complete".to_owned())].into();
     });
     assert_eq!(only(&outcome, HolderRow::FILE).0, 4);
@@ -333,11 +333,11 @@ fn an_owner_who_commits_wrong_rows_is_found_out() {
 
     // Rewards that no points give, with a root and a commit of their own: also where the thief does not
     // publish them.
-    let day = build_day(&input(D0, &[1440, 1440, 1440, 1440], Before::default())).unwrap();
+    let day = build_day(&input(D0, &[1440, 1440, 1440, 1440], PreviousDay::default())).unwrap();
     let mut rewards = day.rewards.clone();
     rewards[0].cumulative = Amount::new(9);
     let mut published = publish(&with_rewards(&day, rewards).unwrap());
-    let outcome = audit(&published, &Before::default());
+    let outcome = audit(&published, &PreviousDay::default());
     let first = &outcome.findings[0];
     assert_eq!(
         (first.file.as_deref(), first.difference.as_ref().unwrap().line),
@@ -345,11 +345,11 @@ fn an_owner_who_commits_wrong_rows_is_found_out() {
     );
     assert!(first.problem.contains("committed"), "{first}");
     published.files.remove(RewardRow::FILE);
-    let outcome = audit(&published, &Before::default());
+    let outcome = audit(&published, &PreviousDay::default());
     assert_eq!(verdict(&outcome), Verdict::DoesNotHold, "{outcome:#?}");
 
     // Points that are not the rule's cannot even be built, so they are forged like the rewards.
-    let mut day = build_day(&input(D0, &[1440, 1440, 1440, 1440], Before::default())).unwrap();
+    let mut day = build_day(&input(D0, &[1440, 1440, 1440, 1440], PreviousDay::default())).unwrap();
     let rows = [1440, 1440, 1441, 1440].iter().zip(0u32..).map(|(points, i)| PointsRow {
         license: LicenseIndex(i),
         points: Points::checked_new(*points).unwrap(),
@@ -360,7 +360,7 @@ fn an_owner_who_commits_wrong_rows_is_found_out() {
     let json = canonical_json(&day.bundle);
     day.commit.data_hash = keccak256(&json);
     day.files.insert(BUNDLE_JSON, json);
-    let outcome = audit(&publish(&day), &Before::default());
+    let outcome = audit(&publish(&day), &PreviousDay::default());
     let first = &outcome.findings[0];
     assert_eq!(
         (first.file.as_deref(), first.difference.as_ref().unwrap().line),
@@ -371,7 +371,7 @@ fn an_owner_who_commits_wrong_rows_is_found_out() {
 #[test]
 fn the_facts_of_the_chain_decide_and_what_is_unknown_does_not() {
     let (first, _, _) = two_days();
-    let start = Before::default();
+    let start = PreviousDay::default();
     let problem = |outcome: &DayOutcome, header: &str| {
         let (_, finding) = only(outcome, BUNDLE_JSON);
         assert_eq!(finding.difference.map(|it| it.header).as_deref(), Some(header));
@@ -405,7 +405,7 @@ fn the_facts_of_the_chain_decide_and_what_is_unknown_does_not() {
 #[test]
 fn points_for_tasks_are_held_to_the_rule_and_a_changed_byte_is_undone() {
     let day = |points: [u64; 4]| {
-        let mut input = input(D0, &[1440, 720, 1440, 0], Before::default());
+        let mut input = input(D0, &[1440, 720, 1440, 0], PreviousDay::default());
         input.terms.rule = Rule::UptimeTasks {
             rate: Points::checked_new(1440).unwrap(),
             per_task: Points::checked_new(10).unwrap(),
@@ -419,15 +419,15 @@ fn points_for_tasks_are_held_to_the_rule_and_a_changed_byte_is_undone() {
     };
     let good = day([1450, 720, 1490, 30]).unwrap();
     let mut published = publish(&good);
-    assert_eq!(verdict(&audit(&published, &Before::default())), Verdict::Holds);
+    assert_eq!(verdict(&audit(&published, &PreviousDay::default())), Verdict::Holds);
     // The count of tasks is in this file and nowhere else, so the changed byte itself is found.
     let text = String::from_utf8(published.files[PointsRow::FILE].clone()).unwrap();
     let changed = text.replacen(",1490", ",1480", 1).into_bytes();
     published.files.insert(PointsRow::FILE, changed);
-    assert_eq!(verdict(&audit(&published, &Before::default())), Verdict::Holds);
+    assert_eq!(verdict(&audit(&published, &PreviousDay::default())), Verdict::Holds);
     assert!(passed_over(&published, PointsRow::FILE).contains("line 4:"));
     published.files.remove(PointsRow::FILE);
-    let outcome = audit(&published, &Before::default());
+    let outcome = audit(&published, &PreviousDay::default());
     assert_eq!(outcome.doubts[0].file.as_deref(), Some(PointsRow::FILE), "{outcome:#?}");
 
     assert!(day([1455, 720, 1490, 30]).is_err());

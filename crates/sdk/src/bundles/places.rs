@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy::primitives::keccak256;
-use nodesys_core::bundle::{BUNDLE_JSON, Before, Bundle};
+use nodesys_core::bundle::{BUNDLE_JSON, Bundle, PreviousDay};
 use nodesys_core::files::{RewardRow, Row, first_difference, parse_file};
 use nodesys_core::message::Message as _;
 use nodesys_core::time::UtcDay;
@@ -169,7 +169,7 @@ impl Places {
         project: Address,
         day: UtcDay,
         commit: Option<B256>,
-    ) -> Result<(Bundle, Before), StoreError> {
+    ) -> Result<(Bundle, PreviousDay), StoreError> {
         let (bundle, json) = self.bundle_of(project, day, commit).await?;
         let bad = |problem: String| StoreError::Bad { place: self.place(), day, problem };
         let name = RewardRow::FILE;
@@ -181,7 +181,7 @@ impl Places {
         let rewards = self.needed(day, name, fetched)?;
         let rewards = parse_file::<RewardRow>(&rewards).map_err(|error| bad(error.to_string()))?;
         let (commit, carry) = (commit_of(&bundle, &json).struct_hash(), bundle.carry_out);
-        Ok((bundle, Before { commit, rewards, carry }))
+        Ok((bundle, PreviousDay { commit, rewards, carry }))
     }
 
     /// The bytes, or an error that says what each place gave instead.

@@ -2,7 +2,8 @@ use alloy::primitives::keccak256;
 use nodesys_core::Address;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::{
-    BUNDLE_JSON, Before, Beneficiary, DayBundle, DayInput, ProjectInfo, Snapshot, Terms, build_day,
+    BUNDLE_JSON, Beneficiary, DayBundle, DayInput, PreviousDay, ProjectInfo, Snapshot, Terms,
+    build_day,
 };
 use nodesys_core::files::UptimeRow;
 use nodesys_core::ids::Amount;
@@ -53,7 +54,7 @@ fn empty_day(revision: u32) -> DayBundle {
         uptime: vec![],
         holders: vec![],
         points: vec![],
-        before: Before::default(),
+        before: PreviousDay::default(),
     })
     .unwrap()
 }

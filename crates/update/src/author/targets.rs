@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use nodesys_core::time::Timestamp;
-use nodesys_core::update::{About, CURSOR_ALL, Platform, Program, ReleaseTerms};
+use nodesys_core::update::{CURSOR_ALL, Platform, Program, ReleaseTerms, TargetMetadata};
 use semver::Version;
 use serde_json::Value;
 use tough::TargetName;
@@ -62,7 +62,7 @@ impl<'a> List<'a> {
         let file = tempfile::NamedTempFile::new()
             .and_then(|file| std::fs::write(file.path(), text).map(|()| file))
             .map_err(|error| Problem::Here(format!("the notes cannot be written: {error}")))?;
-        self.add(&name, file.path(), &About::Release(terms)).await
+        self.add(&name, file.path(), &TargetMetadata::Release(terms)).await
     }
 
     /// Adds a release's files.
@@ -70,7 +70,7 @@ impl<'a> List<'a> {
         self.terms(version)?;
         let platform = &files.platform;
         for (program, path) in &files.programs {
-            let about = About::Program {
+            let about = TargetMetadata::Program {
                 version: version.clone(),
                 platform: platform.clone(),
                 program: *program,
@@ -78,8 +78,10 @@ impl<'a> List<'a> {
             self.add(&format!("{program}-{version}-{platform}"), path, &about).await?;
         }
         if let Some(path) = &files.manager_archive {
-            let about =
-                About::ManagerArchive { version: version.clone(), platform: platform.clone() };
+            let about = TargetMetadata::ManagerArchive {
+                version: version.clone(),
+                platform: platform.clone(),
+            };
             self.add(&format!("nodesys-manager-{version}-{platform}.tar"), path, &about).await?;
         }
         Ok(())
@@ -98,7 +100,7 @@ impl<'a> List<'a> {
         terms.cursor_ppm = cursor_ppm;
         let name = target_name(&notes_name(version))?;
         if let Some(target) = self.targets.targets.get_mut(&name) {
-            target.custom = custom(&About::Release(terms))?;
+            target.custom = custom(&TargetMetadata::Release(terms))?;
         }
         Ok(())
     }
@@ -116,7 +118,7 @@ impl<'a> List<'a> {
     pub fn terms(&self, version: &Version) -> Result<ReleaseTerms, Problem> {
         let name = target_name(&notes_name(version))?;
         match self.targets.targets.get(&name).and_then(about) {
-            Some(About::Release(terms)) => Ok(terms),
+            Some(TargetMetadata::Release(terms)) => Ok(terms),
             _ => Err(Problem::Usage(format!("{version} is not listed: add it first"))),
         }
     }
@@ -132,7 +134,12 @@ impl<'a> List<'a> {
         Ok(version.get())
     }
 
-    async fn add(&mut self, name: &str, path: &Path, about: &About) -> Result<(), Problem> {
+    async fn add(
+        &mut self,
+        name: &str,
+        path: &Path,
+        about: &TargetMetadata,
+    ) -> Result<(), Problem> {
         let cannot =
             |error: &dyn std::fmt::Display| Problem::Usage(format!("{}: {error}", path.display()));
         let mut target = Target::from_path(path).await.map_err(|error| cannot(&error))?;
@@ -155,21 +162,22 @@ fn target_name(name: &str) -> Result<TargetName, Problem> {
     TargetName::new(name).map_err(|error| Problem::Usage(error.to_string()))
 }
 
-fn custom(about: &About) -> Result<HashMap<String, Value>, Problem> {
+fn custom(about: &TargetMetadata) -> Result<HashMap<String, Value>, Problem> {
     let cannot = |error: serde_json::Error| Problem::Here(error.to_string());
     let value = serde_json::to_value(about).map_err(cannot)?;
     serde_json::from_value(value).map_err(cannot)
 }
 
-fn about(target: &Target) -> Option<About> {
+fn about(target: &Target) -> Option<TargetMetadata> {
     let custom = Value::Object(target.custom.clone().into_iter().collect());
     serde_json::from_value(custom).ok()
 }
 
-const fn of(about: &About) -> Option<&Version> {
+const fn of(about: &TargetMetadata) -> Option<&Version> {
     match about {
-        About::Release(terms) => Some(&terms.version),
-        About::Program { version, .. } | About::ManagerArchive { version, .. } => Some(version),
-        About::Unknown => None,
+        TargetMetadata::Release(terms) => Some(&terms.version),
+        TargetMetadata::Program { version, .. }
+        | TargetMetadata::ManagerArchive { version, .. } => Some(version),
+        TargetMetadata::Unknown => None,
     }
 }

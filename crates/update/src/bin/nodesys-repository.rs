@@ -18,7 +18,7 @@ use nodesys_update::{Problem, tell};
 use semver::Version;
 use tough::schema::key::Key;
 
-/// Makes repositories of releases: docs/updates.md tells the whole story.
+/// Makes repositories of releases (see docs/updates.md).
 #[derive(Debug, Parser)]
 #[command(name = "nodesys-repository", version, max_term_width = 100)]
 #[command(after_help = "\
@@ -46,13 +46,13 @@ enum Command {
     /// Keys.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Roots: which keys speak for the repository.
+    /// Roots: the keys of the repository and their roles.
     #[command(subcommand)]
     Root(RootCommand),
     /// The list of releases, signed by the targets' key.
     #[command(subcommand)]
     Release(ReleaseCommand),
-    /// Vouch for the newest list, with the online keys. Run it after each change and every day.
+    /// Sign the newest list with the online keys. Run it after each change and every day.
     Publish {
         /// The repository's folder.
         folder: PathBuf,
@@ -62,10 +62,10 @@ enum Command {
         /// The timestamp's key.
         #[arg(long, value_name = "FILE")]
         timestamp_key: PathBuf,
-        /// Days that the snapshot is good.
+        /// Days until the snapshot expires.
         #[arg(long, default_value_t = 30)]
         snapshot_days: u32,
-        /// Days that the timestamp is good: for so long can somebody hold a release back.
+        /// Days until the timestamp expires: the longest time that a mirror can hold a release back.
         #[arg(long, default_value_t = 3)]
         timestamp_days: u32,
     },
@@ -75,7 +75,7 @@ enum Command {
 enum KeyCommand {
     /// Make FILE, private, and FILE.pub (Ed25519).
     New {
-        /// Where.
+        /// The private key's file.
         file: PathBuf,
     },
 }
@@ -99,13 +99,13 @@ enum RootCommand {
         /// Public keys of the timestamp; one must sign.
         #[arg(long, value_name = "FILE.pub", required = true)]
         timestamp: Vec<PathBuf>,
-        /// The root before this one, to rotate keys.
+        /// The previous root, to rotate keys.
         #[arg(long, value_name = "FILE")]
         previous: Option<PathBuf>,
-        /// Days that it is good.
+        /// Days until the root expires.
         #[arg(long, default_value_t = 365)]
         days: u32,
-        /// Where it is written.
+        /// The file to write.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
@@ -117,7 +117,7 @@ enum RootCommand {
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
     },
-    /// Put a root up that enough keys have signed.
+    /// Publish a root that enough keys have signed.
     Publish {
         /// The repository's folder.
         folder: PathBuf,
@@ -137,18 +137,18 @@ struct Which {
     /// The targets' key.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Days that the list is good.
+    /// Days until the list expires.
     #[arg(long, default_value_t = 90)]
     days: u32,
 }
 
 #[derive(Debug, Subcommand)]
 enum ReleaseCommand {
-    /// List a release with its files for some machines; again, for others.
+    /// Add a release with its files for one platform; run it again for another.
     Add {
         #[command(flatten)]
         which: Which,
-        /// Machines that the files are for, such as x86_64-linux.
+        /// Platform of the files, such as x86_64-linux.
         #[arg(long)]
         platform: Platform,
         /// A program: nodesys=FILE, and nodesys-update=FILE.
@@ -163,7 +163,7 @@ enum ReleaseCommand {
         /// Percent of nodes that may have it at first.
         #[arg(long, default_value_t = 100.0, value_name = "PERCENT")]
         cursor: f64,
-        /// No update goes past this release without having been at it.
+        /// Updates must not skip this release.
         #[arg(long)]
         required_stop: bool,
         /// The release's notes.

@@ -6,7 +6,7 @@
 mod server;
 mod site;
 
-use nodesys_core::update::{About, Verified};
+use nodesys_core::update::{TargetMetadata, Verified};
 use nodesys_update::author::root;
 use nodesys_update::{Place, Problem};
 use server::{Way, serve};
@@ -15,7 +15,7 @@ use site::{FIRST, Holders, NOW, Site, days_later};
 /// The versions that are listed.
 fn versions(verified: &Verified) -> Vec<String> {
     let releases = verified.targets.iter().filter_map(|target| match &target.about {
-        About::Release(terms) => Some(terms.version.to_string()),
+        TargetMetadata::Release(terms) => Some(terms.version.to_string()),
         _ => None,
     });
     releases.collect()
@@ -209,7 +209,8 @@ async fn what_this_machine_has_of_it_must_hold() {
     let trusted = site.path("trusted.json");
     for (root, part) in [(None, "give --root FILE"), (Some("{}"), "the trusted root does not hold")]
     {
-        let wanted = nodesys_update::Wanted { place: &place, trusted: &trusted, root, now: NOW };
+        let wanted =
+            nodesys_update::VerifyRequest { place: &place, trusted: &trusted, root, now: NOW };
         let problem = nodesys_update::verify(&wanted).await.unwrap_err();
         assert!(problem.code() == 2 && problem.to_string().contains(part), "{problem}");
     }

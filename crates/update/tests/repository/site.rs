@@ -9,7 +9,7 @@ use nodesys_update::author::publish::{Days, publish};
 use nodesys_update::author::targets::{Files, List};
 use nodesys_update::author::{Folder, root};
 use nodesys_update::keys::{SigningKey, create, read_public};
-use nodesys_update::{Place, Problem, Wanted, verify};
+use nodesys_update::{Place, Problem, VerifyRequest, verify};
 use tough::schema::{Root, Signed};
 
 /// 2026-01-02.
@@ -142,7 +142,7 @@ impl Site {
     pub async fn look_at(&self, place: &Place, now: Timestamp) -> Result<Verified, Problem> {
         let root = serde_json::to_string(&self.root).unwrap();
         let trusted = self.path("trusted.json");
-        verify(&Wanted { place, trusted: &trusted, root: Some(&root), now }).await
+        verify(&VerifyRequest { place, trusted: &trusted, root: Some(&root), now }).await
     }
 
     /// A copy of the repository as it is now.

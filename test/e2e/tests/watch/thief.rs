@@ -8,7 +8,7 @@ use alloy::signers::local::PrivateKeySigner;
 use nodesys_chain::Provider;
 use nodesys_chain::project::post_request;
 use nodesys_clock::DEVELOPMENT_CHAIN_ID;
-use nodesys_core::bundle::{Before, DayBundle};
+use nodesys_core::bundle::{DayBundle, PreviousDay};
 use nodesys_core::files::RewardRow;
 use nodesys_core::ids::Amount;
 use nodesys_core::message::SignedCommit;
@@ -39,7 +39,7 @@ impl World {
     pub async fn wrong_day(
         &self,
         day: UtcDay,
-        before: Before,
+        before: PreviousDay,
         quotas: u128,
     ) -> anyhow::Result<DayBundle> {
         let mut rows = Vec::new();

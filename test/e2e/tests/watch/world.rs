@@ -12,7 +12,7 @@ use nodesys_chain::timelock::{Action, execute_request, queue_request};
 use nodesys_chain::{ChainError, Provider};
 use nodesys_clock::DEVELOPMENT_CHAIN_ID;
 use nodesys_core::bitmap::DayBitmap;
-use nodesys_core::bundle::{Before, Beneficiary, DayBundle, ProjectInfo, Terms};
+use nodesys_core::bundle::{Beneficiary, DayBundle, PreviousDay, ProjectInfo, Terms};
 use nodesys_core::ids::Amount;
 use nodesys_core::message::{Domain, Message as _, SignedCommit};
 use nodesys_core::points::Rule;
@@ -73,7 +73,7 @@ pub struct Post {
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     /// The commit that the next honest day builds on.
-    pub before: Before,
+    pub before: PreviousDay,
     /// Honest posts.
     pub honest: Vec<Post>,
     /// The thief's: posted, or signed and in hand.
@@ -190,7 +190,7 @@ impl World {
     }
 
     /// A day built like the owner's.
-    pub async fn build(&self, day: UtcDay, before: Before) -> anyhow::Result<DayBundle> {
+    pub async fn build(&self, day: UtcDay, before: PreviousDay) -> anyhow::Result<DayBundle> {
         let terms = Terms {
             day_reward: Amount::new(1_000 * TOKEN),
             rule: Rule::default(),

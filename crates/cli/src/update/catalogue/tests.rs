@@ -12,7 +12,7 @@ fn version(text: &str) -> Version {
     text.parse().unwrap()
 }
 
-fn target(name: String, about: About) -> VerifiedTarget {
+fn target(name: String, about: TargetMetadata) -> VerifiedTarget {
     VerifiedTarget { file: format!("0.{name}"), name, size: 1, sha256: B256::ZERO, about }
 }
 
@@ -36,10 +36,10 @@ fn listed(words: &str) -> Catalogue {
             required_stop,
             manager_image: None,
         };
-        targets.push(target(format!("release-{name}"), About::Release(terms)));
+        targets.push(target(format!("release-{name}"), TargetMetadata::Release(terms)));
         for program in Program::ALL {
             let (version, platform) = (version.clone(), platform.parse().unwrap());
-            let about = About::Program { version, platform, program };
+            let about = TargetMetadata::Program { version, platform, program };
             targets.push(target(format!("{program}-{name}"), about));
         }
     }
@@ -156,7 +156,7 @@ fn a_machine_without_a_node_waits_for_all() {
 #[test]
 fn a_file_of_no_release_is_refused() {
     let (version, platform) = (version("0.2.0"), HERE.parse().unwrap());
-    let lonely = About::Program { version, platform, program: Program::Nodesys };
+    let lonely = TargetMetadata::Program { version, platform, program: Program::Nodesys };
     let verified = verified(vec![target("nodesys-0.2.0".to_owned(), lonely)]);
     let error = Catalogue::of(&verified, &HERE.parse().unwrap()).unwrap_err();
     assert!(error.to_string().contains("that it does not list"), "{error}");

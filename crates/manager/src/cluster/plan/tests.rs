@@ -102,7 +102,7 @@ impl Step {
     fn plan(&self) -> Plan {
         plan(
             &self.ledger,
-            &Seen {
+            &Observation {
                 now: Timestamp::from_secs(self.now),
                 node_key: NODE,
                 workload: &"render".parse().unwrap(),
@@ -130,7 +130,7 @@ fn the_first_version_is_run_at_once() {
     assert_eq!(to_fetch(&Ledger::default(), &chain), Some((version(3), release(3).hash())));
     let plan = Step::new(Ledger::default(), chain).offered(release(3)).plan();
     assert_eq!(plan.run, Run::Release(version(3)));
-    assert_eq!(plan.told, [Told::Installed(version(3))]);
+    assert_eq!(plan.told, [RolloutEvent::Installed(version(3))]);
     assert_eq!((plan.ledger.current, plan.ledger.rollout), (Some(version(3)), None));
 }
 
@@ -214,7 +214,7 @@ fn a_lost_ledger_takes_nothing_away() {
 fn an_update_passes_its_gate() {
     let chain = runnable(&release(3));
     let plan = Step::new(runs(2), chain.clone()).offered(release(3)).plan();
-    assert_eq!(plan.told, [Told::Updating { from: version(2), to: version(3) }]);
+    assert_eq!(plan.told, [RolloutEvent::Updating { from: version(2), to: version(3) }]);
     assert_eq!(plan.run, Run::Release(version(3)));
     assert_eq!(plan.ledger.running(), [version(2), version(3)]);
 
@@ -229,7 +229,7 @@ fn an_update_passes_its_gate() {
         (665, Fitness::Unfit("a break".into()), None),
         (670, Fitness::Fit, None),
         (729, Fitness::Fit, None),
-        (730, Fitness::Fit, Some(Told::Updated(version(3)))),
+        (730, Fitness::Fit, Some(RolloutEvent::Updated(version(3)))),
     ] {
         let step = Step { now: T + at, fitness, ..Step::new(ledger, chain.clone()) };
         let plan = step.plan();
@@ -268,7 +268,7 @@ fn a_bad_version_goes_back_and_stays_in_quarantine() {
     assert_eq!(at(&trying, 999, unfit()).run, Run::Release(version(3)));
     let back = at(&trying, 1000, unfit());
     assert_eq!(back.run, Run::Release(version(2)));
-    let Told::RolledBack { from, to, why } = &back.told[0] else { panic!("{back:?}") };
+    let RolloutEvent::RolledBack { from, to, why } = &back.told[0] else { panic!("{back:?}") };
     assert_eq!((*from, *to), (version(3), version(2)));
     assert_eq!(why, "not healthy within 900 s: no health post");
     // At once, where it is plain.
@@ -300,7 +300,7 @@ fn only_a_tombstone_in_effect_removes_up_to_its_version() {
         let dead = WorkloadReleases { tombstone: Some(tombstone(2, volumes)), ..chain() };
         let plan = Step::new(runs(2), dead.clone()).plan();
         assert_eq!(plan.run, Run::Remove { volumes });
-        assert_eq!(plan.told, [Told::Removed(version(2))]);
+        assert_eq!(plan.told, [RolloutEvent::Removed(version(2))]);
         assert_eq!(plan.ledger.removed_up_to, Some(version(2)));
         // Repeated, nothing changes, and it is reported once.
         let again = Step::new(plan.ledger.clone(), dead).plan();
@@ -310,7 +310,7 @@ fn only_a_tombstone_in_effect_removes_up_to_its_version() {
             WorkloadReleases { tombstone: Some(tombstone(2, volumes)), ..runnable(&release(3)) };
         let next = Step::new(plan.ledger, both).offered(release(3)).plan();
         assert_eq!(next.run, Run::Release(version(3)));
-        assert_eq!(next.told, [Told::Installed(version(3))]);
+        assert_eq!(next.told, [RolloutEvent::Installed(version(3))]);
     }
 }
 

@@ -236,9 +236,11 @@ fn what_is_not_the_pinned_k3s_is_not_installed() {
     std::fs::remove_dir("/run/systemd/system").unwrap();
     let blocked = run(&release.pin(&["good"], |_| ()));
     let words = blocked.stderr.clone();
-    for part in
-        ["port 6443 is taken", "another k3s was installed here: /etc/rancher", "not run by systemd"]
-    {
+    for part in [
+        "port 6443 is taken",
+        "another k3s was installed here: /etc/rancher",
+        "does not run systemd",
+    ] {
         assert!(words.contains(part) && words.contains("fix: "), "{part}: {words}");
     }
     blocked.fails(1, "nothing was changed");

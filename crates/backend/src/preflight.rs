@@ -1,8 +1,8 @@
 //! What a start depends on: refused here with a reason, instead of found out by operators.
 
 use anyhow::{Context as _, bail, ensure};
+use nodesys_chain::Provider;
 use nodesys_chain::project::receipt_key_validity;
-use nodesys_chain::{ChainError, Provider};
 use nodesys_core::message::Domain;
 use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, U256};
@@ -24,17 +24,13 @@ pub(crate) async fn receipt_key(
     let registry = domain.verifying_contract();
     chain.require_code(registry, "ProjectRegistry").await?;
     let recorded = match receipt_key_validity(chain, registry, key).await {
-        Ok(recorded) => recorded,
-        Err(error @ (ChainError::Unreachable { .. } | ChainError::Differ { .. })) => {
-            return Err(error.into());
-        }
-        Err(error) => {
-            return Err(error).with_context(|| {
-                format!("{registry} does not answer as a ProjectRegistry: check --registry")
-            });
-        }
+        // An RPC that fails says nothing of the registry.
+        Err(error) if !error.is_temporary() => Err(error).with_context(|| {
+            format!("{registry} does not answer as a ProjectRegistry: check --registry")
+        })?,
+        answer => answer?,
     };
-    let record = format!("nodesys-master registry receipt-key {key}");
+    let record = format!("nodesys-master registry receipt-key --key {key} --from {}", now.day());
     let Some((from, until)) = recorded else {
         bail!(
             "the registry {registry} does not know the receipt key {key}, so nobody could check its \
@@ -43,8 +39,8 @@ pub(crate) async fn receipt_key(
     };
     ensure!(
         (from..until).contains(&now.secs()),
-        "the receipt key {key} is not valid now: the registry has it from {} until before {}; the \
-         network's operator records another one with `{record}`, or start with the key that is valid",
+        "the receipt key {key} is not valid now: the registry has it from {} until before {}; start with \
+         the key that is valid, or have the network's operator record one for today",
         Timestamp::from_secs(from),
         Timestamp::from_secs(until)
     );

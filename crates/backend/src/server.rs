@@ -24,6 +24,9 @@ const QUEUE: usize = 4096;
 
 /// Runs the backend until a signal, or migrates its database.
 pub async fn main(call: Call) -> std::process::ExitCode {
+    // Fails only if a provider is already installed, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    logs::to_stderr(logs::LONG_RUNNING);
     let done = match call {
         Call::Run(config) => run(*config).await,
         Call::Migrate(config) => migrate(config).await,
@@ -38,7 +41,6 @@ pub async fn main(call: Call) -> std::process::ExitCode {
 }
 
 async fn migrate(config: MigrateConfig) -> anyhow::Result<()> {
-    logs::to_stderr(logs::LONG_RUNNING);
     let pool = db::connect::connect(&config.database_url, 1, config.allow_unsafe_postgres).await?;
     db::connect::migrate(&pool).await?;
     println!("the schema is up to date");
@@ -46,9 +48,6 @@ async fn migrate(config: MigrateConfig) -> anyhow::Result<()> {
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
-    // Fails only if a provider is already installed, which is fine.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    logs::to_stderr(logs::LONG_RUNNING);
     let metrics = telemetry::install()?;
     let lifecycle = Lifecycle::default();
     stop_on_signals(&lifecycle.stop)?;

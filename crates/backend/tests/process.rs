@@ -146,7 +146,7 @@ async fn it_refuses_to_start_on_a_wrong_footing(pool: PgPool) {
     let strange = key(99);
     refused(
         &|setup| write_key(&setup.path("receipt.key"), &strange.to_hex(), 0o600),
-        &["does not know the receipt key", "nodesys-master registry receipt-key 0x"],
+        &["does not know the receipt key", "nodesys-master registry receipt-key --key 0x"],
     );
     refused(
         &|setup| write_key(&setup.path("receipt.key"), &receipt_key().to_hex(), 0o640),

@@ -34,7 +34,7 @@ use alloy::primitives::{Address, B256, U256};
 use alloy::rpc::types::{Filter, TransactionRequest};
 use alloy::sol_types::{SolCall as _, SolEvent as _};
 use nodesys_core::ids::{Amount, Name};
-use nodesys_core::message::SignedCommit;
+use nodesys_core::message::{RewardCommit, SignedCommit};
 
 use crate::bindings::{ProjectRegistry, RewardDistributor};
 use crate::blocks::BlockRef;
@@ -285,18 +285,22 @@ pub async fn project_of_collection(
     Ok((!project.is_zero()).then_some(project))
 }
 
+/// A commit as the contract takes it.
+pub fn on_chain(commit: &RewardCommit) -> RewardDistributor::RewardCommit {
+    RewardDistributor::RewardCommit {
+        epoch: commit.epoch,
+        revision: commit.revision,
+        previous: commit.previous,
+        root: commit.root,
+        total: commit.total.to_u256(),
+        dataHash: commit.data_hash,
+    }
+}
+
 /// The transaction that posts a signed commit; anyone may send it.
 pub fn post_request(distributor: Address, signed: &SignedCommit) -> TransactionRequest {
-    let commit = &signed.commit;
     let call = RewardDistributor::postCall {
-        commit: RewardDistributor::RewardCommit {
-            epoch: commit.epoch,
-            revision: commit.revision,
-            previous: commit.previous,
-            root: commit.root,
-            total: commit.total.to_u256(),
-            dataHash: commit.data_hash,
-        },
+        commit: on_chain(&signed.commit),
         signature: signed.signature.as_bytes().clone(),
     };
     TransactionRequest::default().with_to(distributor).with_input(call.abi_encode())

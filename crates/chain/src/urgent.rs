@@ -32,10 +32,10 @@ use alloy::network::TransactionBuilder as _;
 use alloy::primitives::{Address, B256};
 use alloy::providers::{PendingTransactionBuilder, Provider as _};
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
+use futures::future::join_all;
 
 use crate::error::ChainError;
 use crate::provider::Provider;
-use crate::sources::Source;
 
 /// How often a transaction is sent again with a higher fee before the caller hears of it.
 const TRIES: u32 = 5;
@@ -59,7 +59,32 @@ pub struct LastFee {
     pub tip: u128,
 }
 
+/// What one RPC says of prices, and of what the account has to pay them with; in wei.
+#[derive(Debug, Clone, Copy, Default)]
+struct Prices {
+    base: u128,
+    tip: u128,
+    /// `None` where it does not say.
+    balance: Option<u128>,
+}
+
 impl LastFee {
+    /// The fee of the next try: twice the base fee, and the tip; more than the last try of this nonce;
+    /// and not more than the account can pay by the same RPC.
+    fn next(self, prices: &Prices, gas: u64, nonce: u64) -> Self {
+        let tip = prices.tip.clamp(LEAST_TIP, TIP_AT_MOST);
+        let max_fee = prices.base.saturating_mul(2).max(2 * LEAST_TIP).saturating_add(tip);
+        let mut fee = Self { nonce, max_fee, tip };
+        if self.nonce == nonce && self.max_fee > 0 {
+            let raised = self.raised();
+            fee.max_fee = fee.max_fee.max(raised.max_fee);
+            fee.tip = fee.tip.max(raised.tip);
+        }
+        let can_pay = prices.balance.map_or(u128::MAX, |balance| balance / u128::from(gas.max(1)));
+        fee.max_fee = fee.max_fee.min(can_pay);
+        Self { tip: fee.tip.min(fee.max_fee), ..fee }
+    }
+
     /// A quarter more than before: nodes ask for a tenth.
     fn raised(self) -> Self {
         let more = |fee: u128| fee.saturating_add(fee / 4).saturating_add(1);
@@ -84,21 +109,21 @@ impl Provider {
         last: &mut LastFee,
     ) -> Result<TransactionReceipt, ChainError> {
         let sender = self.sender().ok_or_else(|| ChainError::NoSigner(what.to_owned()))?;
-        // The first that answers will do: one that is down must not keep the brake from being pulled.
         let gas = self.gas_by_any(what, sender, &request).await?;
         let mut nonce = self.nonce_by_any(what, sender).await?;
         let mut sent: Vec<B256> = Vec::new();
         let mut problem: Option<ChainError> = None;
+        let prices = self.prices(sender).await;
         // Each try goes by the prices of one RPC, in turn: one that names absurd ones spoils its own try.
-        for source in self.all().iter().cycle().take(TRIES as usize) {
-            let fee = fee_by(source, sender, gas, nonce, *last).await;
+        for prices in prices.iter().cycle().take(TRIES as usize) {
+            let fee = last.next(prices, gas, nonce);
             let mut try_now = request
                 .clone()
                 .with_from(sender)
                 .with_nonce(nonce)
                 .with_gas_limit(gas)
                 .with_max_fee_per_gas(fee.max_fee)
-                .with_max_priority_fee_per_gas(fee.tip.min(fee.max_fee));
+                .with_max_priority_fee_per_gas(fee.tip);
             try_now.set_chain_id(self.chain_id());
             // Before it is sent, so that what may wait is known even where no answer comes.
             let (before, mut taken, mut used) = (*last, false, false);
@@ -188,6 +213,22 @@ impl Provider {
         }
     }
 
+    /// The prices of each RPC that names some, all asked at once; the lowest where none does.
+    async fn prices(&self, sender: Address) -> Vec<Prices> {
+        let asked = self.all().iter().map(|source| async move {
+            let (newest, tip, balance) = tokio::join!(
+                source.rpc.get_block_by_number(BlockNumberOrTag::Latest).into_future(),
+                source.rpc.get_max_priority_fee_per_gas().into_future(),
+                source.rpc.get_balance(sender).into_future(),
+            );
+            let base = newest.ok()??.header.base_fee_per_gas().unwrap_or_default();
+            let balance = balance.ok().map(|wei| u128::try_from(wei).unwrap_or(u128::MAX));
+            Some(Prices { base: base.into(), tip: tip.unwrap_or_default(), balance })
+        });
+        let named: Vec<Prices> = join_all(asked).await.into_iter().flatten().collect();
+        if named.is_empty() { vec![Prices::default()] } else { named }
+    }
+
     /// The next nonce by blocks, not by what waits: a waiting transaction is to be replaced.
     async fn nonce_by_any(&self, what: &str, sender: Address) -> Result<u64, ChainError> {
         let (mut newest, mut problem) = (None, None);
@@ -208,29 +249,40 @@ impl Provider {
     }
 }
 
-/// Twice the base fee that an RPC names, and its tip; more than the last try of this nonce; and not more
-/// than the account can pay by the same RPC.
-async fn fee_by(source: &Source, sender: Address, gas: u64, nonce: u64, last: LastFee) -> LastFee {
-    let newest = source.rpc.get_block_by_number(BlockNumberOrTag::Latest).await;
-    let base = newest.ok().flatten().and_then(|block| block.header.base_fee_per_gas());
-    let base = u128::from(base.unwrap_or_default());
-    let tip = source.rpc.get_max_priority_fee_per_gas().await.unwrap_or_default();
-    let tip = tip.clamp(LEAST_TIP, TIP_AT_MOST);
-    let max_fee = base.saturating_mul(2).max(2 * LEAST_TIP).saturating_add(tip);
-    let mut fee = LastFee { nonce, max_fee, tip };
-    if last.nonce == nonce && last.max_fee > 0 {
-        let raised = last.raised();
-        fee.max_fee = fee.max_fee.max(raised.max_fee);
-        fee.tip = fee.tip.max(raised.tip);
-    }
-    if let Ok(balance) = source.rpc.get_balance(sender).await {
-        let can_pay = u128::try_from(balance).unwrap_or(u128::MAX) / u128::from(gas.max(1));
-        fee.max_fee = fee.max_fee.min(can_pay);
-    }
-    fee
-}
-
 /// Whether a transaction of this nonce is in a block, by the node that refuses another.
 fn is_used_nonce(error: &ChainError) -> bool {
     matches!(error, ChainError::Rpc { problem, .. } if problem.to_lowercase().contains("nonce too low"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GWEI: u128 = 1_000_000_000;
+    const GAS: u64 = 100_000;
+
+    #[test]
+    fn a_try_surpasses_the_last_of_its_nonce_and_stays_within_the_balance() {
+        let honest = Prices { base: 20 * GWEI, tip: 2 * GWEI, balance: Some(GWEI * GWEI) };
+        let first = LastFee::default().next(&honest, GAS, 7);
+        assert_eq!(first, LastFee { nonce: 7, max_fee: 42 * GWEI, tip: 2 * GWEI });
+        let second = first.next(&honest, GAS, 7);
+        // A node asks for a tenth more of both.
+        assert!(second.max_fee * 10 >= first.max_fee * 11 && second.tip * 10 >= first.tip * 11);
+        assert_eq!(second.next(&honest, GAS, 8), LastFee { nonce: 8, ..first });
+        let poor = Prices { balance: Some(10 * GWEI * u128::from(GAS)), ..honest };
+        assert_eq!(first.next(&poor, GAS, 7).max_fee, 10 * GWEI);
+    }
+
+    #[test]
+    fn absurd_prices_spoil_one_try_and_no_later_one() {
+        let absurd = Prices { base: 1 << 90, tip: 1 << 90, balance: Some(u128::MAX) };
+        let honest = Prices { base: 20 * GWEI, tip: 2 * GWEI, balance: Some(GWEI * GWEI) };
+        let spoilt = LastFee::default().next(&absurd, GAS, 7);
+        assert!(spoilt.max_fee * u128::from(GAS) > GWEI * GWEI && spoilt.tip == TIP_AT_MOST);
+        let next = spoilt.next(&honest, GAS, 7);
+        assert!(next.max_fee * u128::from(GAS) <= GWEI * GWEI, "{next:?}");
+        let silent = LastFee::default().next(&Prices::default(), GAS, 7);
+        assert_eq!(silent, LastFee { nonce: 7, max_fee: 3 * GWEI, tip: GWEI });
+    }
 }

@@ -19,10 +19,9 @@ use alloy::primitives::U256;
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall as _;
 use nodesys_chain::bindings::RewardDistributor;
-use nodesys_chain::project::distributor_events;
+use nodesys_chain::project::{distributor_events, on_chain};
 use nodesys_chain::urgent::LastFee;
 use nodesys_chain::{ChainError, Provider};
-use nodesys_core::message::RewardCommit;
 use nodesys_core::{Address, B256};
 use serde::Serialize;
 
@@ -306,17 +305,6 @@ fn revocation(posts: &[PostedCommit], commit_hash: B256) -> Option<RewardDistrib
         },
     };
     Some(RewardDistributor::revokeCall { down, newHead: new_head })
-}
-
-fn on_chain(commit: &RewardCommit) -> RewardDistributor::RewardCommit {
-    RewardDistributor::RewardCommit {
-        epoch: commit.epoch,
-        revision: commit.revision,
-        previous: commit.previous,
-        root: commit.root,
-        total: commit.total.to_u256(),
-        dataHash: commit.data_hash,
-    }
 }
 
 #[cfg(test)]

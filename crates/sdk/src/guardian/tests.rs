@@ -5,6 +5,8 @@ use nodesys_chain::control::Control;
 use nodesys_core::ids::Amount;
 use nodesys_core::time::UtcDay;
 
+use nodesys_core::message::RewardCommit;
+
 use super::*;
 
 const POSTED: u64 = 1_000_000;

@@ -120,6 +120,7 @@ pub async fn run(cell: &Cell, world: &mut World) -> anyhow::Result<Outcome> {
         outcome.paused |= world.is_paused().await?;
     }
     outcome.at_stake = play.at_stake();
+    outcome.took_place = play.took_place();
     outcome.unposted = play.unposted(world);
     outcome.read(world, began).await?;
     Ok(outcome)

@@ -32,6 +32,8 @@ pub struct Outcome {
     lost: Amount,
     /// Most that the thief can be paid without a watch.
     pub at_stake: Amount,
+    /// Whether there was something to stop.
+    pub took_place: bool,
     /// Honest days that were revoked.
     revoked: BTreeSet<UtcDay>,
     /// Honest days that the watch judged not to hold.
@@ -103,6 +105,7 @@ impl Outcome {
                 found.push(format!("{}: {words}", cell.name()));
             }
         };
+        check(self.took_place || !cell.can_tell(), "the thief's post was refused".to_owned());
         for day in &self.accused {
             check(false, format!("{day} is honest, and was said not to hold"));
         }

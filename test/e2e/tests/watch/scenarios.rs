@@ -3,7 +3,7 @@
 
 use alloy::primitives::Bytes;
 use alloy::providers::Provider as _;
-use nodesys_chain::MULTICALL3;
+use nodesys_chain::{ChainError, MULTICALL3};
 use nodesys_core::ids::Amount;
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_devnet::deploy::wallet;
@@ -64,6 +64,8 @@ pub struct Play {
     changes_at: Option<Timestamp>,
     /// Whether the thief has posted.
     struck: bool,
+    /// Whether the contract took that post.
+    posted: bool,
     /// The thief's remaining commits, in order.
     in_hand: Vec<Bytes>,
     /// The most that the thief can get without a watch.
@@ -107,6 +109,7 @@ impl Scenario {
             first,
             changes_at,
             struck: false,
+            posted: false,
             in_hand: Vec::new(),
             at_stake: Amount::ZERO,
         })
@@ -149,6 +152,11 @@ impl Play {
     /// Whether a thief has posted.
     pub const fn has_struck(&self) -> bool {
         self.struck
+    }
+
+    /// Whether an honest owner's scenario, or a thief's post that the contract took.
+    pub const fn took_place(&self) -> bool {
+        self.scenario.is_honest() || self.posted
     }
 
     /// The unwatched thief's gain by docs/contracts.md: everything committed and unclaimed, and a
@@ -223,9 +231,12 @@ impl Play {
             self.at_stake = at_stake(world, 1).await?;
             let wrong = world.wrong_day(day, before, 1).await?;
             let (_, signed) = world.sign_stolen(wrong, files)?;
-            // Refused where the guardian has acted on a doubt before; the unwatched cell shows that it is
-            // taken otherwise.
-            let _ = world.post(&thief, &signed).await;
+            self.posted = match world.post(&thief, &signed).await {
+                Ok(()) => true,
+                // By a guardian who has acted on a doubt before.
+                Err(ChainError::Reverted { .. }) => false,
+                Err(error) => return Err(error.into()),
+            };
             return Ok(());
         }
         // A true day, as the owner would have posted it.
@@ -233,6 +244,7 @@ impl Play {
         let signed = world.signer.sign(&built.commit, &world.domain());
         world.store.write(&built, &signed)?;
         world.post(&thief, &signed).await?;
+        self.posted = true;
         world.ledger.before = built.after();
         world.ledger.honest.push(post_of(&built));
         self.at_stake = at_stake(world, BACKLOG_DAYS - 1).await?;

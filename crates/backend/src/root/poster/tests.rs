@@ -1,9 +1,10 @@
 //! Posting on a real chain, with a crash between any two steps.
 
 use nodesys_chain::bindings::RewardDistributor;
+use nodesys_chain::project::on_chain;
 use nodesys_core::B256;
 use nodesys_core::api::{CommitRequest, CommitState};
-use nodesys_core::message::{Message as _, RewardCommit};
+use nodesys_core::message::Message as _;
 use nodesys_sdk::commit::Post;
 use sqlx::PgPool;
 
@@ -266,15 +267,4 @@ async fn a_revoked_day_is_committed_again_and_what_built_on_it_is_void(pool: PgP
     })
     .await;
     assert!(posted(&world, &again).await && posted(&world, &third_again).await);
-}
-
-fn on_chain(commit: &RewardCommit) -> RewardDistributor::RewardCommit {
-    RewardDistributor::RewardCommit {
-        epoch: commit.epoch,
-        revision: commit.revision,
-        previous: commit.previous,
-        root: commit.root,
-        total: commit.total.to_u256(),
-        dataHash: commit.data_hash,
-    }
 }

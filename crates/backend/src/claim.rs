@@ -12,8 +12,10 @@ use crate::error::ApiResult;
 use crate::state::{App, AppState};
 
 /// An account's rewards, project by project.
-#[utoipa::path(get, path = "/v1/rewards/{account}", tag = "claim",
-    params(("account" = String, Path)), responses((status = 200, body = Vec<RewardView>)))]
+#[utoipa::path(get, path = "/v1/rewards/{account}", tag = "claim", operation_id = "listRewards",
+    params(("account" = String, Path)),
+    responses((status = 200,
+        description = "One line for each project that has rewards of the account.", body = Vec<RewardView>)))]
 pub(crate) async fn show(
     State(app): State<AppState>,
     path: Result<Path<Address>, PathRejection>,

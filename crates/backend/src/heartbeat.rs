@@ -32,8 +32,9 @@ pub(crate) const BODY_LIMIT: usize = 4096;
 /// Time after a minute's end in which its heartbeat is still accepted.
 const LATE_MILLIS: u64 = 5_000;
 /// A challenge and the server's time, before the first heartbeat.
-#[utoipa::path(post, path = "/v1/sessions", tag = "heartbeat", request_body = SessionRequest,
-    responses((status = 200, body = Session)))]
+#[utoipa::path(post, path = "/v1/sessions", tag = "heartbeat", operation_id = "openSession",
+    request_body = SessionRequest,
+    responses((status = 200, description = "A challenge, and the server's time.", body = Session)))]
 pub(crate) async fn open_session(
     State(app): State<AppState>,
     body: Result<Json<SessionRequest>, JsonRejection>,
@@ -46,8 +47,10 @@ pub(crate) async fn open_session(
 }
 
 /// One signed heartbeat; the answer is a receipt, after the commit.
-#[utoipa::path(post, path = "/v1/heartbeats", tag = "heartbeat", request_body = Signed<Heartbeat>,
-    responses((status = 200, body = Receipt)))]
+#[utoipa::path(post, path = "/v1/heartbeats", tag = "heartbeat", operation_id = "sendHeartbeat",
+    request_body = Signed<Heartbeat>,
+    responses((status = 200, description = "The receipt. What it credits is on disk.",
+        body = Receipt)))]
 pub(crate) async fn take(
     State(app): State<AppState>,
     body: Result<Json<Signed<Heartbeat>>, JsonRejection>,

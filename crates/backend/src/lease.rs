@@ -30,8 +30,10 @@ pub(crate) use task::{Expiry, PERIOD};
 
 /// Asks for a license's lease. Its holder gets the same answer again; other nodes become standbys, and
 /// ask again each minute to keep their place.
-#[utoipa::path(post, path = "/v1/leases", tag = "lease", request_body = Signed<LeaseRequest>,
-    responses((status = 200, body = LeaseView)))]
+#[utoipa::path(post, path = "/v1/leases", tag = "lease", operation_id = "requestLease",
+    request_body = Signed<LeaseRequest>,
+    responses((status = 200, description = "The lease, or the place as a standby.",
+        body = LeaseView)))]
 pub(crate) async fn request(
     State(app): State<AppState>,
     body: Result<Json<Signed<LeaseRequest>>, JsonRejection>,
@@ -48,8 +50,9 @@ pub(crate) async fn request(
 }
 
 /// The newest lease of a license.
-#[utoipa::path(get, path = "/v1/leases/{license}", tag = "lease",
-    params(("license" = String, Path)), responses((status = 200, body = LeaseView)))]
+#[utoipa::path(get, path = "/v1/leases/{license}", tag = "lease", operation_id = "getLease",
+    params(("license" = String, Path)),
+    responses((status = 200, description = "The lease.", body = LeaseView)))]
 pub(crate) async fn show(
     State(app): State<AppState>,
     path: Result<Path<B256>, PathRejection>,

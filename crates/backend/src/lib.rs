@@ -29,6 +29,7 @@ mod live;
 mod liveness;
 mod node;
 mod notify;
+mod openapi;
 mod params;
 mod periodic;
 mod points;

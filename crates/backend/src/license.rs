@@ -13,8 +13,8 @@ use crate::state::{App, AppState};
 
 /// A license as of the newest final block. For its present state, read the chain.
 #[utoipa::path(get, path = "/v1/licenses/{collection}/{token_id}", tag = "license",
-    params(("collection" = String, Path), ("token_id" = String, Path)),
-    responses((status = 200, body = LicenseView)))]
+    operation_id = "getLicense", params(("collection" = String, Path), ("token_id" = String, Path)),
+    responses((status = 200, description = "The license.", body = LicenseView)))]
 pub(crate) async fn show(
     State(app): State<AppState>,
     path: Result<Path<(Address, TokenId)>, PathRejection>,

@@ -18,8 +18,10 @@ use crate::{chain, db};
 const WALLET: &str = "operator's wallet";
 
 /// Stores an authorisation. Repeating it has no effect; a higher nonce replaces it.
-#[utoipa::path(post, path = "/v1/nodes", tag = "node", request_body = SignedAuthorization,
-    responses((status = 200, body = NodeView)))]
+#[utoipa::path(post, path = "/v1/nodes", tag = "node", operation_id = "authorizeNode",
+    request_body = SignedAuthorization,
+    responses((status = 200, description = "The node under its new authorisation.",
+        body = NodeView)))]
 pub(crate) async fn authorize(
     State(app): State<AppState>,
     body: Result<Json<SignedAuthorization>, JsonRejection>,
@@ -31,8 +33,9 @@ pub(crate) async fn authorize(
 }
 
 /// Ends a node's authorisation and its leases.
-#[utoipa::path(post, path = "/v1/nodes/revocations", tag = "node", request_body = SignedRevocation,
-    responses((status = 200, body = NodeView)))]
+#[utoipa::path(post, path = "/v1/nodes/revocations", tag = "node", operation_id = "revokeNode",
+    request_body = SignedRevocation,
+    responses((status = 200, description = "The node without an authorisation.", body = NodeView)))]
 pub(crate) async fn revoke(
     State(app): State<AppState>,
     body: Result<Json<SignedRevocation>, JsonRejection>,
@@ -46,8 +49,9 @@ pub(crate) async fn revoke(
 }
 
 /// The authorisation in force and the node's leases.
-#[utoipa::path(get, path = "/v1/nodes/{node_key}", tag = "node",
-    params(("node_key" = String, Path)), responses((status = 200, body = NodeView)))]
+#[utoipa::path(get, path = "/v1/nodes/{node_key}", tag = "node", operation_id = "getNode",
+    params(("node_key" = String, Path)),
+    responses((status = 200, description = "The node.", body = NodeView)))]
 pub(crate) async fn show(
     State(app): State<AppState>,
     path: Result<Path<Address>, PathRejection>,

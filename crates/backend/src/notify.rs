@@ -26,16 +26,19 @@ pub(crate) use task::{Notify, PERIOD};
 type Body = Result<Json<Signed<NotifyRequest>>, JsonRejection>;
 
 /// Adds a webhook for a node; adding the same URL again returns the same target and secret.
-#[utoipa::path(post, path = "/v1/notify", tag = "notify", request_body = Signed<NotifyRequest>,
-    responses((status = 200, body = NotifyAdded)))]
+#[utoipa::path(post, path = "/v1/notify", tag = "notify", operation_id = "addNotifyTarget",
+    request_body = Signed<NotifyRequest>,
+    responses((status = 200,
+        description = "The webhook, with the secret that signs its messages.", body = NotifyAdded)))]
 pub(crate) async fn add(State(app): State<AppState>, body: Body) -> ApiResult<Json<NotifyAdded>> {
     let Json(signed) = body?;
     add_target(&app, &signed).await.map(Json)
 }
 
 /// A node's webhooks and the state of their messages.
-#[utoipa::path(post, path = "/v1/notify/list", tag = "notify", request_body = Signed<NotifyRequest>,
-    responses((status = 200, body = Vec<NotifyTarget>)))]
+#[utoipa::path(post, path = "/v1/notify/list", tag = "notify", operation_id = "listNotifyTargets",
+    request_body = Signed<NotifyRequest>,
+    responses((status = 200, description = "The webhooks.", body = Vec<NotifyTarget>)))]
 pub(crate) async fn list(
     State(app): State<AppState>,
     body: Body,
@@ -48,8 +51,10 @@ pub(crate) async fn list(
 }
 
 /// Removes a webhook; its undelivered messages are dropped.
-#[utoipa::path(post, path = "/v1/notify/remove", tag = "notify", request_body = Signed<NotifyRequest>,
-    responses((status = 200, body = Vec<NotifyTarget>)))]
+#[utoipa::path(post, path = "/v1/notify/remove", tag = "notify",
+    operation_id = "removeNotifyTarget", request_body = Signed<NotifyRequest>,
+    responses((status = 200, description = "The webhooks that are left.",
+        body = Vec<NotifyTarget>)))]
 pub(crate) async fn remove(
     State(app): State<AppState>,
     body: Body,
@@ -66,8 +71,10 @@ pub(crate) async fn remove(
 }
 
 /// Sends a test message to a webhook now and reports whether it was accepted.
-#[utoipa::path(post, path = "/v1/notify/test", tag = "notify", request_body = Signed<NotifyRequest>,
-    responses((status = 200, body = NotifyTarget)))]
+#[utoipa::path(post, path = "/v1/notify/test", tag = "notify", operation_id = "testNotifyTarget",
+    request_body = Signed<NotifyRequest>,
+    responses((status = 200, description = "The webhook. The test message is in its counts.",
+        body = NotifyTarget)))]
 pub(crate) async fn test(State(app): State<AppState>, body: Body) -> ApiResult<Json<NotifyTarget>> {
     let Json(signed) = body?;
     send_test(&app, &signed).await.map(Json)

@@ -28,6 +28,7 @@ pub(crate) const FILE_LIMIT: usize = 64 * 1024 * 1024;
 
 /// The query of an upload.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct UploadQuery {
     /// base64url (no padding) of the canonical JSON of the day's terms.
     terms: String,
@@ -38,9 +39,11 @@ pub(crate) struct UploadQuery {
 
 /// Uploads the day's points; the answer is the commit that the backend computes from them.
 #[utoipa::path(put, path = "/v1/points/{project}/{day}", tag = "points",
+    operation_id = "uploadPoints",
     params(("project" = String, Path), ("day" = String, Path), UploadQuery),
     request_body(content = String, content_type = "text/csv"),
-    responses((status = 200, body = PointsChecked)))]
+    responses((status = 200,
+        description = "The commit that the backend computes from the file.", body = PointsChecked)))]
 pub(crate) async fn upload(
     State(app): State<AppState>,
     path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
@@ -57,9 +60,9 @@ pub(crate) async fn upload(
 }
 
 /// The points file last uploaded.
-#[utoipa::path(get, path = "/v1/points/{project}/{day}", tag = "points",
+#[utoipa::path(get, path = "/v1/points/{project}/{day}", tag = "points", operation_id = "getPoints",
     params(("project" = String, Path), ("day" = String, Path)),
-    responses((status = 200, content_type = "text/csv", body = String)))]
+    responses((status = 200, description = "The file.", content_type = "text/csv", body = String)))]
 pub(crate) async fn show(
     State(app): State<AppState>,
     path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
@@ -73,8 +76,8 @@ pub(crate) async fn show(
 
 /// The backend's own `rewards.csv` for the points file last uploaded.
 #[utoipa::path(get, path = "/v1/points/{project}/{day}/rewards", tag = "points",
-    params(("project" = String, Path), ("day" = String, Path)),
-    responses((status = 200, content_type = "text/csv", body = String)))]
+    operation_id = "previewRewards", params(("project" = String, Path), ("day" = String, Path)),
+    responses((status = 200, description = "The file.", content_type = "text/csv", body = String)))]
 pub(crate) async fn rewards(
     State(app): State<AppState>,
     path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,

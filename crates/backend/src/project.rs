@@ -11,7 +11,9 @@ use crate::params::ProjectRef;
 use crate::state::AppState;
 
 /// The facts that a client must share before it signs anything.
-#[utoipa::path(get, path = "/v1/network", tag = "project", responses((status = 200, body = Network)))]
+#[utoipa::path(get, path = "/v1/network", tag = "project", operation_id = "getNetwork",
+    responses((status = 200, description = "The chain,
+        the registry and the receipt key of this backend.", body = Network)))]
 pub(crate) async fn network(State(app): State<AppState>) -> Json<Network> {
     Json(Network {
         chain_id: app.domain.chain_id(),
@@ -22,16 +24,18 @@ pub(crate) async fn network(State(app): State<AppState>) -> Json<Network> {
 }
 
 /// All projects.
-#[utoipa::path(get, path = "/v1/projects", tag = "project",
-    responses((status = 200, body = Vec<ProjectRow>)))]
+#[utoipa::path(get, path = "/v1/projects", tag = "project", operation_id = "listProjects",
+    responses((status = 200, description = "Every project of the registry,
+        as of the newest final block.", body = Vec<ProjectRow>)))]
 pub(crate) async fn list(State(app): State<AppState>) -> ApiResult<Json<Vec<ProjectRow>>> {
     let mut conn = app.pool.acquire().await?;
     Ok(Json(db::project::all(&mut conn).await?))
 }
 
 /// One project.
-#[utoipa::path(get, path = "/v1/projects/{project}", tag = "project",
-    params(("project" = String, Path)), responses((status = 200, body = ProjectRow)))]
+#[utoipa::path(get, path = "/v1/projects/{project}", tag = "project", operation_id = "getProject",
+    params(("project" = String, Path)),
+    responses((status = 200, description = "The project.", body = ProjectRow)))]
 pub(crate) async fn show(
     State(app): State<AppState>,
     path: Result<Path<ProjectRef>, PathRejection>,

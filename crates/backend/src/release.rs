@@ -33,6 +33,7 @@ const LOOKUP_WAIT: Duration = Duration::from_secs(5);
 
 /// The query of a document.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct StoreQuery {
     /// The project that announced it: its name, or its distributor's address.
     #[param(value_type = String)]
@@ -41,10 +42,10 @@ pub(crate) struct StoreQuery {
 
 /// Stores the document of an announced hash: the release as canonical JSON (RFC 8785). It carries
 /// no signature, since the announcement on chain is one.
-#[utoipa::path(put, path = "/v1/releases/{hash}", tag = "release",
+#[utoipa::path(put, path = "/v1/releases/{hash}", tag = "release", operation_id = "storeRelease",
     params(("hash" = String, Path), StoreQuery),
-    request_body(content = String, content_type = "application/json"),
-    responses((status = 200, body = StoredRelease)))]
+    request_body(content = serde_json::Value, content_type = "application/json"),
+    responses((status = 200, description = "The document is kept.", body = StoredRelease)))]
 pub(crate) async fn store(
     State(app): State<AppState>,
     path: Result<Path<B256>, PathRejection>,
@@ -56,9 +57,10 @@ pub(crate) async fn store(
 }
 
 /// The document of a hash, as it was announced; it never changes.
-#[utoipa::path(get, path = "/v1/releases/{hash}", tag = "release",
+#[utoipa::path(get, path = "/v1/releases/{hash}", tag = "release", operation_id = "getRelease",
     params(("hash" = String, Path)),
-    responses((status = 200, content_type = "application/json", body = String)))]
+    responses((status = 200, description = "The document's canonical JSON.",
+        content_type = "application/json", body = serde_json::Value)))]
 pub(crate) async fn show(
     State(app): State<AppState>,
     path: Result<Path<B256>, PathRejection>,

@@ -19,8 +19,9 @@ use crate::state::AppState;
 pub(crate) use poster::Poster;
 
 /// All commits of a project with their state, oldest first.
-#[utoipa::path(get, path = "/v1/roots/{project}", tag = "root",
-    params(("project" = String, Path)), responses((status = 200, body = Vec<CommitView>)))]
+#[utoipa::path(get, path = "/v1/roots/{project}", tag = "root", operation_id = "listRoots",
+    params(("project" = String, Path)),
+    responses((status = 200, description = "The commits, oldest first.", body = Vec<CommitView>)))]
 pub(crate) async fn list(
     State(app): State<AppState>,
     path: Result<Path<ProjectRef>, PathRejection>,

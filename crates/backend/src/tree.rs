@@ -15,6 +15,7 @@ use crate::state::{App, AppState};
 
 /// Which tree.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ProofQuery {
     /// The day of the tree [default: the newest active one].
     #[param(value_type = Option<String>)]
@@ -23,8 +24,9 @@ pub(crate) struct ProofQuery {
 
 /// An account's proof.
 #[utoipa::path(get, path = "/v1/proofs/{project}/{account}", tag = "tree",
+    operation_id = "getProof",
     params(("project" = String, Path), ("account" = String, Path), ProofQuery),
-    responses((status = 200, body = ProofView)))]
+    responses((status = 200, description = "The proof.", body = ProofView)))]
 pub(crate) async fn show(
     State(app): State<AppState>,
     path: Result<Path<(ProjectRef, Address)>, PathRejection>,

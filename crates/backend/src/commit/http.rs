@@ -16,8 +16,10 @@ use crate::params::ProjectRef;
 use crate::state::AppState;
 
 /// Takes a signed commit if it equals the backend's own computation.
-#[utoipa::path(post, path = "/v1/commits", tag = "commit", request_body = CommitRequest,
-    responses((status = 200, body = CommitView)))]
+#[utoipa::path(post, path = "/v1/commits", tag = "commit", operation_id = "submitCommit",
+    request_body = CommitRequest,
+    responses((status = 200,
+        description = "The commit as it was accepted. The same commit may be sent again.", body = CommitView)))]
 pub(crate) async fn take(
     State(app): State<AppState>,
     body: Result<Json<CommitRequest>, JsonRejection>,
@@ -28,8 +30,8 @@ pub(crate) async fn take(
 
 /// A day's commit.
 #[utoipa::path(get, path = "/v1/commits/{project}/{day}", tag = "commit",
-    params(("project" = String, Path), ("day" = String, Path)),
-    responses((status = 200, body = CommitView)))]
+    operation_id = "getCommit", params(("project" = String, Path), ("day" = String, Path)),
+    responses((status = 200, description = "The commit.", body = CommitView)))]
 pub(crate) async fn show(
     State(app): State<AppState>,
     path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
@@ -45,8 +47,10 @@ pub(crate) async fn show(
 
 /// A file of a day's bundle.
 #[utoipa::path(get, path = "/v1/bundles/{project}/{day}/{file}", tag = "commit",
+    operation_id = "getBundleFile",
     params(("project" = String, Path), ("day" = String, Path), ("file" = String, Path)),
-    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)))]
+    responses((status = 200, description = "The file's bytes, as their hash was committed.",
+        content_type = "application/octet-stream", body = Vec<u8>)))]
 pub(crate) async fn bundle_file(
     State(app): State<AppState>,
     path: Result<Path<(ProjectRef, UtcDay, String)>, PathRejection>,

@@ -18,8 +18,9 @@ use crate::params::{ProjectRef, TokenId};
 use crate::state::{App, AppState};
 
 /// Whether a day is closed, with the backend's signed statement.
-#[utoipa::path(get, path = "/v1/days/{day}", tag = "uptime",
-    params(("day" = String, Path)), responses((status = 200, body = DayView)))]
+#[utoipa::path(get, path = "/v1/days/{day}", tag = "uptime", operation_id = "getDay",
+    params(("day" = String, Path)),
+    responses((status = 200, description = "The day.", body = DayView)))]
 pub(crate) async fn show_day(
     State(app): State<AppState>,
     path: Result<Path<UtcDay>, PathRejection>,
@@ -33,8 +34,11 @@ pub(crate) async fn show_day(
 
 /// A project's `uptime.csv` of a closed day.
 #[utoipa::path(get, path = "/v1/uptime/{project}/{day}", tag = "uptime",
-    params(("project" = String, Path), ("day" = String, Path)),
-    responses((status = 200, content_type = "text/csv", body = String)))]
+    operation_id = "getUptimeFile", params(("project" = String, Path), ("day" = String, Path)),
+    responses(
+        (status = 200, description = "The file. Its ETag is its hash.",
+            content_type = "text/csv", body = String),
+        (status = 304, description = "The file of the ETag in `If-None-Match`, unchanged.")))]
 pub(crate) async fn file(
     State(app): State<AppState>,
     path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
@@ -51,8 +55,9 @@ pub(crate) async fn file(
 
 /// The proof that a project's `uptime.csv` belongs to the signed day.
 #[utoipa::path(get, path = "/v1/uptime/{project}/{day}/closed", tag = "uptime",
-    params(("project" = String, Path), ("day" = String, Path)),
-    responses((status = 200, body = ClosedUptime)))]
+    operation_id = "getUptimeProof", params(("project" = String, Path), ("day" = String, Path)),
+    responses((status = 200, description = "The signed day,
+        and the path from the file's hash to it.", body = ClosedUptime)))]
 pub(crate) async fn attestation(
     State(app): State<AppState>,
     path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
@@ -75,8 +80,9 @@ async fn find(app: &App, project: &ProjectRef, day: UtcDay) -> ApiResult<(Vec<u8
 
 /// One license's minutes of a day, open or closed.
 #[utoipa::path(get, path = "/v1/licenses/{collection}/{token_id}/uptime/{day}", tag = "uptime",
+    operation_id = "getLicenseUptime",
     params(("collection" = String, Path), ("token_id" = String, Path), ("day" = String, Path)),
-    responses((status = 200, body = LicenseDay)))]
+    responses((status = 200, description = "The minutes.", body = LicenseDay)))]
 pub(crate) async fn license_day(
     State(app): State<AppState>,
     path: Result<Path<(Address, TokenId, UtcDay)>, PathRejection>,

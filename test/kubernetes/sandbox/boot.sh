@@ -39,6 +39,8 @@ wait_for controllers "controllers run" kubectl --namespace default get serviceac
 snapshotter=overlayfs
 # An overlay on an overlay is refused by the kernel; a container's own disk is one.
 if [[ "$(stat -f -c %T /var/lib)" == overlayfs ]]; then snapshotter=native; fi
+# A tarball's image has its name by digest.
+pause="$(tar -xOf "$KUBERNETES_BUILD/images/pause.tar" index.json | grep -o 'nodesys.test/pause@sha256:[0-9a-f]*' | sort -u)"
 cat >"$dir/run/containerd.toml" <<TOML
 version = 2
 root = "/var/lib/containerd"
@@ -50,7 +52,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 [plugins."io.containerd.internal.v1.opt"]
   path = "/var/lib/containerd/opt"
 [plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "nodesys.test/pause:1"
+  sandbox_image = "$pause"
   disable_apparmor = true
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
@@ -102,7 +104,7 @@ nodeStatusUpdateFrequency: 5s
 YAML
 daemon kubelet kubelet "--kubeconfig=$dir/kubelet.kubeconfig" "--config=$dir/run/kubelet.yaml" \
   --container-runtime=remote "--container-runtime-endpoint=unix://$containerd_socket" "--node-ip=$node_ip" \
-  --hostname-override=node1 --cert-dir=/var/lib/kubelet/pki --pod-infra-container-image=nodesys.test/pause:1 \
+  --hostname-override=node1 --cert-dir=/var/lib/kubelet/pki "--pod-infra-container-image=$pause" \
   --volume-plugin-dir=/var/lib/kubelet/volumeplugins --root-dir=/var/lib/kubelet
 kubectl create clusterrolebinding kube-proxy --clusterrole=system:node-proxier --user=system:kube-proxy >/dev/null 2>&1 ||
   kubectl get clusterrolebinding kube-proxy >/dev/null

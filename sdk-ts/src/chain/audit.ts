@@ -1,0 +1,272 @@
+/**
+ * The audit: recomputes every posted day of a project from its published files and the chain.
+ *
+ * Nothing the backend or the owner says is believed. What a contract has checked already is not judged again:
+ * a `Posted` event proves that it took the signature.
+ */
+
+import type { PublicClient } from 'viem';
+
+import { commitOf, FIRST_DAY, type PreviousDay } from '../day/build.js';
+import { type DayFacts, type Fact, known, type PostedCommit, type Token, tokenKey, unknown } from '../day/facts.js';
+import { type Places, Whole } from '../day/places.js';
+import { Rows } from '../day/readings.js';
+import { type AuditReport, type DayReport, type Doubt, verdictOf } from '../day/report.js';
+import { ASK_ANOTHER_RPC, verifyDay } from '../day/verify.js';
+import { BUNDLE_JSON, parseBundle, type Snapshot } from '../formats/bundle.js';
+import { REWARDS } from '../formats/tables.js';
+import { structHash } from '../messages.js';
+import { type Address, dayOf, epochOf, SECS_PER_DAY, ZERO_ADDRESS, ZERO_HASH } from '../parse.js';
+import { licenseAbi, registryAbi } from './abi.js';
+import { Chain, ChainError, isRevert } from './chain.js';
+import { type History, Holders, quotasBetween, readHistory, standing } from './history.js';
+
+export interface AuditOptions {
+  /** A viem client for each RPC; with several, most of them must agree. */
+  clients: PublicClient | readonly PublicClient[];
+  registry: Address;
+  /** The project, by its distributor's address. */
+  distributor: Address;
+  places: Places;
+  /** First and last day, `YYYY-MM-DD`; all posted days by default. */
+  from?: string;
+  to?: string;
+  /** Depth at which a block counts as final where the chain has no such tag; 64 by default. */
+  finalityDepth?: bigint;
+  /** First block that may hold a log of the registry; 0 by default. */
+  logsFrom?: bigint;
+  /** Called with each day as it is judged. */
+  onDay?: (day: DayReport) => void;
+  signal?: AbortSignal;
+}
+
+/** There is nothing to audit in the range. */
+export class NothingPosted extends Error {
+  override name = 'NothingPosted';
+}
+
+/** Audits the posted days of a project. */
+export async function auditProject(options: AuditOptions): Promise<AuditReport> {
+  const chain = new Chain(options.clients);
+  const registry = options.registry.toLowerCase() as Address;
+  const distributor = options.distributor.toLowerCase() as Address;
+  const history = await readHistory(chain, registry, distributor, options.logsFrom ?? 0n);
+  const [posted, wanted] = range(history, options);
+  const active = posted.filter((one) => one.activatesAt <= history.newest.secs);
+  const { chain_id: chainId, name } = history.project;
+  const gaps: Doubt[] = history.gaps.map((problem) => ({
+    day: undefined, check: undefined, file: undefined, problem, fix: ASK_ANOTHER_RPC,
+  }));
+  const ofName = (event: string) => history.events.filter((one) => one.name === event);
+  const report: AuditReport = {
+    project: { chainId, registry, distributor, name },
+    rpcs: chain.clients.length,
+    verdict: 'cannot_tell',
+    days: [],
+    revoked: ofName('Revoked').map((one) => dayOf(one.args['epoch'] as bigint)),
+    claims: ofName('Claimed').length,
+    paid: history.state.paid,
+    // Totals never fall, so the largest is the newest.
+    activeTotal: active.reduce((most, { commit }) => (commit.total > most ? commit.total : most), 0n),
+    findings: [],
+    doubts: gaps,
+    passedOver: [],
+  };
+  const depth = options.finalityDepth ?? 64n;
+  const folded = new Folded(history);
+  let before = await previous(options.places, distributor, wanted[0] as PostedCommit);
+  for (const commit of wanted) {
+    options.signal?.throwIfAborted();
+    const outcome = await verifyDay(factsOf(chain, history, folded, commit, depth), options.places, before);
+    outcome.report.active = commit.activatesAt <= history.newest.secs;
+    // A day whose outcome is not known puts the next one in doubt, and accuses nobody.
+    before = outcome.after ? known(outcome.after) : unknown(`what ${commit.day} left is not known`);
+    report.findings.push(...outcome.findings);
+    report.doubts.push(...outcome.doubts);
+    report.passedOver.push(...outcome.passedOver);
+    report.days.push(outcome.report);
+    options.onDay?.(outcome.report);
+  }
+  report.verdict = verdictOf(report.findings, report.doubts);
+  return report;
+}
+
+function range(history: History, { from, to }: AuditOptions): [PostedCommit[], PostedCommit[]] {
+  const epoch = (day: string | undefined, otherwise: bigint) => {
+    if (day === undefined) return otherwise;
+    const found = epochOf(day);
+    if (found === undefined) throw new RangeError(`not a day YYYY-MM-DD: ${day}`);
+    return found;
+  };
+  const [first, last] = [epoch(from, 0n), epoch(to, 1n << 64n)];
+  const posted = standing(history.events);
+  const wanted = posted.filter(({ commit }) => first <= commit.epoch && commit.epoch <= last);
+  if (wanted.length > 0) return [posted, wanted];
+  // Missing logs may be why there are none.
+  if (history.gaps.length > 0) throw new ChainError(history.gaps.join('; '));
+  throw new NothingPosted(`the project ${history.project.name} has no posted day in the range`);
+}
+
+/** What a day builds on: nothing, or what places have of the commit before it. */
+async function previous(places: Places, distributor: Address, commit: PostedCommit): Promise<Fact<PreviousDay>> {
+  const wanted = commit.commit.previous;
+  if (wanted === ZERO_HASH) return known(FIRST_DAY);
+  const day = dayOf(commit.commit.epoch - 1n);
+  for (const place of places.places) {
+    try {
+      // Its hash is not known, but it must lead to the commit.
+      const parts = await place.open(distributor, day, BUNDLE_JSON);
+      if (parts === undefined) continue;
+      const whole = new Whole();
+      for await (const part of parts) whole.push(part);
+      const bundle = parseBundle(whole.result());
+      const hash = structHash('RewardCommit', await commitOf(bundle, whole.result()));
+      const rewards = bundle.files[REWARDS.file];
+      if (hash !== wanted || rewards === undefined) continue;
+      const reading = () => new Rows(REWARDS, (row) => row);
+      const { value } = await places.committed(distributor, day, REWARDS.file, rewards, reading);
+      if (value !== undefined && value.error === undefined) {
+        return known({ commit: hash, rewards: value.rows, carry: bundle.carry_out });
+      }
+    } catch {
+      // A place that fails, or gives what is no bundle, is passed over.
+    }
+  }
+  return unknown(`no place gave the bundle of ${day} that leads to the commit ${wanted}`);
+}
+
+/** Holders up to the last snapshot: days mostly come in order. */
+class Folded {
+  private holders = new Holders();
+  private count = 0;
+  private now: Holders | undefined;
+
+  constructor(private readonly history: History) {}
+
+  upTo(block: bigint): Holders {
+    const logs = this.history.licenseLogs;
+    const last = logs[this.count - 1];
+    // Folding cannot be undone, so it begins anew.
+    if (last !== undefined && last.blockNumber > block) [this.holders, this.count] = [new Holders(), 0];
+    for (let log = logs[this.count]; log !== undefined && log.blockNumber <= block; log = logs[this.count]) {
+      this.holders.apply(log);
+      this.count += 1;
+    }
+    return this.holders;
+  }
+
+  newest(): Holders {
+    if (this.now === undefined) {
+      this.now = new Holders();
+      for (const log of this.history.licenseLogs) this.now.apply(log);
+    }
+    return this.now;
+  }
+}
+
+/** The answer, or why there is none. */
+async function told<T>(read: () => Promise<T>): Promise<Fact<T>> {
+  try {
+    return known(await read());
+  } catch (error) {
+    if (error instanceof ChainError) return unknown(error.message);
+    throw error;
+  }
+}
+
+function factsOf(chain: Chain, history: History, folded: Folded, posted: PostedCommit, depth: bigint): DayFacts {
+  const { project } = history;
+  const doubt = history.gaps.length > 0 ? history.gaps.join('; ') : undefined;
+  let asked: Promise<Fact<Snapshot>> | undefined;
+  const readSnapshot = async (): Promise<Fact<Snapshot>> => {
+    const secs = (posted.commit.epoch + 1n) * SECS_PER_DAY;
+    const found = await told(() => chain.firstAtOrAfter(secs, depth));
+    if (!found.known) return found;
+    if (found.value === undefined) return unknown(`no final block at or after second ${secs} yet`);
+    const { number, hash, secs: at } = found.value;
+    return known({ block_number: number, block_hash: hash, block_secs: at });
+  };
+  const snapshot = () => (asked ??= readSnapshot());
+  let holders = new Holders();
+  return {
+    project,
+    posted,
+    postedSecs: () => told(async () => (await chain.block(posted.blockNumber)).secs),
+    async snapshot() {
+      const found = await snapshot();
+      if (found.known) holders = folded.upTo(found.value.block_number);
+      return found;
+    },
+    receiptKey: (key) =>
+      told(async () => {
+        const { registry } = project;
+        const request = { address: registry, abi: registryAbi, functionName: 'receiptKeyOf', args: [key] } as const;
+        const [from, until] = await chain.call('reading the receipt key', request);
+        return until > 0n ? { from, until } : undefined;
+      }),
+    async listed(collection) {
+      const { registry: address, distributor } = project;
+      const request = { address, abi: registryAbi, functionName: 'projectOfCollection', args: [collection] } as const;
+      const found = await told(() => chain.call('reading whose collection it is', request));
+      if (!found.known) return found;
+      if (found.value.toLowerCase() !== distributor) return known(false);
+      const since = history.listedIn.get(collection);
+      if (since === undefined) return unknown(`the RPC has no log of the listing of ${collection}`);
+      const at = await snapshot();
+      return at.known ? known(since <= at.value.block_number) : at;
+    },
+    async quotas() {
+      const at = await snapshot();
+      if (!at.known) return at;
+      if (doubt !== undefined) return unknown(doubt);
+      return known(quotasBetween(history, at.value.block_number, posted.blockNumber));
+    },
+    owned: (token, secs) => holders.at(token, secs),
+    async doubtful(tokens) {
+      const all = (reason: string) => new Map(tokens.map((token) => [tokenKey(token), reason]));
+      const at = await snapshot();
+      if (!at.known) return all(at.reason);
+      if (doubt !== undefined) return all(doubt);
+      const found = await told(() => contradicted(chain, history, folded.newest(), tokens));
+      return found.known ? found.value : all(found.reason);
+    },
+  };
+}
+
+/** Tokens whose logs contradict themselves, or the holder that the chain's state has now. */
+async function contradicted(
+  chain: Chain,
+  history: History,
+  newest: Holders,
+  tokens: readonly Token[],
+): Promise<Map<string, string>> {
+  const doubtful = new Map<string, string>();
+  for (const token of tokens) {
+    const broken = history.broken.get(tokenKey(token));
+    const [folded, called] = [newest.at(token, history.newest.secs), await ownership(chain, history, token)];
+    const same = folded.holder === called.holder && folded.renter === called.renter;
+    const reason = broken ?? (same ? undefined : 'logs and calls of the RPC disagree about who holds it now');
+    if (reason !== undefined) doubtful.set(tokenKey(token), reason);
+  }
+  return doubtful;
+}
+
+async function ownership(chain: Chain, history: History, { collection, tokenId }: Token) {
+  const { number: blockNumber, secs } = history.newest;
+  const on = { address: collection, abi: licenseAbi, args: [tokenId], blockNumber } as const;
+  // A token that does not exist has no holder; a collection without ERC-4907 has no rentals.
+  const orNone = async <T>(read: Promise<T>, none: T) => {
+    try {
+      return await read;
+    } catch (error) {
+      if (isRevert(error)) return none;
+      throw error;
+    }
+  };
+  const what = 'reading the holder of a license';
+  const holder = await orNone(chain.call(what, { ...on, functionName: 'ownerOf' }), ZERO_ADDRESS);
+  const renter = await orNone(chain.call(what, { ...on, functionName: 'userOf' }), ZERO_ADDRESS);
+  const until = await orNone(chain.call(what, { ...on, functionName: 'userExpires' }), 0n);
+  const runs = renter !== ZERO_ADDRESS && until >= secs;
+  return { holder: holder.toLowerCase(), renter: runs ? renter.toLowerCase() : ZERO_ADDRESS };
+}

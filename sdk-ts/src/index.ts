@@ -36,3 +36,9 @@ export {
 } from './messages.js';
 export { type Address, dayOf, epochOf, type Hash, type Hex, ParseError } from './parse.js';
 export { signature, signerOf, walletSigned } from './signature.js';
+export { claimAll, type ClaimAllOptions, type ClaimedAll } from './claims/all.js';
+export {
+  type Claimable, type ClaimBlock, claimCall, claimMessage, claimRequest, type ClaimState, claimState, claimTypedData,
+  signedClaimRequest, type SignedClaimTerms,
+} from './claims/claims.js';
+export { findClaim, NoFiles } from './claims/find.js';

@@ -1,0 +1,3 @@
+/** What only Node can do: folders. */
+
+export { daysIn, folderPlace } from './folder.js';

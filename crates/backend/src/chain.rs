@@ -11,6 +11,8 @@ use nodesys_core::signature::WalletSignature;
 use nodesys_core::{Address, B256};
 
 use crate::error::{ApiError, ApiResult};
+use crate::live::Signer;
+use crate::state::App;
 
 /// The current state of a project's distributor.
 pub(crate) async fn distributor(
@@ -34,6 +36,48 @@ pub(crate) async fn verify_reward_signer(
         return Err(ApiError::bad_signature("the project's reward signer is disabled on chain"));
     }
     verify_wallet(provider, "reward signer", signer, digest, signature).await
+}
+
+/// The same, used again for a moment, and for as long as the chain cannot be read: for strangers'
+/// requests.
+pub(crate) async fn recent_distributor(app: &App, project: Address) -> ApiResult<DistributorState> {
+    let recent = &app.live.chain.distributors;
+    let read = distributor(&app.chain, project);
+    let read = recent.get_or_read(project, app.clock.now(), read).await;
+    read.or_else(|error| recent.last(project).ok_or(error))
+}
+
+/// Refuses a signature that is not the known reward signer's, before it costs a read of the chain. If
+/// it may be a new signer's, the chain is asked, at a bounded rate.
+pub(crate) async fn precheck_reward_signer(
+    app: &App,
+    project: Address,
+    digest: B256,
+    signature: &WalletSignature,
+) -> ApiResult<()> {
+    let fits = |signer| match signer {
+        Signer::Key(signer) => signature
+            .as_key_signature()
+            .and_then(|signature| signature.verify(digest, signer))
+            .map_err(|error| ApiError::bad_signature(format!("reward signer: {error}"))),
+        Signer::Contract => Ok(()),
+    };
+    let known = app.live.chain.signers.last(project);
+    if let Some(Signer::Key(_)) = known
+        && known.is_some_and(|signer| fits(signer).is_ok())
+    {
+        return Ok(());
+    }
+    if let Err(limited) = app.limits.signer(project) {
+        return Err(known.and_then(|signer| fits(signer).err()).unwrap_or(limited));
+    }
+    let signer = distributor(&app.chain, project).await?.signer;
+    let signer = match app.chain.code(signer).await?.is_empty() {
+        true => Signer::Key(signer),
+        false => Signer::Contract,
+    };
+    app.live.chain.signers.keep(project, signer, app.clock.now());
+    fits(signer)
 }
 
 /// Succeeds when a wallet signed the digest; `who` names it in the refusal.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
 use nodesys_chain::RpcUrl;
 use nodesys_core::Address;
+use nodesys_service::network::Proxy;
 
 /// What the program was called for.
 pub enum Call {
@@ -99,6 +100,15 @@ pub struct Config {
     /// Address to listen on; port 0 picks a free port.
     #[arg(long, env = "NODESYS_LISTEN", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+    /// Proxies in front of this program, as addresses or networks (10.0.0.0/8): their X-Forwarded-For
+    /// names the client. Without it everybody behind a proxy shares that proxy's limits.
+    #[arg(
+        long = "trusted-proxy",
+        env = "NODESYS_TRUSTED_PROXIES",
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Vec<Proxy>,
     /// Written when ready: pid, address and build id as JSON.
     #[arg(long)]
     pub ready_file: Option<PathBuf>,

@@ -31,18 +31,29 @@ use crate::{chain, db};
 pub(crate) struct Upload {
     terms: Terms,
     points: Vec<PointsRow>,
-    signature: WalletSignature,
     /// The bytes it was parsed from.
     pub(crate) row: UploadRow,
 }
 
 impl Upload {
-    /// Parses terms and points.
-    pub(crate) fn read(
+    /// Parses terms and points, away from other requests: a large file takes a second. If the file
+    /// was announced by its hash, it must be that one.
+    pub(crate) async fn read(
         terms: Vec<u8>,
         csv: Vec<u8>,
         signature: WalletSignature,
+        announced: Option<B256>,
     ) -> ApiResult<Self> {
+        let reading = tokio::task::spawn_blocking(move || {
+            if announced.is_some_and(|announced| announced != keccak256(&csv)) {
+                return Err(ApiError::points_invalid("the body is not the file of points_hash"));
+            }
+            Self::parse(terms, csv, signature)
+        });
+        reading.await.context("reading an upload")?
+    }
+
+    fn parse(terms: Vec<u8>, csv: Vec<u8>, signature: WalletSignature) -> ApiResult<Self> {
         let parsed: Terms = serde_json::from_slice(&terms)
             .map_err(|error| ApiError::bad_request(format!("terms: {error}")))?;
         if canonical_json(&parsed) != terms {
@@ -50,7 +61,7 @@ impl Upload {
         }
         let points = parse_file(&csv).map_err(ApiError::points_invalid)?;
         let row = UploadRow { terms, csv, signature: signature.as_bytes().to_vec() };
-        Ok(Self { terms: parsed, points, signature, row })
+        Ok(Self { terms: parsed, points, row })
     }
 
     /// The last upload of a day.
@@ -64,7 +75,7 @@ impl Upload {
         let Some(row) = row else { return Ok(None) };
         let signature = WalletSignature::new(row.signature.into())
             .ok_or_else(|| anyhow::anyhow!("a stored signature is too long"))?;
-        Self::read(row.terms, row.csv, signature).map(Some)
+        Self::read(row.terms, row.csv, signature, None).await.map(Some)
     }
 
     /// The message that the reward signer signs.
@@ -74,11 +85,6 @@ impl Upload {
             points_hash: keccak256(&self.row.csv),
             terms_hash: keccak256(&self.row.terms),
         }
-    }
-
-    /// The reward signer's signature over it.
-    pub(crate) const fn signature(&self) -> &WalletSignature {
-        &self.signature
     }
 }
 
@@ -92,23 +98,20 @@ struct Basis {
 
 impl Basis {
     /// Reads them. No database connection is held during calls to the chain.
-    async fn read(app: &App, project: &ProjectRow, day: UtcDay) -> ApiResult<Self> {
+    async fn read(
+        app: &App,
+        project: &ProjectRow,
+        day: UtcDay,
+        distributor: impl Future<Output = ApiResult<DistributorState>>,
+    ) -> ApiResult<Self> {
         let mut conn = app.pool.acquire().await?;
         if !db::day::has_file(&mut conn, project.project, day).await? {
             return Err(not_closed(project, day));
         }
         let previous = previous(&mut conn, project, day).await?;
         drop(conn);
-        let distributor = chain::distributor(&app.chain, project.project).await?;
-        let snapshot = app
-            .chain
-            .first_block_at_or_after(day.end().secs(), app.final_depth)
-            .await?
-            .ok_or_else(|| {
-                ApiError::day_open(format!(
-                    "no block past the end of {day} is final yet: try later"
-                ))
-            })?;
+        let distributor = distributor.await?;
+        let snapshot = snapshot(app, day).await?;
         Ok(Self { previous, distributor, snapshot })
     }
 
@@ -139,9 +142,64 @@ pub(crate) async fn compute(
     day: UtcDay,
     upload: &Upload,
 ) -> ApiResult<Arc<DayBundle>> {
-    let basis = Basis::read(app, project, day).await?;
+    let distributor = chain::distributor(&app.chain, project.project);
+    let basis = Basis::read(app, project, day, distributor).await?;
     let key = basis.key(project, &upload.message(day));
     app.live.days.get_or_compute(key, build(app, project, day, upload, basis)).await
+}
+
+/// The day of the upload stored last, and its key; `None` without one. What strangers' requests cost
+/// does not grow with their number: the upload is read once, and the chain once in a moment.
+pub(crate) async fn compute_stored(
+    app: &App,
+    project: &ProjectRow,
+    day: UtcDay,
+) -> ApiResult<Option<(B256, Arc<DayBundle>)>> {
+    let uploaded = {
+        let mut conn = app.pool.acquire().await?;
+        db::points::uploaded_at(&mut conn, project.project, day).await?
+    };
+    let Some(uploaded) = uploaded else { return Ok(None) };
+    let _turn = app.live.reading.wait(project.project).await;
+    let mut upload = None;
+    let message = match app.live.uploads.get(project.project, day, uploaded) {
+        Some(message) => message,
+        None => {
+            let Some(stored) = Upload::stored(app, project, day).await? else { return Ok(None) };
+            let message = stored.message(day);
+            app.live.uploads.read(project.project, day, uploaded, message.clone());
+            upload = Some(stored);
+            message
+        }
+    };
+    let distributor = chain::recent_distributor(app, project.project);
+    let basis = Basis::read(app, project, day, distributor).await?;
+    let key = basis.key(project, &message);
+    let compute = async {
+        let stored = match upload {
+            Some(upload) => Some(upload),
+            None => Upload::stored(app, project, day).await?,
+        };
+        let stored = stored.filter(|stored| stored.message(day) == message);
+        let stored =
+            stored.ok_or_else(|| ApiError::busy("other points were uploaded meanwhile"))?;
+        build(app, project, day, &stored, basis).await
+    };
+    let built = app.live.days.get_or_compute(key, compute).await?;
+    Ok(Some((key, built)))
+}
+
+/// The day's snapshot block. It is final, so it is looked for once.
+async fn snapshot(app: &App, day: UtcDay) -> ApiResult<BlockRef> {
+    if let Some(known) = app.live.chain.snapshot(day) {
+        return Ok(known);
+    }
+    let found = app.chain.first_block_at_or_after(day.end().secs(), app.final_depth).await?;
+    let found = found.ok_or_else(|| {
+        ApiError::day_open(format!("no block past the end of {day} is final yet: try later"))
+    })?;
+    app.live.chain.found_snapshot(day, found);
+    Ok(found)
 }
 
 async fn build(
@@ -153,11 +211,14 @@ async fn build(
 ) -> ApiResult<DayBundle> {
     let Basis { previous, distributor, snapshot } = basis;
     let mut conn = app.pool.acquire().await?;
-    let (csv, closed) = db::day::closed_uptime(&mut conn, project.project, day)
+    let closed = db::day::closed_uptime(&mut conn, project.project, day)
         .await?
         .ok_or_else(|| not_closed(project, day))?;
+    let csv = db::day::uptime_csv(&mut conn, project.project, day).await?;
+    let csv = csv.ok_or_else(|| not_closed(project, day))?;
     let before = before(&mut conn, previous).await?;
-    let uptime: Vec<UptimeRow> = parse_file(&csv).map_err(anyhow::Error::from)?;
+    let parsing = tokio::task::spawn_blocking(move || parse_file::<UptimeRow>(&csv));
+    let uptime = parsing.await.context("reading uptime.csv")?.map_err(anyhow::Error::from)?;
     let holders = holders(&mut conn, &uptime, snapshot.number, snapshot.secs).await?;
     drop(conn);
     let input = DayInput {
@@ -225,7 +286,8 @@ async fn before(conn: &mut PgConnection, previous: Option<CommitRow>) -> ApiResu
     let rewards = db::commit::file(conn, commit, RewardRow::FILE)
         .await?
         .with_context(|| format!("commit {commit} has no rewards.csv"))?;
-    let rewards = parse_file(&rewards).map_err(anyhow::Error::from)?;
+    let parsing = tokio::task::spawn_blocking(move || parse_file(&rewards));
+    let rewards = parsing.await.context("reading rewards.csv")?.map_err(anyhow::Error::from)?;
     Ok(PreviousDay { commit, rewards, carry: previous.carry_out })
 }
 

@@ -104,6 +104,11 @@ impl ApiError {
         Self::try_later("chain_unavailable", "The chain cannot be read now", detail.to_string())
     }
 
+    /// Names the time after which the same request may do better.
+    pub(crate) fn retry_after(self, secs: u64) -> Self {
+        Self { retry_after_secs: Some(u32::try_from(secs).unwrap_or(u32::MAX)), ..self }
+    }
+
     fn caused_by(self, cause: anyhow::Error) -> Self {
         Self { cause: Some(cause), ..self }
     }

@@ -9,10 +9,11 @@ mod seal;
 mod writer;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Json, State};
+use axum::extract::{Extension, Json, State};
 use nodesys_core::api::{LineResult, Receipt, Session, SessionRequest};
 use nodesys_core::message::{Heartbeat, MAX_LEASES, Message, Signed, Status};
 use nodesys_core::time::{Minute, Timestamp};
+use nodesys_service::network::Network;
 use tokio::sync::oneshot;
 
 use crate::db::active_lease::LeaseEntry;
@@ -27,8 +28,6 @@ pub(crate) use alive::Alive;
 pub(crate) use writer::spawn_group_commit;
 pub(crate) use writer::spawn_writer;
 
-/// Largest heartbeat body in bytes.
-pub(crate) const BODY_LIMIT: usize = 4096;
 /// Time after a minute's end in which its heartbeat is still accepted.
 const LATE_MILLIS: u64 = 5_000;
 /// A challenge and the server's time, before the first heartbeat.
@@ -37,10 +36,11 @@ const LATE_MILLIS: u64 = 5_000;
     responses((status = 200, description = "A challenge, and the server's time.", body = Session)))]
 pub(crate) async fn open_session(
     State(app): State<AppState>,
+    Extension(network): Extension<Network>,
     body: Result<Json<SessionRequest>, JsonRejection>,
 ) -> ApiResult<Json<Session>> {
     let Json(request) = body?;
-    app.live.nodes.get(request.node_key).await?;
+    app.live.nodes.get(request.node_key, || app.limits.lookup(network)).await?;
     let now = app.clock.now();
     let challenge = app.live.challenges.of(request.node_key, now.minute());
     Ok(Json(Session { server_time_millis: now.millis(), challenge }))
@@ -53,17 +53,19 @@ pub(crate) async fn open_session(
         body = Receipt)))]
 pub(crate) async fn take(
     State(app): State<AppState>,
+    Extension(network): Extension<Network>,
     body: Result<Json<Signed<Heartbeat>>, JsonRejection>,
 ) -> ApiResult<Json<Receipt>> {
     let Json(signed) = body?;
-    accept(&app, signed).await.map(Json)
+    accept(&app, network, signed).await.map(Json)
 }
 
-async fn accept(app: &AppState, signed: Signed<Heartbeat>) -> ApiResult<Receipt> {
+async fn accept(app: &AppState, network: Network, signed: Signed<Heartbeat>) -> ApiResult<Receipt> {
     let heartbeat = &signed.message;
     check_lines(heartbeat)?;
     let now = app.clock.now();
-    let node = app.live.nodes.authorised(heartbeat.node_key, now).await?;
+    let lookup = || app.limits.lookup(network);
+    let node = app.live.nodes.authorised(heartbeat.node_key, now, lookup).await?;
     check_minute(heartbeat.minute, now)?;
     let challenge_minute = app
         .live
@@ -74,6 +76,7 @@ async fn accept(app: &AppState, signed: Signed<Heartbeat>) -> ApiResult<Receipt>
                 "take the challenge of the last receipt, or ask POST /v1/sessions for one",
             )
         })?;
+    app.limits.heartbeat(heartbeat.node_key, network)?;
     let heartbeat_hash = heartbeat.struct_hash();
     match app.live.answers.remembered(heartbeat, heartbeat_hash, now)? {
         Remembered::Answered(receipt) => {

@@ -13,11 +13,14 @@ mod settle;
 mod task;
 
 use axum::extract::rejection::{JsonRejection, PathRejection};
-use axum::extract::{Json, Path, State};
+use axum::extract::{Extension, Json, Path, State};
 use nodesys_core::B256;
 use nodesys_core::api::{LeaseState, LeaseView};
 use nodesys_core::ids::Fence;
 use nodesys_core::message::{LeaseRequest, Signed};
+use nodesys_service::network::Network;
+
+use sqlx::PgConnection;
 
 use crate::db;
 use crate::db::license::LicenseRow;
@@ -36,11 +39,13 @@ pub(crate) use task::{Expiry, PERIOD};
         body = LeaseView)))]
 pub(crate) async fn request(
     State(app): State<AppState>,
+    Extension(network): Extension<Network>,
     body: Result<Json<Signed<LeaseRequest>>, JsonRejection>,
 ) -> ApiResult<Json<LeaseView>> {
     let Json(signed) = body?;
     let now = app.clock.now();
-    let node = app.live.nodes.authorised(signed.message.node_key, now).await?;
+    let lookup = || app.limits.lookup(network);
+    let node = app.live.nodes.authorised(signed.message.node_key, now, lookup).await?;
     let request =
         signed.verify(&app.domain, signed.message.node_key).map_err(ApiError::bad_signature)?;
     if i64::try_from(request.nonce).is_err() {
@@ -74,13 +79,31 @@ fn known(license: Option<LicenseRow>, hash: B256) -> ApiResult<LicenseRow> {
     })
 }
 
+/// Whether the request was taken before. One older than the last that was taken is refused.
+async fn is_repeat(
+    conn: &mut PgConnection,
+    request: &LeaseRequest,
+    node: &NodeEntry,
+) -> ApiResult<bool> {
+    match db::node::lease_nonce(conn, node.idx).await? {
+        taken if request.nonce < taken => Err(settle::stale_nonce()),
+        taken => Ok(request.nonce == taken),
+    }
+}
+
 async fn ask(app: &App, request: &LeaseRequest, node: NodeEntry) -> ApiResult<LeaseView> {
-    let license = {
-        let mut conn = app.pool.acquire().await?;
-        known(db::license::by_hash(&mut conn, request.license).await?, request.license)?
+    let mut conn = app.pool.acquire().await?;
+    let license = known(db::license::by_hash(&mut conn, request.license).await?, request.license)?;
+    let newest = if is_repeat(&mut conn, request, &node).await? {
+        // It was decided when it first came. Whoever sends it again learns what is so now, and costs
+        // no read of the chain.
+        db::lease::newest(&mut conn, license.idx).await?
+    } else {
+        drop(conn);
+        app.limits.lease(request.node_key)?;
+        let ask = settle::Ask { node_key: request.node_key, node, nonce: request.nonce };
+        settle::settle(app, &license, Some(&ask)).await?
     };
-    let ask = settle::Ask { node_key: request.node_key, node, nonce: request.nonce };
-    let newest = settle::settle(app, &license, Some(&ask)).await?;
     Ok(match newest {
         Some(lease) if lease.active() && lease.node_key == request.node_key => lease.view(&license),
         newest => LeaseView {

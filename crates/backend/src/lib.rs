@@ -4,7 +4,7 @@
 //! Each layer knows only those after it:
 //!
 //! - `server` starts, runs the jobs and stops; `preflight` is what a start depends on; `router` has all
-//!   routes.
+//!   routes, `admit` the first check of their requests.
 //! - The stages of the data path (`license`, `heartbeat`, `uptime`, `points`, `commit`, `tree`,
 //!   `root`, `claim`), and beside them `project`, `node`, `lease`, `notify`, `release`. None imports
 //!   another.
@@ -12,8 +12,12 @@
 //! - `state` is shared by handlers and jobs.
 //! - `live` is the request path's memory, `liveness` our own downtime.
 //! - `db` is all SQL.
+//! - `limits` is what strangers may ask, `resolver` and `public` where their names may lead, `cached` what
+//!   they have already.
 //! - `error`, `refusals`, `periodic`, `lifecycle`, `telemetry`, `config`.
 
+mod admit;
+mod cached;
 mod chain;
 mod claim;
 mod commit;
@@ -25,6 +29,7 @@ mod heartbeat;
 mod lease;
 mod license;
 mod lifecycle;
+mod limits;
 mod live;
 mod liveness;
 mod node;
@@ -35,8 +40,10 @@ mod periodic;
 mod points;
 mod preflight;
 mod project;
+mod public;
 mod refusals;
 mod release;
+mod resolver;
 mod root;
 mod router;
 mod server;

@@ -6,10 +6,12 @@ use nodesys_core::Address;
 use nodesys_core::api::NodeView;
 use nodesys_core::ids::{Fence, LicenseIndex};
 use nodesys_core::message::{
-    MAX_AUTHORIZATION_SECS, Message, SignedAuthorization, SignedRevocation,
+    MAX_AUTHORIZATION_SECS, Message, NodeAuthorization, NodeRevocation, SignedAuthorization,
+    SignedRevocation,
 };
 use nodesys_core::time::Timestamp;
 
+use crate::db::node::NodeRow;
 use crate::error::{ApiError, ApiResult};
 use crate::state::{App, AppState};
 use crate::{chain, db};
@@ -27,8 +29,10 @@ pub(crate) async fn authorize(
     body: Result<Json<SignedAuthorization>, JsonRejection>,
 ) -> ApiResult<Json<NodeView>> {
     let Json(signed) = body?;
-    check_authorization(&app, &signed).await?;
-    store(&app, &signed).await?;
+    if !is_stored(&app, &signed).await? {
+        check_authorization(&app, &signed).await?;
+        store(&app, &signed).await?;
+    }
     view(&app, signed.authorization.node_key).await.map(Json)
 }
 
@@ -42,6 +46,12 @@ pub(crate) async fn revoke(
 ) -> ApiResult<Json<NodeView>> {
     let Json(signed) = body?;
     let revocation = &signed.revocation;
+    {
+        // A pair that is not stored costs nobody a read of the chain.
+        let mut conn = app.pool.acquire().await?;
+        let known = db::node::by_key(&mut conn, revocation.node_key).await?;
+        of_operator(known, revocation)?;
+    }
     let (digest, signature) = (revocation.digest(&app.domain), &signed.operator_signature);
     chain::verify_wallet(&app.chain, WALLET, revocation.operator, digest, signature).await?;
     end(&app, &signed).await?;
@@ -83,43 +93,37 @@ async fn check_authorization(app: &App, signed: &SignedAuthorization) -> ApiResu
     chain::verify_wallet(&app.chain, WALLET, operator, digest, signature).await
 }
 
-async fn store(app: &App, signed: &SignedAuthorization) -> ApiResult<()> {
-    let new = &signed.authorization;
-    let mut tx = app.pool.begin().await?;
-    let now = app.clock.now();
-    let mut ended = Vec::new();
-    if let Some(known) = db::node::locked_by_key(&mut tx, new.node_key).await? {
-        let old = &known.authorization;
-        if old == new && !known.revoked {
-            return Ok(());
-        }
-        if old.nonce >= new.nonce && known.revoked {
-            return Err(ApiError::authorization_revoked(format!(
-                "the node was revoked with nonce {}: sign a new authorisation with a higher one",
-                old.nonce
-            )));
-        }
-        if old.nonce >= new.nonce {
-            return Err(ApiError::authorization_replaced(format!(
-                "nonce {} is not above {}, which is stored: sign with a higher one",
-                new.nonce, old.nonce
-            )));
-        }
-        if old.operator != new.operator {
-            ended = db::lease::end_all_of_node(&mut tx, known.idx, now).await?;
-        }
-    }
-    db::node::authorize(&mut tx, signed, now).await?;
-    tx.commit().await?;
-    forget(app, new.node_key, ended);
-    Ok(())
+/// Whether the authorisation is stored already. One that would be refused is refused here, before it
+/// costs a signature or a read of the chain.
+async fn is_stored(app: &App, signed: &SignedAuthorization) -> ApiResult<bool> {
+    let mut conn = app.pool.acquire().await?;
+    let known = db::node::by_key(&mut conn, signed.authorization.node_key).await?;
+    known.map_or(Ok(false), |known| is_same(&known, &signed.authorization))
 }
 
-async fn end(app: &App, signed: &SignedRevocation) -> ApiResult<()> {
-    let revocation = &signed.revocation;
-    let mut tx = app.pool.begin().await?;
-    let now = app.clock.now();
-    let known = db::node::locked_by_key(&mut tx, revocation.node_key).await?;
+/// Whether an authorisation is the node's own; otherwise it must have a higher nonce.
+fn is_same(known: &NodeRow, new: &NodeAuthorization) -> ApiResult<bool> {
+    let old = &known.authorization;
+    if old == new && !known.revoked {
+        return Ok(true);
+    }
+    if old.nonce >= new.nonce && known.revoked {
+        return Err(ApiError::authorization_revoked(format!(
+            "the node was revoked with nonce {}: sign a new authorisation with a higher one",
+            old.nonce
+        )));
+    }
+    if old.nonce >= new.nonce {
+        return Err(ApiError::authorization_replaced(format!(
+            "nonce {} is not above {}, which is stored: sign with a higher one",
+            new.nonce, old.nonce
+        )));
+    }
+    Ok(false)
+}
+
+/// The node, if its operator's revocation may end it.
+fn of_operator(known: Option<NodeRow>, revocation: &NodeRevocation) -> ApiResult<NodeRow> {
     let known = known
         .filter(|known| known.authorization.operator == revocation.operator)
         .ok_or_else(|| {
@@ -135,6 +139,34 @@ async fn end(app: &App, signed: &SignedRevocation) -> ApiResult<()> {
             revocation.nonce
         )));
     }
+    Ok(known)
+}
+
+async fn store(app: &App, signed: &SignedAuthorization) -> ApiResult<()> {
+    let new = &signed.authorization;
+    let mut tx = app.pool.begin().await?;
+    let now = app.clock.now();
+    let mut ended = Vec::new();
+    if let Some(known) = db::node::locked_by_key(&mut tx, new.node_key).await? {
+        if is_same(&known, new)? {
+            return Ok(());
+        }
+        if known.authorization.operator != new.operator {
+            ended = db::lease::end_all_of_node(&mut tx, known.idx, now).await?;
+        }
+    }
+    db::node::authorize(&mut tx, signed, now).await?;
+    tx.commit().await?;
+    forget(app, new.node_key, ended);
+    Ok(())
+}
+
+async fn end(app: &App, signed: &SignedRevocation) -> ApiResult<()> {
+    let revocation = &signed.revocation;
+    let mut tx = app.pool.begin().await?;
+    let now = app.clock.now();
+    let known = db::node::locked_by_key(&mut tx, revocation.node_key).await?;
+    let known = of_operator(known, revocation)?;
     // The nonce rises with the revocation, so that the revoked authorisation cannot come back.
     db::node::revoke(&mut tx, known.idx, revocation.nonce, now).await?;
     let ended = db::lease::end_all_of_node(&mut tx, known.idx, now).await?;

@@ -10,11 +10,12 @@ mod task;
 mod watch;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Json, State};
+use axum::extract::{Extension, Json, State};
 use nodesys_core::message::Signed;
 use nodesys_core::notify::{
     EventKind, MAX_TARGETS, NotifyAction, NotifyAdded, NotifyRequest, NotifyTarget,
 };
+use nodesys_service::network::Network;
 use sqlx::PgTransaction;
 
 use crate::db;
@@ -30,9 +31,13 @@ type Body = Result<Json<Signed<NotifyRequest>>, JsonRejection>;
     request_body = Signed<NotifyRequest>,
     responses((status = 200,
         description = "The webhook, with the secret that signs its messages.", body = NotifyAdded)))]
-pub(crate) async fn add(State(app): State<AppState>, body: Body) -> ApiResult<Json<NotifyAdded>> {
+pub(crate) async fn add(
+    State(app): State<AppState>,
+    Extension(network): Extension<Network>,
+    body: Body,
+) -> ApiResult<Json<NotifyAdded>> {
     let Json(signed) = body?;
-    add_target(&app, &signed).await.map(Json)
+    add_target(&app, network, &signed).await.map(Json)
 }
 
 /// A node's webhooks and the state of their messages.
@@ -41,10 +46,11 @@ pub(crate) async fn add(State(app): State<AppState>, body: Body) -> ApiResult<Js
     responses((status = 200, description = "The webhooks.", body = Vec<NotifyTarget>)))]
 pub(crate) async fn list(
     State(app): State<AppState>,
+    Extension(network): Extension<Network>,
     body: Body,
 ) -> ApiResult<Json<Vec<NotifyTarget>>> {
     let Json(signed) = body?;
-    let mut taken = take(&app, &signed, NotifyAction::List).await?;
+    let mut taken = take(&app, network, &signed, NotifyAction::List).await?;
     let targets = db::notify::targets(&mut taken.tx, taken.node).await?;
     taken.tx.commit().await?;
     Ok(Json(targets))
@@ -57,10 +63,11 @@ pub(crate) async fn list(
         body = Vec<NotifyTarget>)))]
 pub(crate) async fn remove(
     State(app): State<AppState>,
+    Extension(network): Extension<Network>,
     body: Body,
 ) -> ApiResult<Json<Vec<NotifyTarget>>> {
     let Json(signed) = body?;
-    let mut taken = take(&app, &signed, NotifyAction::Remove).await?;
+    let mut taken = take(&app, network, &signed, NotifyAction::Remove).await?;
     let number = number(&signed.message)?;
     if !db::notify::remove(&mut taken.tx, taken.node, number, app.clock.now()).await? {
         return Err(unknown(signed.message.target));
@@ -75,9 +82,13 @@ pub(crate) async fn remove(
     request_body = Signed<NotifyRequest>,
     responses((status = 200, description = "The webhook. The test message is in its counts.",
         body = NotifyTarget)))]
-pub(crate) async fn test(State(app): State<AppState>, body: Body) -> ApiResult<Json<NotifyTarget>> {
+pub(crate) async fn test(
+    State(app): State<AppState>,
+    Extension(network): Extension<Network>,
+    body: Body,
+) -> ApiResult<Json<NotifyTarget>> {
     let Json(signed) = body?;
-    send_test(&app, &signed).await.map(Json)
+    send_test(&app, network, &signed).await.map(Json)
 }
 
 /// A verified request with its nonce recorded, in an uncommitted transaction.
@@ -88,12 +99,17 @@ struct Taken<'a> {
 
 async fn take<'a>(
     app: &'a App,
+    network: Network,
     signed: &Signed<NotifyRequest>,
     action: NotifyAction,
 ) -> ApiResult<Taken<'a>> {
-    let node = verify(app, signed, action).await?;
+    let node = verify(app, network, signed, action).await?;
+    take_nonce(app, node, signed.message.nonce).await
+}
+
+async fn take_nonce(app: &App, node: i32, nonce: u64) -> ApiResult<Taken<'_>> {
     let mut tx = app.pool.begin().await?;
-    if !db::node::take_notify_nonce(&mut tx, node, signed.message.nonce).await? {
+    if !db::node::take_notify_nonce(&mut tx, node, nonce).await? {
         return Err(ApiError::nonce_stale(
             "a notify request with a higher nonce was taken: use the time in milliseconds",
         ));
@@ -102,7 +118,12 @@ async fn take<'a>(
 }
 
 /// The node, if the request is its own and for this route.
-async fn verify(app: &App, signed: &Signed<NotifyRequest>, action: NotifyAction) -> ApiResult<i32> {
+async fn verify(
+    app: &App,
+    network: Network,
+    signed: &Signed<NotifyRequest>,
+    action: NotifyAction,
+) -> ApiResult<i32> {
     let request = &signed.message;
     if request.action != action {
         return Err(ApiError::bad_request(format!(
@@ -110,22 +131,36 @@ async fn verify(app: &App, signed: &Signed<NotifyRequest>, action: NotifyAction)
             request.action
         )));
     }
-    let node = app.live.nodes.authorised(request.node_key, app.clock.now()).await?;
+    let lookup = || app.limits.lookup(network);
+    let node = app.live.nodes.authorised(request.node_key, app.clock.now(), lookup).await?;
     signed.verify(&app.domain, request.node_key).map_err(ApiError::bad_signature)?;
+    app.limits.notify(request.node_key)?;
     if i64::try_from(request.nonce).is_err() {
         return Err(ApiError::bad_request("the nonce must be below 2^63: use milliseconds"));
     }
     Ok(i32::try_from(node.idx).map_err(anyhow::Error::from)?)
 }
 
-async fn add_target(app: &App, signed: &Signed<NotifyRequest>) -> ApiResult<NotifyAdded> {
+async fn add_target(
+    app: &App,
+    network: Network,
+    signed: &Signed<NotifyRequest>,
+) -> ApiResult<NotifyAdded> {
     let request = &signed.message;
-    verify(app, signed, NotifyAction::Add).await?;
     let url = address::parse(&request.url, app.allow_private_webhooks)
         .map_err(ApiError::target_refused)?;
+    // Signature, nonce and room come before a name is looked up, over no connection of ours. What is
+    // refused by then leaves no trace.
+    let mut taken = take(app, network, signed, NotifyAction::Add).await?;
+    let node = taken.node;
+    check_room(&db::notify::targets(&mut taken.tx, node).await?, &request.url)?;
+    drop(taken);
     // As it stands the name leads somewhere public; it is checked again at each message.
-    address::resolve(&url, app.allow_private_webhooks).await.map_err(ApiError::target_refused)?;
-    let mut taken = take(app, signed, NotifyAction::Add).await?;
+    app.resolver
+        .resolve(&url, app.allow_private_webhooks)
+        .await
+        .map_err(ApiError::target_refused)?;
+    let mut taken = take_nonce(app, node, request.nonce).await?;
     // The secret is made, not drawn: equal for a repeated request, unknown without the key.
     let secret = app
         .receipt_key
@@ -133,17 +168,29 @@ async fn add_target(app: &App, signed: &Signed<NotifyRequest>) -> ApiResult<Noti
     let (id, secret) =
         db::notify::add(&mut taken.tx, taken.node, &request.url, &secret, app.clock.now()).await?;
     let targets = db::notify::targets(&mut taken.tx, taken.node).await?;
-    if targets.len() > MAX_TARGETS {
-        return Err(ApiError::too_many_targets(format!(
-            "a node has at most {MAX_TARGETS} targets: remove one first"
-        )));
-    }
+    check_room(&targets, &request.url)?;
     taken.tx.commit().await?;
     Ok(NotifyAdded { target: find(targets, id)?, secret: secret.expose().to_string() })
 }
 
-async fn send_test(app: &AppState, signed: &Signed<NotifyRequest>) -> ApiResult<NotifyTarget> {
-    let mut taken = take(app, signed, NotifyAction::Test).await?;
+/// Refuses one target too many, the one with this URL included.
+fn check_room(targets: &[NotifyTarget], url: &str) -> ApiResult<()> {
+    let others = targets.iter().filter(|target| target.url != url).count();
+    if others < MAX_TARGETS {
+        return Ok(());
+    }
+    Err(ApiError::too_many_targets(format!(
+        "a node has at most {MAX_TARGETS} targets: remove one first"
+    )))
+}
+
+async fn send_test(
+    app: &AppState,
+    network: Network,
+    signed: &Signed<NotifyRequest>,
+) -> ApiResult<NotifyTarget> {
+    let mut taken = take(app, network, signed, NotifyAction::Test).await?;
+    app.limits.notify_test(signed.message.node_key)?;
     let (node, id, now) = (taken.node, number(&signed.message)?, app.clock.now());
     find(db::notify::targets(&mut taken.tx, node).await?, id)?;
     let chain_id = app.domain.chain_id();
@@ -152,7 +199,7 @@ async fn send_test(app: &AppState, signed: &Signed<NotifyRequest>) -> ApiResult<
     let row = db::notify::test(&mut taken.tx, id, signed.message.nonce, &body, now).await?;
     taken.tx.commit().await?;
     if !row.delivered {
-        let answer = send::send(&row.message, &app.clock, app.allow_private_webhooks).await;
+        let answer = send::send(app, &row.message).await;
         let last_try = u32::MAX - 1;
         task::record(app, &row.message, last_try, &answer).await?;
         if let Err(refused) = answer {

@@ -50,6 +50,31 @@ impl ProjectRef {
     }
 }
 
+/// The name of a file of a bundle: letters, digits, dots and dashes.
+#[derive(Debug, Clone)]
+pub(crate) struct FileName(pub(crate) String);
+
+/// Longest name of a file.
+const MOST_NAME_BYTES: usize = 64;
+
+impl FromStr for FileName {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        if text.len() <= MOST_NAME_BYTES && text.bytes().all(fits) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(ParseError::new("file name", "not letters, digits, dots and dashes", text))
+    }
+}
+
+impl<'de> Deserialize<'de> for FileName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// A token id: a decimal number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TokenId(pub(crate) U256);

@@ -1,17 +1,19 @@
 //! Points: the project's signer uploads the day's `points.csv`; the backend computes the day from
 //! it and answers with its own commit, or with the first wrong row.
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Json, Path, Query, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nodesys_core::B256;
 use nodesys_core::api::PointsChecked;
 use nodesys_core::bundle::DayBundle;
 use nodesys_core::files::{RewardRow, Row};
-use nodesys_core::message::{Domain, Message};
+use nodesys_core::keccak256;
+use nodesys_core::message::{Domain, Message, PointsUpload};
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
 use serde::Deserialize;
@@ -19,12 +21,10 @@ use serde::Deserialize;
 use crate::day::{self, Upload};
 use crate::db::project::ProjectRow;
 use crate::error::{ApiError, ApiResult};
+use crate::limits::FILE_BODY;
 use crate::params::ProjectRef;
 use crate::state::{App, AppState};
-use crate::{chain, db};
-
-/// Largest points file: some three million licenses.
-pub(crate) const FILE_LIMIT: usize = 64 * 1024 * 1024;
+use crate::{cached, chain, db};
 
 /// The query of an upload.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -32,6 +32,9 @@ pub(crate) const FILE_LIMIT: usize = 64 * 1024 * 1024;
 pub(crate) struct UploadQuery {
     /// base64url (no padding) of the canonical JSON of the day's terms.
     terms: String,
+    /// Hash of the body: the signature is checked before the body is read.
+    #[param(value_type = String)]
+    points_hash: B256,
     /// The reward signer's signature over `PointsUpload`.
     #[param(value_type = String)]
     signature: WalletSignature,
@@ -48,15 +51,11 @@ pub(crate) async fn upload(
     State(app): State<AppState>,
     path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
     query: Result<Query<UploadQuery>, QueryRejection>,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> ApiResult<Json<PointsChecked>> {
-    let (Path((project, day)), Query(query), body) = (path?, query?, body?);
-    let terms = URL_SAFE_NO_PAD
-        .decode(&query.terms)
-        .map_err(|_| ApiError::bad_request("terms: not base64url without padding"))?;
-    let upload = Upload::read(terms, body.into(), query.signature)?;
+    let (Path((project, day)), Query(query)) = (path?, query?);
     let project = project.find_in(&app).await?;
-    accept(&app, &project, day, &upload).await.map(Json)
+    accept(&app, &project, day, query, body).await.map(Json)
 }
 
 /// The points file last uploaded.
@@ -68,10 +67,11 @@ pub(crate) async fn show(
     path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
 ) -> ApiResult<Response> {
     let Path((project, day)) = path?;
-    let project = project.find_in(&app).await?;
-    let upload =
-        Upload::stored(&app, &project, day).await?.ok_or_else(|| missing(&project, day))?;
-    Ok(([(header::CONTENT_TYPE, "text/csv")], upload.row.csv).into_response())
+    let mut conn = app.pool.acquire().await?;
+    let project = project.find(&mut conn).await?;
+    let row = db::points::of_day(&mut conn, project.project, day).await?;
+    let row = row.ok_or_else(|| missing(&project, day))?;
+    Ok(([(header::CONTENT_TYPE, "text/csv")], row.csv).into_response())
 }
 
 /// The backend's own `rewards.csv` for the points file last uploaded.
@@ -81,14 +81,33 @@ pub(crate) async fn show(
 pub(crate) async fn rewards(
     State(app): State<AppState>,
     path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
+    headers: HeaderMap,
 ) -> ApiResult<Response> {
     let Path((project, day)) = path?;
     let project = project.find_in(&app).await?;
-    let upload =
-        Upload::stored(&app, &project, day).await?.ok_or_else(|| missing(&project, day))?;
-    let built = day::compute(&app, &project, day, &upload).await?;
-    let csv = built.files[RewardRow::FILE].clone();
-    Ok(([(header::CONTENT_TYPE, "text/csv")], csv).into_response())
+    // Once committed they are a file of the bundle, which does not change.
+    let committed = {
+        let mut conn = app.pool.acquire().await?;
+        db::commit::accepted(&mut conn, project.project, day).await?
+    };
+    if let Some(committed) = committed {
+        let commit = committed.commit.struct_hash();
+        let tag = cached::tag(&format!("{commit}-{}", RewardRow::FILE));
+        if let Some(same) = cached::same(&headers, &tag) {
+            return Ok(same);
+        }
+        let mut conn = app.pool.acquire().await?;
+        let csv = db::commit::file(&mut conn, commit, RewardRow::FILE).await?;
+        let csv = csv.ok_or_else(|| missing(&project, day))?;
+        return Ok(cached::file("text/csv", tag, csv));
+    }
+    let (key, built) =
+        day::compute_stored(&app, &project, day).await?.ok_or_else(|| missing(&project, day))?;
+    let tag = cached::tag(&key.to_string());
+    if let Some(same) = cached::same(&headers, &tag) {
+        return Ok(same);
+    }
+    Ok(cached::file("text/csv", tag, built.files[RewardRow::FILE].clone()))
 }
 
 fn missing(project: &ProjectRow, day: UtcDay) -> ApiError {
@@ -99,11 +118,25 @@ async fn accept(
     app: &App,
     project: &ProjectRow,
     day: UtcDay,
-    upload: &Upload,
+    query: UploadQuery,
+    body: Body,
 ) -> ApiResult<PointsChecked> {
+    let UploadQuery { terms, points_hash, signature } = query;
+    let terms = URL_SAFE_NO_PAD
+        .decode(&terms)
+        .map_err(|_| ApiError::bad_request("terms: not base64url without padding"))?;
     let domain = Domain::new(app.domain.chain_id(), project.project);
-    let digest = upload.message(day).digest(&domain);
-    chain::verify_reward_signer(&app.chain, project.project, digest, upload.signature()).await?;
+    let message = PointsUpload { epoch: day.epoch(), points_hash, terms_hash: keccak256(&terms) };
+    let digest = message.digest(&domain);
+    chain::precheck_reward_signer(app, project.project, digest, &signature).await?;
+    chain::verify_reward_signer(&app.chain, project.project, digest, &signature).await?;
+    // The signer's own uploads wait for one another, before their bodies are read.
+    let _turn = app.live.work.wait(project.project).await;
+    let csv = axum::body::to_bytes(body, FILE_BODY).await.map_err(|error| {
+        ApiError::too_large(format!("the body must end within {FILE_BODY} bytes: {error}"))
+    })?;
+    let upload = Upload::read(terms, csv.into(), signature, Some(points_hash)).await?;
+    let upload = &upload;
     let built = day::compute(app, project, day, upload).await?;
     let mut conn = app.pool.acquire().await?;
     if let Some(accepted) = db::commit::accepted(&mut conn, project.project, day).await?
@@ -114,6 +147,7 @@ async fn accept(
         )));
     }
     db::points::store(&mut conn, project.project, day, &upload.row, app.clock.now()).await?;
+    app.live.uploads.forget(project.project);
     Ok(checked(&built))
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{Json, Path, Query, State};
+use axum::extract::{FromRequest as _, Json, Path, Query, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use nodesys_chain::release::release_at;
@@ -50,10 +50,12 @@ pub(crate) async fn store(
     State(app): State<AppState>,
     path: Result<Path<B256>, PathRejection>,
     query: Result<Query<StoreQuery>, QueryRejection>,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> ApiResult<Json<StoredRelease>> {
-    let (Path(hash), Query(query), body) = (path?, query?, body?);
-    accept(&app, &query.project, hash, &body).await.map(Json)
+    let (Path(hash), Query(query)) = (path?, query?);
+    let project = query.project.find_in(&app).await?;
+    let body: Result<Bytes, BytesRejection> = Bytes::from_request(request, &()).await;
+    accept(&app, &project, hash, &body?).await.map(Json)
 }
 
 /// The document of a hash, as it was announced; it never changes.
@@ -82,7 +84,7 @@ pub(crate) async fn show(
 
 async fn accept(
     app: &App,
-    project: &ProjectRef,
+    project: &ProjectRow,
     hash: B256,
     body: &[u8],
 ) -> ApiResult<StoredRelease> {
@@ -93,14 +95,13 @@ async fn accept(
         version: release.version().get(),
     };
     // No connection to the database is held while the chain is asked.
-    let project = {
+    {
         let mut conn = app.pool.acquire().await?;
         if db::release::body(&mut conn, hash).await?.is_some() {
             return Ok(stored);
         }
-        project.find(&mut conn).await?
-    };
-    check_announced(app, &project, &release, hash).await?;
+    }
+    check_announced(app, project, &release, hash).await?;
     let mut conn = app.pool.acquire().await?;
     let new = NewRelease {
         hash,

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use nodesys_core::release::MAX_BYTES;
 use tower_http::trace::TraceLayer;
 use utoipa::OpenApi;
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::admit::admit;
 use crate::error::{ApiError, Fault};
 use crate::state::AppState;
 use crate::{
@@ -21,8 +21,6 @@ use crate::{
     root, tree, uptime,
 };
 
-/// Largest body, in bytes, where a route does not set its own limit.
-const BODY_LIMIT: usize = 64 * 1024;
 /// How long a request may take, its body included.
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 
@@ -40,7 +38,6 @@ struct Document;
 
 /// The documented routes. To add one: write the handler in its stage, and its line here.
 fn documented() -> OpenApiRouter<AppState> {
-    let limit = DefaultBodyLimit::max;
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(project::network))
         .routes(routes!(project::list))
@@ -52,17 +49,17 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(lease::show))
         .routes(routes!(license::show))
         .routes(routes!(heartbeat::open_session))
-        .routes(routes!(heartbeat::take).layer(limit(heartbeat::BODY_LIMIT)))
+        .routes(routes!(heartbeat::take))
         .routes(routes!(notify::add))
         .routes(routes!(notify::list))
         .routes(routes!(notify::remove))
         .routes(routes!(notify::test))
-        .routes(routes!(release::store, release::show).layer(limit(MAX_BYTES)))
+        .routes(routes!(release::store, release::show))
         .routes(routes!(uptime::show_day))
         .routes(routes!(uptime::file))
         .routes(routes!(uptime::attestation))
         .routes(routes!(uptime::license_day))
-        .routes(routes!(points::upload, points::show).layer(limit(points::FILE_LIMIT)))
+        .routes(routes!(points::upload, points::show))
         .routes(routes!(points::rewards))
         .routes(routes!(commit::take))
         .routes(routes!(commit::show))
@@ -85,7 +82,6 @@ pub(crate) fn router(app: AppState) -> Router {
             "/v1/openapi.json",
             get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi_json()) }),
         )
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(limit_time));
     v1.route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -94,6 +90,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .method_not_allowed_fallback(|| async {
             ApiError::method_not_allowed("see /v1/openapi.json")
         })
+        .layer(from_fn_with_state(app.clone(), admit))
         // `note_refusal` logs failures, each kind once.
         .layer(TraceLayer::new_for_http().on_failure(()))
         .layer(from_fn_with_state(app.clone(), note_refusal))

@@ -8,6 +8,7 @@ use nodesys_chain::provider::Provider;
 use nodesys_clock::Clock;
 use nodesys_core::message::Domain;
 use nodesys_core::signature::SigningKey;
+use nodesys_service::network::Proxies;
 use nodesys_service::ready::Ready;
 use nodesys_service::signals::stop_on_signals;
 use nodesys_service::{listener, logs};
@@ -51,6 +52,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let metrics = telemetry::install()?;
     let lifecycle = Lifecycle::default();
     stop_on_signals(&lifecycle.stop)?;
+    let proxies = Proxies(config.trusted_proxies.clone());
 
     let receipt_key = read_key(&config.receipt_key_file).context("receipt key")?;
     let poster_key = config
@@ -83,6 +85,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         receipt_key,
         queue: QUEUE,
         allow_private_webhooks: config.allow_private_webhooks,
+        proxies: proxies.clone(),
         metrics,
     })
     .await?;
@@ -93,10 +96,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
         Ready::here(addr).write(path)?;
     }
     tracing::info!(%addr, chain_id = config.chain_id, registry = %config.registry, "ready");
-    let stop = lifecycle.stop.clone();
-    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(stop.cancelled_owned());
+    let bounds = listener::Bounds::by_descriptors(proxies);
     tokio::select! {
-        served = serving.into_future() => served?,
+        () = listener::serve(listener, router(app), bounds, lifecycle.stop.clone()) => {}
         () = lifecycle.overdue() => tracing::warn!("some requests did not end in time"),
     }
     if !lifecycle.finish().await {

@@ -8,12 +8,15 @@ use nodesys_clock::Clock;
 use nodesys_core::message::Domain;
 use nodesys_core::signature::SigningKey;
 use nodesys_core::time::Timestamp;
+use nodesys_service::network::Proxies;
 use sqlx::PgPool;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::error::ApiResult;
+use crate::limits::Limits;
 use crate::live::Live;
 use crate::refusals::Refusals;
+use crate::resolver::Resolver;
 
 /// Releases whose announcement may be looked up on chain at once.
 const RELEASE_LOOKUPS: usize = 2;
@@ -37,6 +40,10 @@ pub(crate) struct App {
     pub(crate) commit_accepted: Arc<Notify>,
     /// Whether webhooks may lead to private addresses and to http.
     pub(crate) allow_private_webhooks: bool,
+    /// Looks up the names of webhooks.
+    pub(crate) resolver: Resolver,
+    /// What strangers may ask.
+    pub(crate) limits: Limits,
     /// Permits to look up a release on chain.
     pub(crate) release_lookups: Semaphore,
     /// Refused requests, counted instead of logged one by one.
@@ -60,6 +67,8 @@ pub(crate) struct Parts {
     /// Heartbeats that may wait for the disk before new ones are refused.
     pub(crate) queue: usize,
     pub(crate) allow_private_webhooks: bool,
+    /// Proxies in front of this program.
+    pub(crate) proxies: Proxies,
     pub(crate) metrics: PrometheusHandle,
 }
 
@@ -69,7 +78,10 @@ impl App {
         let challenge_secret = parts.receipt_key.derive("nodesys heartbeat challenge");
         let now = parts.clock.now();
         let live = Live::start(&parts.pool, now, challenge_secret, parts.queue).await?;
+        let limits = Limits::new(&parts.clock, parts.proxies);
         Ok(Arc::new(Self {
+            limits,
+            resolver: Resolver::default(),
             pool: parts.pool,
             clock: parts.clock,
             chain: parts.chain,
@@ -99,10 +111,17 @@ impl App {
         *self.chain_lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The chain's own time, which decides whether a root is active.
+    /// The chain's own time, which decides whether a root is active; read once in a moment for all
+    /// requests. While the chain cannot be read, its last known time: a root that was active still is.
     pub(crate) async fn chain_secs(&self) -> ApiResult<u64> {
-        let secs = self.chain.latest_block().await?.secs;
-        self.chain.recheck_chain().await?;
-        Ok(secs)
+        let now = self.clock.now();
+        let read = async {
+            let secs = self.chain.latest_block().await?.secs;
+            self.chain.recheck_chain().await?;
+            ApiResult::Ok(secs)
+        };
+        let head = &self.live.chain.head_secs;
+        let read = head.get_or_read((), now, read).await;
+        read.or_else(|error| head.last(()).ok_or(error))
     }
 }

@@ -1,9 +1,10 @@
 //! The backend on its real parts: Postgres, a chain with the contracts, sockets.
 
-mod api;
+pub(crate) mod api;
 pub(crate) mod commit;
 mod computed;
 mod day;
+mod fire;
 mod heartbeat;
 mod lease;
 mod node;

@@ -29,9 +29,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::serve::ListenerExt as _;
 use nodesys_clock::{Clock, Sleeper};
 use nodesys_service::listener;
+use nodesys_service::network::Proxies;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -52,7 +52,7 @@ const SOFT_STOP: Duration = Duration::from_secs(5);
 pub struct Running {
     addr: SocketAddr,
     stop: CancellationToken,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     acting: JoinHandle<anyhow::Result<()>>,
     wake: Arc<Notify>,
 }
@@ -70,10 +70,6 @@ pub async fn start(
         tracing::warn!("no workloads are configured: the heartbeat carries no license");
     }
     let (listener, addr) = listener::bind(settings.listen).await?;
-    let listener = listener.tap_io(|stream| {
-        // An answer is one small write that waiting for more would only delay.
-        let _ = stream.set_nodelay(true);
-    });
 
     let pinned = settings.receipt_key.is_some();
     let view = View::new(node_key, settings.backend.clone(), pinned, workloads.len());
@@ -100,9 +96,9 @@ pub async fn start(
             tokio::spawn(acting.run(sleeper, stop.clone(), wake.clone()))
         }
     };
-    let serve = axum::serve(listener, http::router(shared))
-        .with_graceful_shutdown(stop.clone().cancelled_owned());
-    let serving = tokio::spawn(async move { serve.await });
+    let bounds = listener::Bounds::by_descriptors(Proxies::default());
+    let serving =
+        tokio::spawn(listener::serve(listener, http::router(shared), bounds, stop.clone()));
     Ok(Running { addr, stop, serving, acting, wake })
 }
 
@@ -232,7 +228,7 @@ impl Running {
             None => tokio::time::timeout(SOFT_STOP, self.serving).await,
         };
         if let Ok(ended) = serving {
-            ended.context("the listener failed")?.context("the listener failed")?;
+            ended.context("the listener failed")?;
         }
         acting?
     }

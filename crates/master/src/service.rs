@@ -20,6 +20,7 @@ use nodesys_core::ticket::Origin;
 use nodesys_core::time::UtcDay;
 use nodesys_sdk::bundles::BundleStore;
 use nodesys_service::listener;
+use nodesys_service::network::{Proxies, Proxy};
 use nodesys_service::ready::Ready;
 use nodesys_service::signals::stop_on_signals;
 use tokio::task::JoinHandle;
@@ -36,6 +37,15 @@ pub struct ServeOptions {
     /// Address to listen on; port 0 picks a free port.
     #[arg(long, value_name = "ADDR", env = "NODESYS_LISTEN", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// Proxies in front of the service, as addresses or networks (10.0.0.0/8), which may have every
+    /// connection.
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "NETWORK",
+        env = "NODESYS_TRUSTED_PROXIES",
+        value_delimiter = ','
+    )]
+    trusted_proxies: Vec<Proxy>,
     /// File to write once the service is ready: pid, address and build id as JSON.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -76,11 +86,9 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow
         stop.cancel();
         ended
     };
-    let server =
-        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let server = async { server.await };
-    let (served, committed, expired) = tokio::join!(server, watched(work), watched(expiry));
-    served.context("the HTTP server ended")?;
+    let bounds = listener::Bounds::by_descriptors(Proxies(options.trusted_proxies.clone()));
+    let server = listener::serve(listener, router, bounds, stop.clone());
+    let ((), committed, expired) = tokio::join!(server, watched(work), watched(expiry));
     committed.context("the committing loop panicked")?;
     expired.context("the loop that ends leases of tasks panicked")
 }

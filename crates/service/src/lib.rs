@@ -6,6 +6,7 @@
 pub mod listener;
 pub mod logs;
 pub mod metrics;
+pub mod network;
 pub mod problem;
 pub mod ready;
 pub mod signals;

@@ -47,7 +47,9 @@ async fn take_new(
     let given = &signed.commit;
     let domain = Domain::new(app.domain.chain_id(), project.project);
     let digest = given.digest(&domain);
+    chain::precheck_reward_signer(app, project.project, digest, &signed.signature).await?;
     chain::verify_reward_signer(&app.chain, project.project, digest, &signed.signature).await?;
+    let _turn = app.live.work.wait(project.project).await;
     check_free(app, project, day, given).await?;
     let upload = Upload::stored(app, project, day).await?.ok_or_else(|| {
         ApiError::points_invalid(format!(

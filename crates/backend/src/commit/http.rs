@@ -2,18 +2,17 @@
 
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Json, Path, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use nodesys_core::api::{CommitRequest, CommitView};
-use nodesys_core::keccak256;
 use nodesys_core::message::Message;
 use nodesys_core::time::UtcDay;
 
 use super::accept::{accept, view};
-use crate::db;
 use crate::error::{ApiError, ApiResult};
-use crate::params::ProjectRef;
+use crate::params::{FileName, ProjectRef};
 use crate::state::AppState;
+use crate::{cached, db};
 
 /// Takes a signed commit if it equals the backend's own computation.
 #[utoipa::path(post, path = "/v1/commits", tag = "commit", operation_id = "submitCommit",
@@ -53,17 +52,22 @@ pub(crate) async fn show(
         content_type = "application/octet-stream", body = Vec<u8>)))]
 pub(crate) async fn bundle_file(
     State(app): State<AppState>,
-    path: Result<Path<(ProjectRef, UtcDay, String)>, PathRejection>,
+    path: Result<Path<(ProjectRef, UtcDay, FileName)>, PathRejection>,
+    headers: HeaderMap,
 ) -> ApiResult<Response> {
-    let Path((project, day, name)) = path?;
+    let Path((project, day, FileName(name))) = path?;
     let mut conn = app.pool.acquire().await?;
     let project = project.find(&mut conn).await?;
     let missing = || ApiError::not_found(format!("no file {name:.40?} of {day}"));
     let stored =
         db::commit::accepted(&mut conn, project.project, day).await?.ok_or_else(missing)?;
     let hash = stored.commit.struct_hash();
+    // A file of a commit never changes.
+    let tag = cached::tag(&format!("{hash}-{name}"));
+    if let Some(same) = cached::same(&headers, &tag) {
+        return Ok(same);
+    }
     let bytes = db::commit::file(&mut conn, hash, &name).await?.ok_or_else(missing)?;
     let kind = if name.ends_with(".json") { "application/json" } else { "text/csv" };
-    let etag = format!("\"{}\"", keccak256(&bytes));
-    Ok(([(header::CONTENT_TYPE, kind.to_owned()), (header::ETAG, etag)], bytes).into_response())
+    Ok(cached::file(kind, tag, bytes))
 }

@@ -180,15 +180,31 @@ pub(crate) async fn has_file(
     Ok(found)
 }
 
-/// A project's `uptime.csv` of a closed day, with its proof for the signed day.
+/// A project's `uptime.csv` of a closed day.
+pub(crate) async fn uptime_csv(
+    conn: &mut PgConnection,
+    project: Address,
+    day: UtcDay,
+) -> anyhow::Result<Option<Vec<u8>>> {
+    let csv = sqlx::query_scalar!(
+        r#"select csv as "csv!" from uptime_file where day = $1 and project = $2"#,
+        column::day_number(day)?,
+        project.as_slice() as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(csv)
+}
+
+/// The proof that a project's `uptime.csv` belongs to the signed day.
 pub(crate) async fn closed_uptime(
     conn: &mut PgConnection,
     project: Address,
     day: UtcDay,
-) -> anyhow::Result<Option<(Vec<u8>, ClosedUptime)>> {
+) -> anyhow::Result<Option<ClosedUptime>> {
     let Some(closed) = closed(conn, day).await? else { return Ok(None) };
     let row = sqlx::query!(
-        r#"select csv as "csv!", csv_hash::bytea as "csv_hash!", path as "path!"
+        r#"select csv_hash::bytea as "csv_hash!", path as "path!"
            from uptime_file where day = $1 and project = $2"#,
         column::day_number(day)?,
         project.as_slice() as _
@@ -196,14 +212,13 @@ pub(crate) async fn closed_uptime(
     .fetch_optional(conn)
     .await?;
     row.map(|row| {
-        let uptime = ClosedUptime {
+        Ok(ClosedUptime {
             closed: closed.closed,
             receipt_key: closed.receipt_key,
             uptime_csv: column::hash(&row.csv_hash)?,
             excused: closed.excused,
             path: row.path.chunks_exact(32).map(column::hash).collect::<anyhow::Result<_>>()?,
-        };
-        Ok((row.csv, uptime))
+        })
     })
     .transpose()
 }

@@ -239,6 +239,17 @@ pub(crate) async fn key_and_operator(
     Ok((column::address(&row.node_key)?, column::address(&row.operator)?))
 }
 
+/// The nonce of the last lease request that was taken; 0 before the first.
+pub(crate) async fn lease_nonce(conn: &mut PgConnection, node: u32) -> anyhow::Result<u64> {
+    let nonce = sqlx::query_scalar!(
+        r#"select lease_nonce as "lease_nonce!" from node where idx = $1"#,
+        i32::try_from(node)?
+    )
+    .fetch_one(conn)
+    .await?;
+    column::unsigned(nonce)
+}
+
 /// Records a lease request's nonce; false when a higher one is on record. An equal one is a repeat.
 pub(crate) async fn take_lease_nonce(
     conn: &mut PgConnection,

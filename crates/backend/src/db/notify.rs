@@ -132,7 +132,9 @@ pub(crate) async fn test(
     Ok(TestRow { message, delivered: row.delivered })
 }
 
-/// Messages due now, oldest first, with their number of tries.
+/// Messages due now, with their number of tries. First come nodes that ever held a lease, since
+/// authorisations cost nothing; of them, first tries; and of these one of each operator in turn, so
+/// that nobody's messages wait for all of another's.
 pub(crate) async fn due(
     conn: &mut PgConnection,
     now: Timestamp,
@@ -141,9 +143,12 @@ pub(crate) async fn due(
     let rows = sqlx::query!(
         r#"select d.id, d.body, d.attempts, t.url, t.secret
            from notify_delivery d join notify_target t on t.id = d.target_id
+           join node n on n.idx = t.node_idx
            where d.delivered_at is null and d.failed_at is null and d.next_at <= $1
              and t.removed_at is null
-           order by d.id limit $2"#,
+           order by exists (select from lease l where l.node_idx = n.idx) desc, d.attempts > 0,
+                    row_number() over (partition by n.operator, d.attempts > 0 order by d.id), d.id
+           limit $2"#,
         column::millis(now)? as _,
         limit
     )

@@ -60,3 +60,20 @@ pub(crate) async fn of_day(
     .await?;
     Ok(row)
 }
+
+/// When the last upload of a day was stored.
+pub(crate) async fn uploaded_at(
+    conn: &mut PgConnection,
+    project: Address,
+    day: UtcDay,
+) -> anyhow::Result<Option<Timestamp>> {
+    let at = sqlx::query_scalar!(
+        r#"select uploaded_at::bigint as "uploaded_at!" from points_upload
+           where project = $1 and day = $2"#,
+        project.as_slice() as _,
+        column::day_number(day)?
+    )
+    .fetch_optional(conn)
+    .await?;
+    at.map(column::time).transpose()
+}

@@ -85,6 +85,13 @@ async fn rights(
     Ok(operators.into_iter().zip(read.facts.iter().map(|(_, right)| *right)).collect())
 }
 
+/// The refusal of a request that was made before another.
+pub(super) fn stale_nonce() -> ApiError {
+    ApiError::nonce_stale(
+        "a lease request with a higher nonce was taken: use the time in milliseconds",
+    )
+}
+
 async fn settle_with(
     app: &App,
     license: &LicenseRow,
@@ -104,9 +111,7 @@ async fn settle_with(
     if let Some(ask) = ask {
         let idx = i32::try_from(ask.node.idx).map_err(anyhow::Error::from)?;
         if !node::take_lease_nonce(&mut tx, idx, ask.nonce).await? {
-            return Err(ApiError::nonce_stale(
-                "a lease request with a higher nonce was taken: use the time in milliseconds",
-            ));
+            return Err(stale_nonce());
         }
         if newest.as_ref().is_some_and(|lease| lease.active() && lease.node_key == ask.node_key) {
             tx.commit().await?;

@@ -4,15 +4,17 @@
 //! The key covers every input of the computation, so a kept day never becomes wrong; the least
 //! recently used one is evicted. A request for a day being computed waits for it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::mem::size_of;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nodesys_core::B256;
 use nodesys_core::bundle::DayBundle;
 use nodesys_core::files::RewardRow;
 use nodesys_core::ids::Amount;
 use nodesys_core::tree::Leaf;
+
+use super::turns::Turns;
 
 /// Most bytes kept: a day of a million licenses. A larger one is not kept.
 const MOST_BYTES: usize = 512 * 1024 * 1024;
@@ -21,7 +23,7 @@ const MOST_BYTES: usize = 512 * 1024 * 1024;
 pub(crate) struct Days {
     kept: Mutex<Kept>,
     /// One computation of a key at a time.
-    turns: Mutex<HashMap<B256, Weak<tokio::sync::Mutex<()>>>>,
+    turns: Turns<B256>,
 }
 
 impl Default for Days {
@@ -34,7 +36,7 @@ impl Days {
     /// Keeps at most this many bytes.
     pub(crate) fn with_capacity(most_bytes: usize) -> Self {
         let kept = Kept { most_bytes, bytes: 0, days: VecDeque::new() };
-        Self { kept: Mutex::new(kept), turns: Mutex::default() }
+        Self { kept: Mutex::new(kept), turns: Turns::default() }
     }
 
     /// The day of a key, computed if it is not kept. Errors are not kept.
@@ -43,8 +45,7 @@ impl Days {
         key: B256,
         compute: impl Future<Output = Result<DayBundle, E>>,
     ) -> Result<Arc<DayBundle>, E> {
-        let turn = self.turn(key);
-        let _turn = turn.lock().await;
+        let _turn = self.turns.wait(key).await;
         if let Some(day) = lock(&self.kept).get(key) {
             return Ok(day);
         }
@@ -52,14 +53,6 @@ impl Days {
         let day = Arc::new(compute.await?);
         lock(&self.kept).insert(key, &day);
         Ok(day)
-    }
-
-    fn turn(&self, key: B256) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = lock(&self.turns);
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = turns.get(&key).and_then(Weak::upgrade).unwrap_or_default();
-        turns.insert(key, Arc::downgrade(&turn));
-        turn
     }
 
     /// Bytes kept now.

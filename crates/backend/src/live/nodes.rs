@@ -22,11 +22,20 @@ impl Nodes {
         Self { pool, known: RwLock::default() }
     }
 
-    /// The node, from memory or its row.
-    pub(crate) async fn get(&self, node_key: Address) -> ApiResult<NodeEntry> {
+    /// The node, from memory or its row. `before_reading` may refuse what the row costs.
+    pub(crate) async fn get(
+        &self,
+        node_key: Address,
+        before_reading: impl FnOnce() -> ApiResult<()>,
+    ) -> ApiResult<NodeEntry> {
         if let Some(entry) = read(&self.known).get(&node_key) {
             return Ok(*entry);
         }
+        before_reading()?;
+        self.read(node_key).await
+    }
+
+    async fn read(&self, node_key: Address) -> ApiResult<NodeEntry> {
         let mut conn = self.pool.acquire().await?;
         let entry = node::entry(&mut conn, node_key).await?.ok_or_else(|| {
             ApiError::unknown_node(format!(
@@ -43,13 +52,14 @@ impl Nodes {
         &self,
         node_key: Address,
         now: Timestamp,
+        before_reading: impl Fn() -> ApiResult<()>,
     ) -> ApiResult<NodeEntry> {
-        let known = self.get(node_key).await?;
+        let known = self.get(node_key, &before_reading).await?;
         if check_authorised(&known, now).is_ok() {
             return Ok(known);
         }
-        self.forget(node_key);
-        let stored = self.get(node_key).await?;
+        before_reading()?;
+        let stored = self.read(node_key).await?;
         check_authorised(&stored, now)?;
         Ok(stored)
     }

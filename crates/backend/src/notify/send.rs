@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use nodesys_clock::Clock;
 use nodesys_core::webhook::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use reqwest::header::CONTENT_TYPE;
 
 use super::address;
 use crate::db::notify::Message;
+use crate::state::App;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The reason a message was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,13 +28,10 @@ impl Refused {
 }
 
 /// Sends; any status from 200 to 299 means delivery.
-pub(super) async fn send(
-    message: &Message,
-    clock: &Clock,
-    allow_private: bool,
-) -> Result<(), Refused> {
+pub(super) async fn send(app: &App, message: &Message) -> Result<(), Refused> {
+    let (clock, allow_private) = (&app.clock, app.allow_private_webhooks);
     let url = address::parse(&message.url, allow_private).map_err(Refused::new)?;
-    let addrs = address::resolve(&url, allow_private).await.map_err(Refused::new)?;
+    let addrs = app.resolver.resolve(&url, allow_private).await.map_err(Refused::new)?;
     let host = url.host_str().unwrap_or_default();
     // A client for this one connection: it resolves nothing itself, and knows no proxy.
     let client = reqwest::Client::builder()

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream;
+use nodesys_clock::Clock;
 use sqlx::Connection as _;
 
 use super::facts;
@@ -23,8 +24,10 @@ use crate::state::AppState;
 /// Interval of the checks.
 pub(crate) const PERIOD: Duration = Duration::from_secs(30);
 /// Most messages in one tick, and how many of them at once.
-const BATCH: i64 = 256;
-const AT_ONCE: usize = 16;
+const BATCH: i64 = 512;
+const AT_ONCE: usize = 64;
+/// Time after which a tick begins no further message: what is due next comes first in the next tick.
+const SENDING: Duration = Duration::from_secs(20);
 /// Tries before a message is given up: about four hours.
 const MOST_ATTEMPTS: u32 = 12;
 const FIRST_RETRY_MILLIS: u64 = 30_000;
@@ -86,8 +89,15 @@ impl Notify {
             let mut conn = app.pool.acquire().await?;
             db::notify::due(&mut conn, app.clock.now(), BATCH).await?
         };
+        // In real time: receivers are no programs of ours.
+        let real = Clock::system();
+        let begun = real.monotonic_millis();
+        let in_time = &|| u128::from(real.monotonic_millis() - begun) < SENDING.as_millis();
         let sent = stream::iter(due).map(|(message, attempts)| async move {
-            let answer = send(&message, &app.clock, app.allow_private_webhooks).await;
+            if !in_time() {
+                return Ok(());
+            }
+            let answer = send(app, &message).await;
             record(app, &message, attempts, &answer).await
         });
         let outcomes: Vec<anyhow::Result<()>> = sent.buffer_unordered(AT_ONCE).collect().await;

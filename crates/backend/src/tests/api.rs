@@ -47,8 +47,19 @@ async fn every_documented_route_is_there(pool: PgPool) {
     assert_eq!(codes, BTreeSet::from(["bad_request".to_owned(), "unknown_project".to_owned()]));
 }
 
+/// Every documented path with its method.
+pub(crate) fn documented_paths() -> Vec<(String, String)> {
+    let document: Value = serde_json::from_str(&crate::openapi_json()).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter();
+    let each = paths.flat_map(|(path, methods)| {
+        let methods = methods.as_object().unwrap().keys();
+        methods.map(|method| (path.clone(), method.clone())).collect::<Vec<_>>()
+    });
+    each.collect()
+}
+
 /// Routes that are served and, on purpose, not documented.
-const UNDOCUMENTED: [(&str, &str); 4] =
+pub(crate) const UNDOCUMENTED: [(&str, &str); 4] =
     [("get", "/healthz"), ("get", "/metrics"), ("get", "/readyz"), ("get", "/v1/openapi.json")];
 
 /// The paths that a router serves. Only its debug form shows them.

@@ -82,7 +82,8 @@ async fn the_owner_and_the_backend_come_to_the_same_commit(pool: PgPool) {
         let served = world.client().bundle_file(project, DAY, name).await.unwrap();
         assert_eq!(&served[..], &bytes[..], "{name}");
     }
-    world.refused("not_found", world.client().bundle_file(project, DAY, "../etc")).await;
+    world.refused("bad_request", world.client().bundle_file(project, DAY, "../etc")).await;
+    world.refused("not_found", world.client().bundle_file(project, DAY, "etc")).await;
 
     // Posted, final, active, claimed.
     let mut poster = world.replica.poster();

@@ -98,10 +98,10 @@ async fn no_message_leads_into_a_private_network(pool: PgPool) {
     for url in [
         receiver.url.as_str(),
         "https://127.0.0.1/",
-        "https://localhost/",
         "https://[::ffff:10.0.0.1]/",
         "https://169.254.169.254/latest/meta-data",
         "http://example.org/",
+        "https://example.org:22/",
         "https://user:secret@example.org/",
         "nonsense",
         "",
@@ -110,6 +110,14 @@ async fn no_message_leads_into_a_private_network(pool: PgPool) {
         let refusal = world.refused("target_refused", guarded.client.add_target(&request)).await;
         assert_eq!(refusal.status, 422, "{url}: {refusal:?}");
     }
+    // A name may lead anywhere; whoever asks does not learn where.
+    let mut words = Vec::new();
+    for host in ["localhost", "nowhere.invalid"] {
+        let request = signed(&world, &node, NotifyAction::Add, &format!("https://{host}/"), 0);
+        let refusal = world.refused("target_refused", guarded.client.add_target(&request)).await;
+        words.push(refusal.detail.replace(host, "HOST"));
+    }
+    assert_eq!(words[0], words[1]);
     // Nor is one that stands there already.
     let added = add(&world, &node, &receiver.url).await;
     let test = signed(&world, &node, NotifyAction::Test, "", added.target.target);

@@ -21,6 +21,8 @@ use nodesys_core::message::{Domain, LeaseRequest, Signed};
 use nodesys_core::signature::SigningKey;
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_sdk::client::{Client, Error};
+use nodesys_service::listener::{self, Bounds};
+use nodesys_service::network::Proxies;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
@@ -52,7 +54,7 @@ pub(crate) struct Replica {
     pub(crate) alive: Alive,
     pub(crate) mirror: Recheck,
     lifecycle: Lifecycle,
-    serving: Option<JoinHandle<std::io::Result<()>>>,
+    serving: Option<JoinHandle<()>>,
 }
 
 impl Replica {
@@ -64,9 +66,8 @@ impl Replica {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let routes = router(app.clone());
         let stop = lifecycle.stop.clone();
-        let serving = Some(tokio::spawn(async move {
-            axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
-        }));
+        let bounds = Bounds::by_descriptors(Proxies::default());
+        let serving = Some(tokio::spawn(listener::serve(listener, routes, bounds, stop)));
         let client = Client::new(&base).unwrap();
         let mirror = Recheck::new(app.clone());
         Self { app, base, client, alive, mirror, lifecycle, serving }
@@ -75,7 +76,7 @@ impl Replica {
     /// Stops it like a signal.
     pub(crate) async fn stop(mut self) {
         self.lifecycle.stop.cancel();
-        self.serving.take().unwrap().await.unwrap().unwrap();
+        self.serving.take().unwrap().await.unwrap();
         assert!(self.lifecycle.finish().await);
     }
 
@@ -136,6 +137,7 @@ impl World {
             receipt_key: receipt_key(),
             queue,
             allow_private_webhooks: true,
+            proxies: Proxies::default(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
         let mut replica = Replica::start(parts).await;
@@ -165,6 +167,13 @@ impl World {
         Replica::start(Parts { allow_private_webhooks: false, ..parts }).await
     }
 
+    /// A replica that believes a proxy on this machine about its client.
+    pub(crate) async fn behind_a_proxy(&self) -> Replica {
+        let parts = self.parts(self.pool.clone());
+        let proxies = Proxies(vec!["127.0.0.0/8".parse().unwrap()]);
+        Replica::start(Parts { proxies, ..parts }).await
+    }
+
     fn parts(&self, pool: PgPool) -> Parts {
         let app = &self.replica.app;
         Parts {
@@ -177,6 +186,7 @@ impl World {
             receipt_key: receipt_key(),
             queue: 64,
             allow_private_webhooks: true,
+            proxies: app.limits.proxies().clone(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         }
     }

@@ -1,9 +1,10 @@
 //! Routes of the uptime stage: days, closed files, and one license's current day.
 
+use anyhow::Context as _;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Json, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use nodesys_core::Address;
 use nodesys_core::api::{DayView, LicenseDay};
 use nodesys_core::files::{UptimeRow, parse_file};
@@ -12,10 +13,11 @@ use nodesys_core::time::{MINUTES_PER_DAY, UtcDay};
 use nodesys_core::uptime::ClosedUptime;
 
 use super::expected::expected_from;
-use crate::db;
+use crate::db::license::LicenseRow;
 use crate::error::{ApiError, ApiResult};
 use crate::params::{ProjectRef, TokenId};
 use crate::state::{App, AppState};
+use crate::{cached, db};
 
 /// Whether a day is closed, with the backend's signed statement.
 #[utoipa::path(get, path = "/v1/days/{day}", tag = "uptime", operation_id = "getDay",
@@ -45,12 +47,14 @@ pub(crate) async fn file(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let Path((project, day)) = path?;
-    let (csv, uptime) = find(&app, &project, day).await?;
-    let etag = format!("\"{}\"", uptime.uptime_csv);
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|given| given.as_bytes() == etag.as_bytes()) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    let uptime = closed(&app, &project, day).await?;
+    let tag = cached::tag(&uptime.closed.uptime_csv.to_string());
+    if let Some(same) = cached::same(&headers, &tag) {
+        return Ok(same);
     }
-    Ok(([(header::CONTENT_TYPE, "text/csv".to_owned()), (header::ETAG, etag)], csv).into_response())
+    let mut conn = app.pool.acquire().await?;
+    let csv = db::day::uptime_csv(&mut conn, uptime.project, day).await?;
+    Ok(cached::file("text/csv", tag, csv.context("a closed day's uptime.csv is gone")?))
 }
 
 /// The proof that a project's `uptime.csv` belongs to the signed day.
@@ -63,19 +67,25 @@ pub(crate) async fn attestation(
     path: Result<Path<(ProjectRef, UtcDay)>, PathRejection>,
 ) -> ApiResult<Json<ClosedUptime>> {
     let Path((project, day)) = path?;
-    let (_, uptime) = find(&app, &project, day).await?;
-    Ok(Json(uptime))
+    Ok(Json(closed(&app, &project, day).await?.closed))
 }
 
-async fn find(app: &App, project: &ProjectRef, day: UtcDay) -> ApiResult<(Vec<u8>, ClosedUptime)> {
+/// A project's part of a closed day.
+struct Closed {
+    project: Address,
+    closed: ClosedUptime,
+}
+
+async fn closed(app: &App, project: &ProjectRef, day: UtcDay) -> ApiResult<Closed> {
     let mut conn = app.pool.acquire().await?;
     let project = project.find(&mut conn).await?;
     if !db::day::is_closed(&mut conn, day).await? {
         return Err(ApiError::day_open(format!("{day} closes 5 minutes after its end, UTC")));
     }
-    db::day::closed_uptime(&mut conn, project.project, day)
+    let closed = db::day::closed_uptime(&mut conn, project.project, day)
         .await?
-        .ok_or_else(|| ApiError::not_found(format!("{} did not exist on {day}", project.name)))
+        .ok_or_else(|| ApiError::not_found(format!("{} did not exist on {day}", project.name)))?;
+    Ok(Closed { project: project.project, closed })
 }
 
 /// One license's minutes of a day, open or closed.
@@ -98,12 +108,10 @@ async fn day_of(app: &App, id: &LicenseId, day: UtcDay) -> ApiResult<LicenseDay>
     let license = db::license::by_hash(&mut conn, id.hash())
         .await?
         .ok_or_else(|| ApiError::unknown_license(format!("no license {id} is known")))?;
-    if let Some((csv, _)) = db::day::closed_uptime(&mut conn, license.project, day).await? {
-        let rows: Vec<UptimeRow> = parse_file(&csv).map_err(anyhow::Error::from)?;
-        let row = rows
-            .iter()
-            .find(|row| row.license == license.idx)
-            .ok_or_else(|| ApiError::not_leased(format!("on or before {day}")))?;
+    if db::day::has_file(&mut conn, license.project, day).await? {
+        drop(conn);
+        let row = closed_row(app, &license, day).await?;
+        let row = row.ok_or_else(|| ApiError::not_leased(format!("on or before {day}")))?;
         return Ok(LicenseDay {
             license: license.id,
             day,
@@ -129,4 +137,22 @@ async fn day_of(app: &App, id: &LicenseId, day: UtcDay) -> ApiResult<LicenseDay>
         expected: passed.saturating_sub(from),
         bitmap,
     })
+}
+
+/// A license's row of a closed day. The file may have millions: one at a time for each project, and
+/// away from other requests.
+async fn closed_row(app: &App, license: &LicenseRow, day: UtcDay) -> ApiResult<Option<UptimeRow>> {
+    let _turn = app.live.reading.wait(license.project).await;
+    let mut conn = app.pool.acquire().await?;
+    let csv = db::day::uptime_csv(&mut conn, license.project, day).await?.unwrap_or_default();
+    drop(conn);
+    let start = format!("{},", license.idx.0).into_bytes();
+    let looking = tokio::task::spawn_blocking(move || {
+        let mut lines = csv.split_inclusive(|byte| *byte == b'\n');
+        let header = lines.next().unwrap_or_default();
+        let Some(line) = lines.find(|line| line.starts_with(&start)) else { return Ok(Vec::new()) };
+        parse_file::<UptimeRow>(&[header, line].concat())
+    });
+    let rows = looking.await.context("looking for a license's row")?;
+    Ok(rows.map_err(anyhow::Error::from)?.pop())
 }

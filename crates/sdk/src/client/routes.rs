@@ -19,7 +19,7 @@ use nodesys_core::release::Release;
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::ClosedUptime;
-use nodesys_core::{Address, B256, U256};
+use nodesys_core::{Address, B256, U256, keccak256};
 use reqwest::StatusCode;
 
 use super::{Client, Error};
@@ -273,6 +273,7 @@ impl Client {
         // The body is the file, byte for byte, so what is signed with it goes into the query.
         url.query_pairs_mut()
             .append_pair("terms", &URL_SAFE_NO_PAD.encode(canonical_json(terms)))
+            .append_pair("points_hash", &keccak256(&points_csv).to_string())
             .append_pair("signature", &signature.as_bytes().to_string());
         self.put("text/csv", url, points_csv).await
     }

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::day::{Commits, Owner};
 use crate::error::ApiError;
-use crate::task::{self, Gate, SLOTS, Tasks};
+use crate::task::{self, Gate, Slots, Tasks};
 
 /// Options of the service.
 #[derive(Debug, Args)]
@@ -114,7 +114,7 @@ async fn tasks(
         gate: Gate::new(project, audience, backend, provider, clock.clone()),
         clock: clock.clone(),
         idle: Arc::default(),
-        slots: tokio::sync::Semaphore::new(SLOTS),
+        slots: Slots::default(),
     })
 }
 

@@ -13,6 +13,7 @@ mod gate;
 mod http;
 mod queue;
 mod result;
+mod slots;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ mod view;
 
 pub use command::TaskCommand;
 pub(crate) use gate::Gate;
-pub(crate) use http::{SLOTS, routes};
+pub(crate) use http::routes;
 pub(crate) use queue::{Queue, open_queue};
+pub(crate) use slots::Slots;
 pub(crate) use state::{Tasks, expire};

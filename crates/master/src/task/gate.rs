@@ -60,6 +60,16 @@ pub(crate) struct CheckedTicket {
     node_key: Address,
 }
 
+impl CheckedTicket {
+    pub(super) const fn license(&self) -> B256 {
+        self.message.license
+    }
+
+    pub(super) const fn node_key(&self) -> Address {
+        self.node_key
+    }
+}
+
 /// A remembered license.
 struct License {
     /// `None` if no node holds its lease.

@@ -1,6 +1,7 @@
 //! `POST /v1/tasks/lease` and `POST /v1/tasks/{id}/result`, for workloads with a ticket.
 //!
-//! Checks come in this order: a free slot, ticket, lease and allowance, size, body, database. A
+//! Checks come in this order: a free slot, ticket, the license's slots, lease and allowance, size, body,
+//! database. A
 //! result is acknowledged once its transaction has committed. Right and wrong results get the same
 //! answer, so that a workload cannot tell which tasks have known answers.
 
@@ -21,17 +22,15 @@ use nodesys_core::task::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use tokio::sync::SemaphorePermit;
 
 use super::allowance::Cost;
 use super::gate::CheckedTicket;
 use super::queue::LeasedTask;
 use super::result::{GivenOutput, ResultOutcome, take};
+use super::slots::Slot;
 use super::state::Tasks;
 use crate::error::{ApiError, ApiResult};
 
-/// Requests under way at once; each may hold a body.
-pub(crate) const SLOTS: usize = 256;
 const MAX_LEASE_BODY_BYTES: usize = 1024;
 /// Bytes of an oversized body that are read and dropped, so that its sender receives the answer.
 const DRAINED_BYTES: usize = 16 * 1024 * 1024;
@@ -81,13 +80,14 @@ async fn result(
     answer(task, taken.map_err(database)?)
 }
 
-fn enter<'a>(
-    tasks: &'a Tasks,
-    headers: &HeaderMap,
-) -> ApiResult<(SemaphorePermit<'a>, CheckedTicket)> {
-    let slot = tasks.slots.try_acquire();
-    let slot = slot.map_err(|_| ApiError::busy("too many requests at once"))?;
-    Ok((slot, tasks.gate.ticket(headers)?))
+fn enter(tasks: &Tasks, headers: &HeaderMap) -> ApiResult<(Slot, CheckedTicket)> {
+    let slot = tasks.slots.enter();
+    let mut slot = slot.ok_or_else(|| ApiError::busy("too many requests at once"))?;
+    let ticket = tasks.gate.ticket(headers)?;
+    if !slot.belongs_to(ticket.license(), ticket.node_key()) {
+        return Err(ApiError::busy("too many requests of this license at once"));
+    }
+    Ok((slot, ticket))
 }
 
 /// Tells a busy database from one that fails.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use nodesys_clock::{Clock, Sleeper};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::Gate;
 use super::queue::Queue;
+use super::slots::Slots;
 
 /// Shared state of the task routes.
 pub(crate) struct Tasks {
@@ -17,7 +18,7 @@ pub(crate) struct Tasks {
     /// Wakes the expiry early, when a workload finds nothing to do.
     pub(crate) idle: Arc<Notify>,
     /// Limits the requests under way.
-    pub(crate) slots: Semaphore,
+    pub(crate) slots: Slots,
 }
 
 /// Ends overdue leases each minute, and at once when a workload finds nothing to do.

@@ -6,8 +6,11 @@ use nodesys_core::Address;
 use nodesys_core::api::RewardView;
 use nodesys_core::ids::Amount;
 use nodesys_core::message::Message;
+use nodesys_core::tree::Proof;
+use sqlx::PgConnection;
 
 use crate::db;
+use crate::db::commit::CommitRow;
 use crate::error::ApiResult;
 use crate::state::{App, AppState};
 
@@ -31,12 +34,10 @@ async fn rewards(app: &App, account: Address) -> ApiResult<Vec<RewardView>> {
     for project in db::project::all(&mut conn).await? {
         let newest = db::commit::newest(&mut conn, project.project).await?;
         let Some(newest) = newest else { continue };
-        let found = db::tree::proof(&mut conn, newest.commit.struct_hash(), account).await?;
+        let found = proof(&mut conn, &newest, account).await?;
         let Some(found) = found else { continue };
         let active = match db::commit::newest_active(&mut conn, project.project, now).await? {
-            Some(active) => {
-                db::tree::proof(&mut conn, active.commit.struct_hash(), account).await?
-            }
+            Some(active) => proof(&mut conn, &active, account).await?,
             None => None,
         };
         views.push(RewardView {
@@ -49,4 +50,12 @@ async fn rewards(app: &App, account: Address) -> ApiResult<Vec<RewardView>> {
         });
     }
     Ok(views)
+}
+
+async fn proof(
+    conn: &mut PgConnection,
+    of: &CommitRow,
+    account: Address,
+) -> anyhow::Result<Option<Proof>> {
+    db::tree::proof(conn, of.project, of.commit.struct_hash(), account).await
 }

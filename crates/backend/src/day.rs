@@ -283,7 +283,7 @@ async fn previous(
 async fn before(conn: &mut PgConnection, previous: Option<CommitRow>) -> ApiResult<PreviousDay> {
     let Some(previous) = previous else { return Ok(PreviousDay::default()) };
     let commit = previous.commit.struct_hash();
-    let rewards = db::commit::file(conn, commit, RewardRow::FILE)
+    let rewards = db::commit::file(conn, previous.project, commit, RewardRow::FILE)
         .await?
         .with_context(|| format!("commit {commit} has no rewards.csv"))?;
     let parsing = tokio::task::spawn_blocking(move || parse_file(&rewards));

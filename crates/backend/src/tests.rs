@@ -11,5 +11,6 @@ mod node;
 mod notify;
 mod release;
 mod rpc;
+mod strangers;
 pub(crate) mod support;
 mod takeover;

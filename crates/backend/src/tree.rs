@@ -52,10 +52,11 @@ async fn proof(
     let stored = stored.ok_or_else(|| {
         ApiError::not_found("no commit of the project is active yet; ask for a day with ?day=")
     })?;
-    let found =
-        db::tree::proof(&mut conn, stored.commit.struct_hash(), account).await?.ok_or_else(
-            || ApiError::not_found(format!("{account} has earned nothing up to {}", stored.day)),
-        )?;
+    let hash = stored.commit.struct_hash();
+    let found = db::tree::proof(&mut conn, project.project, hash, account).await?;
+    let found = found.ok_or_else(|| {
+        ApiError::not_found(format!("{account} has earned nothing up to {}", stored.day))
+    })?;
     let view = stored.view(now);
     Ok(ProofView {
         project: project.project,

@@ -110,19 +110,7 @@ impl Chain {
         self.token = self.create(token).await;
 
         let registry = ProjectRegistry::new(self.registry, rpc);
-        let params = ProjectParams {
-            name: "acme".to_owned(),
-            token: self.token,
-            signer: signer().address(),
-            guardian: owner,
-            dailyQuota: QUOTA,
-            delay: DELAY_SECS,
-            metadataURI: String::new(),
-            userSalt: B256::ZERO,
-        };
-        self.send(owner, registry.createProject(params).into_transaction_request()).await;
-        let named = registry.projectByName("acme".to_owned()).call().await;
-        self.distributor = named.unwrap();
+        self.distributor = self.project("acme", owner, signer().address()).await;
         self.alpha = self.collection(&registry, "alpha").await;
         self.beta = self.collection(&registry, "beta").await;
         // Programs that tests start go by the real time.
@@ -131,6 +119,23 @@ impl Chain {
         self.send(owner, call.into_transaction_request()).await;
         self.fund(5 * QUOTA).await;
         self.finalize().await;
+    }
+
+    /// A project of this owner's, who is its guardian too; its distributor.
+    pub async fn project(&self, name: &str, owner: Address, signer: Address) -> Address {
+        let registry = ProjectRegistry::new(self.registry, self.provider.rpc());
+        let params = ProjectParams {
+            name: name.to_owned(),
+            token: self.token,
+            signer,
+            guardian: owner,
+            dailyQuota: QUOTA,
+            delay: DELAY_SECS,
+            metadataURI: String::new(),
+            userSalt: B256::ZERO,
+        };
+        self.send(owner, registry.createProject(params).into_transaction_request()).await;
+        registry.projectByName(name.to_owned()).call().await.unwrap()
     }
 
     async fn create(&self, request: TransactionRequest) -> Address {
@@ -178,8 +183,13 @@ impl Chain {
 
     /// Gives the distributor tokens to pay with.
     pub async fn fund(&self, wei: u128) {
+        self.fund_project(self.distributor, wei).await;
+    }
+
+    /// Gives another project's distributor tokens to pay with.
+    pub async fn fund_project(&self, distributor: Address, wei: u128) {
         let token = DevToken::new(self.token, self.provider.rpc());
-        let call = token.mint(self.distributor, U256::from(wei));
+        let call = token.mint(distributor, U256::from(wei));
         self.send(owner().address(), call.into_transaction_request()).await;
     }
 

@@ -164,6 +164,7 @@ async fn distributor_event(
     match &logged.event {
         DistributorEvent::Posted(posted) => {
             let posting = Posting {
+                project,
                 commit: posted.commitHash,
                 transaction: logged.transaction,
                 block,
@@ -171,14 +172,18 @@ async fn distributor_event(
             };
             db::commit::set_posted(conn, &posting).await
         }
+        // Each of these voids what the contract will take no longer.
         DistributorEvent::HeadRewound(rewound) => {
-            db::commit::set_void(conn, project, rewound.revision, block).await
+            db::commit::set_revision(conn, project, rewound.revision, block).await
         }
         DistributorEvent::SignerDisabled(disabled) => {
-            db::commit::set_void(conn, project, disabled.revision, block).await
+            db::commit::set_revision(conn, project, disabled.revision, block).await
+        }
+        DistributorEvent::SignerSet(set) => {
+            db::commit::set_revision(conn, project, set.revision, block).await
         }
         DistributorEvent::Revoked(revoked) => {
-            db::commit::set_revoked(conn, revoked.commitHash, block).await
+            db::commit::set_revoked(conn, project, revoked.commitHash, block).await
         }
         DistributorEvent::Claimed(claimed) => {
             let amount = |value| Amount::from_u256(value).context("a claim of 2^128 wei or more");

@@ -25,12 +25,12 @@ pub(super) async fn accept(app: &App, request: &CommitRequest) -> ApiResult<Comm
         .filter(|day| i32::try_from(day.0).is_ok())
         .ok_or_else(|| ApiError::bad_request(format!("epoch {} is no day", given.epoch)))?;
     let project = ProjectRef::Address(request.project).find_in(app).await?;
-    if let Some(known) = known(app, given.struct_hash()).await? {
+    if let Some(known) = known(app, &project, given.struct_hash()).await? {
         return view(app, &known).await;
     }
     let taken = take_new(app, &project, day, &request.signed).await;
     // The same commit may have been submitted a moment ago: then give the same answer.
-    let stored = match (known(app, given.struct_hash()).await?, taken) {
+    let stored = match (known(app, &project, given.struct_hash()).await?, taken) {
         (Some(stored), _) => stored,
         (None, Err(refusal)) => return Err(refusal),
         (None, Ok(())) => return Err(anyhow::anyhow!("a stored commit is gone").into()),
@@ -69,9 +69,10 @@ async fn take_new(
     Ok(())
 }
 
-async fn known(app: &App, hash: B256) -> ApiResult<Option<CommitRow>> {
+/// Another project's commit of the same hash is another commit.
+async fn known(app: &App, project: &ProjectRow, hash: B256) -> ApiResult<Option<CommitRow>> {
     let mut conn = app.pool.acquire().await?;
-    Ok(db::commit::by_hash(&mut conn, hash).await?)
+    Ok(db::commit::by_hash(&mut conn, project.project, hash).await?)
 }
 
 /// Checks that the day is closed and has no commit of this revision yet.
@@ -161,6 +162,14 @@ async fn store(app: &App, new: &NewCommit<'_>, posted: Option<&Logged<Posted>>) 
     let calldata = request.input.input().context("a post has no calldata")?;
 
     let mut tx = app.pool.begin().await?;
+    // The signer may have changed since the chain was read: the mirror will not void it again.
+    let revision = db::project::revision(&mut tx, new.project).await?;
+    if new.signed.commit.revision < revision {
+        return Err(ApiError::wrong_previous(format!(
+            "given revision {}, the distributor's is {revision} now: compute the day anew",
+            new.signed.commit.revision
+        )));
+    }
     if !db::commit::insert(&mut tx, new, now).await? {
         return Err(ApiError::committed(format!(
             "{} was given another commit at the same moment",
@@ -169,15 +178,16 @@ async fn store(app: &App, new: &NewCommit<'_>, posted: Option<&Logged<Posted>>) 
     }
     let files = built.files.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
     for (name, bytes) in files.chain([(TREE_JSON, tree_json.as_slice())]) {
-        db::commit::insert_file(&mut tx, hash, name, bytes).await?;
+        db::commit::insert_file(&mut tx, new.project, hash, name, bytes).await?;
     }
-    db::tree::insert(&mut tx, hash, &built.tree.to_bytes()).await?;
+    db::tree::insert(&mut tx, new.project, hash, &built.tree.to_bytes()).await?;
     db::outbox::insert(&mut tx, hash, new.project, calldata, now).await?;
     if let Some(posted) = posted
         && let Some(mirrored) = db::cursor::mirrored_block(&mut tx).await?
         && posted.block_number <= mirrored
     {
         let posting = Posting {
+            project: new.project,
             commit: hash,
             transaction: posted.transaction,
             block: posted.block_number,

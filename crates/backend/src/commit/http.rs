@@ -67,7 +67,8 @@ pub(crate) async fn bundle_file(
     if let Some(same) = cached::same(&headers, &tag) {
         return Ok(same);
     }
-    let bytes = db::commit::file(&mut conn, hash, &name).await?.ok_or_else(missing)?;
+    let bytes =
+        db::commit::file(&mut conn, project.project, hash, &name).await?.ok_or_else(missing)?;
     let kind = if name.ends_with(".json") { "application/json" } else { "text/csv" };
     Ok(cached::file(kind, tag, bytes))
 }

@@ -85,7 +85,7 @@ impl TryFrom<Columns> for CommitRow {
 /// All commits of a project, filtered by `$2` (day) and `$3` (hash) if given, oldest first.
 async fn select(
     conn: &mut PgConnection,
-    project: Option<Address>,
+    project: Address,
     day: Option<UtcDay>,
     hash: Option<B256>,
 ) -> anyhow::Result<Vec<CommitRow>> {
@@ -98,11 +98,10 @@ async fn select(
                   posted_tx::bytea as posted_tx, activates_at_secs,
                   revoked_block is not null as "revoked!"
            from reward_commit
-           where ($1::bytea is null or project::bytea = $1::bytea)
-             and ($2::integer is null or day = $2)
+           where project = $1 and ($2::integer is null or day = $2)
              and ($3::bytea is null or commit_hash::bytea = $3::bytea)
-           order by project, day, revision"#,
-        project.map(|project| project.to_vec()),
+           order by day, revision"#,
+        project.as_slice() as _,
         day,
         hash.map(|hash| hash.to_vec())
     )
@@ -111,12 +110,13 @@ async fn select(
     rows.into_iter().map(CommitRow::try_from).collect()
 }
 
-/// A commit by its struct hash.
+/// A project's commit by its struct hash, which says nothing of the project.
 pub(crate) async fn by_hash(
     conn: &mut PgConnection,
+    project: Address,
     hash: B256,
 ) -> anyhow::Result<Option<CommitRow>> {
-    Ok(select(conn, None, None, Some(hash)).await?.pop())
+    Ok(select(conn, project, None, Some(hash)).await?.pop())
 }
 
 /// The day's valid commit: the newest revision that is not revoked.
@@ -125,7 +125,7 @@ pub(crate) async fn accepted(
     project: Address,
     day: UtcDay,
 ) -> anyhow::Result<Option<CommitRow>> {
-    let all = select(conn, Some(project), Some(day), None).await?;
+    let all = select(conn, project, Some(day), None).await?;
     Ok(all.into_iter().rfind(|commit| !commit.revoked))
 }
 
@@ -134,7 +134,7 @@ pub(crate) async fn of_project(
     conn: &mut PgConnection,
     project: Address,
 ) -> anyhow::Result<Vec<CommitRow>> {
-    select(conn, Some(project), None, None).await
+    select(conn, project, None, None).await
 }
 
 /// The newest valid commit.
@@ -160,11 +160,14 @@ pub(crate) async fn newest_active(
 /// A file of a commit's bundle.
 pub(crate) async fn file(
     conn: &mut PgConnection,
+    project: Address,
     commit: B256,
     name: &str,
 ) -> anyhow::Result<Option<Vec<u8>>> {
     let bytes = sqlx::query_scalar!(
-        r#"select bytes as "bytes!" from bundle_file where commit_hash = $1 and name = $2"#,
+        r#"select bytes as "bytes!" from bundle_file
+           where project = $1 and commit_hash = $2 and name = $3"#,
+        project.as_slice() as _,
         commit.as_slice() as _,
         name
     )
@@ -228,12 +231,14 @@ fn is_conflict(error: &sqlx::Error) -> bool {
 /// Stores a file of a commit's bundle.
 pub(crate) async fn insert_file(
     conn: &mut PgConnection,
+    project: Address,
     commit: B256,
     name: &str,
     bytes: &[u8],
 ) -> anyhow::Result<()> {
     sqlx::query!(
-        "insert into bundle_file (commit_hash, name, bytes) values ($1, $2, $3)",
+        "insert into bundle_file (project, commit_hash, name, bytes) values ($1, $2, $3, $4)",
+        project.as_slice() as _,
         commit.as_slice() as _,
         name,
         bytes
@@ -246,6 +251,8 @@ pub(crate) async fn insert_file(
 /// A commit's post in a block.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Posting {
+    /// The distributor that said it.
+    pub(crate) project: Address,
     pub(crate) commit: B256,
     pub(crate) transaction: B256,
     pub(crate) block: u64,
@@ -256,8 +263,9 @@ pub(crate) struct Posting {
 pub(crate) async fn set_posted(conn: &mut PgConnection, posting: &Posting) -> anyhow::Result<()> {
     nodesys_failpoint::reach("confirm:before");
     sqlx::query!(
-        "update reward_commit set posted_tx = $2, posted_block = $3, activates_at_secs = $4
-         where commit_hash = $1",
+        "update reward_commit set posted_tx = $3, posted_block = $4, activates_at_secs = $5
+         where project = $1 and commit_hash = $2",
+        posting.project.as_slice() as _,
         posting.commit.as_slice() as _,
         posting.transaction.as_slice() as _,
         column::signed(posting.block)?,
@@ -265,19 +273,21 @@ pub(crate) async fn set_posted(conn: &mut PgConnection, posting: &Posting) -> an
     )
     .execute(&mut *conn)
     .await?;
-    outbox::set_done(conn, posting.commit, posting.block).await?;
+    outbox::set_done(conn, posting.project, posting.commit, posting.block).await?;
     nodesys_failpoint::reach("confirm:after");
     Ok(())
 }
 
-/// Records that the commit is revoked on chain.
+/// Records that the project's distributor revoked the commit.
 pub(crate) async fn set_revoked(
     conn: &mut PgConnection,
+    project: Address,
     commit: B256,
     block: u64,
 ) -> anyhow::Result<()> {
     sqlx::query!(
-        "update reward_commit set revoked_block = $2 where commit_hash = $1",
+        "update reward_commit set revoked_block = $3 where project = $1 and commit_hash = $2",
+        project.as_slice() as _,
         commit.as_slice() as _,
         column::signed(block)?
     )
@@ -286,18 +296,26 @@ pub(crate) async fn set_revoked(
     Ok(())
 }
 
-/// Voids unposted commits of lower revisions after the distributor's revision rose.
-pub(crate) async fn set_void(
+/// Records that the distributor's revision rose, which voids unposted commits of lower ones.
+pub(crate) async fn set_revision(
     conn: &mut PgConnection,
     project: Address,
     revision: u32,
     block: u64,
 ) -> anyhow::Result<()> {
+    let revision = i32::try_from(revision)?;
+    sqlx::query!(
+        "update project set revision = greatest(revision, $2) where project = $1",
+        project.as_slice() as _,
+        revision
+    )
+    .execute(&mut *conn)
+    .await?;
     sqlx::query!(
         "update reward_commit set revoked_block = $3
          where project = $1 and revision < $2 and posted_block is null and revoked_block is null",
         project.as_slice() as _,
-        i32::try_from(revision)?,
+        revision,
         column::signed(block)?
     )
     .execute(conn)

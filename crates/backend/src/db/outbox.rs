@@ -51,7 +51,7 @@ pub(crate) async fn open(conn: &mut PgConnection) -> anyhow::Result<Vec<OutboxRo
         r#"select o.id as "id!", o.commit_hash::bytea as "commit_hash!",
                   o.to_address::bytea as "to_address!", o.calldata as "calldata!", o.nonce,
                   o.tx_hash::bytea as tx_hash, o.raw_tx, o.attempts as "attempts!"
-           from outbox o join reward_commit c on c.commit_hash::bytea = o.commit_hash::bytea
+           from outbox o join reward_commit c on (c.project, c.commit_hash) = (o.to_address, o.commit_hash)
            where o.done_block is null and c.revoked_block is null order by o.id"#
     )
     .fetch_all(conn)
@@ -129,11 +129,14 @@ pub(crate) async fn tried(
 /// Marks a commit's transaction as done: anyone posted the commit in this block.
 pub(crate) async fn set_done(
     conn: &mut PgConnection,
+    project: Address,
     commit: B256,
     block: u64,
 ) -> anyhow::Result<()> {
     sqlx::query!(
-        "update outbox set done_block = $2 where commit_hash = $1 and done_block is null",
+        "update outbox set done_block = $3
+         where to_address = $1 and commit_hash = $2 and done_block is null",
+        project.as_slice() as _,
         commit.as_slice() as _,
         column::signed(block)?
     )

@@ -139,6 +139,17 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: &NewProject<'_>) -> any
     Ok(())
 }
 
+/// The distributor's revision as of the mirror; it cannot rise before the transaction ends.
+pub(crate) async fn revision(conn: &mut PgConnection, project: Address) -> anyhow::Result<u32> {
+    let revision = sqlx::query_scalar!(
+        r#"select revision as "revision!" from project where project = $1 for share"#,
+        project.as_slice() as _
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(u32::try_from(revision)?)
+}
+
 /// Stores a listed collection; idempotent.
 pub(crate) async fn insert_collection(
     conn: &mut PgConnection,

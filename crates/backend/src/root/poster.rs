@@ -109,6 +109,7 @@ impl Poster {
                 metrics::counter!("roots_posted_total").increment(1);
                 tracing::info!(commit = %row.commit_hash, block = posted.block_number, "posted");
                 let posting = Posting {
+                    project: row.to,
                     commit: posted.event.commitHash,
                     transaction: posted.transaction,
                     block: posted.block_number,

@@ -25,16 +25,21 @@ use nodesys_testing::key;
 /// alice and bob ran A1 and A2 for two and one minutes of the first day, which is closed.
 pub(crate) async fn closed_day(pool: PgPool) -> World {
     let mut world = World::new(pool).await;
+    run_day(&mut world).await;
+    world
+}
+
+/// What they do on that day.
+pub(crate) async fn run_day(world: &mut World) {
     let node = world.node(&alice(), 1).await;
     let bobs = world.node(&bob(), 2).await;
     let first = world.lease(&node, &world.chain.a1()).await;
     let second = world.lease(&bobs, &world.chain.license(world.chain.alpha, 2)).await;
-    node.beat(&world, &[healthy(&first)]).await.unwrap();
-    bobs.beat(&world, &[healthy(&second)]).await.unwrap();
+    node.beat(world, &[healthy(&first)]).await.unwrap();
+    bobs.beat(world, &[healthy(&second)]).await.unwrap();
     world.live(1).await;
-    node.beat(&world, &[healthy(&first)]).await.unwrap();
+    node.beat(world, &[healthy(&first)]).await.unwrap();
     world.close_day(DAY).await;
-    world
 }
 
 pub(crate) fn builder(world: &World) -> DayBuilder {

@@ -42,3 +42,10 @@ export {
   signedClaimRequest, type SignedClaimTerms,
 } from './claims/claims.js';
 export { findClaim, NoFiles } from './claims/find.js';
+export { Backend } from './api/client.js';
+export { ApiProblem, BadAnswer, type HttpOptions, NoAnswer, type Problem } from './api/http.js';
+export { httpPlace, type HttpPlaceOptions } from './api/place.js';
+export type {
+  CommitView, DayView, LeaseView, LicenseDay as LicenseDayView, LicenseId, LicenseView, Network, NodeView,
+  PointsChecked, ProjectRow, ProofView, RewardView,
+} from './api/views.js';

@@ -134,7 +134,9 @@ test('all at once where the wallet can, else one after the other', async () => {
   const able = wallet({ '0x7a69': { atomic: { status: 'supported' } } });
   const batch = await claimAll(able, client as PublicClient, [claimable, claimable]);
   assert.deepEqual([batch.kind, batch.claimed.length], ['batch', 2]);
-  const [sent] = asked.find((one) => one.method === 'wallet_sendCalls')?.params as [
+  const batched = asked.find((one) => one.method === 'wallet_sendCalls');
+  assert.ok(batched);
+  const [sent] = batched.params as [
     { atomicRequired: boolean; calls: { to: string; data: `0x${string}` }[] },
   ];
   assert.equal(sent.atomicRequired, true, 'all or nothing');

@@ -108,6 +108,19 @@ export class Devnet {
     return (await this.send(from, at, data)).block;
   }
 
+  /** The same where the contract takes it; whether it did. */
+  async attempt(from: HDAccount, contract: string, at: Address, functionName: string, args: unknown[]): Promise<boolean> {
+    const data = encodeFunctionData({ abi: artifact(contract).abi, functionName, args });
+    try {
+      await this.client.call({ account: from, to: at, data });
+    } catch (error) {
+      if (error instanceof Error && /revert/.test(error.message)) return false;
+      throw error;
+    }
+    await this.send(from, at, data);
+    return true;
+  }
+
   async create(from: HDAccount, contract: string, args: unknown[]): Promise<Address> {
     const { abi, bytecode } = artifact(contract);
     return (await this.send(from, null, encodeDeployData({ abi, bytecode, args }))).contract;

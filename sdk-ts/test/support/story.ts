@@ -95,7 +95,8 @@ export class Story {
       } else {
         const until = (await devnet.now()) + random.below(3n * SECS_PER_DAY);
         const renter = random.pick(HOLDING).address;
-        await devnet.call(holder, 'NodeLicense', devnet.collection, 'setUser', [BigInt(license + 1), renter, until]);
+        // A running rental cannot be replaced.
+        await devnet.attempt(holder, 'NodeLicense', devnet.collection, 'setUser', [BigInt(license + 1), renter, until]);
       }
     }
     if (random.oneIn(4)) await this.mint();

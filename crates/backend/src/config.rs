@@ -115,6 +115,15 @@ pub struct Config {
     /// A stepped clock, for the development chain only.
     #[arg(long)]
     pub clock: Option<SocketAddr>,
+    /// How far our clock may be from that of Postgres, the other replicas and the chain before this
+    /// replica takes and decides nothing.
+    #[arg(
+        long,
+        env = "NODESYS_CLOCK_TOLERANCE_MILLIS",
+        value_name = "MILLIS",
+        default_value_t = 2_000
+    )]
+    pub clock_tolerance_millis: u64,
     /// Accept a Postgres with fsync off, which loses acknowledged heartbeats in a crash: tests only.
     #[arg(long)]
     pub allow_unsafe_postgres: bool,

@@ -15,6 +15,7 @@ pub(crate) mod day;
 pub(crate) mod evidence;
 pub(crate) mod lease;
 pub(crate) mod lease_end;
+pub(crate) mod lease_mark;
 pub(crate) mod license;
 pub(crate) mod lock;
 pub(crate) mod network;

@@ -10,6 +10,7 @@
 //!   another.
 //! - `day` computes a day, `chain` follows the chain, `params` are parameters of paths.
 //! - `state` is shared by handlers and jobs.
+//! - `witness` asks who vouches for our clock, `reference` keeps the verdict.
 //! - `live` is the request path's memory, `liveness` our own downtime.
 //! - `db` is all SQL.
 //! - `limits` is what strangers may ask, `resolver` and `public` where their names may lead, `cached` what
@@ -41,6 +42,7 @@ mod points;
 mod preflight;
 mod project;
 mod public;
+mod reference;
 mod refusals;
 mod release;
 mod resolver;
@@ -53,6 +55,7 @@ mod telemetry;
 mod tests;
 mod tree;
 mod uptime;
+mod witness;
 
 pub use config::{Call, Config};
 pub use router::openapi_json;

@@ -25,7 +25,7 @@ use nodesys_chain::project::DistributorState;
 use nodesys_core::Address;
 use nodesys_core::message::PointsUpload;
 use nodesys_core::time::{Timestamp, UtcDay};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
@@ -85,6 +85,19 @@ impl Live {
             queue,
             receiver: Mutex::new(Some(receiver)),
         })
+    }
+
+    /// Forgets what was read of the database, and reads it anew.
+    pub(crate) async fn read_anew(
+        &self,
+        conn: &mut PgConnection,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        self.nodes.forget_all();
+        self.answers.forget_all();
+        self.leases.reload(conn).await?;
+        self.fold.forget_all();
+        self.fold.follow(conn, None, now).await
     }
 
     /// The queue's receiving end, for the writer; it can be taken once.

@@ -4,7 +4,6 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Json, Path, State};
 use nodesys_core::Address;
 use nodesys_core::api::NodeView;
-use nodesys_core::ids::{Fence, LicenseIndex};
 use nodesys_core::message::{
     MAX_AUTHORIZATION_SECS, Message, NodeAuthorization, NodeRevocation, SignedAuthorization,
     SignedRevocation,
@@ -146,7 +145,7 @@ async fn store(app: &App, signed: &SignedAuthorization) -> ApiResult<()> {
     let new = &signed.authorization;
     let mut tx = app.pool.begin().await?;
     let now = app.clock.now();
-    let mut ended = Vec::new();
+    let mut ended = false;
     if let Some(known) = db::node::locked_by_key(&mut tx, new.node_key).await? {
         if is_same(&known, new)? {
             return Ok(());
@@ -157,8 +156,7 @@ async fn store(app: &App, signed: &SignedAuthorization) -> ApiResult<()> {
     }
     db::node::authorize(&mut tx, signed, now).await?;
     tx.commit().await?;
-    forget(app, new.node_key, ended);
-    Ok(())
+    forget(app, new.node_key, ended).await
 }
 
 async fn end(app: &App, signed: &SignedRevocation) -> ApiResult<()> {
@@ -171,16 +169,17 @@ async fn end(app: &App, signed: &SignedRevocation) -> ApiResult<()> {
     db::node::revoke(&mut tx, known.idx, revocation.nonce, now).await?;
     let ended = db::lease::end_all_of_node(&mut tx, known.idx, now).await?;
     tx.commit().await?;
-    forget(app, revocation.node_key, ended);
-    Ok(())
+    forget(app, revocation.node_key, ended).await
 }
 
 /// Applies a committed change to memory.
-fn forget(app: &App, node_key: Address, ended: Vec<(LicenseIndex, Fence)>) {
+async fn forget(app: &App, node_key: Address, ended: bool) -> ApiResult<()> {
     app.live.nodes.forget(node_key);
-    for (license, fence) in ended {
-        app.live.leases.ended(license, fence);
+    if ended {
+        // From the rows, with their marks.
+        app.live.leases.learn_ends(&mut *app.pool.acquire().await?).await?;
     }
+    Ok(())
 }
 
 async fn view(app: &App, node_key: Address) -> ApiResult<NodeView> {

@@ -124,6 +124,7 @@ async fn ready(State(app): State<AppState>) -> Result<String, ApiError> {
             "the database takes no writes: a failover, or the wrong server",
         ));
     }
+    app.reference.may_count(&app.clock)?;
     if app.live.queue.is_closed() {
         return Err(ApiError::busy("the writer of heartbeats has ended: restart this replica"));
     }

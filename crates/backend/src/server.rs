@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Call, Config, MigrateConfig};
 use crate::lifecycle::Lifecycle;
+use crate::reference::Reference;
 use crate::router::router;
 use crate::state::{App, AppState, Parts};
 use crate::{db, heartbeat, lease, notify, periodic, preflight, refusals, root, telemetry, uptime};
@@ -63,6 +64,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let chain = Provider::connect_all(&config.rpc, Some(config.chain_id)).await?;
     let domain = Domain::new(config.chain_id, config.registry);
     let clock = Clock::from_flag(config.clock, config.chain_id, "backend").await?;
+    // A stepped clock's server is its own reference.
+    let server = config.clock.is_some().then(|| clock.clone());
+    let reference = Reference::new(server, config.clock_tolerance_millis);
     preflight::receipt_key(&chain, &domain, receipt_key.address(), clock.now()).await?;
     let (connections, allow_unsafe) = (config.database_connections, config.allow_unsafe_postgres);
     let pool = db::connect::connect(&config.database_url, connections, allow_unsafe).await?;
@@ -86,6 +90,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         queue: QUEUE,
         allow_private_webhooks: config.allow_private_webhooks,
         proxies: proxies.clone(),
+        reference,
         metrics,
     })
     .await?;

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::error::ApiResult;
 use crate::limits::Limits;
 use crate::live::Live;
+use crate::reference::Reference;
 use crate::refusals::Refusals;
 use crate::resolver::Resolver;
 
@@ -42,6 +43,8 @@ pub(crate) struct App {
     pub(crate) allow_private_webhooks: bool,
     /// Looks up the names of webhooks.
     pub(crate) resolver: Resolver,
+    /// Whether our clock can be believed.
+    pub(crate) reference: Reference,
     /// What strangers may ask.
     pub(crate) limits: Limits,
     /// Permits to look up a release on chain.
@@ -69,6 +72,7 @@ pub(crate) struct Parts {
     pub(crate) allow_private_webhooks: bool,
     /// Proxies in front of this program.
     pub(crate) proxies: Proxies,
+    pub(crate) reference: Reference,
     pub(crate) metrics: PrometheusHandle,
 }
 
@@ -80,6 +84,7 @@ impl App {
         let live = Live::start(&parts.pool, now, challenge_secret, parts.queue).await?;
         let limits = Limits::new(&parts.clock, parts.proxies);
         Ok(Arc::new(Self {
+            reference: parts.reference,
             limits,
             resolver: Resolver::default(),
             pool: parts.pool,

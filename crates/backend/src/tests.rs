@@ -1,9 +1,11 @@
 //! The backend on its real parts: Postgres, a chain with the contracts, sockets.
 
 pub(crate) mod api;
+mod clocks;
 pub(crate) mod commit;
 mod computed;
 mod day;
+mod failover;
 mod fire;
 mod heartbeat;
 mod lease;

@@ -14,6 +14,7 @@ mod stepped;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use nodesys_core::time::Timestamp;
@@ -68,6 +69,7 @@ pub struct Clock(Source);
 enum Source {
     System { started: std::time::Instant },
     Stepped(Arc<Stepped>),
+    Moved { from: Box<Clock>, ahead_millis: Arc<AtomicI64> },
 }
 
 impl Clock {
@@ -121,7 +123,20 @@ impl Clock {
                 Timestamp::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
             }
             Source::Stepped(stepped) => stepped.now(),
+            Source::Moved { from, ahead_millis } => {
+                let ahead = ahead_millis.load(Ordering::Relaxed);
+                let millis = from.now().millis().saturating_add_signed(ahead);
+                Timestamp::from_millis(millis)
+            }
         }
+    }
+
+    /// The same clock, wrong by as many milliseconds as the number says; its monotonic time is right. For
+    /// tests of what a wrong clock does.
+    pub fn movable(&self) -> (Self, Arc<AtomicI64>) {
+        let ahead_millis = Arc::new(AtomicI64::new(0));
+        let from = Box::new(self.clone());
+        (Self(Source::Moved { from, ahead_millis: ahead_millis.clone() }), ahead_millis)
     }
 
     /// Milliseconds on a monotonic clock, for measuring elapsed time.
@@ -133,6 +148,7 @@ impl Clock {
                 u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
             }
             Source::Stepped(stepped) => stepped.now().millis(),
+            Source::Moved { from, .. } => from.monotonic_millis(),
         }
     }
 
@@ -140,6 +156,7 @@ impl Clock {
     /// stepped clock waits for the loop.
     pub fn sleeper(&self) -> Sleeper {
         let id = match &self.0 {
+            Source::Moved { from, .. } => return from.sleeper(),
             Source::System { .. } => 0,
             Source::Stepped(stepped) => stepped.add_sleeper(),
         };
@@ -159,7 +176,7 @@ impl Sleeper {
     #[expect(clippy::disallowed_methods, reason = "the clock module")]
     pub async fn sleep_until(&mut self, wake: Timestamp) {
         match &self.clock.0 {
-            Source::System { .. } => {
+            Source::System { .. } | Source::Moved { .. } => {
                 let millis = wake.millis_since(self.clock.now());
                 tokio::time::sleep(Duration::from_millis(millis)).await;
             }

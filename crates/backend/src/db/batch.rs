@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 
 use super::column;
 use super::evidence::{self, Entry};
+use super::lease_mark::Mark;
 
 /// A batch to store.
 pub(crate) struct NewBatch<'a> {
@@ -25,6 +26,8 @@ pub(crate) struct NewBatch<'a> {
     pub(crate) receipt: &'a Signed<ReceiptBatch>,
     /// Number of the newest end of a lease known when the batch was judged.
     pub(crate) lease_seq: i64,
+    /// The newest change of a lease known then.
+    pub(crate) known: Mark,
 }
 
 /// Stores a batch by one statement; false when its day is closed.
@@ -40,8 +43,8 @@ pub(crate) async fn insert(
            )
            insert into heartbeat_batch
                (day, writer, wseq, minute, n, licenses, carried, unfit, body, server_time, root,
-                signature, lease_seq)
-           select day, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 from open_day"#,
+                signature, lease_seq, known_seq, known_mark)
+           select day, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 from open_day"#,
         i32::try_from(batch.minute.day().0).map_err(number)?,
         batch.writer,
         batch.wseq,
@@ -54,17 +57,36 @@ pub(crate) async fn insert(
         i64::try_from(receipt.message.server_time_millis).map_err(number)? as _,
         receipt.message.root.as_slice() as _,
         receipt.signature.as_bytes().as_slice(),
-        batch.lease_seq
+        batch.lease_seq,
+        batch.known.seq,
+        batch.known.mark
     )
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Whether an insert was refused because of an end newer than its batch.
-pub(crate) fn is_unknown_end(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.constraint())
-        == Some("heartbeat_batch_leases_known")
+/// Why an insert was refused, if a new judgement helps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outdated {
+    /// A lease has ended since.
+    NewerEnd,
+    /// The database lacks what the replica knew: its memory is of another one.
+    OtherDatabase,
+}
+
+/// Whether an insert was refused because its batch was judged by other leases.
+pub(crate) fn outdated(error: &sqlx::Error) -> Option<Outdated> {
+    match error.as_database_error()?.constraint()? {
+        "heartbeat_batch_leases_known" => Some(Outdated::NewerEnd),
+        // Its own row of `writer` may be lost too.
+        "heartbeat_batch_leases_here" => Some(Outdated::OtherDatabase),
+        // A partition's copy of the constraint has a name of its own.
+        key if key.ends_with("_writer_fkey") || key == "heartbeat_batch_writer" => {
+            Some(Outdated::OtherDatabase)
+        }
+        _ => None,
+    }
 }
 
 /// A stored batch, for the fold.

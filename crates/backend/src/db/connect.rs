@@ -48,6 +48,13 @@ pub(crate) async fn connect(
              Turn fsync on, or pass --allow-unsafe-postgres in tests"
         );
     }
+    let standbys = asynchronous_standbys(&mut *pool.acquire().await?).await?;
+    if standbys > 0 && !allow_unsafe {
+        bail!(
+            "Postgres has {standbys} standbys and synchronous_standby_names is empty: a failover would \
+             lose acknowledged heartbeats. Name them there, as in 'ANY 1 (*)'"
+        );
+    }
     let commit: String = sqlx::query_scalar("show synchronous_commit").fetch_one(&pool).await?;
     if commit != "on" {
         bail!(
@@ -56,6 +63,21 @@ pub(crate) async fn connect(
         );
     }
     Ok(pool)
+}
+
+/// Standbys that acknowledge nothing: all of them while no synchronous one is named, else none. A server
+/// without standbys needs no names. Readers of the log that are no standbys (archives, backups, logical
+/// replication) do not count.
+pub(crate) async fn asynchronous_standbys(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    let asked = sqlx::query_scalar(
+        "select count(*) from pg_stat_replication r
+         where current_setting('synchronous_standby_names') = ''
+           and coalesce(application_name, '') not in ('pg_receivewal', 'pg_basebackup')
+           and not exists (
+               select from pg_replication_slots s
+               where s.active_pid = r.pid and s.slot_type = 'logical')",
+    );
+    asked.fetch_one(conn).await
 }
 
 /// One connection, whose error names the server and the reason.

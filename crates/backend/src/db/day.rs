@@ -10,24 +10,52 @@ use sqlx::{Connection, PgConnection};
 
 use super::column;
 
+/// How long opening a day may wait for a lock: what waits behind it waits as long.
+const LOCK_TIMEOUT: &str = "set local lock_timeout = '2s'";
+
 /// Opens a day for batches: creates its row and its partition, both or neither.
+///
+/// The partition is made beside the table and attached. That takes no lock that reads or inserts wait
+/// for, so a backup that reads the table for an hour stops nothing.
 pub(crate) async fn open(conn: &mut PgConnection, day: UtcDay) -> anyhow::Result<()> {
     let number = column::day_number(day)?;
     let mut tx = conn.begin().await?;
+    sqlx::query(LOCK_TIMEOUT).execute(&mut *tx).await?;
     let made = sqlx::query!("insert into day (day) values ($1) on conflict do nothing", number)
         .execute(&mut *tx)
         .await?;
     if made.rows_affected() == 0 {
         return Ok(());
     }
-    // `number` is an integer, so the statement holds nothing of anybody else's.
-    let ddl = format!(
-        "create table if not exists heartbeat_batch_{number}
-         partition of heartbeat_batch for values in ({number})"
-    );
-    sqlx::query(sqlx::AssertSqlSafe(ddl)).execute(&mut *tx).await?;
+    // `number` is an integer, so the statements hold nothing of anybody else's.
+    for ddl in [
+        format!("create table heartbeat_batch_{number} (like heartbeat_batch including all)"),
+        format!(
+            "alter table heartbeat_batch attach partition heartbeat_batch_{number}
+             for values in ({number})"
+        ),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(ddl)).execute(&mut *tx).await?;
+    }
     tx.commit().await?;
     Ok(())
+}
+
+/// Days from `first` on, as many as `count`, that are not opened yet.
+pub(crate) async fn unopened(
+    conn: &mut PgConnection,
+    first: UtcDay,
+    count: i32,
+) -> anyhow::Result<Vec<UtcDay>> {
+    let missing = sqlx::query_scalar!(
+        r#"select wanted.day as "day!" from generate_series($1::integer, $1 + $2 - 1) as wanted (day)
+           where not exists (select from day d where d.day = wanted.day) order by wanted.day"#,
+        column::day_number(first)?,
+        count
+    )
+    .fetch_all(conn)
+    .await?;
+    missing.into_iter().map(column::day).collect()
 }
 
 /// Opens the days before `today` that were missed while no backend ran: a project's days have no

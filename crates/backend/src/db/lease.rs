@@ -6,7 +6,6 @@ use nodesys_core::ids::{Fence, LicenseIndex};
 use nodesys_core::time::{Minute, Timestamp};
 use sqlx::PgConnection;
 
-use super::active_lease::LeaseEntry;
 use super::column;
 use super::license::LicenseRow;
 
@@ -60,12 +59,6 @@ pub(crate) struct NewLease {
 impl LeaseRow {
     pub(crate) const fn active(&self) -> bool {
         self.ended.is_none()
-    }
-
-    /// Its form in the request path's memory.
-    pub(crate) const fn entry(&self, license: LicenseIndex) -> LeaseEntry {
-        let Self { node_key, fence, earns_from, .. } = *self;
-        LeaseEntry { license, node_key, fence, earns_from }
     }
 
     /// Its API view.
@@ -171,28 +164,25 @@ pub(crate) async fn end(
     Ok(())
 }
 
-/// Ends all leases of a node whose authorisation has ended, and deletes its standby rows. Commit,
-/// then update `live::Leases`.
+/// Ends all leases of a node whose authorisation has ended, and deletes its standby rows; false when
+/// there was none. Commit, then update `live::Leases`.
 pub(crate) async fn end_all_of_node(
     conn: &mut PgConnection,
     node: i32,
     now: Timestamp,
-) -> anyhow::Result<Vec<(LicenseIndex, Fence)>> {
+) -> anyhow::Result<bool> {
     sqlx::query!("delete from standby where node_idx = $1", node).execute(&mut *conn).await?;
-    let rows = sqlx::query!(
+    let done = sqlx::query!(
         r#"with held as (
                select license_idx, fence from lease where node_idx = $1 and ended_at is null
                order by license_idx for update)
            update lease l set ended_at = $2, end_reason = $3 from held
-           where l.license_idx = held.license_idx and l.fence = held.fence
-           returning l.license_idx as "license_idx!", l.fence as "fence!""#,
+           where l.license_idx = held.license_idx and l.fence = held.fence"#,
         node,
         column::millis(now)? as _,
         EndReason::Revoked.as_str()
     )
-    .fetch_all(conn)
+    .execute(conn)
     .await?;
-    rows.iter()
-        .map(|row| Ok((column::license(row.license_idx)?, column::fence(row.fence)?)))
-        .collect()
+    Ok(done.rows_affected() > 0)
 }

@@ -16,20 +16,49 @@ pub(crate) async fn register(conn: &mut PgConnection, now: Timestamp) -> anyhow:
     Ok(writer)
 }
 
-/// Records that the writer is alive at this moment.
+/// Records that the writer is alive at this moment, beside Postgres's own time; false when its row is
+/// not there.
 pub(crate) async fn record_alive(
     conn: &mut PgConnection,
     writer: i32,
     now: Timestamp,
-) -> anyhow::Result<()> {
-    sqlx::query!(
-        "update writer set alive_at = greatest(alive_at, $2) where writer = $1",
+) -> anyhow::Result<bool> {
+    let done = sqlx::query!(
+        "update writer set alive_at = greatest(alive_at, $2),
+                seen_at = (extract(epoch from clock_timestamp()) * 1000)::bigint
+         where writer = $1",
         writer,
         column::millis(now)? as _
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
+}
+
+/// Time for which a replica's record says how its clock stands to Postgres's.
+const WITNESS_MILLIS: i64 = 150_000;
+
+/// The clocks that the database knows.
+pub(crate) struct Clocks {
+    pub(crate) postgres: Timestamp,
+    /// How far each other replica was ahead of Postgres at its last record.
+    pub(crate) skews: Vec<i64>,
+}
+
+/// Asks them; `own` are the rows of this process.
+pub(crate) async fn clocks(conn: &mut PgConnection, own: &[i32]) -> anyhow::Result<Clocks> {
+    let row = sqlx::query!(
+        r#"with now as materialized (
+               select (extract(epoch from clock_timestamp()) * 1000)::bigint as millis)
+           select (select millis from now) as "postgres!",
+                  array(select alive_at::bigint - seen_at from writer, now
+                        where seen_at >= millis - $2 and writer <> all($1)) as "skews!: Vec<i64>""#,
+        own,
+        WITNESS_MILLIS
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Clocks { postgres: column::time(row.postgres)?, skews: row.skews })
 }
 
 /// First and last sign of life of each writer that gave one at or after `from` and began before

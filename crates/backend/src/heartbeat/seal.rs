@@ -7,6 +7,7 @@ use nodesys_core::time::{Minute, Timestamp};
 use roaring::RoaringBitmap;
 
 use crate::db::batch::NewBatch;
+use crate::db::lease_mark::Mark;
 use crate::live::fold::Added;
 use crate::live::pending::Pending;
 use crate::state::App;
@@ -23,6 +24,8 @@ pub(super) struct Sealed {
     updating: Vec<(u32, u64)>,
     /// Number of the newest end of a lease known when the lines were judged.
     lease_seq: i64,
+    /// The newest change of a lease known then.
+    known: Mark,
 }
 
 impl Sealed {
@@ -31,7 +34,7 @@ impl Sealed {
         app: &App,
         minute: Minute,
         batch: &[Pending],
-        lease_seq: i64,
+        (lease_seq, known): (i64, Mark),
         now: Timestamp,
     ) -> Self {
         let mut licenses = RoaringBitmap::new();
@@ -75,7 +78,18 @@ impl Sealed {
             .collect();
         let nodes = batch.iter().map(|pending| pending.node_idx).collect();
         let batch = batch_signed;
-        Self { minute, batch, receipts, licenses, carried, unfit, nodes, updating, lease_seq }
+        Self {
+            minute,
+            batch,
+            receipts,
+            licenses,
+            carried,
+            unfit,
+            nodes,
+            updating,
+            lease_seq,
+            known,
+        }
     }
 
     /// Its form in the database.
@@ -91,6 +105,7 @@ impl Sealed {
             body,
             receipt: &self.batch,
             lease_seq: self.lease_seq,
+            known: self.known,
         }
     }
 

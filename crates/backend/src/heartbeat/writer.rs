@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::alive::Alive;
 use super::seal::Sealed;
+use crate::db::batch::Outdated;
 use crate::db::evidence::{self, Entry};
 use crate::error::ApiError;
 use crate::lifecycle::Lifecycle;
@@ -134,8 +135,11 @@ impl Writer {
         let evidence = body(batch);
         match self.insert(&mut *self.app.pool.acquire().await?, &sealed, &evidence).await {
             Ok(stored) => return Ok(stored.then_some(sealed)),
-            Err(error) if db::batch::is_unknown_end(&error) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => match db::batch::outdated(&error) {
+                Some(Outdated::NewerEnd) => {}
+                Some(Outdated::OtherDatabase) => self.start_anew().await?,
+                None => return Err(error.into()),
+            },
         }
         metrics::counter!("heartbeat_batches_judged_again_total").increment(1);
         let app = self.app.clone();
@@ -148,12 +152,30 @@ impl Writer {
         Ok(stored.then_some(sealed))
     }
 
+    /// The database is not the one that the memory was read from: a failover or a restore lost its
+    /// tail. Reads the memory anew, under a new number of this writer.
+    async fn start_anew(&mut self) -> anyhow::Result<()> {
+        tracing::error!(
+            "the database has lost what was acknowledged: a failover to an asynchronous standby, or a \
+             restore. The memory is read anew"
+        );
+        metrics::counter!("memory_read_anew_total").increment(1);
+        let now = self.app.clock.now();
+        let mut conn = self.app.pool.acquire().await?;
+        self.app.live.read_anew(&mut conn, now).await?;
+        self.writer = db::writer::register(&mut conn, now).await?;
+        self.wseq = 0;
+        Ok(())
+    }
+
     fn seal(&mut self, minute: Minute, batch: &mut [Pending]) -> Sealed {
+        // The mark first: what it covers is known to the judgement.
+        let known = self.app.live.leases.known();
         let lease_seq = self.app.live.leases.judge_again(batch);
         self.bound_updating(minute, batch);
         // A number is never used twice, even when it is not known whether its batch was stored.
         self.wseq += 1;
-        Sealed::new(&self.app, minute, batch, lease_seq, self.app.clock.now())
+        Sealed::new(&self.app, minute, batch, (lease_seq, known), self.app.clock.now())
     }
 
     /// Applies the bound on minutes credited while updating.

@@ -127,7 +127,11 @@ async fn settle_with(
         standby::ask(&mut tx, license.idx, idx, now).await?;
     }
     let standbys = standby::of_license(&mut tx, license, now).await?;
-    let moment = Moment::new(now, &Liveness::until(&mut tx, now).await?);
+    let mut moment = Moment::new(now, &Liveness::until(&mut tx, now).await?);
+    if app.reference.may_decide(&app.clock).is_err() {
+        // Nobody vouches for the time: no lease is silent for too long.
+        moment.overdue = Timestamp::default();
+    }
     let renewed = app.live.fold.read(|fold| fold.renewed(license.idx));
     let facts = newest.as_ref().map(|lease| facts(lease, renewed));
     let right = |operator: Address| rights.get(&operator).map(|right| right.allows());
@@ -136,11 +140,9 @@ async fn settle_with(
     let settled =
         if changed.is_some() { lease::newest(&mut tx, license.idx).await? } else { newest };
     tx.commit().await?;
-    if let Some(ended) = changed.and_then(|changed| changed.ended) {
-        app.live.leases.ended(license.idx, ended);
-    }
-    if let Some(lease) = settled.as_ref().filter(|lease| changed.is_some() && lease.active()) {
-        app.live.leases.granted(license.hash, lease.entry(license.idx));
+    if changed.is_some() {
+        // From the rows, with their marks. A granted lease is read when it is first carried.
+        app.live.leases.learn_ends(&mut *app.pool.acquire().await?).await?;
     }
     Ok(settled)
 }

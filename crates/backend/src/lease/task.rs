@@ -16,6 +16,7 @@ use crate::db::{self, active_lease, standby};
 use crate::liveness::Liveness;
 use crate::periodic::Periodic;
 use crate::state::AppState;
+use crate::witness;
 
 /// So that a lease moves within 11 minutes of its last heartbeat.
 pub(crate) const PERIOD: Duration = Duration::from_secs(30);
@@ -35,6 +36,10 @@ impl Periodic for Expiry {
     const NAME: &'static str = "lease expiry";
 
     async fn tick(&mut self) -> anyhow::Result<()> {
+        witness::vouch(&self.app).await?;
+        if let Err(error) = self.app.reference.may_decide(&self.app.clock) {
+            anyhow::bail!("nothing is decided: {error}");
+        }
         let now = self.app.clock.now();
         let mut tx = self.app.pool.begin().await?;
         if !db::lock::take_in_transaction(&mut tx, Lock::Expiry).await? {

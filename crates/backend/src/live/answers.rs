@@ -85,6 +85,13 @@ impl Answers {
         Ok(InFlight { answers: self, node_key, seq })
     }
 
+    /// Drops the answers that were given. What is being stored goes on.
+    pub(crate) fn forget_all(&self) {
+        for list in self.lock().values_mut() {
+            list.retain(|known| known.receipt.is_none());
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Address, Vec<Recent>>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }

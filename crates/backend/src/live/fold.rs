@@ -159,6 +159,11 @@ impl Fold {
         Ok(())
     }
 
+    /// Forgets everything, so that the next follow-up reads all.
+    pub(crate) fn forget_all(&self) {
+        *self.lock() = DayFold::default();
+    }
+
     fn add_stored(&self, day: UtcDay, writer: i32, batch: &StoredBatch) {
         let nodes: Vec<u32> = batch.entries.iter().map(|entry| entry.node).collect();
         let updating: Vec<(u32, u64)> = batch

@@ -2,7 +2,8 @@
 //!
 //! An ended lease is never put back by an older read of its row: ends are kept as the highest ended
 //! fence. The number is that of the newest end up to which all are known; the database checks it
-//! for each batch.
+//! for each batch. All of this was read from rows, and `known` is the newest change of a lease that was
+//! there with them: if the database does not have it, the memory is of another one and is read anew.
 
 use std::collections::HashMap;
 use std::sync::RwLock;
@@ -15,6 +16,7 @@ use super::lock::{read, write};
 use super::pending::{Line, Pending};
 use crate::db::active_lease::{self, LeaseEntry};
 use crate::db::lease_end::{self, End};
+use crate::db::lease_mark::{self, Mark};
 use crate::error::ApiResult;
 
 /// Active leases, from memory or their rows.
@@ -25,10 +27,19 @@ pub(crate) struct Leases {
 
 impl Leases {
     pub(super) async fn load(pool: PgPool, conn: &mut PgConnection) -> anyhow::Result<Self> {
-        // The number first: what ends from here on is learned later, if it was read as active.
-        let seq = lease_end::newest(conn).await?;
-        let leases = active_lease::all(conn).await?;
-        Ok(Self { pool, cache: RwLock::new(LeaseCache::new(seq, leases)) })
+        Ok(Self { pool, cache: RwLock::new(LeaseCache::read(conn).await?) })
+    }
+
+    /// Forgets everything and reads it anew.
+    pub(crate) async fn reload(&self, conn: &mut PgConnection) -> anyhow::Result<()> {
+        let fresh = LeaseCache::read(conn).await?;
+        *write(&self.cache) = fresh;
+        Ok(())
+    }
+
+    /// The newest change of a lease that is known here.
+    pub(crate) fn known(&self) -> Mark {
+        read(&self.cache).known
     }
 
     /// A license's active lease, from memory if it fits, else from its row.
@@ -44,26 +55,18 @@ impl Leases {
         let mut conn = self.pool.acquire().await?;
         let found = active_lease::by_hash(&mut conn, license).await?;
         if let Some(entry) = found {
-            self.granted(license, entry);
+            let mark = lease_mark::newest(&mut conn).await?;
+            write(&self.cache).granted(license, entry, mark);
         }
         Ok(found.filter(fits))
     }
 
-    /// Puts a granted lease into memory.
-    pub(crate) fn granted(&self, license: B256, entry: LeaseEntry) {
-        write(&self.cache).granted(license, entry);
-    }
-
-    /// Removes an ended lease, and every older one of the license.
-    pub(crate) fn ended(&self, license: LicenseIndex, fence: Fence) {
-        write(&self.cache).ended(license, fence);
-    }
-
-    /// Applies every end of a lease numbered by another replica.
+    /// Applies every end of a lease that is numbered, our own ones included.
     pub(crate) async fn learn_ends(&self, conn: &mut PgConnection) -> anyhow::Result<()> {
         let known = read(&self.cache).seq;
         let ends = lease_end::after(conn, known).await?;
-        write(&self.cache).learn(&ends);
+        let mark = lease_mark::newest(conn).await?;
+        write(&self.cache).learn(&ends, mark);
         Ok(())
     }
 
@@ -83,23 +86,41 @@ struct LeaseCache {
     over: HashMap<LicenseIndex, Fence>,
     /// Number of the newest end up to which all are known.
     seq: i64,
+    /// The newest change of a lease that was there when all of this was read.
+    known: Mark,
 }
 
 impl LeaseCache {
-    /// `seq` must be read before the leases.
-    fn new(seq: i64, leases: Vec<(B256, LeaseEntry)>) -> Self {
+    async fn read(conn: &mut PgConnection) -> anyhow::Result<Self> {
+        // The number first: what ends from here on is learned later, if it was read as active. The mark
+        // last: it covers all that was read.
+        let seq = lease_end::newest(conn).await?;
+        let leases = active_lease::all(conn).await?;
+        Ok(Self::new(seq, leases, lease_mark::newest(conn).await?))
+    }
+
+    /// `seq` must be read before the leases, and `known` after.
+    fn new(seq: i64, leases: Vec<(B256, LeaseEntry)>, known: Mark) -> Self {
         let mut cache = Self { seq, ..Self::default() };
         for (hash, entry) in leases {
-            cache.granted(hash, entry);
+            cache.granted(hash, entry, known);
         }
+        cache.known = known;
         cache
+    }
+
+    fn saw(&mut self, mark: Mark) {
+        if mark.seq > self.known.seq {
+            self.known = mark;
+        }
     }
 
     fn get(&self, license: B256) -> Option<LeaseEntry> {
         self.active.get(&license).copied()
     }
 
-    fn granted(&mut self, license: B256, entry: LeaseEntry) {
+    fn granted(&mut self, license: B256, entry: LeaseEntry, mark: Mark) {
+        self.saw(mark);
         let newer = self.get(license).is_some_and(|known| known.fence > entry.fence);
         if newer || self.is_over(entry.license, entry.fence) {
             return;
@@ -119,18 +140,24 @@ impl LeaseCache {
     }
 
     /// Applies numbered ends, in order. A known one changes nothing.
-    fn learn(&mut self, ends: &[End]) {
+    fn learn(&mut self, ends: &[End], mark: Mark) {
+        self.saw(mark);
         for end in ends {
             self.ended(end.license, end.fence);
             self.seq = self.seq.max(end.seq);
         }
     }
 
-    /// Marks lines of ended leases as lost; returns the number that holds for all lines.
+    /// Marks lines of leases that are not held any more as lost; returns the number that holds for all
+    /// lines.
     fn judge_again(&self, batch: &mut [Pending]) -> i64 {
         for pending in batch {
             for (line, status) in pending.lines.iter_mut().zip(&pending.signed.message.leases) {
-                if line.held.is_some_and(|license| self.is_over(license, status.fence)) {
+                // Every held lease is in memory until its end is known, or the memory was read anew.
+                let held = self.active.get(&status.license).is_some_and(|entry| {
+                    (entry.node_key, entry.fence) == (pending.signed.message.node_key, status.fence)
+                });
+                if line.held.is_some() && !held {
                     *line = Line::LOST;
                 }
             }
@@ -164,23 +191,23 @@ mod tests {
 
     #[test]
     fn an_ended_lease_never_comes_back() {
-        let mut cache = LeaseCache::new(3, vec![(HASH, entry(1))]);
+        let mut cache = LeaseCache::new(3, vec![(HASH, entry(1))], Mark::default());
         assert_eq!(cache.get(HASH), Some(entry(1)));
-        cache.learn(&[End { seq: 4, license: LICENSE, fence: fence(1) }]);
+        cache.learn(&[End { seq: 4, license: LICENSE, fence: fence(1) }], Mark::default());
         assert_eq!((cache.get(HASH), cache.seq), (None, 4));
         // A row that was read before it ended.
-        cache.granted(HASH, entry(1));
+        cache.granted(HASH, entry(1), Mark::default());
         assert_eq!(cache.get(HASH), None);
-        cache.granted(HASH, entry(2));
+        cache.granted(HASH, entry(2), Mark::default());
         assert_eq!(cache.get(HASH), Some(entry(2)));
         // The old end, told once more, and an old row.
         cache.ended(LICENSE, fence(1));
-        cache.granted(HASH, entry(1));
+        cache.granted(HASH, entry(1), Mark::default());
         assert_eq!(cache.get(HASH), Some(entry(2)));
         // Our own end, before it is numbered to us.
         cache.ended(LICENSE, fence(2));
         assert_eq!((cache.get(HASH), cache.seq), (None, 4));
-        cache.learn(&[End { seq: 5, license: LICENSE, fence: fence(2) }]);
+        cache.learn(&[End { seq: 5, license: LICENSE, fence: fence(2) }], Mark::default());
         assert_eq!(cache.seq, 5);
     }
 }

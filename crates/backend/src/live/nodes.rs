@@ -64,6 +64,11 @@ impl Nodes {
         Ok(stored)
     }
 
+    /// Drops all nodes.
+    pub(crate) fn forget_all(&self) {
+        write(&self.known).clear();
+    }
+
     /// Drops a node that may have changed, so that the next request reads its row.
     pub(crate) fn forget(&self, node_key: Address) {
         write(&self.known).remove(&node_key);

@@ -20,6 +20,7 @@ use crate::db::notify::Message;
 use crate::liveness::Liveness;
 use crate::periodic::Periodic;
 use crate::state::AppState;
+use crate::witness;
 
 /// Interval of the checks.
 pub(crate) const PERIOD: Duration = Duration::from_secs(30);
@@ -48,6 +49,10 @@ impl Periodic for Notify {
     const NAME: &'static str = "notify";
 
     async fn tick(&mut self) -> anyhow::Result<()> {
+        witness::vouch(&self.app).await?;
+        if let Err(error) = self.app.reference.may_decide(&self.app.clock) {
+            anyhow::bail!("nothing is decided: {error}");
+        }
         let mut conn = self.app.pool.acquire().await?;
         let mut lock = conn.begin().await?;
         if !db::lock::take_in_transaction(&mut lock, Lock::Notify).await? {

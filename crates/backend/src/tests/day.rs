@@ -1,7 +1,7 @@
 //! Days: they close once, on evidence, and for good.
 
 use nodesys_core::B256;
-use nodesys_core::api::LeaseState;
+use nodesys_core::api::{LeaseState, LineResult};
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::files::{UptimeRow, write_file};
 use nodesys_core::merkle::MerkleTree;
@@ -234,4 +234,51 @@ async fn days_that_nobody_opened_are_closed_all_the_same(pool: PgPool) {
     assert_eq!(excused, Some(DayBitmap::FULL));
     assert!(!is_closed(&world, back).await);
     node.beat(&world, &[healthy(&lease)]).await.unwrap();
+}
+
+/// A backup reads the table for an hour, midnight in it: neither days nor heartbeats wait.
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn a_backup_over_midnight_stops_nothing(pool: PgPool) {
+    let mut world = World::new(pool).await;
+    let node = world.node(&alice(), 1).await;
+    let lease = world.lease(&node, &world.chain.a1()).await;
+    let mut backup = world.pool.begin().await.unwrap();
+    // What pg_dump takes, on every table.
+    for table in ["heartbeat_batch", "day", "writer", "lease"] {
+        let lock = format!("lock table {table} in access share mode");
+        sqlx::query(sqlx::AssertSqlSafe(lock)).execute(&mut *backup).await.unwrap();
+    }
+    let opened = async |world: &World| -> i64 {
+        sqlx::query_scalar("select max(day)::bigint from day").fetch_one(&world.pool).await.unwrap()
+    };
+    assert_eq!(opened(&world).await, i64::from(DAY.0) + 7);
+    world.go(DAY.end().plus_millis(1_000)).await;
+    world.replica.alive.tick().await.unwrap();
+    assert_eq!(opened(&world).await, i64::from(DAY.0) + 8, "a week ahead, beside the backup");
+    let receipt = node.beat(&world, &[healthy(&lease)]).await.unwrap();
+    assert_eq!(receipt.results, [LineResult::Credited]);
+    backup.rollback().await.unwrap();
+}
+
+/// Who locks the table for good is not waited for, and heartbeats do not wait behind us.
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn a_day_that_cannot_be_opened_is_tried_again(pool: PgPool) {
+    let mut world = World::new(pool).await;
+    let node = world.node(&alice(), 1).await;
+    let lease = world.lease(&node, &world.chain.a1()).await;
+    let mut vacuum = world.pool.begin().await.unwrap();
+    let lock = "lock table heartbeat_batch in share update exclusive mode";
+    sqlx::query(lock).execute(&mut *vacuum).await.unwrap();
+    world.go(DAY.end().plus_millis(1_000)).await;
+    // The tick ends in time, alive, and what is open takes heartbeats.
+    world.replica.alive.tick().await.unwrap();
+    let receipt = node.beat(&world, &[healthy(&lease)]).await.unwrap();
+    assert_eq!(receipt.results, [LineResult::Credited]);
+    vacuum.rollback().await.unwrap();
+    world.live(1).await;
+    let opened: i64 = sqlx::query_scalar("select max(day)::bigint from day")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(opened, i64::from(DAY.0) + 8);
 }

@@ -9,6 +9,8 @@ pub(crate) mod wire;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -33,6 +35,7 @@ use crate::lease::{Expiry, Recheck};
 use crate::lifecycle::Lifecycle;
 use crate::notify::Notify;
 use crate::periodic::Periodic as _;
+use crate::reference::Reference;
 use crate::root::Poster;
 use crate::router::router;
 use crate::state::{App, AppState, Parts};
@@ -88,6 +91,14 @@ impl Replica {
         Close::new(self.app.clone()).tick().await.unwrap();
     }
 
+    pub(crate) async fn close_or_not(&self) -> anyhow::Result<()> {
+        Close::new(self.app.clone()).tick().await
+    }
+
+    pub(crate) async fn expire_or_not(&self) -> anyhow::Result<()> {
+        Expiry::new(self.app.clone()).tick().await
+    }
+
     pub(crate) async fn notify(&self) {
         Notify::new(self.app.clone()).tick().await.unwrap();
     }
@@ -138,6 +149,7 @@ impl World {
             queue,
             allow_private_webhooks: true,
             proxies: Proxies::default(),
+            reference: Reference::new(Some(observer.clone()), 2_000),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
         let mut replica = Replica::start(parts).await;
@@ -174,6 +186,13 @@ impl World {
         Replica::start(Parts { proxies, ..parts }).await
     }
 
+    /// A replica whose clock can be moved, beside the others'.
+    pub(crate) async fn with_a_clock_of_its_own(&self) -> (Replica, Arc<AtomicI64>) {
+        let (clock, ahead_millis) = self.observer.movable();
+        let parts = self.parts(self.pool.clone());
+        (Replica::start(Parts { clock, ..parts }).await, ahead_millis)
+    }
+
     fn parts(&self, pool: PgPool) -> Parts {
         let app = &self.replica.app;
         Parts {
@@ -187,6 +206,7 @@ impl World {
             queue: 64,
             allow_private_webhooks: true,
             proxies: app.limits.proxies().clone(),
+            reference: Reference::new(Some(self.observer.clone()), 2_000),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         }
     }

@@ -18,6 +18,7 @@ use crate::db::license::LeasedLicense;
 use crate::liveness::Liveness;
 use crate::periodic::Periodic;
 use crate::state::{App, AppState};
+use crate::witness;
 
 /// Earliest close of a day, after midnight.
 const CLOSE_MILLIS: u64 = 5 * 60_000;
@@ -39,6 +40,10 @@ impl Periodic for Close {
     const NAME: &'static str = "close";
 
     async fn tick(&mut self) -> anyhow::Result<()> {
+        witness::vouch(&self.app).await?;
+        if let Err(error) = self.app.reference.may_decide(&self.app.clock) {
+            anyhow::bail!("nothing is decided: {error}");
+        }
         let now = self.app.clock.now();
         let open = {
             let mut conn = self.app.pool.acquire().await?;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod faults;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
@@ -42,11 +44,16 @@ struct Setup {
 
 impl Setup {
     fn new(pool: &PgPool, chain: &Chain) -> Self {
+        Self::on(pool.connect_options().to_url_lossy().as_ref(), chain)
+    }
+
+    /// On the database of this URL.
+    fn on(database_url: &str, chain: &Chain) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_key(&folder.path().join("receipt.key"), &receipt_key().to_hex(), 0o600);
         Self {
             folder,
-            database_url: pool.connect_options().to_url_lossy().to_string(),
+            database_url: database_url.to_owned(),
             rpc: format!("{}/?key=SECRET", chain.anvil.url),
             chain_id: CHAIN_ID.to_string(),
             registry: chain.registry.to_string(),

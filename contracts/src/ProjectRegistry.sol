@@ -6,20 +6,16 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {ERC165Checker} from "@openzeppelin/contracts/utils/introspection/ERC165Checker.sol";
 
 import {DistributorDeployer} from "./DistributorDeployer.sol";
+import {NetworkRegistry} from "./NetworkRegistry.sol";
 import {ReleaseRegistry} from "./ReleaseRegistry.sol";
 import {IProjectRegistry, Project, ProjectParams} from "./interfaces/IProjectRegistry.sol";
 
 /// @title ProjectRegistry
 /// @notice See {IProjectRegistry}. It holds no funds and has no power over a project's funds.
-contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, EIP712 {
+contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, EIP712 {
     struct Listing {
         address project;
         string workload;
-    }
-
-    struct Validity {
-        uint64 from;
-        uint64 until;
     }
 
     DistributorDeployer private immutable DEPLOYER;
@@ -27,12 +23,6 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, EIP712 {
     /*//////////////////////////////////////////////////////////////////////////
                                        STORAGE
     //////////////////////////////////////////////////////////////////////////*/
-
-    /// @inheritdoc IProjectRegistry
-    address public networkOperator;
-
-    /// @inheritdoc IProjectRegistry
-    address public pendingNetworkOperator;
 
     mapping(address project => Project) private _projects;
     mapping(string name => address project) private _projectByName;
@@ -43,20 +33,12 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, EIP712 {
     /// @dev Keeps who consented, not a flag: a consent ends with the ownership it came from.
     mapping(address collection => mapping(address project => address consenter)) private _consents;
 
-    mapping(address key => Validity) private _receiptKeys;
-
     /*//////////////////////////////////////////////////////////////////////////
                                      CONSTRUCTOR
     //////////////////////////////////////////////////////////////////////////*/
 
-    constructor(address initialOperator) EIP712("NodeSystem", "1") {
-        // Check
-        if (initialOperator == address(0)) revert InvalidNetworkOperator(initialOperator);
-
-        // Effect
+    constructor(address initialOperator) NetworkRegistry(initialOperator) EIP712("NodeSystem", "1") {
         DEPLOYER = new DistributorDeployer();
-        networkOperator = initialOperator;
-        emit NetworkOperatorTransferred(address(0), initialOperator);
     }
 
     /*//////////////////////////////////////////////////////////////////////////
@@ -210,65 +192,6 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, EIP712 {
     }
 
     /*//////////////////////////////////////////////////////////////////////////
-                                   NETWORK OPERATOR
-    //////////////////////////////////////////////////////////////////////////*/
-
-    /// @inheritdoc IProjectRegistry
-    function setReceiptKey(address key, uint64 validFrom, uint64 validUntil) external {
-        // Check
-        _requireNetworkOperator();
-        if (key == address(0) || validFrom >= validUntil) {
-            revert InvalidReceiptKey(key, validFrom, validUntil);
-        }
-        Validity memory old = _receiptKeys[key];
-        uint256 past = block.timestamp < old.until ? block.timestamp : old.until;
-        bool wasValid = old.from < past;
-        if (wasValid && (validFrom > old.from || validUntil < past)) {
-            revert ReceiptKeyTakenBack(key, validFrom, validUntil, block.timestamp);
-        }
-
-        // Effect
-        _receiptKeys[key] = Validity(validFrom, validUntil);
-        emit ReceiptKeySet(key, validFrom, validUntil);
-    }
-
-    /// @inheritdoc IProjectRegistry
-    function transferNetworkOperator(address newOperator) external {
-        // Check
-        _requireNetworkOperator();
-
-        // Effect
-        pendingNetworkOperator = newOperator;
-        emit NetworkOperatorTransferStarted(msg.sender, newOperator);
-    }
-
-    /// @inheritdoc IProjectRegistry
-    function acceptNetworkOperator() external {
-        // Check
-        if (msg.sender != pendingNetworkOperator) {
-            revert NotPendingNetworkOperator(msg.sender, pendingNetworkOperator);
-        }
-
-        // Effect
-        address previousOperator = networkOperator;
-        networkOperator = msg.sender;
-        pendingNetworkOperator = address(0);
-        emit NetworkOperatorTransferred(previousOperator, msg.sender);
-    }
-
-    /// @inheritdoc IProjectRegistry
-    function isReceiptKeyAt(address key, uint64 timestamp) external view returns (bool) {
-        Validity memory validity = _receiptKeys[key];
-        return validity.from <= timestamp && timestamp < validity.until;
-    }
-
-    /// @inheritdoc IProjectRegistry
-    function receiptKeyOf(address key) external view returns (uint64 validFrom, uint64 validUntil) {
-        Validity memory validity = _receiptKeys[key];
-        return (validity.from, validity.until);
-    }
-
-    /*//////////////////////////////////////////////////////////////////////////
                                       INTERNALS
     //////////////////////////////////////////////////////////////////////////*/
 
@@ -280,10 +203,6 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, EIP712 {
     function _requireProjectOwner(address project) internal view override {
         address owner = _ownerOf(project);
         if (msg.sender != owner) revert NotProjectOwner(project, msg.sender, owner);
-    }
-
-    function _requireNetworkOperator() private view {
-        if (msg.sender != networkOperator) revert NotNetworkOperator(msg.sender, networkOperator);
     }
 
     /// @dev The creator is part of the salt, so nobody can take another's address.

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {ProjectChecks} from "./ProjectChecks.sol";
 import {IReleaseRegistry, Release, ReleaseAuthority} from "./interfaces/IReleaseRegistry.sol";
 import {Tombstone, WorkloadReleases} from "./interfaces/IReleaseRegistry.sol";
 import {IRewardDistributor} from "./interfaces/IRewardDistributor.sol";
 
 /// @title ReleaseRegistry
 /// @notice See {IReleaseRegistry}. The part of the registry that says what nodes may run.
-abstract contract ReleaseRegistry is IReleaseRegistry {
+abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
     enum Kind {
         None,
         Release,
@@ -76,7 +77,9 @@ abstract contract ReleaseRegistry is IReleaseRegistry {
         if (releaseHash == 0) revert InvalidReleaseHash(releaseHash);
 
         // Check and effect
-        Announcement memory announcement = Announcement(_now(), 0, Kind.Release, false, false, releaseHash);
+        Announcement memory announcement;
+        announcement.kind = Kind.Release;
+        announcement.releaseHash = releaseHash;
         uint64 runnableAt = _announce(project, workload, version, announcement);
         emit ReleaseAnnounced(project, version, releaseHash, workload, runnableAt);
     }
@@ -89,7 +92,9 @@ abstract contract ReleaseRegistry is IReleaseRegistry {
         bool removesVolumes
     ) external {
         // Check and effect
-        Announcement memory announcement = Announcement(_now(), 0, Kind.Tombstone, false, removesVolumes, 0);
+        Announcement memory announcement;
+        announcement.kind = Kind.Tombstone;
+        announcement.removesVolumes = removesVolumes;
         uint64 effectiveAt = _announce(project, workload, version, announcement);
         emit TombstoneAnnounced(project, version, workload, removesVolumes, effectiveAt);
     }
@@ -125,7 +130,10 @@ abstract contract ReleaseRegistry is IReleaseRegistry {
         if (authority.inUse) revert ReleaseKeyInUse(project, authority.releaseKey);
 
         // Effect
-        _authorities[project] = ReleaseAuthority(releaseKey, releaseDelay, false, address(0), 0, 0, 0);
+        ReleaseAuthority memory fresh;
+        fresh.releaseKey = releaseKey;
+        fresh.releaseDelay = releaseDelay;
+        _authorities[project] = fresh;
         emit ReleaseKeySet(project, releaseKey, releaseDelay);
     }
 
@@ -297,13 +305,6 @@ abstract contract ReleaseRegistry is IReleaseRegistry {
                                       INTERNALS
     //////////////////////////////////////////////////////////////////////////*/
 
-    /// @dev The project's owner; reverts if there is no such project.
-    function _ownerOf(address project) internal view virtual returns (address);
-
-    function _requireProjectOwner(address project) internal view virtual;
-
-    function _requireValidName(string calldata name) internal pure virtual;
-
     /// @return effectiveAt When the announcement comes into effect.
     function _announce(
         address project,
@@ -327,6 +328,7 @@ abstract contract ReleaseRegistry is IReleaseRegistry {
         uint64 notBefore = _settle(record);
         uint256 pending = record.pending.length;
         if (pending == MAX_PENDING) revert TooManyPending(project, workload, pending);
+        announcement.announcedAt = _now();
         effectiveAt = announcement.announcedAt + authority.releaseDelay;
         // A lowered delay must not let a version overtake an earlier one.
         if (effectiveAt < notBefore) effectiveAt = notBefore;

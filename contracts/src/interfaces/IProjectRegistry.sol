@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {INetworkRegistry} from "./INetworkRegistry.sol";
 import {IReleaseRegistry} from "./IReleaseRegistry.sol";
 
 /// @notice What a project is created from. All of it is in the init code of the project's
@@ -35,7 +36,7 @@ struct Project {
 /// @title Registry of projects, their license collections and releases, and the network's receipt keys
 /// @notice A project's id, here and everywhere else, is the address of its RewardDistributor. The
 /// registry is also the verifying contract of the EIP-712 domain of all off-chain messages.
-interface IProjectRegistry is IReleaseRegistry {
+interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
     /*//////////////////////////////////////////////////////////////////////////
                                        EVENTS
     //////////////////////////////////////////////////////////////////////////*/
@@ -71,16 +72,6 @@ interface IProjectRegistry is IReleaseRegistry {
 
     /// @notice The collection's tokens became the licenses of the project's workload.
     event CollectionListed(address indexed project, address indexed collection, string workload);
-
-    /// @notice A receipt key was recorded, or its validity changed. It is valid from `validFrom`
-    /// until just before `validUntil`.
-    event ReceiptKeySet(address indexed key, uint64 validFrom, uint64 validUntil);
-
-    /// @notice The network operator offered its role to `newOperator`; zero withdrew the offer.
-    event NetworkOperatorTransferStarted(address indexed operator, address indexed newOperator);
-
-    /// @notice `newOperator` accepted the role of network operator.
-    event NetworkOperatorTransferred(address indexed previousOperator, address indexed newOperator);
 
     /*//////////////////////////////////////////////////////////////////////////
                                        ERRORS
@@ -118,22 +109,6 @@ interface IProjectRegistry is IReleaseRegistry {
 
     /// @notice The collection's owner is not the project's owner and did not consent.
     error ListingNotConsented(address collection, address project, address collectionOwner);
-
-    /// @notice Only the network operator may do this.
-    error NotNetworkOperator(address caller, address operator);
-
-    /// @notice Only the account the role was offered to may accept it.
-    error NotPendingNetworkOperator(address caller, address pendingOperator);
-
-    /// @notice The network operator must not be the zero address.
-    error InvalidNetworkOperator(address operator);
-
-    /// @notice A receipt key must not be zero and must be valid for at least a second.
-    error InvalidReceiptKey(address key, uint64 validFrom, uint64 validUntil);
-
-    /// @notice The change would make the key invalid at a past time at which it was valid, and so
-    /// take back receipts that were given.
-    error ReceiptKeyTakenBack(address key, uint64 validFrom, uint64 validUntil, uint256 timestamp);
 
     /*//////////////////////////////////////////////////////////////////////////
                                       PROJECTS
@@ -190,30 +165,4 @@ interface IProjectRegistry is IReleaseRegistry {
 
     /// @notice Whether the collection's present owner consents to the listing by the project.
     function isListingConsented(address collection, address project) external view returns (bool);
-
-    /*//////////////////////////////////////////////////////////////////////////
-                                   NETWORK OPERATOR
-    //////////////////////////////////////////////////////////////////////////*/
-
-    /// @notice Records a key that signs receipts and closed days, with its validity. A key can be
-    /// ended, but never for a time that has passed: receipts stay provable.
-    function setReceiptKey(address key, uint64 validFrom, uint64 validUntil) external;
-
-    /// @notice Offers the role to `newOperator`, which has to accept. Zero withdraws an offer.
-    function transferNetworkOperator(address newOperator) external;
-
-    /// @notice Takes over the role offered to the caller.
-    function acceptNetworkOperator() external;
-
-    /// @notice Whether the key is valid at `timestamp` (seconds since 1970).
-    function isReceiptKeyAt(address key, uint64 timestamp) external view returns (bool);
-
-    /// @notice The key's validity; both zero if it was never recorded.
-    function receiptKeyOf(address key) external view returns (uint64 validFrom, uint64 validUntil);
-
-    /// @notice The account that records receipt keys.
-    function networkOperator() external view returns (address);
-
-    /// @notice The account the role is offered to, or zero.
-    function pendingNetworkOperator() external view returns (address);
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail, ensure};
 use nodesys_chain::Provider;
-use nodesys_chain::project::receipt_key_validity;
+use nodesys_chain::project::{projects_of_receipt_key, receipt_key_validity};
 use nodesys_core::message::Domain;
 use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, U256};
@@ -14,37 +14,49 @@ use crate::db;
 const POSTS_AHEAD: u64 = 30;
 const GAS_OF_A_POST: u64 = 90_000;
 
-/// Whether the registry is one, and names the receipt key for now.
+/// Whether the registry is one, and names the receipt key for now: for the network, or else for some
+/// project of its own.
 pub(crate) async fn receipt_key(
     chain: &Provider,
     domain: &Domain,
     key: Address,
+    first_block: u64,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let registry = domain.verifying_contract();
     chain.require_code(registry, "ProjectRegistry").await?;
-    let recorded = match receipt_key_validity(chain, registry, key).await {
+    let valid = match receipt_key_validity(chain, registry, None, key).await {
         // An RPC that fails says nothing of the registry.
         Err(error) if !error.is_temporary() => Err(error).with_context(|| {
             format!("{registry} does not answer as a ProjectRegistry: check --registry")
         })?,
         answer => answer?,
     };
-    let record = format!("nodesys-master registry receipt-key --key {key} --from {}", now.day());
-    let Some((from, until)) = recorded else {
+    if valid.iter().any(|range| range.contains(&now.secs())) {
+        return Ok(());
+    }
+    for project in projects_of_receipt_key(chain, registry, key, first_block).await? {
+        let own = receipt_key_validity(chain, registry, Some(project), key).await?;
+        if own.iter().any(|range| range.contains(&now.secs())) {
+            tracing::warn!(%project, "the receipt key is a project's own: no other project's owner, \
+                and no auditor, accepts days that it signs");
+            return Ok(());
+        }
+    }
+    let record = format!("nodesys-master registry receipt-key --key {key}");
+    // The network's key: one range, or none.
+    let Some(range) = valid.first() else {
         bail!(
             "the registry {registry} does not know the receipt key {key}, so nobody could check its \
              receipts: the network's operator records it with `{record}`"
         );
     };
-    ensure!(
-        (from..until).contains(&now.secs()),
+    bail!(
         "the receipt key {key} is not valid now: the registry has it from {} until before {}; start with \
-         the key that is valid, or have the network's operator record one for today",
-        Timestamp::from_secs(from),
-        Timestamp::from_secs(until)
+         the key that is valid, or have the network's operator record another one",
+        Timestamp::from_secs(range.start),
+        Timestamp::from_secs(range.end)
     );
-    Ok(())
 }
 
 /// Whether the database holds this network's facts, and no other's.

@@ -67,7 +67,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
     // A stepped clock's server is its own reference.
     let server = config.clock.is_some().then(|| clock.clone());
     let reference = Reference::new(server, config.clock_tolerance_millis);
-    preflight::receipt_key(&chain, &domain, receipt_key.address(), clock.now()).await?;
+    let (key, first_block) = (receipt_key.address(), config.first_block);
+    preflight::receipt_key(&chain, &domain, key, first_block, clock.now()).await?;
     let (connections, allow_unsafe) = (config.database_connections, config.allow_unsafe_postgres);
     let pool = db::connect::connect(&config.database_url, connections, allow_unsafe).await?;
     if config.no_migrate {

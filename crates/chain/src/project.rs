@@ -26,7 +26,8 @@
 //! }
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::ops::Range;
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::network::TransactionBuilder as _;
@@ -242,20 +243,12 @@ pub fn collections_of(
         .collect()
 }
 
-/// The receipt keys as recorded by events: each key's validity, from and just before until, in seconds
-/// since 1970.
-pub fn receipt_keys(events: &[Logged<RegistryEvent>]) -> BTreeMap<Address, (u64, u64)> {
-    events
-        .iter()
-        .filter_map(|logged| match &logged.event {
-            RegistryEvent::ReceiptKeySet(set) => Some((set.key, (set.validFrom, set.validUntil))),
-            _ => None,
-        })
-        .collect()
-}
+/// When a receipt key counts: seconds since 1970, each range without its end. At most two ranges, one
+/// of the network's key and one of the project's own; none where the key never counts.
+pub type KeyValidity = Vec<Range<u64>>;
 
-/// A receipt key's recorded validity, in seconds since 1970: from, and until just before; `None` where
-/// there is none.
+/// When a receipt key counts for a project, or, without one, for the network. The rule is that of the
+/// contract's `isReceiptKeyAt`: from its first own key on, only own keys count for a project.
 ///
 /// # Errors
 ///
@@ -263,11 +256,49 @@ pub fn receipt_keys(events: &[Logged<RegistryEvent>]) -> BTreeMap<Address, (u64,
 pub async fn receipt_key_validity(
     provider: &Provider,
     registry: Address,
+    project: Option<Address>,
     key: Address,
-) -> Result<Option<(u64, u64)>, ChainError> {
-    let call = ProjectRegistry::receiptKeyOfCall { key };
-    let found = provider.call(registry, &call, BlockId::latest()).await?;
-    Ok((found.validUntil > 0).then_some((found.validFrom, found.validUntil)))
+) -> Result<KeyValidity, ChainError> {
+    let network = Address::ZERO;
+    let project = project.unwrap_or(network);
+    let recorded = async |project| {
+        let call = ProjectRegistry::receiptKeyOfCall { project, key };
+        let found = provider.call(registry, &call, BlockId::latest()).await?;
+        Ok::<_, ChainError>(found.validFrom..found.validUntil)
+    };
+    let own_from = ProjectRegistry::ownReceiptKeysFromCall { project };
+    let (own_from, own, theirs) = tokio::try_join!(
+        provider.call(registry, &own_from, BlockId::latest()),
+        recorded(project),
+        recorded(network),
+    )?;
+    let own_from = if own_from == 0 { u64::MAX } else { own_from };
+    let theirs = theirs.start..theirs.end.min(own_from);
+    let own = own.start.max(own_from)..own.end;
+    Ok([theirs, own].into_iter().filter(|range| !range.is_empty()).collect())
+}
+
+/// The projects that recorded a receipt key as their own, by events from a block on.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
+pub async fn projects_of_receipt_key(
+    provider: &Provider,
+    registry: Address,
+    key: Address,
+    from: u64,
+) -> Result<BTreeSet<Address>, ChainError> {
+    let latest = provider.latest_block().await?;
+    let filter = Filter::new()
+        .address(registry)
+        .event_signature(ProjectRegistry::ReceiptKeySet::SIGNATURE_HASH)
+        .topic2(key.into_word());
+    let found: Vec<Logged<ProjectRegistry::ReceiptKeySet>> =
+        events_matching(provider, "looking for a receipt key", &filter, from, latest.number)
+            .await?;
+    let projects = found.into_iter().map(|logged| logged.event.project);
+    Ok(projects.filter(|project| !project.is_zero()).collect())
 }
 
 /// The project that lists a collection, or `None`.

@@ -114,8 +114,8 @@ pub async fn deploy_with_signer(
     let registry =
         deployed(&network, "ProjectRegistry", request.into_transaction_request()).await?;
     let bound = ProjectRegistry::new(registry, network.rpc());
-    // Valid from the beginning of time on, so that the day of the deployment is covered.
-    let record = bound.setReceiptKey(receipt_key, 0, u64::MAX);
+    // From now on: no key becomes valid for a time that has passed.
+    let record = bound.setReceiptKey(Address::ZERO, receipt_key, 0, u64::MAX);
     network.send("recording the receipt key", record.into_transaction_request()).await?;
 
     let owner = wallet(chain, &people.owner).await?;

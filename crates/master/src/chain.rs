@@ -2,6 +2,7 @@
 
 mod deploy;
 mod license;
+mod network;
 pub(crate) mod project;
 pub(crate) mod registry;
 mod sale;
@@ -13,13 +14,28 @@ use nodesys_core::Address;
 
 use crate::config::Settings;
 use crate::output::{Format, print};
+use tx::SendArgs;
+
+const OWN_RECEIPT_KEY: &str = "\
+Examples:
+  nodesys-master project receipt-key --key 0x... --from 2027-01-01 --sender-keystore owner.json
+
+From the first day of its first own key on, only own keys count for the project. So it moves to another
+backend: record the key of that backend, then point the nodes there.";
+
+const NETWORK_FILE: &str = "\
+Examples:
+  nodesys-master registry network-file --file network.json --uri https://example.org/network.json --calldata
+
+The sender is the network's operator. The first file counts at once, each later one after 7 days, in which
+operator and network guardian can cancel it.";
 
 const RECEIPT_KEY: &str = "\
 Examples:
-  nodesys-master registry receipt-key --key 0x... --from 2026-01-01 --sender-keystore operator.json
-  nodesys-master registry receipt-key --key 0x... --from 2026-01-01 --until 2027-01-01 --calldata
+  nodesys-master registry receipt-key --key 0x... --sender-keystore operator.json
+  nodesys-master registry receipt-key --key 0x... --from 2027-01-01 --until 2028-01-01 --calldata
 
-The sender is the network's operator. The last day of a key cannot be in the past.";
+The sender is the network's operator. A key becomes neither valid nor invalid for a time that has passed.";
 
 /// A network's registry.
 #[derive(Debug, Subcommand)]
@@ -29,7 +45,14 @@ pub enum RegistryCommand {
     /// Record a backend's receipt key. Safe to re-run: finds an existing record.
     #[command(after_help = RECEIPT_KEY)]
     ReceiptKey(registry::ReceiptKeyArgs),
-    /// Show the operator of the network of --registry.
+    /// Record the hash of the network file, and where it is. Safe to re-run.
+    #[command(after_help = NETWORK_FILE)]
+    NetworkFile(network::NetworkFileArgs),
+    /// Cancel the network file that waits; the sender is operator or network guardian.
+    CancelNetworkFile(SendArgs),
+    /// Appoint the network guardian: the first at once, another after 7 days. Safe to re-run.
+    Guardian(network::GuardianArgs),
+    /// Show operator, guardian and network file of --registry.
     Show {
         /// Output format.
         #[arg(short, long, value_enum, default_value_t)]
@@ -45,7 +68,16 @@ impl RegistryCommand {
             Self::ReceiptKey(args) => {
                 print(args.send.output, &registry::receipt_key(settings, &args).await?)
             }
-            Self::Show { output } => print(output, &registry::show(settings).await?),
+            Self::NetworkFile(args) => {
+                print(args.send.output, &network::file(settings, &args).await?)
+            }
+            Self::CancelNetworkFile(send) => {
+                print(send.output, &network::cancel_file(settings, &send).await?)
+            }
+            Self::Guardian(args) => {
+                print(args.send.output, &network::guardian(settings, &args).await?)
+            }
+            Self::Show { output } => print(output, &network::show(settings).await?),
         }
     }
 }
@@ -63,6 +95,9 @@ pub enum ProjectCommand {
     },
     /// List a license collection as a workload of --project, permanently. Safe to re-run.
     ListWorkload(registry::ListWorkloadArgs),
+    /// Record a receipt key of --project's own, in place of the network's. Safe to re-run.
+    #[command(after_help = OWN_RECEIPT_KEY)]
+    ReceiptKey(registry::ReceiptKeyArgs),
     /// Replace the reward signer of --project, or disable it at once.
     Signer(timelock::SignerArgs),
     /// Queue an action behind the timelock. Safe to re-run: finds an existing one.
@@ -91,6 +126,9 @@ impl ProjectCommand {
             Self::Show { output } => print(output, &project::show(settings).await?),
             Self::ListWorkload(args) => {
                 print(args.send.output, &registry::list_workload(settings, &args).await?)
+            }
+            Self::ReceiptKey(args) => {
+                print(args.send.output, &registry::own_receipt_key(settings, &args).await?)
             }
             Self::Signer(args) => {
                 print(args.send.output, &timelock::signer(settings, &args).await?)

@@ -157,8 +157,11 @@ mod tests {
         for (noun, names) in [
             ("points", &["preview"][..]),
             ("day", &["show"]),
-            ("registry", &["receipt-key"]),
-            ("project", &["create", "list-workload", "signer", "queue", "now", "fund"]),
+            ("registry", &["receipt-key", "network-file", "cancel-network-file", "guardian"]),
+            (
+                "project",
+                &["create", "list-workload", "receipt-key", "signer", "queue", "now", "fund"],
+            ),
             ("license", &["consent", "mint"]),
         ] {
             let group = command.find_subcommand_mut(noun).unwrap();

@@ -210,9 +210,11 @@ impl DayBuilder {
         let closed = self.backend.closed_uptime(distributor, day).await?;
         closed.verify(&Domain::new(chain_id, registry), distributor, day)?;
         let key = closed.receipt_key;
-        let validity = project::receipt_key_validity(&self.provider, registry, key).await?;
-        // A day is signed after it has ended, by a key that was valid at its end or later.
-        if validity.is_none_or(|(_, until)| until <= day.end().secs()) {
+        let own = Some(distributor);
+        let valid = project::receipt_key_validity(&self.provider, registry, own, key).await?;
+        let now = self.provider.latest_block().await?.secs;
+        // Signed at some moment between the day's end and now.
+        if !valid.iter().any(|range| range.start <= now && day.end().secs() < range.end) {
             return Err(DayError::ReceiptKey { day, key });
         }
         let bytes = self.backend.uptime(distributor, day).await?;

@@ -61,7 +61,7 @@ impl Chain {
             provider.send("deploying the registry", deploy.into_transaction_request()).await?;
         let registry = receipt.contract_address.context("a deployment makes a contract")?;
         let record = ProjectRegistry::new(registry, provider.rpc())
-            .setReceiptKey(receipt_key()?.address(), 0, u64::MAX)
+            .setReceiptKey(Address::ZERO, receipt_key()?.address(), 0, u64::MAX)
             .into_transaction_request();
         provider.send("recording the receipt key", record).await?;
         Ok(Self { _anvil: anvil, url, registry })

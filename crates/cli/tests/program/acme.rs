@@ -66,7 +66,7 @@ impl Acme {
         ask(&owner, "anvil_setCode", code).await;
         let registry = deploy(&owner, |rpc| ProjectRegistry::deploy_builder(rpc, address)).await;
         let bound = ProjectRegistry::new(registry, owner.rpc());
-        let key = bound.setReceiptKey(receipt_key().address(), 0, u64::MAX);
+        let key = bound.setReceiptKey(Address::ZERO, receipt_key().address(), 0, u64::MAX);
         sent(&owner, key.into_transaction_request()).await;
         let token = deploy(&owner, |rpc| {
             DevToken::deploy_builder(rpc, "Acme".into(), "ACME".into(), address)

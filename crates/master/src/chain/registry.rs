@@ -1,12 +1,9 @@
-//! `registry create|receipt-key|show` for the network's operator, and the entries of project owners
-//! in the registry: `project list-workload`, `license consent`, `release key`.
+//! `registry create|receipt-key` for the network's operator, and the entries of project owners in the
+//! registry: `project list-workload|receipt-key`, `license consent`, `release key`.
 //!
 //! Each command reads the chain first and sends a transaction only if it is needed, so it is safe
 //! to re-run. With `--calldata` it prints the transaction for a Safe or a hardware wallet.
 
-use std::fmt;
-
-use alloy::eips::BlockId;
 use alloy::sol_types::{SolCall, SolValue as _};
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
@@ -18,7 +15,7 @@ use nodesys_chain::verification::Verification;
 use nodesys_core::Address;
 use nodesys_core::ids::Name;
 use nodesys_core::time::{Timestamp, UtcDay};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::deploy::{Contract, DeployArgs, DeploymentView, read_params};
 use super::project::{RegisteredProject, find};
@@ -31,12 +28,15 @@ pub struct ReceiptKeyArgs {
     /// Address of the key, as the backend's /v1/network names it.
     #[arg(long, value_name = "ADDRESS")]
     key: Address,
-    /// The first day on which the key is valid.
+    /// The first day on which the key is valid: one to come, or the one it has begun on [from now on].
     #[arg(long, value_name = "DAY")]
-    from: UtcDay,
+    from: Option<UtcDay>,
     /// The first day on which the key is no longer valid [never].
     #[arg(long, value_name = "DAY")]
     until: Option<UtcDay>,
+    /// End the key now: for one that was stolen.
+    #[arg(long, conflicts_with_all = ["from", "until"])]
+    end: bool,
     #[command(flatten)]
     pub(crate) send: SendArgs,
 }
@@ -103,57 +103,26 @@ pub(crate) async fn create(
     contract.deploy(&provider, args, &ProjectRegistry::BYTECODE).await
 }
 
-/// A registry's operator.
-#[derive(Debug, Serialize)]
-pub(crate) struct RegistryView {
-    registry: Address,
-    operator: Address,
-    /// The account that was offered the role and has not accepted; zero for none.
-    pending_operator: Address,
-}
-
-impl fmt::Display for RegistryView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "registry     {}", self.registry)?;
-        write!(f, "operator     {}", self.operator)?;
-        match self.pending_operator.is_zero() {
-            true => Ok(()),
-            false => write!(f, "\noffered to   {}", self.pending_operator),
-        }
-    }
-}
-
-/// Reads a registry.
-pub(crate) async fn show(settings: &Settings) -> anyhow::Result<RegistryView> {
-    let registry = *Settings::need(&settings.registry, "--registry")?;
-    let provider = settings.provider().await?;
-    provider.require_code(registry, "the registry").await?;
-    let at = BlockId::latest();
-    let operator = provider.call(registry, &networkOperatorCall {}, at).await?;
-    let pending_operator = provider.call(registry, &pendingNetworkOperatorCall {}, at).await?;
-    Ok(RegistryView { registry, operator, pending_operator })
-}
-
 /// A registry that is written to.
-struct RegistryWriter {
-    sender: TxSender,
+pub(super) struct RegistryWriter {
+    pub(super) sender: TxSender,
     registry: Address,
 }
 
 impl RegistryWriter {
-    async fn connect(settings: &Settings, send: &SendArgs) -> anyhow::Result<Self> {
+    pub(super) async fn connect(settings: &Settings, send: &SendArgs) -> anyhow::Result<Self> {
         let registry = *Settings::need(&settings.registry, "--registry")?;
         let sender = TxSender::connect(settings, send).await?;
         sender.provider.require_code(registry, "the registry").await?;
         Ok(Self { sender, registry })
     }
 
-    async fn read<C: SolCall>(&self, call: C) -> Result<C::Return, ChainError> {
+    pub(super) async fn read<C: SolCall>(&self, call: C) -> Result<C::Return, ChainError> {
         self.sender.read(self.registry, call).await
     }
 
     /// Records an entry, unless it is recorded already.
-    async fn record<C: SolCall>(
+    pub(super) async fn record<C: SolCall>(
         &self,
         entry: String,
         recorded: bool,
@@ -167,20 +136,66 @@ impl RegistryWriter {
     }
 }
 
-/// Records a receipt key.
+/// Records a receipt key of the network.
 pub(crate) async fn receipt_key(
     settings: &Settings,
     args: &ReceiptKeyArgs,
 ) -> anyhow::Result<TxView> {
-    let from = args.from.start().secs();
-    let until = args.until.map_or(u64::MAX, |day| day.start().secs());
-    ensure!(from < until, "--until {} is not after --from", args.until.unwrap_or(args.from));
     let writer = RegistryWriter::connect(settings, &args.send).await?;
-    let known = writer.read(receiptKeyOfCall { key: args.key }).await?;
-    let done = (known.validFrom, known.validUntil) == (from, until);
-    let end = args.until.map_or_else(|| "on".to_owned(), |day| format!("until before {day}"));
-    let entry = format!("receipt key {} is valid from {} {end}", args.key, args.from);
-    let call = setReceiptKeyCall { key: args.key, validFrom: from, validUntil: until };
+    set_receipt_key(&writer, Address::ZERO, "receipt key", args).await
+}
+
+/// Records a receipt key of the project's own, which replaces the network's for it.
+pub(crate) async fn own_receipt_key(
+    settings: &Settings,
+    args: &ReceiptKeyArgs,
+) -> anyhow::Result<TxView> {
+    let writer = RegistryWriter::connect(settings, &args.send).await?;
+    let RegisteredProject { address, name, .. } = find(settings, &writer.sender.provider).await?;
+    set_receipt_key(&writer, address, &format!("receipt key of {name}"), args).await
+}
+
+/// `project` is zero for the network. To the contract, a time of zero is the block's, or the beginning of
+/// a key that has begun.
+async fn set_receipt_key(
+    writer: &RegistryWriter,
+    project: Address,
+    what: &str,
+    args: &ReceiptKeyArgs,
+) -> anyhow::Result<TxView> {
+    let ReceiptKeyArgs { key, from, until, end, .. } = *args;
+    let known = writer.read(receiptKeyOfCall { project, key }).await?;
+    let now = writer.sender.provider.latest_block().await?.secs;
+    let begun = known.validFrom < known.validUntil && known.validFrom <= now;
+    if let Some(day) = from {
+        let first = day.start().secs();
+        ensure!(until.is_none_or(|until| day < until), "--until is not after --from {day}");
+        ensure!(
+            first > now || (begun && first == known.validFrom),
+            "--from {day} has begun, and no key becomes valid for a time that has passed: leave --from \
+             away for a key that is valid from now on"
+        );
+    }
+    let valid_from = from.map_or(0, |day| day.start().secs());
+    let valid_until = match (end, until) {
+        (true, _) => 0,
+        (false, Some(day)) => day.start().secs(),
+        (false, None) => u64::MAX,
+    };
+    let done = match end {
+        true => known.validUntil <= now,
+        false => {
+            known.validUntil == valid_until
+                && (known.validFrom == valid_from || (valid_from == 0 && begun))
+        }
+    };
+    let begin = from.map_or_else(|| "now".to_owned(), |day| day.to_string());
+    let entry = match (end, until) {
+        (true, _) => format!("{what} {key} is no longer valid"),
+        (false, Some(day)) => format!("{what} {key} is valid from {begin} until before {day}"),
+        (false, None) => format!("{what} {key} is valid from {begin} on"),
+    };
+    let call = setReceiptKeyCall { project, key, validFrom: valid_from, validUntil: valid_until };
     writer.record(entry, done, call).await
 }
 

@@ -33,7 +33,7 @@ async fn a_network_is_started_on_a_new_chain() {
         json!(stage.owner)
     );
     let key = Address::repeat_byte(7).to_string();
-    let record = ["registry", "receipt-key", "--key", &key, "--from", "2026-01-01"];
+    let record = ["registry", "receipt-key", "--key", &key];
     let record = [&record[..], &at].concat();
     let printed = stage.run(&[&record[..], &["--calldata"]].concat());
     assert_eq!(printed["to"], first["address"]);
@@ -42,10 +42,33 @@ async fn a_network_is_started_on_a_new_chain() {
     assert!(stage.run(&record)["transaction"].is_string());
     assert_eq!(stage.run(&record)["transaction"], Value::Null);
     let bound = ProjectRegistry::new(Stage::address(&first), stage.provider.rpc());
-    let known = bound.receiptKeyOf(Address::repeat_byte(7)).call().await.unwrap();
-    assert_eq!((known.validFrom, known.validUntil), (1_767_225_600, u64::MAX));
-    let backwards = [&record[..], &["--until", "2025-12-31"]].concat();
+    let known = bound.receiptKeyOf(Address::ZERO, Address::repeat_byte(7)).call().await.unwrap();
+    assert!(known.validFrom > 0 && known.validUntil == u64::MAX, "{known:?}");
+    let past = [&record[..], &["--from", "2020-01-01"]].concat();
+    assert!(stage.refused(&past).contains("no key becomes valid for a time that has passed"));
+    let backwards = [&record[..], &["--from", "2090-01-02", "--until", "2090-01-01"]].concat();
     assert!(stage.refused(&backwards).contains("is not after --from"));
+    assert!(stage.run(&[&record[..], &["--end"]].concat())["transaction"].is_string());
+    assert_eq!(stage.run(&[&record[..], &["--end"]].concat())["transaction"], Value::Null);
+
+    let guardian = Address::repeat_byte(9).to_string();
+    let appoint = [&["registry", "guardian", &guardian], &at[..]].concat();
+    assert!(stage.run(&appoint)["transaction"].is_string());
+    assert_eq!(stage.run(&appoint)["transaction"], Value::Null);
+    for (text, from) in [("1", "at once"), ("2", "7 days from now")] {
+        let file = stage.write("network.json", &json!(text));
+        let file = ["registry", "network-file", "--file", self::text(&file), "--uri", "ipfs://net"];
+        let file = [&file[..], &at].concat();
+        let told = stage.run(&file);
+        assert!(told["what"].as_str().unwrap().ends_with(from), "{told}");
+        assert_eq!(stage.run(&file)["transaction"], Value::Null);
+    }
+    let shown = stage.run(&[&["registry", "show"], &at[..]].concat());
+    assert_eq!(shown["guardian"], json!(guardian));
+    assert_ne!(shown["file"]["hash"], shown["waiting_file"]["hash"]);
+    let cancel = [&["registry", "cancel-network-file"], &at[..]].concat();
+    assert!(stage.run(&cancel)["transaction"].is_string());
+    assert_eq!(stage.run(&cancel)["transaction"], Value::Null);
 
     let (rpc, name) = (stage.provider.rpc(), "Reward".to_owned());
     let token = DevToken::deploy_builder(rpc, name, "RWD".to_owned(), stage.owner);

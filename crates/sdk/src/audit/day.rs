@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::keccak256;
+use nodesys_chain::project::KeyValidity;
 use nodesys_core::bundle::{
     BUNDLE_JSON, Bundle, BundleError, DayBundle, DayInput, PreviousDay, ProjectInfo, Snapshot,
     build_day,
@@ -44,8 +45,8 @@ pub struct DayFacts<'a> {
     pub posted_secs: Fact<u64>,
     /// First final block at or past the day's end.
     pub snapshot: Fact<Snapshot>,
-    /// The recorded validity of the bundle's receipt key; `None` where the registry has none.
-    pub receipt_key: Fact<Option<(u64, u64)>>,
+    /// When the bundle's receipt key counts for the project.
+    pub receipt_key: Fact<KeyValidity>,
     /// Whether the project listed a collection by the snapshot.
     pub listed: BTreeMap<Address, Fact<bool>>,
     /// The daily quotas in force between the snapshot and the post.
@@ -181,7 +182,8 @@ impl<'a> Audit<'a> {
         let known = self.facts.posted_secs.clone();
         let recorded = known.and_then(|posted| Ok((posted, self.facts.receipt_key.clone()?)));
         match recorded {
-            Ok((posted, Some((from, until)))) if from <= posted && until > ends => {}
+            Ok((posted, valid))
+                if valid.iter().any(|range| range.start <= posted && ends < range.end) => {}
             Ok(_) => {
                 let problem =
                     format!("its receipt key {key} is not recorded in the registry for then");

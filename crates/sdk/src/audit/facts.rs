@@ -92,8 +92,9 @@ impl<'a> Auditor<'a> {
         let posted_secs = self.posted_secs(commit).await;
         let receipt_key = match &bundle {
             Some(bundle) => {
-                let (registry, key) = (self.history.project.registry, bundle.uptime.receipt_key);
-                told(receipt_key_validity(self.provider, registry, key).await)
+                let project = &self.history.project;
+                let (own, key) = (Some(project.distributor), bundle.uptime.receipt_key);
+                told(receipt_key_validity(self.provider, project.registry, own, key).await)
             }
             None => Err("its bundle is not known".to_owned()),
         };

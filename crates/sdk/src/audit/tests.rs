@@ -182,7 +182,7 @@ fn audit_with(
         posted: &published.posted,
         posted_secs: Ok(published.posted.day.end().secs() + 400),
         snapshot: Ok(snapshot(published.posted.day)),
-        receipt_key: Ok(Some((0, u64::MAX))),
+        receipt_key: Ok(vec![0..u64::MAX]),
         listed: [(COLLECTION, Ok(true))].into(),
         quotas: Ok(vec![Amount::new(9000), Amount::new(5000)]),
         holders: &holders,
@@ -376,7 +376,7 @@ fn the_facts_of_the_chain_decide_and_what_is_unknown_does_not() {
         let (_, finding) = only(outcome, BUNDLE_JSON);
         assert_eq!(finding.difference.map(|it| it.header).as_deref(), Some(header));
     };
-    let outcome = audit_with(&first, &start, |facts| facts.receipt_key = Ok(None));
+    let outcome = audit_with(&first, &start, |facts| facts.receipt_key = Ok(Vec::new()));
     assert!(only(&outcome, BUNDLE_JSON).1.problem.contains("receipt key"));
     let outcome = audit_with(&first, &start, |facts| {
         facts.snapshot = facts.snapshot.clone().map(|at| Snapshot { block_number: 6, ..at });

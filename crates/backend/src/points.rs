@@ -97,7 +97,7 @@ pub(crate) async fn rewards(
             return Ok(same);
         }
         let mut conn = app.pool.acquire().await?;
-        let csv = db::commit::file(&mut conn, commit, RewardRow::FILE).await?;
+        let csv = db::commit::file(&mut conn, project.project, commit, RewardRow::FILE).await?;
         let csv = csv.ok_or_else(|| missing(&project, day))?;
         return Ok(cached::file("text/csv", tag, csv));
     }

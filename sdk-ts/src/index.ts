@@ -49,3 +49,4 @@ export type {
   CommitView, DayView, LeaseView, LicenseDay as LicenseDayView, LicenseId, LicenseView, Network, NodeView,
   PointsChecked, ProjectRow, ProofView, RewardView,
 } from './api/views.js';
+export { auditIn, type AuditJob, type PlaceName, type Port, workerPort } from './worker/serve.js';

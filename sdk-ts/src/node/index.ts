@@ -1,3 +1,4 @@
-/** What only Node can do: folders. */
+/** What only Node can do: folders and worker threads. */
 
 export { daysIn, folderPlace } from './folder.js';
+export { threadPort } from './thread.js';

@@ -48,12 +48,12 @@ impl Upload {
             if announced.is_some_and(|announced| announced != keccak256(&csv)) {
                 return Err(ApiError::points_invalid("the body is not the file of points_hash"));
             }
-            Self::parse(terms, csv, signature)
+            Self::parse(terms, csv, &signature)
         });
         reading.await.context("reading an upload")?
     }
 
-    fn parse(terms: Vec<u8>, csv: Vec<u8>, signature: WalletSignature) -> ApiResult<Self> {
+    fn parse(terms: Vec<u8>, csv: Vec<u8>, signature: &WalletSignature) -> ApiResult<Self> {
         let parsed: Terms = serde_json::from_slice(&terms)
             .map_err(|error| ApiError::bad_request(format!("terms: {error}")))?;
         if canonical_json(&parsed) != terms {

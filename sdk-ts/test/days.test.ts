@@ -178,8 +178,8 @@ test('each altered column of a committed table is found in its row', async () =>
 test("the chain's facts decide, and what is unknown does not", async () => {
   const files = filesOf(SECOND);
   const wrong: [string, (facts: DayFacts) => Partial<DayFacts>][] = [
-    ['closed day', () => ({ receiptKey: async () => known(undefined) })],
-    ['closed day', () => ({ receiptKey: async () => known({ from: 0n, until: 5n }) })],
+    ['closed day', () => ({ receiptKey: async () => known([]) })],
+    ['closed day', () => ({ receiptKey: async () => known([{ from: 0n, until: 5n }, { from: 1n << 62n, until: 1n << 63n }]) })],
     ['snapshot', () => ({ snapshot: async () => known({ block_number: 6n, block_hash: `0x${'1'.repeat(64)}`, block_secs: 5n }) })],
     ['quota', () => ({ quotas: async () => known([7n]) })],
     ['collections', () => ({ listed: async () => known(false) })],

@@ -64,7 +64,7 @@ test('a day of 100,000 licenses', async () => {
     },
     postedSecs: async () => known(1_767_312_100n),
     snapshot: async () => known(snapshot),
-    receiptKey: async () => known({ from: 0n, until: 1n << 63n }),
+    receiptKey: async () => known([{ from: 0n, until: 1n << 63n }]),
     listed: async () => known(true),
     quotas: async () => known([10n ** 25n]),
     owned: ({ tokenId }) => ({ holder: holders[Number(tokenId)] as Address, renter: zero }),

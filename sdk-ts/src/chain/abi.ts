@@ -47,7 +47,8 @@ export const registryAbi = parseAbi([
   'function projectOf(address project) view returns (Project)',
   'function projectByName(string name) view returns (address project)',
   'function projectOfCollection(address collection) view returns (address project)',
-  'function receiptKeyOf(address key) view returns (uint64 validFrom, uint64 validUntil)',
+  'function receiptKeyOf(address project, address key) view returns (uint64 validFrom, uint64 validUntil)',
+  'function ownReceiptKeysFrom(address project) view returns (uint64)',
 ]);
 
 export const licenseAbi = parseAbi([

@@ -199,10 +199,24 @@ function factsOf(chain: Chain, history: History, folded: Folded, posted: PostedC
     },
     receiptKey: (key) =>
       told(async () => {
-        const { registry } = project;
-        const request = { address: registry, abi: registryAbi, functionName: 'receiptKeyOf', args: [key] } as const;
-        const [from, until] = await chain.call('reading the receipt key', request);
-        return until > 0n ? { from, until } : undefined;
+        const { registry: address, distributor } = project;
+        const on = { address, abi: registryAbi } as const;
+        const [what, network] = ['reading the receipt key', ZERO_ADDRESS];
+        const recorded = async (of: Address) => {
+          const [from, until] = await chain.call(what, { ...on, functionName: 'receiptKeyOf', args: [of, key] });
+          return { from, until };
+        };
+        const since = await chain.call(what, { ...on, functionName: 'ownReceiptKeysFrom', args: [distributor] });
+        const [theirs, own] = [await recorded(network), await recorded(distributor)];
+        // A project that has keys of its own takes the network's only up to then; zero says that it has none.
+        const valid =
+          since === 0n
+            ? [theirs]
+            : [
+                { from: theirs.from, until: theirs.until < since ? theirs.until : since },
+                { from: own.from > since ? own.from : since, until: own.until },
+              ];
+        return valid.filter(({ from, until }) => from < until);
       }),
     async listed(collection) {
       const { registry: address, distributor } = project;

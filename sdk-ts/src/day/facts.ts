@@ -35,8 +35,8 @@ export interface DayFacts {
   postedSecs(): Promise<Fact<bigint>>;
   /** First final block at or past the day's end. */
   snapshot(): Promise<Fact<Snapshot>>;
-  /** The recorded validity of a receipt key, in seconds since 1970; `undefined` where there is none. */
-  receiptKey(key: Address): Promise<Fact<{ from: bigint; until: bigint } | undefined>>;
+  /** When a receipt key counts for the project, in seconds since 1970: from, and until just before. */
+  receiptKey(key: Address): Promise<Fact<readonly { from: bigint; until: bigint }[]>>;
   /** Whether the project listed a collection by the snapshot. */
   listed(collection: Address): Promise<Fact<boolean>>;
   /** The daily quotas in force between the snapshot and the post. */

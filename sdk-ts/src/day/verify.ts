@@ -184,7 +184,7 @@ class Verification {
     if (!recorded.known) this.doubt(`the receipt key ${key}: ${recorded.reason}`);
     else if (!postedSecs.known) this.doubt(`the receipt key ${key}: ${postedSecs.reason}`);
     // Signed at some moment between the day's end and the post.
-    else if (!recorded.value || recorded.value.from > postedSecs.value || recorded.value.until <= ends) {
+    else if (!recorded.value.some(({ from, until }) => from <= postedSecs.value && ends < until)) {
       this.found(`its receipt key ${key} is not recorded in the registry for then`, BUNDLE_JSON);
     }
   }

@@ -153,8 +153,12 @@ export class Devnet {
     await this.call(owner, 'ProjectRegistry', this.registry, 'listCollection', listed);
   }
 
-  async receiptKey(key: Address, from: bigint, until: bigint): Promise<void> {
-    await this.call(this.people.network, 'ProjectRegistry', this.registry, 'setReceiptKey', [key, from, until]);
+  /** Records a receipt key from now on: the network's, or the project's own. */
+  async receiptKey(key: Address, of: 'network' | 'project'): Promise<void> {
+    const [from, project] =
+      of === 'network' ? [this.people.network, `0x${'0'.repeat(40)}`] : [this.people.owner, this.distributor];
+    const args = [project, key, 0n, (1n << 64n) - 1n];
+    await this.call(from, 'ProjectRegistry', this.registry, 'setReceiptKey', args);
   }
 
   async now(): Promise<bigint> {

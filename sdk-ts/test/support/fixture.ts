@@ -49,7 +49,7 @@ export function factsOf(posted: PostedCommit, bundle: Bundle, files: Files): Day
     posted,
     postedSecs: () => Promise.resolve(known(bundle.snapshot.block_secs + 10n)),
     snapshot: () => Promise.resolve(known(bundle.snapshot)),
-    receiptKey: () => Promise.resolve(known({ from: 0n, until: (1n << 64n) - 1n })),
+    receiptKey: () => Promise.resolve(known([{ from: 0n, until: (1n << 64n) - 1n }])),
     listed: () => Promise.resolve(known(true)),
     quotas: () => Promise.resolve(known([bundle.daily_quota])),
     owned(token) {

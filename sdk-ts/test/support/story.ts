@@ -45,6 +45,7 @@ export class Story {
   private before: PreviousDay = FIRST_DAY;
   private revision = 0;
   private keys = 0;
+  private ownKeys = false;
   private key = privateKeyToAccount(`0x${'1'.repeat(64)}`);
 
   constructor(
@@ -78,7 +79,9 @@ export class Story {
   private async rotate(): Promise<void> {
     this.keys += 1;
     this.key = privateKeyToAccount(`0x${`${this.keys}`.padStart(64, '7')}`);
-    await this.devnet.receiptKey(lower(this.key.address), 0n, (1n << 64n) - 1n);
+    // Once the project has a key of its own, the network's count no more.
+    this.ownKeys ||= this.keys > 2 && this.random.oneIn(2);
+    await this.devnet.receiptKey(lower(this.key.address), this.ownKeys ? 'project' : 'network');
   }
 
   /** What happens during a day: licenses change hands. */

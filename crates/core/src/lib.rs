@@ -7,6 +7,7 @@
 
 #![warn(clippy::missing_errors_doc)]
 
+pub mod address;
 pub mod allocation;
 pub mod api;
 pub mod bitmap;
@@ -24,6 +25,7 @@ pub mod points;
 pub mod release;
 pub mod signature;
 pub mod task;
+pub mod text;
 pub mod ticket;
 pub mod time;
 pub mod tree;

@@ -17,6 +17,7 @@ use crate::signature::{Signature, SignatureError, SigningKey, WalletSignature};
 use crate::time::Minute;
 
 pub mod decimal;
+pub mod typed_data;
 
 /// The Solidity structs, whose names and field order are the EIP-712 type strings.
 pub mod sol {

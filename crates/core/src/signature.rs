@@ -40,6 +40,7 @@ use zeroize::Zeroizing;
 mod libsecp;
 #[cfg(any(test, not(feature = "libsecp256k1")))]
 mod pure;
+mod spelling;
 
 #[cfg(feature = "libsecp256k1")]
 use libsecp as curve;

@@ -12,7 +12,7 @@ use crate::ids::ParseError;
 pub(super) const LABEL_PATTERN: &str = "^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$";
 /// Grammar of [`Image`], as in the JSON Schema.
 pub(super) const IMAGE_PATTERN: &str = concat!(
-    "^[a-z0-9]+([.-][a-z0-9]+)*(:[0-9]{1,5})?",
+    "^(localhost|[a-z0-9]+(-[a-z0-9]+)*:[0-9]{1,5}|[a-z0-9]+([.-][a-z0-9]+)*[.][a-z0-9]+(-[a-z0-9]+)*(:[0-9]{1,5})?)",
     "(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$"
 );
 /// Grammar of [`MountPath`], as in the JSON Schema.
@@ -117,6 +117,13 @@ impl FromStr for Image {
         let (host, port) = host.split_once(':').map_or((host, None), |(h, p)| (h, Some(p)));
         if path.contains(':') {
             return Err(bad("must not have a tag: the digest says which image it is"));
+        }
+        // As runtimes tell a registry from a path of their default one.
+        if port.is_none() && host != "localhost" && !host.contains('.') {
+            return Err(bad(
+                "its first part is no registry: runtimes read it as a path of their default one, so \
+                 write that registry before it, as in docker.io/acme/counter",
+            ));
         }
         let port_holds = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
         if !parts_hold(host, is_host_separator) || !port_holds {

@@ -1,7 +1,9 @@
 //! What can go wrong between a program and a chain, in one type whose words say what to do.
 
-use alloy::primitives::{Address, B256, Bytes};
-use alloy::transports::{RpcError, TransportError};
+use std::path::PathBuf;
+
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::transports::{RpcError, TransportError, TransportErrorKind};
 
 use crate::revert::Revert;
 use crate::rpc_url::RpcUrl;
@@ -105,6 +107,56 @@ pub enum ChainError {
         /// How long it was waited for.
         waited_secs: u64,
     },
+    /// A transaction is sent and recorded, but in no block yet.
+    #[error(
+        "{what}: transaction {transaction} (nonce {nonce}) is in no block after {waited_secs} s and may \
+         still come in: run the same command again, which goes on with it and sends no second one; to \
+         give it up, send another transaction of that nonce from your wallet"
+    )]
+    StillWaits {
+        /// What was sent.
+        what: String,
+        /// Its transaction.
+        transaction: B256,
+        /// Its nonce.
+        nonce: u64,
+        /// How long it was waited for.
+        waited_secs: u64,
+    },
+    /// Transactions of the account wait that were sent from elsewhere.
+    #[error(
+        "{waiting} transactions of {account} wait that were not sent from here, and nothing is decided \
+         before they are in a block: wait for them, or replace them in the wallet that sent them"
+    )]
+    OthersWait {
+        /// The account.
+        account: Address,
+        /// How many.
+        waiting: u64,
+    },
+    /// An account cannot pay the gas.
+    #[error(
+        "{what}: {account} has {balance} wei of the chain's coin and needs {needed} for gas and value: \
+         nothing was sent; send it some first"
+    )]
+    NotEnough {
+        /// What was to be sent.
+        what: String,
+        /// The account.
+        account: Address,
+        /// What it has.
+        balance: U256,
+        /// What it needs.
+        needed: U256,
+    },
+    /// The record of sent transactions cannot be used.
+    #[error("the record of sent transactions {path}: {problem}")]
+    Record {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
     /// A transaction without a key to sign it.
     #[error("{0}: this connection to the chain has no key to sign a transaction with")]
     NoSigner(String),
@@ -127,6 +179,8 @@ impl ChainError {
                 | Self::Rpc { .. }
                 | Self::Differ { .. }
                 | Self::NotMined { .. }
+                | Self::StillWaits { .. }
+                | Self::OthersWait { .. }
         )
     }
 
@@ -147,6 +201,10 @@ impl ChainError {
             RpcError::ErrorResp(payload) => {
                 Self::Rpc { what, problem: payload.message.to_string() }
             }
+            // It answers, and says why not; a gateway before it, from 500 on, knows no reason.
+            RpcError::Transport(kind) if http_status(&kind).is_some_and(|status| status < 500) => {
+                Self::Rpc { what, problem: kind.to_string() }
+            }
             RpcError::Transport(kind) => {
                 Self::Unreachable { what, rpc: rpc.clone(), problem: innermost(&kind) }
             }
@@ -155,6 +213,15 @@ impl ChainError {
             }
             other => Self::Rpc { what, problem: other.to_string() },
         }
+    }
+}
+
+/// The status of an answer that is no success.
+const fn http_status(kind: &TransportErrorKind) -> Option<u16> {
+    match kind {
+        TransportErrorKind::HttpError(error)
+        | TransportErrorKind::HttpErrorWithRetryAfter { error, .. } => Some(error.status),
+        _ => None,
     }
 }
 

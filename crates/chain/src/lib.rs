@@ -34,23 +34,29 @@ pub mod logs;
 mod many;
 pub mod metadata;
 pub mod ownership;
+mod patient;
 pub mod project;
 pub mod provider;
 pub mod release;
 pub mod revert;
 mod rpc_url;
+pub mod sending;
+mod sent;
 mod sources;
 pub mod standards;
 pub mod timelock;
 pub mod urgent;
 pub mod verification;
+mod wait;
 pub mod wallet_signature;
+mod width;
 
 pub use blocks::BlockRef;
 pub use error::ChainError;
 pub use many::MULTICALL3;
 pub use provider::Provider;
 pub use rpc_url::RpcUrl;
+pub use sent::Tell;
 pub use sources::majority;
 
 #[cfg(test)]

@@ -46,10 +46,6 @@ use crate::provider::Provider;
 use crate::sources::Source;
 use crate::standards::{IDelegateRegistry, IERC721, IERC4907};
 
-/// Blocks asked for at first, and at most: public nodes take from a thousand to some ten thousand, one's
-/// own node takes all of these.
-const WIDEST_PAGE: u64 = 50_000;
-
 /// An event and where it stands in the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logged<E> {
@@ -248,7 +244,7 @@ async fn pages(
 
 /// How often a page that was not answered in time is asked for again, by halves. Silence may mean
 /// that it was too wide, and mostly means something else.
-const SILENCES: u32 = 2;
+const SILENCES: u32 = 1;
 
 async fn pages_of(
     source: &Source,
@@ -258,24 +254,27 @@ async fn pages_of(
     to: u64,
 ) -> Result<Vec<Log>, ChainError> {
     let mut logs: Vec<Log> = Vec::new();
-    let (mut start, mut width, mut silences) = (from, WIDEST_PAGE, 0);
+    let (mut start, mut silences) = (from, 0);
     while start <= to {
+        let width = source.page.get();
         let end = start.saturating_add(width - 1).min(to);
         let page = filter.clone().from_block(start).to_block(end);
         let found = source.rpc.get_logs(&page).await;
         match found.map_err(|error| ChainError::from_transport(&source.url, what, error)) {
             Ok(found) => {
                 logs.extend(found);
+                // A page that ends early says nothing of a whole one.
+                if end - start + 1 == width {
+                    source.page.taken();
+                }
                 start = end.saturating_add(1);
-                // Wider again: what a node refuses is mostly many logs, not many blocks.
-                width = (width * 2).min(WIDEST_PAGE);
             }
             // Nodes refuse wide pages in many words, and some by not answering in time.
             Err(error @ (ChainError::Rpc { .. } | ChainError::Unreachable { .. }))
                 if end > start && silences < SILENCES =>
             {
                 silences += u32::from(matches!(error, ChainError::Unreachable { .. }));
-                width = ((end - start).div_ceil(2)).max(1);
+                source.page.refused(end - start + 1);
                 tracing::debug!(what, start, width, "the node refused a page of logs: halved");
             }
             Err(error) => return Err(error),

@@ -20,8 +20,6 @@ pub const MULTICALL3: Address = address!("cA11bde05977b3631167028862bE2a173976CA
 
 /// Calls in one `eth_call` of Multicall3: some 10,000 gas each, below every node's limit.
 const PER_AGGREGATE: usize = 500;
-/// Calls in one JSON-RPC batch: below the limits that public nodes set.
-const PER_BATCH: usize = 50;
 /// Batches under way at a time.
 const AT_ONCE: usize = 4;
 
@@ -68,20 +66,70 @@ async fn call_many_of(
     at: BlockId,
     aggregate: bool,
 ) -> Result<Vec<Option<Bytes>>, ChainError> {
-    let chunks: Vec<&[Call]> =
-        calls.chunks(if aggregate { PER_AGGREGATE } else { PER_BATCH }).collect();
+    if !aggregate {
+        return batches_of(source, what, calls, at).await;
+    }
+    let chunks: Vec<&[Call]> = calls.chunks(PER_AGGREGATE).collect();
     let mut answers = Vec::with_capacity(calls.len());
     for group in chunks.chunks(AT_ONCE) {
-        let group = group.iter().map(|chunk| async move {
-            if aggregate {
-                aggregate_of(source, chunk, at).await
-            } else {
-                batch_of(source, what, chunk, at).await
-            }
-        });
+        let group = group.iter().map(|chunk| aggregate_of(source, chunk, at));
         answers.extend(try_join_all(group).await?.into_iter().flatten());
     }
     Ok(answers)
+}
+
+/// All calls in batches as wide as the RPC takes them, down to single calls.
+async fn batches_of(
+    source: &Source,
+    what: &str,
+    calls: &[Call],
+    at: BlockId,
+) -> Result<Vec<Option<Bytes>>, ChainError> {
+    let mut answers: Vec<Option<Bytes>> = Vec::with_capacity(calls.len());
+    while answers.len() < calls.len() {
+        let rest = &calls[answers.len()..];
+        let width = usize::try_from(source.batch.get()).unwrap_or(1).max(1);
+        if let ([only, ..], 1) | ([only], _) = (rest, width) {
+            // No batch: what an RPC refuses here is the call itself, in its own words.
+            answers.push(single_of(source, what, only, at).await?);
+            if width == 1 {
+                source.batch.taken();
+            }
+            continue;
+        }
+        let chunks: Vec<&[Call]> = rest.chunks(width).take(AT_ONCE).collect();
+        let asked = chunks.iter().map(|chunk| batch_of(source, what, chunk, at));
+        match try_join_all(asked).await {
+            Ok(found) => {
+                // A batch of fewer calls says nothing of a whole one.
+                if chunks[0].len() == width {
+                    source.batch.taken();
+                }
+                answers.extend(found.into_iter().flatten());
+            }
+            Err(ChainError::Rpc { problem, .. }) => {
+                tracing::debug!(what, width, problem, "the node refused a batch of calls: halved");
+                source.batch.refused(chunks[0].len() as u64);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(answers)
+}
+
+/// One call, without a batch around it.
+async fn single_of(
+    source: &Source,
+    what: &str,
+    call: &Call,
+    at: BlockId,
+) -> Result<Option<Bytes>, ChainError> {
+    let request = TransactionRequest::default().with_to(call.to).with_input(call.data.clone());
+    match source.rpc.call(request).block(at).await {
+        Ok(data) => Ok(Some(data)),
+        Err(error) if revert_data(&error).is_some() => Ok(None),
+        Err(error) => Err(ChainError::from_transport(&source.url, what, error)),
+    }
 }
 
 async fn aggregate_of(

@@ -2,9 +2,9 @@
 //!
 //! It reads over one RPC, or over several of which a [`crate::majority`] must agree. Each RPC's chain id
 //! is asked for before anything is trusted to it, so everything later runs on the chain that was
-//! configured. Every request has a timeout. Transactions go out one at a time over the first RPC, each
-//! with a nonce read fresh from the chain: a send that fails burns no nonce, so the next one is never
-//! stuck behind it.
+//! configured. Every request has a timeout. Transactions go out one at a time over the first RPC
+//! ([`Provider::send`]), each with a nonce read fresh from the chain: a send that fails burns no nonce, so
+//! the next one is never stuck behind it.
 
 use std::fmt;
 use std::future::Future;
@@ -14,23 +14,22 @@ use std::time::Duration;
 use alloy::eips::BlockId;
 use alloy::network::{EthereumWallet, TransactionBuilder as _};
 use alloy::primitives::{Address, Bytes};
-use alloy::providers::{
-    DynProvider, PendingTransactionError, Provider as _, ProviderBuilder, WatchTxError,
-};
+use alloy::providers::{DynProvider, Provider as _, ProviderBuilder};
 use alloy::rpc::client::RpcClient;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
 use alloy::transports::TransportError;
-use alloy::transports::http::Http;
 use futures::future::join_all;
 use nodesys_core::signature::SigningKey;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::error::ChainError;
+use crate::patient::PatientHttp;
 use crate::revert::Revert;
 use crate::rpc_url::RpcUrl;
+use crate::sent::Record;
 use crate::sources::{Source, agree, chain_id_of, in_words};
 
 /// How long one request may take: a page of logs of an archive node takes several seconds.
@@ -40,7 +39,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a transaction may take to come into a block: ten of Ethereum's, past which it waits for its
 /// fee.
 const MINED_TIMEOUT: Duration = Duration::from_secs(120);
-/// How often a receipt is asked for.
+/// How often alloy asks for what it follows.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A connection to one chain; cheap to clone.
@@ -67,7 +66,10 @@ pub struct Provider {
     sources: Arc<[Source]>,
     chain_id: u64,
     sender: Option<Address>,
+    wallet: Option<EthereumWallet>,
     sending: Arc<Mutex<()>>,
+    record: Option<Arc<Record>>,
+    mined_timeout: Duration,
 }
 
 impl fmt::Debug for Provider {
@@ -185,7 +187,10 @@ impl Provider {
                     .collect(),
                 chain_id,
                 sender: key.map(SigningKey::address),
+                wallet: key.map(|key| EthereumWallet::from(local_signer(key))),
                 sending: Arc::default(),
+                record: None,
+                mined_timeout: MINED_TIMEOUT,
             }),
             (_, Some(error)) => Err(error),
             _ => Err(ChainError::Rpc {
@@ -201,8 +206,11 @@ impl Provider {
             sources: [Source::new(source.rpc.clone(), source.url.clone(), self.chain_id)].into(),
             chain_id: self.chain_id,
             sender: self.sender,
+            wallet: self.wallet.clone(),
             // Shared: they send with one key, and so count one nonce.
             sending: self.sending.clone(),
+            record: self.record.clone(),
+            mined_timeout: self.mined_timeout,
         };
         self.sources.iter().map(alone).collect()
     }
@@ -227,6 +235,35 @@ impl Provider {
 
     pub(crate) fn all(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// The key as alloy signs with it.
+    pub(crate) const fn wallet(&self) -> Option<&EthereumWallet> {
+        self.wallet.as_ref()
+    }
+
+    /// Held while a nonce is chosen and handed over.
+    pub(crate) fn sending(&self) -> &Mutex<()> {
+        &self.sending
+    }
+
+    /// What was sent, where that is kept.
+    pub(crate) fn record(&self) -> Option<&Record> {
+        self.record.as_deref()
+    }
+
+    pub(crate) fn with_record(self, record: Arc<Record>) -> Self {
+        Self { record: Some(record), ..self }
+    }
+
+    /// How long a transaction is waited for.
+    pub(crate) const fn mined_timeout(&self) -> Duration {
+        self.mined_timeout
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn set_mined_timeout(&mut self, timeout: Duration) {
+        self.mined_timeout = timeout;
     }
 
     fn first(&self) -> &Source {
@@ -351,57 +388,25 @@ impl Provider {
         })
     }
 
-    /// Sends one transaction and waits until it is in a block. `what` begins every error.
-    ///
-    /// # Errors
-    ///
-    /// [`ChainError::NoSigner`] without a key; [`ChainError::Reverted`] where the contract refuses, before it
-    /// is sent or in the block; [`ChainError::NotMined`] after two minutes, with a transaction that may still
-    /// come in; [`ChainError::Unreachable`] and [`ChainError::Rpc`] of the first RPC.
-    pub async fn send(
-        &self,
-        what: &str,
-        request: TransactionRequest,
-    ) -> Result<TransactionReceipt, ChainError> {
-        let sender = self.sender.ok_or_else(|| ChainError::NoSigner(what.to_owned()))?;
-        let request = request.with_from(sender);
-        let pending = {
-            // Until the node has it, and the next nonce counts it; not until it is mined.
-            let _one_at_a_time = self.sending.lock().await;
-            self.rpc()
-                .send_transaction(request.clone())
-                .await
-                .map_err(|error| self.error(what, error))?
-        };
-        let transaction = *pending.tx_hash();
-        let receipt = pending.with_timeout(Some(MINED_TIMEOUT)).get_receipt().await;
-        let receipt = receipt.map_err(|error| match error {
-            PendingTransactionError::TransportError(error) => self.error(what, error),
-            PendingTransactionError::TxWatcher(WatchTxError::Timeout) => ChainError::NotMined {
-                what: what.to_owned(),
-                transaction,
-                waited_secs: MINED_TIMEOUT.as_secs(),
-            },
-            other => ChainError::Rpc { what: what.to_owned(), problem: other.to_string() },
-        })?;
-        if receipt.status() {
-            tracing::debug!(what, %transaction, gas = receipt.gas_used, "transaction is in a block");
-            Ok(receipt)
-        } else {
-            Err(self.why_it_failed(what, request, &receipt).await)
-        }
-    }
-
-    /// Runs a failed transaction again on the state it met, to learn why; over each RPC until one says.
+    /// Runs a failed transaction again, to learn why; over each RPC until one says. What it met was
+    /// the state within its block: a cause from the same block is in the state after it, and a cause that
+    /// was gone by then in the state before.
     pub(crate) async fn why_it_failed(
         &self,
         what: &str,
         request: TransactionRequest,
         receipt: &TransactionReceipt,
     ) -> ChainError {
-        let at = BlockId::number(receipt.block_number.unwrap_or_default().saturating_sub(1));
-        for source in self.sources.iter() {
-            if let Err(error) = source.rpc.call(request.clone()).block(at).await {
+        // Its nonce is used up, and its fee may be below that of another block.
+        let mut again = TransactionRequest { nonce: None, ..request };
+        (again.gas_price, again.max_fee_per_gas, again.max_priority_fee_per_gas) =
+            (None, None, None);
+        let block = receipt.block_number.unwrap_or_default();
+        for at in [block, block.saturating_sub(1)] {
+            for source in self.sources.iter() {
+                let Err(error) = source.rpc.call(again.clone()).block(at.into()).await else {
+                    continue;
+                };
                 let error = ChainError::from_transport(&source.url, what, error);
                 if matches!(error, ChainError::Reverted { .. }) {
                     return error;
@@ -432,7 +437,7 @@ fn client_of(
         .build()
         .map_err(|error| unreachable(error.to_string()))?;
     let local = matches!(url.expose().host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    let client = RpcClient::new(Http::with_client(http, url.expose().clone()), local);
+    let client = RpcClient::new(PatientHttp::new(http, url.expose().clone()), local);
     // Unset, alloy polls a remote node each seven seconds, longer than many chains take for a block.
     client.set_poll_interval(POLL_INTERVAL);
     let builder = ProviderBuilder::new()

@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::error::ChainError;
 use crate::rpc_url::RpcUrl;
+use crate::width::{WIDEST_BATCH, WIDEST_PAGE, Width};
 
 /// One RPC. Its chain id is checked before its first answer counts.
 #[derive(Debug)]
@@ -24,11 +25,16 @@ pub(crate) struct Source {
     pub(crate) url: RpcUrl,
     pub(crate) chain_id: u64,
     checked: OnceCell<()>,
+    /// How many calls it takes in a batch.
+    pub(crate) batch: Width,
+    /// How many blocks it takes in a page of logs.
+    pub(crate) page: Width,
 }
 
 impl Source {
     pub(crate) fn new(rpc: DynProvider, url: RpcUrl, chain_id: u64) -> Self {
-        Self { rpc, url, chain_id, checked: OnceCell::new() }
+        let (batch, page) = (Width::new(WIDEST_BATCH), Width::new(WIDEST_PAGE));
+        Self { rpc, url, chain_id, checked: OnceCell::new(), batch, page }
     }
 
     /// Asks for the chain id again: an RPC behind a name may have become another chain's.

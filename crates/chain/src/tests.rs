@@ -1,8 +1,11 @@
 //! The chain as it is: against a real anvil, one per test.
 
 mod anvil;
+mod limits;
 mod metadata;
+mod proxy;
 mod release;
+mod sending;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
@@ -320,7 +323,8 @@ async fn a_wallet_signs_by_its_key_or_by_its_contract() {
     let mut yes = vec![0x7f];
     yes.extend_from_slice(&B256::right_padding_from(&[0x16, 0x26, 0xba, 0x7e])[..]);
     yes.extend_from_slice(&[0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]);
-    set_code(&provider, CAROL, &yes.into()).await;
+    let yes = Bytes::from(yes);
+    set_code(&provider, CAROL, &yes).await;
     let bytes = WalletSignature::new(Bytes::from_static(b"anything")).unwrap();
     wallet_signature::verify(&provider, CAROL, digest, &bytes).await.unwrap();
     // INVALID, and a contract that answers nothing.
@@ -331,4 +335,17 @@ async fn a_wallet_signs_by_its_key_or_by_its_contract() {
         assert!(matches!(&error, WalletSignatureError::Signature(e) if *e == refused), "{error}");
     }
     assert_eq!(funded().address(), provider.sender().unwrap());
+
+    // An account that delegates its code (EIP-7702) to a contract that refuses everything: its own key
+    // signs, another one does not.
+    set_code(&provider, key.address(), &Bytes::from_static(&[0xfe])).await;
+    wallet_signature::verify(&provider, key.address(), digest, &signature).await.unwrap();
+    let other = SigningKey::from_bytes(&[8; 32]).unwrap().sign(digest).into();
+    let error = wallet_signature::verify(&provider, key.address(), digest, &other).await;
+    let refused = SignatureError::ContractRefused(key.address());
+    let error = error.unwrap_err();
+    assert!(matches!(&error, WalletSignatureError::Signature(e) if *e == refused), "{error}");
+    // And where the code accepts everything, other bytes do too.
+    set_code(&provider, key.address(), &yes).await;
+    wallet_signature::verify(&provider, key.address(), digest, &bytes).await.unwrap();
 }

@@ -30,12 +30,13 @@ use alloy::consensus::BlockHeader as _;
 use alloy::eips::BlockNumberOrTag;
 use alloy::network::TransactionBuilder as _;
 use alloy::primitives::{Address, B256};
-use alloy::providers::{PendingTransactionBuilder, Provider as _};
+use alloy::providers::Provider as _;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use futures::future::join_all;
 
 use crate::error::ChainError;
 use crate::provider::Provider;
+use crate::wait::pause;
 
 /// How often a transaction is sent again with a higher fee before the caller hears of it.
 const TRIES: u32 = 5;
@@ -170,20 +171,15 @@ impl Provider {
 
     /// The receipt of any of these transactions, by any RPC.
     async fn mined(&self, sent: &[B256], wait: Duration) -> Option<TransactionReceipt> {
-        let newest = *sent.last()?;
-        // Waiting is for the newest try; an older one is asked for once that is over.
-        let pending = PendingTransactionBuilder::new(self.rpc().root().clone(), newest);
-        if let Ok(receipt) = pending.with_timeout(Some(wait)).get_receipt().await {
-            return Some(receipt);
-        }
-        for transaction in sent.iter().rev() {
-            for source in self.all() {
-                if let Ok(Some(receipt)) = source.rpc.get_transaction_receipt(*transaction).await {
-                    return Some(receipt);
+        let receipt = async {
+            loop {
+                if let Some(receipt) = self.receipt_of(sent).await {
+                    return receipt;
                 }
+                pause(self.poll_interval()).await;
             }
-        }
-        None
+        };
+        tokio::time::timeout(wait, receipt).await.ok()
     }
 
     async fn gas_by_any(

@@ -1,6 +1,9 @@
-//! A wallet's signature, judged as the contracts judge it: an account without code by its key
-//! (low-S), an account with code by asking it ([ERC-1271](https://eips.ethereum.org/EIPS/eip-1271)). An
-//! account that delegates its code (EIP-7702) has code.
+//! A wallet's signature, judged as the contracts judge it: first by the account's own key (low-S), then,
+//! where the account has code, by asking it ([ERC-1271](https://eips.ethereum.org/EIPS/eip-1271)).
+//!
+//! So the own key of an account that delegates its code
+//! ([EIP-7702](https://eips.ethereum.org/EIPS/eip-7702)) signs for it whatever that code says: the
+//! delegation can add signatures and refuse none.
 //!
 //! # Examples
 //!
@@ -56,9 +59,10 @@ pub async fn verify(
     digest: B256,
     signature: &WalletSignature,
 ) -> Result<(), WalletSignatureError> {
-    // Code decides, not the length: what a contract accepts may have 65 bytes too.
+    let by_key = signature.as_key_signature().and_then(|key| key.verify(digest, account));
+    let Err(refusal) = by_key else { return Ok(()) };
     if provider.code(account).await?.is_empty() {
-        return Ok(signature.as_key_signature()?.verify(digest, account)?);
+        return Err(refusal.into());
     }
     let call =
         IERC1271::isValidSignatureCall { hash: digest, signature: signature.as_bytes().clone() };

@@ -97,12 +97,16 @@ fn of_chain(error: &ChainError) -> Exit {
         ChainError::Unreachable { .. }
         | ChainError::Rpc { .. }
         | ChainError::Differ { .. }
-        | ChainError::NotMined { .. } => Exit::Network,
+        | ChainError::NotMined { .. }
+        | ChainError::StillWaits { .. }
+        | ChainError::OthersWait { .. } => Exit::Network,
         ChainError::WrongChain { .. } | ChainError::SameRpc { .. } => Exit::Usage,
         ChainError::NoCode { .. } => Exit::NotFound,
-        ChainError::Reverted { .. } | ChainError::NoSigner(_) | ChainError::OutOfRange { .. } => {
-            Exit::Failure
-        }
+        ChainError::Reverted { .. }
+        | ChainError::NotEnough { .. }
+        | ChainError::Record { .. }
+        | ChainError::NoSigner(_)
+        | ChainError::OutOfRange { .. } => Exit::Failure,
     }
 }
 

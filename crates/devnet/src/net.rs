@@ -282,6 +282,7 @@ impl Devnet {
             "project": self.network.deployed.project,
             "terms": dir.join("terms.json"),
             "bundles": self.bundles(),
+            "transactions": dir.join("transactions"),
             "signer_keystore": signer.keystore,
             "signer_password_file": signer.password_file,
             "database_url": self.postgres.url("master"),

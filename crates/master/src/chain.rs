@@ -11,6 +11,7 @@ pub(crate) mod tx;
 
 use clap::Subcommand;
 use nodesys_core::Address;
+use nodesys_core::address::address;
 
 use crate::config::Settings;
 use crate::output::{Format, print};
@@ -142,7 +143,7 @@ impl ProjectCommand {
                 print(args.send.output, &timelock::cancel(settings, &args).await?)
             }
             Self::Now(args) => print(args.send.output, &timelock::now(settings, &args).await?),
-            Self::Fund(args) => print(args.output, &project::fund(settings, &args).await?),
+            Self::Fund(args) => print(args.send.output, &project::fund(settings, &args).await?),
         }
     }
 }
@@ -160,6 +161,7 @@ pub enum LicenseCommand {
     Show {
         /// The license collection.
         #[arg(long, value_name = "ADDRESS")]
+        #[arg(value_parser = address)]
         collection: Address,
         /// Output format.
         #[arg(short, long, value_enum, default_value_t)]
@@ -175,7 +177,7 @@ impl LicenseCommand {
             Self::Consent(args) => {
                 print(args.send.output, &registry::consent(settings, &args).await?)
             }
-            Self::Mint(args) => print(args.output, &license::mint(settings, &args).await?),
+            Self::Mint(args) => print(args.send.output, &license::mint(settings, &args).await?),
             Self::Show { collection, output } => {
                 print(output, &license::show(&settings.provider().await?, collection).await?)
             }
@@ -187,11 +189,15 @@ impl LicenseCommand {
 #[derive(Debug, Subcommand)]
 pub enum SaleCommand {
     /// Deploy a sale and make it the collection's minter. Safe to re-run: does the missing steps.
-    Create(deploy::DeployArgs),
+    ///
+    /// A collection has one minter: a running sale ends when another takes its place, so that is refused
+    /// without --replace.
+    Create(sale::SaleArgs),
     /// Show the state of a sale.
     Show {
         /// Address of the sale.
         #[arg(long, value_name = "ADDRESS")]
+        #[arg(value_parser = address)]
         sale: Address,
         /// Output format.
         #[arg(short, long, value_enum, default_value_t)]
@@ -203,7 +209,7 @@ impl SaleCommand {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
         match self {
-            Self::Create(args) => print(args.output, &sale::create(settings, &args).await?),
+            Self::Create(args) => print(args.deploy.output, &sale::create(settings, &args).await?),
             Self::Show { sale, output } => {
                 print(output, &sale::show(&settings.provider().await?, sale).await?)
             }

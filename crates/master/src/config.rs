@@ -3,19 +3,27 @@
 //! Each command checks the settings that it needs, and names a missing flag.
 
 use std::fmt;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
+use etcetera::BaseStrategy as _;
 use nodesys_chain::{Provider, RpcUrl, keystore};
 use nodesys_clock::Clock;
 use nodesys_core::Address;
+use nodesys_core::address::{address, from_json};
 use nodesys_core::bundle::Terms;
 use nodesys_core::ids::Name;
 use nodesys_core::signature::SigningKey;
+use nodesys_service::signals;
 use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+use crate::output::say;
 
 /// A Postgres URL, which may hold a password and is never shown.
 #[derive(Clone)]
@@ -77,9 +85,8 @@ pub struct Sender {
     /// Encrypted JSON keystore of the sender [the reward signer's].
     #[arg(long, value_name = "FILE", env = "NODESYS_SENDER_KEYSTORE")]
     pub sender_keystore: Option<PathBuf>,
-    /// File whose first line is the password of the sender's keystore.
+    /// File whose first line is the password of the sender's keystore; asked for at the terminal if absent.
     #[arg(long, value_name = "FILE", env = "NODESYS_SENDER_PASSWORD_FILE")]
-    #[arg(requires = "sender_keystore")]
     pub sender_password_file: Option<PathBuf>,
 }
 
@@ -106,6 +113,7 @@ pub struct Settings {
     pub chain_id: Option<u64>,
     /// Address of `ProjectRegistry`.
     #[arg(long, global = true, value_name = "ADDRESS", env = "NODESYS_REGISTRY")]
+    #[arg(value_parser = address)]
     pub registry: Option<Address>,
     /// The project's name in the registry.
     #[arg(long, global = true, value_name = "NAME", env = "NODESYS_PROJECT")]
@@ -119,7 +127,8 @@ pub struct Settings {
     /// Encrypted JSON keystore of the reward signer.
     #[arg(long, global = true, value_name = "FILE", env = "NODESYS_SIGNER_KEYSTORE")]
     pub signer_keystore: Option<PathBuf>,
-    /// File whose first line is the password of the reward signer's keystore.
+    /// File whose first line is the password of the reward signer's keystore; asked for at the terminal if
+    /// absent.
     #[arg(long, global = true, value_name = "FILE", env = "NODESYS_SIGNER_PASSWORD_FILE")]
     pub signer_password_file: Option<PathBuf>,
     /// The master's own Postgres: record of signed commits, task queue. Migrated at start.
@@ -133,6 +142,15 @@ pub struct Settings {
     /// First block that may contain a log of the project's collections [0].
     #[arg(long, global = true, value_name = "BLOCK", env = "NODESYS_FIRST_BLOCK")]
     pub first_block: Option<u64>,
+    /// Folder with the record of sent transactions [nodesys-master/transactions in the user's data].
+    #[arg(long, global = true, value_name = "DIR", env = "NODESYS_TRANSACTIONS")]
+    pub transactions: Option<PathBuf>,
+    /// As the flags of commands that send transactions.
+    #[arg(skip)]
+    pub sender_keystore: Option<PathBuf>,
+    /// As the flags of commands that send transactions.
+    #[arg(skip)]
+    pub sender_password_file: Option<PathBuf>,
     /// Address of a stepped clock; for the development chain only.
     #[arg(long, global = true, value_name = "ADDR")]
     pub clock: Option<SocketAddr>,
@@ -148,7 +166,7 @@ impl Settings {
         let Some(path) = &self.config else { return Ok(self) };
         let text = std::fs::read(path)
             .with_context(|| format!("cannot read the settings file {}", path.display()))?;
-        let file: Self = serde_json::from_slice(&text)
+        let file: Self = from_json(&text)
             .with_context(|| format!("{} is not a valid settings file", path.display()))?;
         Ok(self.or(file))
     }
@@ -168,6 +186,9 @@ impl Settings {
             database_url: self.database_url.or(file.database_url),
             final_depth: self.final_depth.or(file.final_depth),
             first_block: self.first_block.or(file.first_block),
+            transactions: self.transactions.or(file.transactions),
+            sender_keystore: self.sender_keystore.or(file.sender_keystore),
+            sender_password_file: self.sender_password_file.or(file.sender_password_file),
             clock: self.clock.or(file.clock),
         }
     }
@@ -198,13 +219,27 @@ impl Settings {
         Ok(Provider::connect_all(self.rpcs()?, self.chain_id).await?)
     }
 
-    /// A connection to the chain that sends transactions.
+    /// A connection for a command that sends transactions and ends: nothing of the account waits, and
+    /// what is sent is recorded in the folder of `--transactions`.
     ///
     /// # Errors
     ///
-    /// As [`Self::provider`].
-    pub async fn provider_with_key(&self, key: &SigningKey) -> anyhow::Result<Provider> {
-        Ok(Provider::connect_all_with_key(self.rpcs()?, self.chain_id, key).await?)
+    /// As [`Self::provider`]; if the folder cannot be used, or something waits for too long.
+    pub async fn sending_provider(&self, key: &SigningKey) -> anyhow::Result<Provider> {
+        let folder = match &self.transactions {
+            Some(folder) => folder.clone(),
+            None => etcetera::base_strategy::choose_native_strategy()
+                .map(|strategy| strategy.data_dir().join("nodesys-master").join("transactions"))
+                .context(
+                    "the user has no home for the record of transactions: give --transactions",
+                )?,
+        };
+        let provider = Provider::connect_all_with_key(self.rpcs()?, self.chain_id, key).await?;
+        let provider = provider.recording(&folder, Arc::new(|words: &str| say(words))).await?;
+        let stopped = provider.clone();
+        let words = move || format!("nodesys-master: {}", stopped.words_when_stopped());
+        signals::say_when_stopped(words)?;
+        Ok(provider)
     }
 
     /// The project's terms.
@@ -216,7 +251,7 @@ impl Settings {
         let path = Self::need(&self.terms, "--terms")?;
         let text = std::fs::read(path)
             .with_context(|| format!("cannot read the terms file {}", path.display()))?;
-        let terms: Terms = serde_json::from_slice(&text)
+        let terms: Terms = from_json(&text)
             .with_context(|| format!("{} is not a valid terms file", path.display()))?;
         terms.rule.check().with_context(|| format!("terms file {}", path.display()))?;
         if !terms.excluded.is_sorted_by(|a, b| a < b) {
@@ -232,11 +267,11 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// If a flag is missing, or the keystore cannot be opened with the password.
+    /// If the flag is missing, the password is and nobody can be asked for it, or the keystore cannot be
+    /// opened with it.
     pub fn signer_key(&self) -> anyhow::Result<SigningKey> {
         let path = Self::need(&self.signer_keystore, "--signer-keystore")?;
-        let password = Self::need(&self.signer_password_file, "--signer-password-file")?;
-        open(path, password)
+        open(path, self.signer_password_file.as_deref(), "--signer-password-file")
     }
 
     /// The key that sends a transaction: of the sender's keystore, or else the reward signer's.
@@ -245,12 +280,18 @@ impl Settings {
     ///
     /// As [`Self::signer_key`].
     pub fn sender_key(&self, sender: &Sender) -> anyhow::Result<SigningKey> {
-        match &sender.sender_keystore {
-            None => self.signer_key(),
-            Some(path) => {
-                let flag = "--sender-password-file";
-                open(path, Self::need(&sender.sender_password_file, flag)?)
+        let flag = "--sender-password-file";
+        // A keystore and the password beside it: one from the flags never opens one of the file.
+        match (&sender.sender_keystore, &self.sender_keystore) {
+            (Some(path), _) => open(path, sender.sender_password_file.as_deref(), flag),
+            (None, Some(path)) => {
+                let password = sender.sender_password_file.as_ref();
+                open(path, password.or(self.sender_password_file.as_ref()).map(|p| &**p), flag)
             }
+            (None, None) if sender.sender_password_file.is_some() => {
+                bail!("{flag} is given without --sender-keystore")
+            }
+            (None, None) => self.signer_key(),
         }
     }
 
@@ -270,8 +311,24 @@ impl Settings {
     }
 }
 
-fn open(keystore: &Path, password: &Path) -> anyhow::Result<SigningKey> {
-    let password = keystore::read_password(password)?;
+/// Opens a keystore with the password of a file, or asks for it.
+fn open(keystore: &Path, password: Option<&Path>, flag: &str) -> anyhow::Result<SigningKey> {
+    // Before anybody types a password for a file that is not there.
+    std::fs::metadata(keystore).with_context(|| format!("keystore {}", keystore.display()))?;
+    let password = match password {
+        Some(file) => keystore::read_password(file)?,
+        None => {
+            let nobody = || {
+                format!(
+                    "the password of {} is needed, and there is no terminal to ask at: give {flag}",
+                    keystore.display()
+                )
+            };
+            ensure!(std::io::stderr().is_terminal(), nobody());
+            let question = format!("Password of {}: ", keystore.display());
+            rpassword::prompt_password(question).map(Zeroizing::new).with_context(nobody)?
+        }
+    };
     Ok(keystore::open(keystore, &password)?)
 }
 
@@ -307,6 +364,19 @@ mod tests {
         assert_ne!(too_much, TERMS);
         std::fs::write(&path, too_much).unwrap();
         assert!(settings.read_terms().is_err());
+    }
+
+    #[test]
+    fn the_file_names_the_sender_as_the_flags_do() {
+        let file = r#"{"sender_keystore":"owner.json","sender_password_file":"password"}"#;
+        let file: Settings = serde_json::from_str(file).unwrap();
+        let settings = Settings::default().or(file);
+        let none = Sender { sender_keystore: None, sender_password_file: None };
+        let error = settings.sender_key(&none).err().unwrap().to_string();
+        assert!(error.contains("owner.json"), "{error}");
+        let flag = Sender { sender_keystore: Some("other.json".into()), ..none };
+        let error = settings.sender_key(&flag).err().unwrap().to_string();
+        assert!(error.contains("other.json"), "{error}");
     }
 
     #[test]

@@ -11,11 +11,13 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use nodesys_chain::project::post_request;
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
 use nodesys_sdk::commit::post;
 
-use crate::config::{Sender, Settings};
+use crate::chain::tx::{SendArgs, TxSender};
+use crate::config::Settings;
 use crate::output::{Format, print};
 use export::ImportOptions;
 
@@ -92,16 +94,11 @@ pub struct CommitArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "rewards"])]
     import: Option<PathBuf>,
     /// The signature, unless the imported file contains it.
-    #[arg(long, value_name = "HEX", requires = "import", value_parser = signature)]
+    #[arg(long, value_name = "HEX", requires = "import")]
     signature: Option<WalletSignature>,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
-}
-
-fn signature(text: &str) -> Result<WalletSignature, String> {
-    let bytes = text.parse().map_err(|error| format!("{error}"))?;
-    WalletSignature::new(bytes).ok_or_else(|| "longer than 8192 bytes".to_owned())
 }
 
 impl CommitArgs {
@@ -138,25 +135,25 @@ pub struct PostArgs {
     /// The day, as YYYY-MM-DD.
     #[arg(long)]
     day: UtcDay,
-    /// The account that sends the transaction.
     #[command(flatten)]
-    sender: Sender,
-    /// Output format.
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    send: SendArgs,
 }
 
 impl PostArgs {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
         let owner = Owner::reader(settings).await?;
-        let key = settings.sender_key(&self.sender)?;
-        let provider = settings.provider_with_key(&key).await?;
+        let tx = TxSender::connect(settings, &self.send).await?;
         let project = owner.project.distributor;
         let signed = owner.store.commit(project, self.day)?.with_context(|| {
             format!("no signed commit of {} in {}", self.day, owner.store.root().display())
         })?;
-        let posted = post(&provider, project, &signed, owner.builder.logs_from).await?;
-        print(self.output, &view::PostView::of(self.day, &signed, posted))
+        if tx.only_prints() {
+            let action = format!("post the commit of {}", self.day);
+            let request = post_request(project, &signed);
+            return print(self.send.output, &tx.send(action, "posting", request).await?);
+        }
+        let posted = post(&tx.provider, project, &signed, owner.builder.logs_from).await?;
+        print(self.send.output, &view::PostView::of(self.day, &signed, posted))
     }
 }

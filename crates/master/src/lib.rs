@@ -32,14 +32,14 @@ pub fn main(cli: Cli) -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("nodesys-master: the runtime does not start: {error}");
+            output::say(format!("nodesys-master: the runtime does not start: {error}"));
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("nodesys-master: {error:#}");
+            output::say(format!("nodesys-master: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use nodesys_core::text::lines;
 use serde::Serialize;
 
 /// Form of a command's output.
@@ -22,11 +23,17 @@ pub enum Format {
 /// Prints a command's result: its `Display` for people, its serde form for programs.
 pub(crate) fn print<T: Serialize + fmt::Display>(format: Format, value: &T) -> anyhow::Result<()> {
     let mut text = match format {
-        Format::Table => value.to_string(),
+        Format::Table => lines(&value.to_string()).into_owned(),
         Format::Json => serde_json::to_string_pretty(value)?,
     };
     text.push('\n');
     print_bytes(text.as_bytes())
+}
+
+/// Says something to the person at the terminal; never data.
+pub(crate) fn say(words: impl fmt::Display) {
+    // Nobody is left to tell when this fails.
+    let _ = writeln!(std::io::stderr().lock(), "{}", lines(&words.to_string()));
 }
 
 /// Prints bytes as they are.

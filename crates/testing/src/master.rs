@@ -141,6 +141,7 @@ impl World {
             ("--project", "acme".to_owned()),
             ("--terms", home("terms.json")),
             ("--bundles", home("bundles")),
+            ("--transactions", home("transactions")),
             ("--signer-keystore", home("signer.json")),
             ("--signer-password-file", home("password")),
             ("--database-url", self.database_url.clone()),

@@ -14,6 +14,7 @@ use clap::Args;
 use nodesys_chain::Provider;
 use nodesys_chain::deterministic::Deployment;
 use nodesys_chain::verification::Verification;
+use nodesys_core::address::from_json;
 use nodesys_core::{Address, B256};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,7 @@ pub struct DeployArgs {
 pub(crate) fn read_params<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let bytes = std::fs::read(path)
         .with_context(|| format!("cannot read the parameter file {}", path.display()))?;
-    serde_json::from_slice(&bytes).with_context(|| format!("parameter file {}", path.display()))
+    from_json(&bytes).with_context(|| format!("parameter file {}", path.display()))
 }
 
 /// A contract with its constructor's arguments.
@@ -58,6 +59,19 @@ pub(crate) struct Contract {
 }
 
 impl Contract {
+    fn deployment(&self, args: &DeployArgs, code: &Bytes) -> Deployment {
+        Deployment {
+            what: format!("the contract of {}", self.name),
+            salt: args.salt,
+            init_code: [code.as_ref(), &self.arguments].concat().into(),
+        }
+    }
+
+    /// Its address, whether it exists or not.
+    pub(crate) fn address(&self, args: &DeployArgs, code: &Bytes) -> Address {
+        self.deployment(args, code).address()
+    }
+
     /// Deploys the contract, unless it exists, and records it.
     pub(crate) async fn deploy(
         self,
@@ -65,11 +79,7 @@ impl Contract {
         args: &DeployArgs,
         code: &Bytes,
     ) -> anyhow::Result<DeploymentView> {
-        let deployment = Deployment {
-            what: format!("the contract of {}", self.name),
-            salt: args.salt,
-            init_code: [code.as_ref(), &self.arguments].concat().into(),
-        };
+        let deployment = self.deployment(args, code);
         let transaction = deployment.ensure(provider).await?;
         let address = deployment.address();
         self.recorded(provider, args, address, transaction)

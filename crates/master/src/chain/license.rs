@@ -13,21 +13,24 @@ use nodesys_chain::Provider;
 use nodesys_chain::bindings::NodeLicense;
 use nodesys_chain::bindings::NodeLicense::LicenseParams;
 use nodesys_chain::verification::Verification;
+use nodesys_core::address::address;
 use nodesys_core::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
 use super::deploy::{Contract, DeployArgs, DeploymentView, read_params};
-use crate::config::{Sender, Settings};
-use crate::output::Format;
+use super::tx::{SendArgs, TxSender, TxView};
+use crate::config::Settings;
 
 /// Licenses to mint.
 #[derive(Debug, Args)]
 pub struct MintArgs {
     /// The license collection.
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     collection: Address,
     /// Holder of the new licenses.
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     to: Address,
     /// Number of licenses.
     #[arg(long)]
@@ -36,12 +39,8 @@ pub struct MintArgs {
     /// minted again, so the command can be repeated.
     #[arg(long, value_name = "ID")]
     first: u64,
-    /// The account that sends the transactions.
     #[command(flatten)]
-    sender: Sender,
-    /// Output format.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Format,
+    pub(crate) send: SendArgs,
 }
 
 /// The parameter file of a collection; `docs/licenses.md` explains the fields.
@@ -72,7 +71,7 @@ pub(crate) async fn create(
 ) -> anyhow::Result<DeploymentView> {
     let file: LicenseFile = read_params(&args.params)?;
     let key = settings.sender_key(&args.sender)?;
-    let provider = settings.provider_with_key(&key).await?;
+    let provider = settings.sending_provider(&key).await?;
     let params = LicenseParams {
         name: file.name.clone(),
         symbol: file.symbol,
@@ -100,6 +99,9 @@ pub(crate) struct MintView {
     /// Number of them that had been minted before.
     already: u64,
     transactions: Vec<B256>,
+    /// Transactions for another wallet to send, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    printed: Vec<TxView>,
 }
 
 impl fmt::Display for MintView {
@@ -111,6 +113,9 @@ impl fmt::Display for MintView {
         for transaction in &self.transactions {
             write!(f, "\ntransaction   {transaction}")?;
         }
+        for printed in &self.printed {
+            write!(f, "\n{printed}")?;
+        }
         Ok(())
     }
 }
@@ -120,8 +125,8 @@ const MAX_BATCH: u64 = 1000;
 
 /// Mints the missing licenses of `first..first + count`.
 pub(crate) async fn mint(settings: &Settings, args: &MintArgs) -> anyhow::Result<MintView> {
-    let key = settings.sender_key(&args.sender)?;
-    let provider = &settings.provider_with_key(&key).await?;
+    let tx = TxSender::connect(settings, &args.send).await?;
+    let provider = &tx.provider;
     let MintArgs { collection, to, count, first, .. } = *args;
     if first == 0 || count == 0 {
         bail!("--first and --count are at least 1");
@@ -135,11 +140,16 @@ pub(crate) async fn mint(settings: &Settings, args: &MintArgs) -> anyhow::Result
     let already = next.min(end) - first;
     check_holders(provider, collection, to, first, already).await?;
     let contract = NodeLicense::new(collection, provider.rpc());
-    let mut transactions = Vec::new();
+    let (mut transactions, mut printed) = (Vec::new(), Vec::new());
     while next < end {
         let batch = MAX_BATCH.min(end - next);
         let request = contract.mintBatch(to, U256::from(batch)).into_transaction_request();
         let what = format!("minting licenses {next} to {}", next + batch - 1);
+        if tx.only_prints() {
+            printed.push(tx.send(what.replacen("minting", "mint", 1), &what, request).await?);
+            next += batch;
+            continue;
+        }
         transactions.push(provider.send(&what, request).await?.transaction_hash);
         next += batch;
         let supply = supply_of(provider, collection).await?;
@@ -150,7 +160,7 @@ pub(crate) async fn mint(settings: &Settings, args: &MintArgs) -> anyhow::Result
             );
         }
     }
-    Ok(MintView { first, count, already, transactions })
+    Ok(MintView { first, count, already, transactions, printed })
 }
 
 /// Fails where the existing licenses belong to another holder: then the command is meant for other

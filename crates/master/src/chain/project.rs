@@ -22,9 +22,8 @@ use nodesys_core::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
 use super::deploy::{Contract, DeployArgs, DeploymentView, read_params};
-use super::tx::call_request;
-use crate::config::{Sender, Settings};
-use crate::output::Format;
+use super::tx::{SendArgs, TxSender, TxView, call_request};
+use crate::config::Settings;
 
 /// A level up to which a project is funded.
 #[derive(Debug, Args)]
@@ -32,12 +31,8 @@ pub struct FundArgs {
     /// Balance to reach, in the token's smallest unit; the missing part is transferred.
     #[arg(long, value_name = "WEI")]
     up_to: Amount,
-    /// The account whose tokens are sent, and which pays the gas.
     #[command(flatten)]
-    sender: Sender,
-    /// Output format.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Format,
+    pub(crate) send: SendArgs,
 }
 
 /// The parameter file of a project.
@@ -63,7 +58,7 @@ pub(crate) async fn create(
     let file: ProjectFile = read_params(&args.params)?;
     let registry = *Settings::need(&settings.registry, "--registry")?;
     let key = settings.sender_key(&args.sender)?;
-    let provider = settings.provider_with_key(&key).await?;
+    let provider = settings.sending_provider(&key).await?;
     let params = ProjectParams {
         name: file.name.to_string(),
         token: file.token,
@@ -181,6 +176,23 @@ pub(crate) async fn show(settings: &Settings) -> anyhow::Result<ProjectView> {
     })
 }
 
+/// A project's funding, or its transaction for another wallet.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Funding {
+    Done(FundingView),
+    Printed(TxView),
+}
+
+impl fmt::Display for Funding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(view) => view.fmt(f),
+            Self::Printed(view) => view.fmt(f),
+        }
+    }
+}
+
 /// A project's funding.
 #[derive(Debug, Serialize)]
 pub(crate) struct FundingView {
@@ -205,41 +217,51 @@ impl fmt::Display for FundingView {
 }
 
 /// Tops a project's balance up to a level.
-pub(crate) async fn fund(settings: &Settings, args: &FundArgs) -> anyhow::Result<FundingView> {
-    let (key, up_to) = (settings.sender_key(&args.sender)?, args.up_to);
-    let provider = settings.provider_with_key(&key).await?;
-    let project = find(settings, &provider).await?.address;
-    let state = state_of(&provider, project, BlockNumberOrTag::Latest).await?;
+pub(crate) async fn fund(settings: &Settings, args: &FundArgs) -> anyhow::Result<Funding> {
+    let (tx, up_to) = (TxSender::connect(settings, &args.send).await?, args.up_to);
+    let provider = &tx.provider;
+    let project = find(settings, provider).await?.address;
+    let state = state_of(provider, project, BlockNumberOrTag::Latest).await?;
     let missing = up_to.to_u256().saturating_sub(state.balance);
     let mut transaction = None;
+    if tx.only_prints() {
+        let action = format!("transfer {missing} of token {} to the project", state.token);
+        if missing.is_zero() {
+            return Ok(Funding::Printed(TxView::not_needed(action)));
+        }
+        let call = IERC20::transferCall { to: project, amount: missing };
+        let request = call_request(state.token, &call);
+        return Ok(Funding::Printed(tx.send(action, "funding the project", request).await?));
+    }
     if !missing.is_zero() {
-        let call = IERC20::balanceOfCall { account: key.address() };
+        let sender = provider.sender().unwrap_or_default();
+        let call = IERC20::balanceOfCall { account: sender };
         let own = provider.call(state.token, &call, BlockId::latest()).await?;
         if own < missing {
             bail!(
-                "the project lacks {missing} of token {}, but {} has only {own}: nothing was sent",
-                state.token,
-                key.address()
+                "the project lacks {missing} of token {}, but {sender} has only {own}: nothing was \
+                 sent",
+                state.token
             );
         }
         let call = IERC20::transferCall { to: project, amount: missing };
         let request = call_request(state.token, &call);
         transaction = Some(provider.send("funding the project", request).await?.transaction_hash);
     }
-    let after = state_of(&provider, project, BlockNumberOrTag::Latest).await?.balance;
+    let after = state_of(provider, project, BlockNumberOrTag::Latest).await?.balance;
     if after < up_to.to_u256() {
         bail!(
             "the project holds {after} after the transfer, less than {up_to}: does the token take a \
              fee?"
         );
     }
-    Ok(FundingView {
+    Ok(Funding::Done(FundingView {
         project,
         token: state.token,
         sent: U256::to_string(&missing),
         balance: after.to_string(),
         transaction,
-    })
+    }))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use nodesys_chain::bindings::ProjectRegistry::{self, *};
 use nodesys_chain::project::collection_of;
 use nodesys_chain::verification::Verification;
 use nodesys_core::Address;
+use nodesys_core::address::address;
 use nodesys_core::ids::Name;
 use nodesys_core::time::{Timestamp, UtcDay};
 use serde::Deserialize;
@@ -27,6 +28,7 @@ use crate::config::Settings;
 pub struct ReceiptKeyArgs {
     /// Address of the key, as the backend's /v1/network names it.
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     key: Address,
     /// The first day on which the key is valid: one to come, or the one it has begun on [from now on].
     #[arg(long, value_name = "DAY")]
@@ -49,6 +51,7 @@ pub struct ListWorkloadArgs {
     workload: Name,
     /// The license collection of the workload. It cannot be changed later.
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     collection: Address,
     #[command(flatten)]
     pub(crate) send: SendArgs,
@@ -59,6 +62,7 @@ pub struct ListWorkloadArgs {
 pub struct ConsentArgs {
     /// The license collection; the sender is its owner.
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     collection: Address,
     /// Withdraw the consent; existing listings stay.
     #[arg(long)]
@@ -72,6 +76,7 @@ pub struct ConsentArgs {
 pub struct ReleaseKeyArgs {
     /// Address of the key that announces releases; not the owner's.
     #[arg(value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     key: Address,
     /// Time between an announcement and its effect on nodes. Required before the first announcement.
     #[arg(long, value_name = "SECS")]
@@ -94,7 +99,7 @@ pub(crate) async fn create(
 ) -> anyhow::Result<DeploymentView> {
     let file: RegistryFile = read_params(&args.params)?;
     let key = settings.sender_key(&args.sender)?;
-    let provider = settings.provider_with_key(&key).await?;
+    let provider = settings.sending_provider(&key).await?;
     let contract = Contract {
         name: "registry".to_owned(),
         verification: Verification::project_registry(),

@@ -8,10 +8,12 @@ use std::fmt;
 
 use alloy::eips::BlockId;
 use alloy::sol_types::SolValue as _;
-use nodesys_chain::Provider;
+use anyhow::bail;
+use clap::Args;
 use nodesys_chain::bindings::LicenseSale::{SaleParams, SaleState, Tier};
 use nodesys_chain::bindings::{LicenseSale, NodeLicense};
 use nodesys_chain::verification::Verification;
+use nodesys_chain::{ChainError, Provider};
 use nodesys_core::ids::Amount;
 use nodesys_core::{Address, B256};
 use serde::{Deserialize, Serialize};
@@ -44,14 +46,22 @@ struct TierRow {
     count: u32,
 }
 
+/// Options of `sale create`.
+#[derive(Debug, Args)]
+pub struct SaleArgs {
+    #[command(flatten)]
+    pub(crate) deploy: DeployArgs,
+    /// Put this sale in the place of the collection's present minter, which can sell nothing then.
+    #[arg(long)]
+    replace: bool,
+}
+
 /// Deploys a sale and makes it its collection's minter.
-pub(crate) async fn create(
-    settings: &Settings,
-    args: &DeployArgs,
-) -> anyhow::Result<DeploymentView> {
+pub(crate) async fn create(settings: &Settings, args: &SaleArgs) -> anyhow::Result<DeploymentView> {
+    let SaleArgs { deploy: args, replace } = args;
     let file: SaleFile = read_params(&args.params)?;
     let key = settings.sender_key(&args.sender)?;
-    let provider = settings.provider_with_key(&key).await?;
+    let provider = settings.sending_provider(&key).await?;
     let collection = file.collection;
     provider.require_code(collection, "the license collection of the sale").await?;
     let at = BlockId::latest();
@@ -72,9 +82,42 @@ pub(crate) async fn create(
         verification: Verification::license_sale(),
         arguments: params.abi_encode(),
     };
+    if !replace {
+        let fresh = contract.address(args, &LicenseSale::BYTECODE);
+        refuse_to_unseat(&provider, collection, fresh).await?;
+    }
     let mut created = contract.deploy(&provider, args, &LicenseSale::BYTECODE).await?;
     created.notes.push(become_minter(&provider, collection, created.address).await?);
     Ok(created)
+}
+
+/// Fails where another sale sells the collection's licenses: a file that was changed gives another sale.
+async fn refuse_to_unseat(
+    provider: &Provider,
+    collection: Address,
+    fresh: Address,
+) -> anyhow::Result<()> {
+    let at = BlockId::latest();
+    let minter = provider.call(collection, &NodeLicense::minterCall {}, at).await?;
+    if minter == fresh || provider.code(minter).await?.is_empty() {
+        return Ok(());
+    }
+    match provider.call(minter, &LicenseSale::stateCall {}, at).await {
+        Ok(sale) if sale.collection == collection => bail!(
+            "the sale {minter} sells this collection's licenses ({} of {} sold, open until {} in \
+             seconds since 1970); these parameters give another sale, {fresh}, and only one can sell: \
+             nothing was sent. Give --replace to end the running one",
+            sale.sold,
+            sale.supply,
+            sale.endsAt
+        ),
+        // A Safe, or a sale of another kind: it would lose the right to mint all the same.
+        Ok(_) | Err(ChainError::Reverted { .. } | ChainError::NoCode { .. }) => bail!(
+            "the contract {minter} is the collection's minter, and would be so no longer: nothing \
+             was sent. Give --replace to put this sale in its place"
+        ),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Makes the sale its collection's minter, unless it is or the sender may not. The answer is a note

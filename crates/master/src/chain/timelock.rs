@@ -19,6 +19,7 @@ use nodesys_chain::bindings::RewardDistributor::{
 use nodesys_chain::timelock::{
     Action, Stage, Waiting, cancel_request, execute_request, queue_request, waiting, waiting_call,
 };
+use nodesys_core::address::address;
 use nodesys_core::ids::Amount;
 use nodesys_core::{Address, B256};
 
@@ -35,9 +36,11 @@ use view::{ActionView, Outcome, PendingCall, PendingView, words};
 pub struct QueueArgs {
     /// Appoint this reward signer, in place of the present one if there is one.
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     signer: Option<Address>,
     /// Appoint this guardian; the zero address for none.
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     guardian: Option<Address>,
     /// Raise the daily quota to this amount.
     #[arg(long, value_name = "WEI")]
@@ -53,6 +56,7 @@ pub struct QueueArgs {
     withdraw: Option<Amount>,
     /// Receiver of the withdrawal.
     #[arg(long, value_name = "ADDRESS", requires = "withdraw")]
+    #[arg(value_parser = address)]
     to: Option<Address>,
     #[command(flatten)]
     pub(crate) send: SendArgs,
@@ -74,6 +78,7 @@ pub struct QueuedArgs {
 pub struct SignerArgs {
     /// Appoint this reward signer. The first run queues it; a run after the timelock completes it.
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     set: Option<Address>,
     /// Disable the reward signer at once, as owner or guardian; posted commits are not affected.
     #[arg(long)]

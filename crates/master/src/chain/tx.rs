@@ -41,7 +41,7 @@ impl TxSender {
     pub(crate) async fn connect(settings: &Settings, args: &SendArgs) -> anyhow::Result<Self> {
         let provider = match args.calldata {
             true => settings.provider().await?,
-            false => settings.provider_with_key(&settings.sender_key(&args.sender)?).await?,
+            false => settings.sending_provider(&settings.sender_key(&args.sender)?).await?,
         };
         Ok(Self { provider, calldata: args.calldata })
     }

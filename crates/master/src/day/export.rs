@@ -162,6 +162,7 @@ impl<'a> UnsignedDay<'a> {
         let signature = signature.or(export.signature).with_context(|| {
             format!("{} contains no signature: give --signature HEX", path.display())
         })?;
+        let signature = signature.spelled_for(digest, self.signer)?;
         wallet_signature::verify(&self.owner.builder.provider, self.signer, digest, &signature)
             .await
             .with_context(|| format!("the signature is not {}'s over {digest}", self.signer))?;

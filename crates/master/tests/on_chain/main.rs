@@ -2,6 +2,7 @@
 //! each has to be safe to repeat.
 
 mod network;
+mod waiting;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -59,14 +60,19 @@ impl Stage {
     }
 
     fn output(&self, who: &str, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_nodesys-master"))
+        self.command(who, arguments).output().expect("the program runs")
+    }
+
+    fn command(&self, who: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nodesys-master"));
+        command
             .current_dir(self.folder.path())
             .args(arguments)
             .args(["--rpc", self.url.expose().as_str(), "--chain-id", "31337"])
             .env("NODESYS_SENDER_KEYSTORE", self.path(who))
             .env("NODESYS_SENDER_PASSWORD_FILE", self.path("password"))
-            .output()
-            .expect("the program runs")
+            .env("NODESYS_TRANSACTIONS", self.path("transactions"));
+        command
     }
 
     /// Runs a command that has to succeed, with its JSON.
@@ -253,9 +259,19 @@ async fn a_sale_is_made_once_and_sells() {
     let error = stage.provider.send("buying", request).await.unwrap_err().to_string();
     assert!(error.contains("CostAboveMax (cost 750, maxCost 450)"), "{error}");
 
-    params["tiers"][1]["price"] = json!("100");
+    // A changed file gives another sale, which would end this one.
+    params["tiers"][1]["price"] = json!("300");
     stage.write("sale.json", &params);
     let words = stage.refused(&create);
+    assert!(words.contains(&sale_text) && words.contains("3 of 12 sold"), "{words}");
+    assert_eq!(stage.run(&show)["is_minter"], true);
+    let replaced = stage.run(&[&create[..], &["--replace"]].concat());
+    assert_ne!(Stage::address(&replaced), sale);
+    assert_eq!(stage.run(&show)["is_minter"], false);
+
+    params["tiers"][1]["price"] = json!("100");
+    stage.write("sale.json", &params);
+    let words = stage.refused(&[&create[..], &["--replace"]].concat());
     assert!(words.contains("InvalidTier (index 1, price 100"), "{words}");
     params["tiers"][1]["price"] = json!(100);
     stage.write("sale.json", &params);

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use nodesys_core::address::from_json;
+use nodesys_core::message::typed_data::typed_data;
 use nodesys_core::message::{Domain, Message as _, PointsUpload, RewardCommit};
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A message for the reward signer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,57 +39,10 @@ impl SigningRequest {
 
     /// The message as `eth_signTypedData_v4` takes it, for wallets that show what they sign.
     fn typed_data(&self, domain: &Domain) -> Value {
-        let field = |(name, kind): &(&str, &str)| json!({ "name": name, "type": kind });
-        let (primary, fields, message) = match self {
-            Self::Points(upload) => (
-                "PointsUpload",
-                vec![("epoch", "uint64"), ("pointsHash", "bytes32"), ("termsHash", "bytes32")],
-                json!({
-                    "epoch": upload.epoch.to_string(),
-                    "pointsHash": upload.points_hash,
-                    "termsHash": upload.terms_hash,
-                }),
-            ),
-            Self::Commit(commit) => (
-                "RewardCommit",
-                vec![
-                    ("epoch", "uint64"),
-                    ("revision", "uint32"),
-                    ("previous", "bytes32"),
-                    ("root", "bytes32"),
-                    ("total", "uint256"),
-                    ("dataHash", "bytes32"),
-                ],
-                json!({
-                    "epoch": commit.epoch.to_string(),
-                    "revision": commit.revision,
-                    "previous": commit.previous,
-                    "root": commit.root,
-                    "total": commit.total,
-                    "dataHash": commit.data_hash,
-                }),
-            ),
-        };
-        let of_domain = [
-            ("name", "string"),
-            ("version", "string"),
-            ("chainId", "uint256"),
-            ("verifyingContract", "address"),
-        ];
-        json!({
-            "types": {
-                "EIP712Domain": of_domain.iter().map(field).collect::<Vec<_>>(),
-                primary: fields.iter().map(field).collect::<Vec<_>>(),
-            },
-            "primaryType": primary,
-            "domain": {
-                "name": "NodeSystem",
-                "version": "1",
-                "chainId": domain.chain_id(),
-                "verifyingContract": domain.verifying_contract(),
-            },
-            "message": message,
-        })
+        match self {
+            Self::Points(upload) => typed_data(upload, domain),
+            Self::Commit(commit) => typed_data(commit, domain),
+        }
     }
 }
 
@@ -130,7 +85,7 @@ impl ExportFile {
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let bytes =
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let read: Self = serde_json::from_slice(&bytes)
+        let read: Self = from_json(&bytes)
             .with_context(|| format!("{} is not an exported commit", path.display()))?;
         if read.format != Self::FORMAT {
             bail!("{} has the format {}, not {}", path.display(), read.format, Self::FORMAT);

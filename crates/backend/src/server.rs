@@ -8,6 +8,7 @@ use nodesys_chain::provider::Provider;
 use nodesys_clock::Clock;
 use nodesys_core::message::Domain;
 use nodesys_core::signature::SigningKey;
+use nodesys_core::text::lines;
 use nodesys_service::network::Proxies;
 use nodesys_service::ready::Ready;
 use nodesys_service::signals::stop_on_signals;
@@ -36,7 +37,7 @@ pub async fn main(call: Call) -> std::process::ExitCode {
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("nodesys-backend: {error:#}");
+            eprintln!("nodesys-backend: {}", lines(&format!("{error:#}")));
             std::process::ExitCode::FAILURE
         }
     }

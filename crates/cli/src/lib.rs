@@ -23,6 +23,7 @@ mod status;
 mod system;
 mod update;
 mod uptime;
+mod wallet;
 mod watch;
 mod workload;
 

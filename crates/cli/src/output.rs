@@ -1,7 +1,8 @@
 //! Output: data on standard output, messages on standard error.
 //!
 //! A command's answer is one value with two faces: `Display` for people, serde for programs.
-//! Text that strangers put on chain (symbols, names) is printed without control characters.
+//! Whatever is printed for people goes through [`nodesys_core::text`]: names, symbols and errors are
+//! strangers' text.
 
 use std::io::Write as _;
 use std::{fmt, io};
@@ -14,6 +15,7 @@ use nodesys_chain::metadata::Token;
 use nodesys_core::U256;
 use nodesys_core::ids::Amount;
 use nodesys_core::message::Status as Health;
+use nodesys_core::text::{line, lines};
 use nodesys_core::time::Timestamp;
 use serde::Serialize;
 
@@ -30,7 +32,7 @@ pub enum Format {
 /// Prints a command's answer.
 pub fn print<T: Serialize + fmt::Display>(format: Format, value: &T) -> anyhow::Result<()> {
     match format {
-        Format::Table => data(&value.to_string()),
+        Format::Table => data(&lines(&value.to_string())),
         Format::Json => json(value),
     }
 }
@@ -54,7 +56,7 @@ pub fn data(text: &str) -> anyhow::Result<()> {
 /// Says something to the person at the terminal; never data.
 pub fn say(words: impl fmt::Display) {
     // Nobody is left to tell when this fails.
-    let _ = writeln!(io::stderr().lock(), "{words}");
+    let _ = writeln!(io::stderr().lock(), "{}", lines(&words.to_string()));
 }
 
 /// An empty table.
@@ -75,19 +77,19 @@ pub(crate) fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Text from the chain, fit for a terminal: at most 40 characters, none of them a control one.
+/// A name from the chain, fit for a line: at most 40 characters.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars().take(40).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    line(&text.chars().take(40).collect::<String>()).into_owned()
 }
 
-/// Text of another program, fit for a terminal: no control characters.
+/// Text of another program, fit for a line.
 pub(crate) fn clean_text(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    line(text).into_owned()
 }
 
-/// Text of another program, fit for a terminal: at most 300 characters.
+/// Words of another program, fit for a line: at most 300 characters.
 pub(crate) fn clean_words(text: &str) -> String {
-    text.chars().take(300).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    line(&text.chars().take(300).collect::<String>()).into_owned()
 }
 
 /// A workload's health in a word.

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use nodesys_chain::keystore;
 use nodesys_core::signature::SigningKey;
+use nodesys_core::text::lines;
 use zeroize::Zeroizing;
 
 use crate::exit::Exit;
@@ -65,7 +66,7 @@ pub fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
         let words = format!("{question} There is no terminal to ask at: give --yes to continue");
         return Err(Exit::Usage.because(words));
     }
-    write!(io::stderr(), "{question} [y/N] ").context("cannot write to the terminal")?;
+    write!(io::stderr(), "{} [y/N] ", lines(question)).context("cannot write to the terminal")?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).context("cannot read from the terminal")?;
     match answer.trim().to_lowercase().as_str() {

@@ -3,6 +3,7 @@
 //! Each command asks for what it needs, and is told which flag is missing.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nodesys_chain::{Provider, RpcUrl};
 use nodesys_clock::{Clock, ClockError, DEVELOPMENT_CHAIN_ID};
@@ -12,12 +13,15 @@ use nodesys_core::message::{Domain, SignedAuthorization};
 use nodesys_core::signature::SigningKey;
 use nodesys_sdk::client::Client;
 use nodesys_sdk::day::find_project;
+use nodesys_service::signals;
 
 use crate::exit::Exit;
 use crate::node;
 use crate::node::config::{Settings, home_of, read_file};
-use crate::output::Format;
+use crate::output::{Format, say};
 
+/// The record of sent transactions in the home folder.
+const TRANSACTIONS: &str = "transactions";
 const DEFAULT_FINAL_DEPTH: u64 = 64;
 
 /// The settings of this run, and what commands make of them.
@@ -96,6 +100,17 @@ impl Setup {
     /// A connection to the chain that sends transactions.
     pub async fn provider_with_key(&self, key: &SigningKey) -> anyhow::Result<Provider> {
         Ok(Provider::connect_all_with_key(self.rpcs()?, self.settings.chain_id, key).await?)
+    }
+
+    /// A connection for a command that sends transactions and ends: nothing of the account waits, and
+    /// what is sent is recorded in the home folder.
+    pub async fn sending_provider(&self, key: &SigningKey) -> anyhow::Result<Provider> {
+        let folder = self.home()?.join(TRANSACTIONS);
+        let tell = Arc::new(|words: &str| say(words));
+        let provider = self.provider_with_key(key).await?.recording(&folder, tell).await?;
+        let stopped = provider.clone();
+        signals::say_when_stopped(move || format!("nodesys: {}", stopped.words_when_stopped()))?;
+        Ok(provider)
     }
 
     /// The project, as the chain knows it.

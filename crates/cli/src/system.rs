@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -16,15 +16,18 @@ pub(crate) const UNITS: &str = "/etc/systemd/system";
 pub(crate) fn command(program: &str, words: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(program).args(words).output();
     let output = output.with_context(|| format!("{program} cannot be run"))?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    ensure!(
-        output.status.success(),
-        "{program} {} ended with {}: {}",
-        words.join(" "),
-        output.status,
-        text(&output.stderr)
-    );
-    Ok(text(&output.stdout))
+    let line = [&[program], words].concat().join(" ");
+    ensure!(output.status.success(), "{}", complaint(&line, &output));
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// How a program ended and what it complained of; one that was killed says nothing itself.
+pub(crate) fn complaint(command: &str, output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    match said.trim() {
+        "" => format!("{command} ended with {} and said nothing", output.status),
+        said => format!("{command} ended with {}: {said}", output.status),
+    }
 }
 
 /// Puts a file in its place, whole; whether it was otherwise.
@@ -53,4 +56,18 @@ pub(crate) fn nft() -> Option<String> {
 /// Waits a moment of real time: the cluster lives in it, whatever clock a development chain has.
 pub(crate) async fn pause(millis: u64) {
     Clock::system().sleeper().sleep(Duration::from_millis(millis)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_was_killed_is_told_of() {
+        let error = command("sh", &["-c", "kill -9 $$"]).unwrap_err().to_string();
+        assert!(error.contains("signal: 9") && error.ends_with("said nothing"), "{error}");
+        let error = command("sh", &["-c", "echo why >&2; exit 3"]).unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.ends_with(": why"), "{error}");
+        assert_eq!(command("sh", &["-c", "echo fine"]).unwrap(), "fine");
+    }
 }

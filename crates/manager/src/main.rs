@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser as _;
 use nodesys_clock::Clock;
+use nodesys_core::text::lines;
 use nodesys_manager::config::Args;
 use nodesys_manager::probe::{self, ProbeArgs};
 use nodesys_service::logs;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("nodesys-manager: {error:#}");
+            eprintln!("nodesys-manager: {}", lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use nodesys_core::text::lines;
 use nodesys_core::time::Timestamp;
 use nodesys_update::{Place, Problem, VerifyRequest, tell, verify};
 
@@ -50,7 +51,7 @@ async fn main() -> ExitCode {
     match run(Cli::parse()).await.and_then(|text| tell(&text)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("{problem}");
+            eprintln!("{}", lines(&problem.to_string()));
             problem.code().into()
         }
     }

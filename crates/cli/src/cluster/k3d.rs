@@ -21,7 +21,7 @@ use crate::exit::Exit;
 use crate::node::cluster_file::{ClusterFile, Made};
 use crate::node::file::replace;
 use crate::progress::Progress;
-use crate::system::pause;
+use crate::system::{complaint, pause};
 use lines::NAME;
 
 /// The kubeconfig's name in the home folder.
@@ -165,10 +165,9 @@ fn docker(words: &[String]) -> anyhow::Result<String> {
     let output = Command::new("docker").args(words).output().map_err(|error| {
         Exit::Failure.because(format!("docker cannot be run ({error}): install and start Docker"))
     })?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     let verb = words.first().map_or("", String::as_str);
-    ensure!(output.status.success(), "docker {verb}: {}", text(&output.stderr));
-    Ok(text(&output.stdout))
+    ensure!(output.status.success(), "{}", complaint(&format!("docker {verb}"), &output));
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// A port of this machine that nobody has now.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use nodesys_core::Address;
+use nodesys_core::address::address;
 use nodesys_core::release::Image;
 
 use crate::bundle::create::{CreateRequest, Created, create};
@@ -70,6 +71,7 @@ pub struct ApplyArgs {
     pub bundle: PathBuf,
     /// The address that must have signed it; remembered.
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     pub signer: Option<Address>,
 }
 

@@ -41,7 +41,12 @@ Examples:
     #[command(after_help = "\
 Examples:
   nodesys pair sign request.json --keystore wallet.json > signed.json
-  nodesys pair sign - --keystore wallet.json --password-file password < request.json > signed.json")]
+  nodesys pair sign - --keystore wallet.json --password-file password < request.json > signed.json
+
+A wallet elsewhere (a browser's, a hardware wallet, a Safe) signs the printed message:
+  nodesys pair sign request.json --operator 0x00000000000000000000000000000000000000a1 --typed-data
+  nodesys pair sign request.json --operator 0x00000000000000000000000000000000000000a1 \\
+      --signature 0x... > signed.json")]
     Sign(SignArgs),
     /// Add the node key's signature and hand the authorisation to the backend.
     ///
@@ -55,7 +60,9 @@ Examples:
     /// End a node's authorisation and its leases, signed by the operator's wallet.
     #[command(after_help = "\
 Examples:
-  nodesys pair revoke --node 0x00000000000000000000000000000000000000a1 --keystore wallet.json")]
+  nodesys pair revoke --node 0x00000000000000000000000000000000000000a1 --keystore wallet.json
+  nodesys pair revoke --node 0x00000000000000000000000000000000000000a1 --typed-data
+  nodesys pair revoke --node 0x00000000000000000000000000000000000000a1 --signature 0x...")]
     Revoke(RevokeArgs),
 }
 

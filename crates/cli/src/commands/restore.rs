@@ -51,7 +51,7 @@ pub async fn run(setup: &Setup, args: &RestoreArgs) -> anyhow::Result<Exit> {
     confirm(&question, args.yes)?;
     let open = |path: &PathBuf| open_keystore(path, args.password_file.as_deref());
     let wallet = args.keystore.as_ref().map(open).transpose()?;
-    let restored = restore_node(setup, &home, &backup, wallet.as_ref()).await?;
+    let restored = restore_node(setup, &home, &backup, wallet).await?;
     output::print(setup.format(), &restored)?;
     Ok(if restored.moved { Exit::Done } else { Exit::AuthorizationNeeded })
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use nodesys_core::Address;
+use nodesys_core::address::address;
 use nodesys_core::cidr::Cidr;
 use nodesys_core::release::Image;
 
@@ -43,6 +44,7 @@ pub struct StartArgs {
     pub bundle: Option<PathBuf>,
     /// The address that must have signed the bundle; remembered.
     #[arg(long, value_name = "ADDRESS", requires = "bundle")]
+    #[arg(value_parser = address)]
     pub bundle_signer: Option<Address>,
     /// Driver k3d: the image of k3s by digest; required at the first start.
     #[arg(long, value_name = "IMAGE")]

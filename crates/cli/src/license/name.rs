@@ -8,6 +8,7 @@ use nodesys_chain::bindings::ProjectRegistry;
 use nodesys_chain::metadata::symbols_of;
 use nodesys_chain::project::Collection;
 use nodesys_chain::{ChainError, Provider, project};
+use nodesys_core::address::address;
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::ids::{Name, ParseError};
 use nodesys_core::license::LicenseId;
@@ -44,7 +45,7 @@ impl FromStr for LicenseName {
         };
         let token = token_id(token).ok_or_else(|| bad("the token after / is no decimal number"))?;
         if left.starts_with("0x") {
-            let address = left.parse().map_err(|_| bad("no address before /"))?;
+            let address = address(left)?;
             return Ok(Self::Collection(address, token));
         }
         let workload = left.parse().map_err(|_| bad("no workload's name before /"))?;

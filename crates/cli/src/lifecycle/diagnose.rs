@@ -21,6 +21,7 @@ use crate::node::cluster_file::{ClusterFile, Phase};
 use crate::node::config::CONFIG_JSON;
 use crate::output::moment;
 use crate::setup::Setup;
+use crate::system::complaint;
 
 /// An authorisation that ends sooner is told of.
 const RENEW_SECS: u64 = 14 * 86_400;
@@ -31,8 +32,7 @@ pub async fn run_fix(setup: &Setup, fix: &Fix) -> anyhow::Result<()> {
         Fix::Run(words) => {
             let (program, rest) = words.split_first().context("no program")?;
             let output = Command::new(program).args(rest).output().context("it cannot be run")?;
-            let complaint = String::from_utf8_lossy(&output.stderr);
-            ensure!(output.status.success(), "{}", complaint.trim());
+            ensure!(output.status.success(), "{}", complaint(&words.join(" "), &output));
             Ok(())
         }
         Fix::ApplyManager => {

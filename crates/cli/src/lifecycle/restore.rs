@@ -50,7 +50,7 @@ pub(crate) async fn restore_node(
     setup: &Setup,
     home: &Path,
     backup: &Backup,
-    wallet: Option<&SigningKey>,
+    wallet: Option<SigningKey>,
 ) -> anyhow::Result<Restored> {
     // Before anything is written: settings that do not hold restore nothing.
     let settings = Settings::of_file(&backup.config, home)?;
@@ -59,6 +59,7 @@ pub(crate) async fn restore_node(
     let (key, _) = node::key::read_or_make(&setup.node_key_file()?)?;
     let (old, node_key) = (backup.node_key, key.address());
     let mut next = Vec::new();
+    let moved = wallet.is_some();
     if let Some(wallet) = wallet {
         let restored = Setup::read(setup.settings.clone().or(settings))?;
         replace_node(&restored, old, wallet).await?;
@@ -74,5 +75,5 @@ pub(crate) async fn restore_node(
         None => "nodesys start".to_owned(),
     });
     let workloads = backup.workloads.workloads.len();
-    Ok(Restored { old_node_key: old, node_key, moved: wallet.is_some(), workloads, next })
+    Ok(Restored { old_node_key: old, node_key, moved, workloads, next })
 }

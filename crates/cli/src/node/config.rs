@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy as _;
 use nodesys_chain::RpcUrl;
 use nodesys_core::Address;
+use nodesys_core::address::address;
 use nodesys_core::ids::{Name, ParseError};
 use nodesys_sdk::client::Client;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,7 @@ pub struct Settings {
     pub chain_id: Option<u64>,
     /// Address of ProjectRegistry.
     #[arg(long, global = true, value_name = "ADDRESS", env = "NODESYS_REGISTRY", hide_env = true)]
+    #[arg(value_parser = address)]
     pub registry: Option<Address>,
     /// The project's name in the registry.
     #[arg(long, global = true, value_name = "NAME", env = "NODESYS_PROJECT", hide_env = true)]
@@ -56,6 +58,7 @@ pub struct Settings {
     /// The key that signs receipts, as recorded in ProjectRegistry [default: as the backend says].
     #[arg(long, global = true, value_name = "ADDRESS", env = "NODESYS_RECEIPT_KEY")]
     #[arg(hide_env = true)]
+    #[arg(value_parser = address)]
     pub receipt_key: Option<Address>,
     /// The local manager's URL [default: the one in this node's cluster].
     #[arg(long, global = true, value_name = "URL", env = "NODESYS_MANAGER", hide_env = true)]
@@ -133,6 +136,7 @@ impl Settings {
         fn parse<T: std::str::FromStr<Err: fmt::Display>>(text: &str) -> Result<Option<T>, String> {
             text.parse().map(Some).map_err(|error: T::Err| error.to_string())
         }
+        let of_text = |text: &str| address(text).map_err(|error| error.to_string());
         match key {
             SettingKey::Backend => {
                 // Parsed by the client, whose words are the same wherever it came from.
@@ -145,11 +149,11 @@ impl Settings {
                     urls.collect::<Result<_, ParseError>>().map_err(|error| error.to_string())?;
             }
             SettingKey::ChainId => self.chain_id = parse(text)?,
-            SettingKey::Registry => self.registry = parse(text)?,
+            SettingKey::Registry => self.registry = Some(of_text(text)?),
             SettingKey::Project => self.project = parse(text)?,
             SettingKey::FirstBlock => self.first_block = parse(text)?,
             SettingKey::FinalDepth => self.final_depth = parse(text)?,
-            SettingKey::ReceiptKey => self.receipt_key = parse(text)?,
+            SettingKey::ReceiptKey => self.receipt_key = Some(of_text(text)?),
             SettingKey::Manager => self.manager = parse(text)?,
             SettingKey::NodeKeyFile => self.node_key_file = Some(text.into()),
             SettingKey::Clock => self.clock = parse(text)?,

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use nodesys_core::address::from_json;
 use nodesys_core::message::{Domain, NodeAuthorization};
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::{Address, U256};
@@ -88,7 +89,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], format: &str) -> Result<T, String> {
     struct Tagged {
         format: String,
     }
-    let tagged: Tagged = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let tagged: Tagged = from_json(bytes).map_err(|error| error.to_string())?;
     if tagged.format != format {
         let found: String = tagged.format.chars().take(40).collect();
         return Err(format!(
@@ -96,7 +97,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], format: &str) -> Result<T, String> {
                             each reading the previous one's output"
         ));
     }
-    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    from_json(bytes).map_err(|error| error.to_string())
 }
 
 /// The domain that a file is for, once it is found to be the configured one, where one is.

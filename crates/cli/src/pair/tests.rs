@@ -12,13 +12,17 @@ use super::sign::sign_request;
 use crate::exit::Exit;
 use crate::node;
 use crate::node::config::Settings;
-use crate::prompt::WalletFile;
 use crate::setup::Setup;
+use crate::wallet::{Outcome, WalletArgs};
 
 const REGISTRY: Address = Address::repeat_byte(0xaa);
 
 fn wallet() -> SigningKey {
     SigningKey::from_bytes(&[7; 32]).unwrap()
+}
+
+fn wallet_address() -> Address {
+    wallet().address()
 }
 
 /// A node's home and a wallet's folder.
@@ -49,11 +53,29 @@ impl Machines {
     fn sign(&self, request: &PairRequest, chain_id: Option<u64>) -> anyhow::Result<PairSigned> {
         let path = self.folder.path().join("request.json");
         std::fs::write(&path, serde_json::to_vec(request).unwrap()).unwrap();
-        let wallet = WalletFile {
-            keystore: self.folder.path().join("wallet.json"),
+        let wallet = WalletArgs {
+            keystore: Some(self.folder.path().join("wallet.json")),
             password_file: Some(self.folder.path().join("password")),
+            ..WalletArgs::default()
         };
-        sign_request(&self.setup(chain_id), &path, &wallet)
+        match sign_request(&self.setup(chain_id), &path, &wallet, None)? {
+            Outcome::Done(signed) => Ok(signed),
+            Outcome::ToSign(message) => panic!("the key is here: {message}"),
+        }
+    }
+
+    /// `pair sign` of a wallet elsewhere.
+    fn sign_elsewhere(
+        &self,
+        request: &PairRequest,
+        signature: Option<&str>,
+    ) -> anyhow::Result<Outcome<PairSigned>> {
+        let path = self.folder.path().join("request.json");
+        std::fs::write(&path, serde_json::to_vec(request).unwrap()).unwrap();
+        let signature = signature.map(|text| text.parse().unwrap());
+        let wallet =
+            WalletArgs { typed_data: signature.is_none(), signature, ..WalletArgs::default() };
+        sign_request(&self.setup(None), &path, &wallet, Some(wallet_address()))
     }
 
     fn node_key(&self) -> SigningKey {
@@ -106,6 +128,30 @@ async fn a_request_for_another_network_is_not_signed() {
     let error = machines.sign(&elsewhere, Some(31_337)).unwrap_err();
     assert!(error.to_string().contains("--registry is"), "{error}");
     machines.sign(&request, Some(31_337)).unwrap();
+}
+
+#[tokio::test]
+async fn a_wallet_elsewhere_is_shown_the_message_and_gives_its_signature() {
+    let machines = Machines::new();
+    let request = machines.request(90, None).await;
+    let Outcome::ToSign(message) = machines.sign_elsewhere(&request, None).unwrap() else {
+        panic!("nothing signs here");
+    };
+    // What a wallet makes of the message is what the node's own key signs.
+    let typed: alloy::dyn_abi::TypedData = serde_json::from_value(message).unwrap();
+    let digest = typed.eip712_signing_hash().unwrap();
+    let signature = wallet().sign(digest);
+    let (domain, key) = (Domain::new(31_337, REGISTRY), machines.node_key());
+    let plain = signature.to_string();
+    let v0 = format!("{}{:02x}", &plain[..130], signature.as_bytes()[64] - 27);
+    for text in [plain.clone(), format!("\"{plain}\"\n"), v0] {
+        let Outcome::Done(signed) = machines.sign_elsewhere(&request, Some(&text)).unwrap() else {
+            panic!("it is signed");
+        };
+        assert_eq!(signed.operator_signature.as_bytes()[..], signature.as_bytes()[..]);
+        let done = finish::cosign(&signed, &domain, &key, None).await.unwrap();
+        assert_eq!(done.authorization.digest(&domain), digest);
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use crate::download::pinned::fetch_verified;
 use crate::exit::Exit;
 use crate::output::say;
 use crate::setup::Setup;
+use crate::system::complaint;
 use crate::update::state::UpdateFolder;
 
 /// For all metadata: a server that trickles is not waited for.
@@ -78,13 +79,17 @@ pub(crate) async fn verify(
         })?
         .with_context(|| format!("{} cannot be run", program.display()))?;
     if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let exit = match output.status.code() {
             Some(2) => Exit::Usage,
             Some(7) => Exit::Network,
             _ => Exit::Failure,
         };
-        return Err(exit.because(words));
+        // Its own words are a sentence for people; without any, how it ended is all there is.
+        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(exit.because(match words.is_empty() {
+            true => complaint(&program.display().to_string(), &output),
+            false => words,
+        }));
     }
     let other = || {
         Exit::Failure.because(format!(

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use nodesys_clock::Clock;
 use nodesys_core::release::Image;
+use nodesys_core::text::lines;
 use nodesys_core::time::Timestamp;
 use nodesys_core::update::{CURSOR_ALL, Platform, Program, ReleaseTerms};
 use nodesys_update::author::publish::{Days, publish};
@@ -204,7 +205,7 @@ async fn main() -> ExitCode {
     match run(Cli::parse()).await.and_then(|text| tell(&text)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("nodesys-repository: {problem}");
+            eprintln!("nodesys-repository: {}", lines(&problem.to_string()));
             problem.code().into()
         }
     }

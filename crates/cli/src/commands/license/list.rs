@@ -3,6 +3,7 @@
 use std::fmt;
 
 use nodesys_core::Address;
+use nodesys_core::address::address;
 use nodesys_core::ids::Name;
 
 use crate::exit::Exit;
@@ -15,6 +16,7 @@ use crate::setup::Setup;
 pub struct ListArgs {
     /// Show this account's right to run each.
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     pub operator: Option<Address>,
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use nodesys_core::Address;
+use nodesys_core::address::address;
 use nodesys_core::ids::Name;
 
 use crate::exit::Exit;
@@ -19,6 +20,7 @@ pub struct ShowArgs {
     pub license: LicenseName,
     /// The account whose right is shown [default: the operator who authorised this node].
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     pub operator: Option<Address>,
 }
 

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use nodesys_core::Address;
+use nodesys_core::address::address;
+
 use crate::exit::Exit;
 use crate::output;
 use crate::pair::sign::sign_request;
-use crate::prompt::WalletFile;
 use crate::setup::Setup;
+use crate::wallet::{Outcome, WalletArgs};
 
 /// Options of `pair sign`.
 #[derive(Debug, clap::Args)]
@@ -16,11 +19,18 @@ pub struct SignArgs {
     pub request: PathBuf,
     /// The operator's wallet.
     #[command(flatten)]
-    pub wallet: WalletFile,
+    pub wallet: WalletArgs,
+    /// The address of a wallet that signs elsewhere: with --typed-data and --signature.
+    #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
+    pub operator: Option<Address>,
 }
 
 /// Runs the verb.
 pub(crate) fn run(setup: &Setup, args: &SignArgs) -> anyhow::Result<Exit> {
-    output::json(&sign_request(setup, &args.request, &args.wallet)?)?;
+    match sign_request(setup, &args.request, &args.wallet, args.operator)? {
+        Outcome::Done(signed) => output::json(&signed)?,
+        Outcome::ToSign(message) => output::json(&message)?,
+    }
     Ok(Exit::Done)
 }

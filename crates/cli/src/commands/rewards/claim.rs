@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use nodesys_chain::Provider;
 use nodesys_chain::gas::Gas;
+use nodesys_core::address::address;
 use nodesys_core::{Address, U256};
 
 use super::source::SourceArgs;
@@ -27,9 +28,11 @@ pub struct ClaimArgs {
     pub password_file: Option<PathBuf>,
     /// The account that earned, instead of a keystore: with --dry-run or --calldata.
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     pub account: Option<Address>,
     /// The recipient of the tokens [default: the account].
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     pub recipient: Option<Address>,
     /// The source of the proof.
     #[command(flatten)]
@@ -97,8 +100,8 @@ async fn claimant(setup: &Setup, args: &ClaimArgs) -> anyhow::Result<(Provider, 
         }
     };
     let provider = match &key {
-        Some(key) => setup.provider_with_key(key).await?,
-        None => setup.provider().await?,
+        Some(key) if !args.dry_run && !args.calldata => setup.sending_provider(key).await?,
+        _ => setup.provider().await?,
     };
     Ok((provider, account))
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use nodesys_core::Address;
+use nodesys_core::address::address;
 use nodesys_core::points::Rule;
 use nodesys_core::time::UtcDay;
 
@@ -18,6 +19,7 @@ use crate::setup::Setup;
 pub struct ExplainArgs {
     /// The account [default: the operator who authorised this node].
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     pub account: Option<Address>,
     /// The day.
     #[arg(long, value_name = "YYYY-MM-DD")]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use nodesys_core::Address;
+use nodesys_core::address::address;
 
 use crate::exit::Exit;
 use crate::output::{self, amount, table};
@@ -14,6 +15,7 @@ use crate::setup::Setup;
 pub struct ListArgs {
     /// The account [default: the operator who authorised this node].
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     pub account: Option<Address>,
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use nodesys_core::Address;
+use nodesys_core::address::address;
 use nodesys_core::time::UtcDay;
 
 use super::source::SourceArgs;
@@ -16,6 +17,7 @@ use crate::setup::Setup;
 pub struct ShowArgs {
     /// The account [default: the operator who authorised this node].
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = address)]
     pub account: Option<Address>,
     /// The source of proofs.
     #[command(flatten)]

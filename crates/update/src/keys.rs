@@ -94,5 +94,14 @@ pub fn read_public(path: &Path) -> Result<Key, Problem> {
         Problem::Usage(format!("{} is no public key (FILE.pub): {problem}", path.display()))
     };
     let text = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
-    serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))
+    let mut json: serde_json::Value =
+        serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
+    // A key's id is the hash of its text. Other programs end a PEM with a newline, with which the key would
+    // have another id than the one that its signatures name.
+    if let Some(value) = json.pointer_mut("/keyval/public") {
+        if let Some(trimmed) = value.as_str().map(|text| text.trim().to_owned()) {
+            *value = trimmed.into();
+        }
+    }
+    serde_json::from_value(json).map_err(|error| bad(error.to_string()))
 }

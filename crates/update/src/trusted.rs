@@ -58,7 +58,9 @@ impl Trusted {
         let cannot = |error: &dyn std::fmt::Display| {
             Problem::Here(format!("cannot write {}: {error}", path.display()))
         };
-        let folder = path.parent().unwrap_or(Path::new("."));
+        // A bare name is in the present folder, which is called "" there.
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(|error| cannot(&error))?;
         let text = serde_json::to_vec(self).map_err(|error| cannot(&error))?;
         // Made readable for its owner only.

@@ -161,18 +161,15 @@ fn dates(loaded: &Repository, judged_at: Timestamp) -> Result<(), Problem> {
     }
 }
 
-/// The targets with their metadata.
+/// The targets with their metadata. Those of other keys, by delegation, and those that are no part of a
+/// release are passed over: a repository may hold more than releases.
 fn content(loaded: &Repository) -> Result<Vec<VerifiedTarget>, Problem> {
     let signed = &loaded.targets().signed;
-    if signed.delegations.as_ref().is_some_and(|it| !it.roles.is_empty()) {
-        return Err(Problem::Refused(
-            "the repository delegates targets to other keys, which releases never are".to_owned(),
-        ));
-    }
     let consistent = loaded.root().signed.consistent_snapshot;
     let mut targets = signed
         .targets
         .iter()
+        .filter(|(_, target)| target.custom.contains_key("kind"))
         .map(|(name, target)| one(name, target, consistent))
         .collect::<Result<Vec<_>, Problem>>()?;
     targets.sort_by(|a, b| a.name.cmp(&b.name));

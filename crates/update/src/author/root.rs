@@ -70,9 +70,27 @@ pub fn make(
     Ok(Signed { signed: root, signatures: Vec::new() })
 }
 
-/// Adds a signature.
+/// Adds a signature. A first root is signed by its own keys alone; a later one by the keys of the root
+/// before as well, which need not be among its own.
 pub async fn sign(root: &mut Signed<Root>, key: &SigningKey) -> Result<(), Problem> {
+    let id = key.public().key_id().map_err(|error| Problem::Usage(error.to_string()))?;
+    let is_own = root.signed.roles.get(&RoleType::Root).is_some_and(|it| it.keyids.contains(&id));
+    if !is_own && root.signed.version == NonZeroU64::MIN {
+        return Err(Problem::Usage(
+            "the key is none of the root's own keys, so its signature would not count: sign with a key \
+             that was given as --root"
+                .to_owned(),
+        ));
+    }
     key.sign(root).await
+}
+
+/// Signatures by the root's own keys, how many of these it needs, and signatures by other keys.
+pub fn count(root: &Signed<Root>) -> (u64, u64, u64) {
+    let Some(role) = root.signed.roles.get(&RoleType::Root) else { return (0, 0, 0) };
+    let own =
+        root.signatures.iter().filter(|made| role.keyids.contains(&made.keyid)).count() as u64;
+    (own, role.threshold.get(), root.signatures.len() as u64 - own)
 }
 
 /// Publishes a root: enough keys of the previous one and of its own must have signed it.

@@ -147,11 +147,23 @@ impl<'a> List<'a> {
         let folder = self.folder.targets();
         let file = folder.join(format!("{}.{name}", hex_of(&target.hashes.sha256)));
         std::fs::create_dir_all(&folder)
-            .and_then(|()| std::fs::copy(path, file))
+            .and_then(|()| std::fs::copy(path, &file))
+            .and_then(|_| readable(&file))
             .map_err(|error| cannot(&error))?;
         self.targets.targets.insert(target_name(name)?, target);
         Ok(())
     }
+}
+
+/// Served to everybody, whoever may read the file that it is a copy of.
+fn readable(file: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(file)?.permissions().mode();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode | 0o444))?;
+    }
+    Ok(())
 }
 
 fn notes_name(version: &Version) -> String {

@@ -265,7 +265,13 @@ async fn of_root(command: RootCommand, now: Timestamp) -> Result<String, Problem
             let mut signed = root::read(&file)?;
             root::sign(&mut signed, &SigningKey::read(&key)?).await?;
             write(&file, &signed)?;
-            Ok(format!("{} has {} signatures", file.display(), signed.signatures.len()))
+            let (own, needed, others) = root::count(&signed);
+            let others = match others {
+                0 => String::new(),
+                count => format!("; {count} by keys that are not among them, for the root before"),
+            };
+            let file = file.display();
+            Ok(format!("{file} has {own} of the {needed} signatures by its own keys{others}"))
         }
         RootCommand::Publish { folder, file } => {
             let signed = root::read(&file)?;

@@ -6,11 +6,17 @@
 mod server;
 mod site;
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use nodesys_core::update::{TargetMetadata, Verified};
-use nodesys_update::author::root;
+use nodesys_update::author::{root, write};
+use nodesys_update::keys::read_public;
 use nodesys_update::{Place, Problem};
 use server::{Way, serve};
 use site::{FIRST, Holders, NOW, Site, days_later};
+use tough::TargetName;
+use tough::schema::{Signed, Target, Targets};
 
 /// The versions that are listed.
 fn versions(verified: &Verified) -> Vec<String> {
@@ -214,4 +220,78 @@ async fn what_this_machine_has_of_it_must_hold() {
         let problem = nodesys_update::verify(&wanted).await.unwrap_err();
         assert!(problem.code() == 2 && problem.to_string().contains(part), "{problem}");
     }
+}
+
+#[tokio::test]
+async fn what_is_no_release_leaves_the_releases_readable() {
+    let site = Site::with_release().await;
+    // By the targets' key itself, with another program: a file that says nothing of its kind.
+    let path = site.metadata("1.targets.json");
+    let mut list: Signed<Targets> = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let (_, any) = list.signed.targets.iter().next().unwrap();
+    let plain = Target { custom: HashMap::new(), ..any.clone() };
+    list.signed.targets.insert(TargetName::new("README.txt").unwrap(), plain);
+    list.signed.version = 2.try_into().unwrap();
+    site.key("targets").sign(&mut list).await.unwrap();
+    write(&site.metadata("2.targets.json"), &list).unwrap();
+    site.publish("online", NOW).await.unwrap();
+    let verified = site.look(NOW).await.unwrap();
+    assert_eq!((verified.targets_version, versions(&verified)), (2, vec!["0.2.0".to_owned()]));
+    assert_eq!(verified.targets.len(), 3, "the file of no kind is no part of a release");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_published_can_be_served_to_everybody() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::with_release().await;
+    for folder in ["updates/targets", "updates/metadata"] {
+        for file in std::fs::read_dir(site.path(folder)).unwrap() {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o444, 0o444, "{:?} has mode {mode:o}", file.file_name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signature_that_does_not_count_is_not_made() {
+    let site = Site::new().await;
+    let mut first = site.make_root(FIRST, None, &["anna"]).await;
+    let problem = root::sign(&mut first, &site.key("eve")).await.unwrap_err();
+    assert!(problem.to_string().contains("none of the root's own keys"), "{problem}");
+    assert_eq!(root::count(&first), (1, 2, 0));
+    // A later root needs keys of the one before as well.
+    let next = Holders { root: ["bob", "carl", "dora"], targets: "targets", online: "online" };
+    let second = site.make_root(next, Some(&site.root), &["anna", "bob", "dora"]).await;
+    assert_eq!(root::count(&second), (2, 2, 1));
+}
+
+#[tokio::test]
+async fn a_public_key_whose_pem_ends_in_a_newline_is_the_same_key() {
+    let site = Site::new().await;
+    site.key("anna");
+    let path = site.path("anna.key.pub");
+    let plain = read_public(&path).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let value = json.pointer_mut("/keyval/public").unwrap();
+    // Hex here; a PEM is text in the same place.
+    *value = format!("{}\n", value.as_str().unwrap()).into();
+    std::fs::write(&path, json.to_string()).unwrap();
+    assert_eq!(read_public(&path).unwrap().key_id().unwrap(), plain.key_id().unwrap());
+}
+
+#[tokio::test]
+async fn the_trusted_file_may_be_a_bare_name() {
+    let site = Site::with_release().await;
+    let root = serde_json::to_string(&site.root).unwrap();
+    let place = Place::Folder(site.path("updates"));
+    // Of the present folder, which is this crate's.
+    let name = Path::new("trusted-by-a-test.json");
+    let wanted =
+        nodesys_update::VerifyRequest { place: &place, trusted: name, root: Some(&root), now: NOW };
+    let verified = nodesys_update::verify(&wanted).await;
+    std::fs::remove_file(name).unwrap();
+    assert_eq!(versions(&verified.unwrap()), ["0.2.0"]);
 }

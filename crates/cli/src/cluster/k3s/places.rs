@@ -91,13 +91,40 @@ pub(crate) fn firewall_unit(nft: &str) -> String {
          Description=Keeps pods off the addresses of this Node System node\n\
          After=nftables.service firewalld.service\n\
          PartOf=nftables.service firewalld.service\n\
+         # A reload of theirs flushes every table, ours too; it leads to ours, which comes after it.\n\
+         ReloadPropagatedFrom=nftables.service firewalld.service\n\
          Before={UNIT}\n\
          \n\
          [Service]\n\
          Type=oneshot\n\
          RemainAfterExit=yes\n\
          ExecStart={nft} -f {RULES}\n\
+         ExecReload={nft} -f {RULES}\n\
          ExecStop=-{nft} delete table inet nodesys\n\
+         # It changes rules of the network, and nothing else.\n\
+         CapabilityBoundingSet=CAP_NET_ADMIN\n\
+         NoNewPrivileges=yes\n\
+         ProtectSystem=strict\n\
+         ProtectHome=yes\n\
+         ProtectProc=invisible\n\
+         ProcSubset=pid\n\
+         PrivateTmp=yes\n\
+         PrivateDevices=yes\n\
+         ProtectClock=yes\n\
+         ProtectControlGroups=yes\n\
+         ProtectHostname=yes\n\
+         ProtectKernelLogs=yes\n\
+         ProtectKernelTunables=yes\n\
+         RestrictAddressFamilies=AF_NETLINK AF_UNIX\n\
+         RestrictNamespaces=yes\n\
+         RestrictRealtime=yes\n\
+         RestrictSUIDSGID=yes\n\
+         LockPersonality=yes\n\
+         MemoryDenyWriteExecute=yes\n\
+         SystemCallArchitectures=native\n\
+         SystemCallFilter=@system-service\n\
+         IPAddressDeny=any\n\
+         UMask=0077\n\
          \n\
          [Install]\n\
          WantedBy=multi-user.target\n"

@@ -98,10 +98,10 @@ pub fn read_public(path: &Path) -> Result<Key, Problem> {
         serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
     // A key's id is the hash of its text. Other programs end a PEM with a newline, with which the key would
     // have another id than the one that its signatures name.
-    if let Some(value) = json.pointer_mut("/keyval/public") {
-        if let Some(trimmed) = value.as_str().map(|text| text.trim().to_owned()) {
-            *value = trimmed.into();
-        }
+    if let Some(value) = json.pointer_mut("/keyval/public")
+        && let Some(trimmed) = value.as_str().map(|text| text.trim().to_owned())
+    {
+        *value = trimmed.into();
     }
     serde_json::from_value(json).map_err(|error| bad(error.to_string()))
 }

@@ -182,7 +182,7 @@ fn audit_with(
         posted: &published.posted,
         posted_secs: Ok(published.posted.day.end().secs() + 400),
         snapshot: Ok(snapshot(published.posted.day)),
-        receipt_key: Ok(vec![0..u64::MAX]),
+        receipt_key: Ok(std::iter::once(0..u64::MAX).collect()),
         listed: [(COLLECTION, Ok(true))].into(),
         quotas: Ok(vec![Amount::new(9000), Amount::new(5000)]),
         holders: &holders,

@@ -25,6 +25,8 @@ pub(crate) async fn receipt_key(
 ) -> anyhow::Result<()> {
     let registry = domain.verifying_contract();
     chain.require_code(registry, "ProjectRegistry").await?;
+    // A key that was recorded a moment ago is valid from its block on, whose time may be ahead of ours.
+    let now = now.secs().max(chain.latest_block().await?.secs);
     let valid = match receipt_key_validity(chain, registry, None, key).await {
         // An RPC that fails says nothing of the registry.
         Err(error) if !error.is_temporary() => Err(error).with_context(|| {
@@ -32,12 +34,12 @@ pub(crate) async fn receipt_key(
         })?,
         answer => answer?,
     };
-    if valid.iter().any(|range| range.contains(&now.secs())) {
+    if valid.iter().any(|range| range.contains(&now)) {
         return Ok(());
     }
     for project in projects_of_receipt_key(chain, registry, key, first_block).await? {
         let own = receipt_key_validity(chain, registry, Some(project), key).await?;
-        if own.iter().any(|range| range.contains(&now.secs())) {
+        if own.iter().any(|range| range.contains(&now)) {
             tracing::warn!(%project, "the receipt key is a project's own: no other project's owner, \
                 and no auditor, accepts days that it signs");
             return Ok(());

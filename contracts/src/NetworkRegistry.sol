@@ -66,9 +66,8 @@ abstract contract NetworkRegistry is INetworkRegistry, ProjectChecks {
         if (key == address(0) || validFrom >= validUntil) {
             revert InvalidReceiptKey(key, validFrom, validUntil);
         }
-        bool changesPast = wasValid
-            ? validFrom != old.from || _earlier(validUntil, time) != ended
-            : validFrom < time;
+        bool changesPast =
+            wasValid ? validFrom != old.from || _earlier(validUntil, time) != ended : validFrom < time;
         if (changesPast) revert ReceiptKeyChangesPast(key, validFrom, validUntil, time);
 
         // Effect

@@ -35,7 +35,7 @@ export {
   type RewardCommit, structHash, toWire, type TypedData, typedData, TYPES,
 } from './messages.js';
 export { type Address, dayOf, epochOf, type Hash, type Hex, ParseError } from './parse.js';
-export { signature, signerOf, walletSigned } from './signature.js';
+export { signature, signerOf } from './signature.js';
 export { claimAll, type ClaimAllOptions, type ClaimedAll } from './claims/all.js';
 export {
   type Claimable, type ClaimBlock, claimCall, claimMessage, claimRequest, type ClaimState, claimState, claimTypedData,

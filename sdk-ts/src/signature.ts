@@ -1,6 +1,6 @@
-/** Signatures: 65 bytes r, s, v of secp256k1, low s only, v 27 or 28; or what an ERC-1271 contract accepts. */
+/** Signatures of keys: 65 bytes r, s, v of secp256k1, low s only, v 27 or 28. */
 
-import { type PublicClient, parseAbi, recoverAddress } from 'viem';
+import { recoverAddress } from 'viem';
 
 import { type Address, bytes, type Hash, type Hex, ParseError, type Parser } from './parse.js';
 
@@ -24,30 +24,5 @@ export async function signerOf(digest: Hash, given: Hex): Promise<Address | unde
     return (await recoverAddress({ hash: digest, signature: signature(given) })).toLowerCase() as Address;
   } catch {
     return undefined;
-  }
-}
-
-const ERC1271 = parseAbi(['function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)']);
-
-/** Whether a wallet signed: by its key, or by its contract's word (ERC-1271). Throws where the chain fails. */
-export async function walletSigned(
-  client: Pick<PublicClient, 'getCode' | 'readContract'>,
-  wallet: Address,
-  digest: Hash,
-  given: Hex,
-): Promise<boolean> {
-  if ((await signerOf(digest, given)) === wallet.toLowerCase()) return true;
-  const code = await client.getCode({ address: wallet });
-  if (code === undefined || code === '0x') return false;
-  const call = { address: wallet, abi: ERC1271, functionName: 'isValidSignature', args: [digest, given] } as const;
-  try {
-    return (await client.readContract(call)) === '0x1626ba7e';
-  } catch (error) {
-    // A contract that reverts, or answers in another form, does not accept it.
-    if (error instanceof Error && error.name === 'ContractFunctionExecutionError') {
-      const cause = error.cause;
-      if (cause instanceof Error && /Revert|ZeroData|Position|Decod/.test(cause.name)) return false;
-    }
-    throw error;
   }
 }

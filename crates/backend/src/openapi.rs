@@ -16,7 +16,7 @@ const PARAMETERS: [(&str, &str, &str, &str); 8] = [
         ADDRESS,
     ),
     ("day", "A UTC day.", "2026-01-06", r"^\d{4}-\d{2}-\d{2}$"),
-    ("file", "A file's name in the bundle.", "uptime.csv", r"^[a-z0-9.-]{1,40}$"),
+    ("file", "A file's name in the bundle.", "uptime.csv", r"^[A-Za-z0-9._-]{1,64}$"),
     ("hash", "keccak256 of the release's canonical JSON.", HASH_EXAMPLE, HASH),
     ("license", "A license's hash.", HASH_EXAMPLE, HASH),
     (

@@ -50,7 +50,7 @@ impl ProjectRef {
     }
 }
 
-/// The name of a file of a bundle: letters, digits, dots and dashes.
+/// The name of a file of a bundle: letters, digits, dots, dashes and underscores.
 #[derive(Debug, Clone)]
 pub(crate) struct FileName(pub(crate) String);
 
@@ -62,10 +62,14 @@ impl FromStr for FileName {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-        if text.len() <= MOST_NAME_BYTES && text.bytes().all(fits) {
+        if (1..=MOST_NAME_BYTES).contains(&text.len()) && text.bytes().all(fits) {
             return Ok(Self(text.to_owned()));
         }
-        Err(ParseError::new("file name", "not letters, digits, dots and dashes", text))
+        Err(ParseError::new(
+            "file name",
+            "not 1 to 64 letters, digits, dots, dashes and underscores",
+            text,
+        ))
     }
 }
 

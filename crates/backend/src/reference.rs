@@ -35,6 +35,14 @@ pub(crate) enum Verdict {
     Unvouched { off_millis: u64 },
 }
 
+impl Verdict {
+    /// The verdict without its distances, and whether Postgres is out of line.
+    fn kind(&self) -> (std::mem::Discriminant<Self>, bool) {
+        let postgres_is_off = matches!(self, Self::InLine { postgres_off: Some(_) });
+        (std::mem::discriminant(self), postgres_is_off)
+    }
+}
+
 /// Judges our clock.
 pub(crate) fn judge(ours: Timestamp, witnesses: &Witnesses, tolerance_millis: u64) -> Verdict {
     let fits = |at: Timestamp| match witnesses.block {
@@ -122,8 +130,7 @@ impl Reference {
     pub(crate) fn keep(&self, verdict: Verdict, clock: &Clock) -> bool {
         let (at, monotonic_millis) = (clock.now(), clock.monotonic_millis());
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = std::mem::discriminant(&last.verdict) == std::mem::discriminant(&verdict);
-        let news = last.is_first || !same;
+        let news = last.is_first || last.verdict.kind() != verdict.kind();
         *last = Last { is_first: false, verdict, at, monotonic_millis };
         news
     }
@@ -240,7 +247,11 @@ mod tests {
         let reference = Reference::new(None, 2_000);
         assert!(reference.may_count(&clock).is_err(), "nobody has vouched yet");
         assert!(reference.keep(Verdict::InLine { postgres_off: None }, &clock));
-        assert!(!reference.keep(Verdict::InLine { postgres_off: Some(9) }, &clock));
+        assert!(!reference.keep(Verdict::InLine { postgres_off: None }, &clock));
+        // Postgres's clock is told of once, not with each verdict, and again when it is right.
+        assert!(reference.keep(Verdict::InLine { postgres_off: Some(9) }, &clock));
+        assert!(!reference.keep(Verdict::InLine { postgres_off: Some(8) }, &clock));
+        assert!(reference.keep(Verdict::InLine { postgres_off: None }, &clock));
         assert!(reference.may_count(&clock).is_ok() && reference.may_decide(&clock).is_ok());
         reference.last.lock().unwrap().at = clock.now().plus_millis(HOUR);
         assert!(reference.may_count(&clock).is_err() && reference.may_decide(&clock).is_err());

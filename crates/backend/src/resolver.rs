@@ -1,8 +1,8 @@
-//! Names of webhooks: looked up by few threads, answered by public addresses only.
+//! Names of webhooks: a few looked up at once, answered by public addresses only.
 //!
-//! Strangers choose the names, and their name servers may never answer. A look-up runs on one of a few
-//! threads that nothing else uses; who waits gives up in time, and a look-up that goes on keeps its
-//! thread, not the program's.
+//! Strangers choose the names, and their name servers may never answer. A look-up blocks a thread, so
+//! there are never more of them than a small part of the runtime's blocking threads: whoever waits gives
+//! up in time, and a look-up that goes on keeps its own turn.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;

@@ -62,7 +62,7 @@ fn tell(verdict: &Verdict, news: bool) {
     let postgres = if in_line { off_secs } else { 0.0 };
     metrics::gauge!("clock_postgres_off_seconds").set(postgres);
     match verdict {
-        Verdict::InLine { postgres_off: Some(_) } => {
+        Verdict::InLine { postgres_off: Some(_) } if news => {
             tracing::error!(off_secs, "the clock of Postgres is out of line: set it right");
         }
         Verdict::InLine { postgres_off: None } if news => tracing::info!("our clock is in line"),

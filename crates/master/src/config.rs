@@ -286,7 +286,11 @@ impl Settings {
             (Some(path), _) => open(path, sender.sender_password_file.as_deref(), flag),
             (None, Some(path)) => {
                 let password = sender.sender_password_file.as_ref();
-                open(path, password.or(self.sender_password_file.as_ref()).map(|p| &**p), flag)
+                open(
+                    path,
+                    password.or(self.sender_password_file.as_ref()).map(PathBuf::as_path),
+                    flag,
+                )
             }
             (None, None) if sender.sender_password_file.is_some() => {
                 bail!("{flag} is given without --sender-keystore")

@@ -42,9 +42,7 @@ impl Alive {
         alive.tick().await?;
         Ok(alive)
     }
-}
 
-impl Alive {
     async fn live_anew(&mut self, conn: &mut PgConnection, now: Timestamp) -> anyhow::Result<()> {
         self.life = db::writer::register(conn, now).await?;
         self.app.reference.is_ours(self.life);

@@ -115,13 +115,34 @@ async fn a_lost_writer_writes_under_a_new_number(pool: PgPool) {
     let node = world.node(&alice(), 1).await;
     let lease = world.lease(&node, &world.chain.a1()).await;
     node.beat(&world, &[healthy(&lease)]).await.unwrap();
+    let pool = world.pool.clone();
+    let newest = async || -> i32 {
+        sqlx::query_scalar("select max(writer) from writer").fetch_one(&pool).await.unwrap()
+    };
+    let lost = newest().await;
     lose(&world.pool, &["delete from heartbeat_batch", "delete from writer"]).await;
     world.live(1).await;
     let receipt = node.beat(&world, &[healthy(&lease)]).await.unwrap();
     assert_eq!(receipt.results, [LineResult::Credited]);
-    let writers: i64 =
-        sqlx::query_scalar("select count(*) from writer").fetch_one(&world.pool).await.unwrap();
-    assert!(writers >= 1);
+    assert!(newest().await > lost);
+}
+
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn old_marks_are_dropped(pool: PgPool) {
+    let mut world = World::new(pool).await;
+    let far = "insert into lease_mark (seq, mark) values (1, 1), (2, 2), (1000001, 3)";
+    sqlx::query(far).execute(&world.pool).await.unwrap();
+    let node = world.node(&alice(), 1).await;
+    let lease = world.lease(&node, &world.chain.a1()).await;
+    let kept: Vec<i64> = sqlx::query_scalar("select seq from lease_mark order by seq")
+        .fetch_all(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(kept, [1_000_001, 1_000_002]);
+    // A memory that knows none of them is read anew.
+    world.live(1).await;
+    let receipt = node.beat(&world, &[healthy(&lease)]).await.unwrap();
+    assert_eq!(receipt.results, [LineResult::Credited]);
 }
 
 /// A standby that acknowledges nothing is found by the start; one that is not there is not missed.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use alloy::network::TransactionBuilder as _;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::*;
 
@@ -40,8 +41,18 @@ async fn command(anvil: &Anvil, folder: &Path, told: &Told) -> Result<Provider, 
     provider.recording(folder, told.tell()).await
 }
 
-#[tokio::test]
-async fn a_repeated_command_goes_on_with_what_waits_and_adds_nothing() {
+/// A command that has ended while its payment of 5 to BOB waits, on a chain that makes no blocks.
+struct Stopped {
+    anvil: Anvil,
+    folder: TempDir,
+    told: Told,
+    /// A connection of nobody's command.
+    watcher: Provider,
+    sender: Address,
+    transaction: B256,
+}
+
+async fn stopped() -> Stopped {
     let anvil = Anvil::start();
     let (folder, told) = (tempfile::tempdir().unwrap(), Told::default());
     let watcher = anvil.provider().await;
@@ -49,11 +60,16 @@ async fn a_repeated_command_goes_on_with_what_waits_and_adds_nothing() {
     let first = command(&anvil, folder.path(), &told).await.unwrap();
     ask(&watcher, "evm_setAutomine", json!([false])).await;
     let error = first.send("paying", coins(5)).await.unwrap_err();
-    let ChainError::StillWaits { transaction, nonce: 0, .. } = &error else { panic!("{error}") };
+    let ChainError::StillWaits { transaction, nonce: 0, .. } = error else { panic!("{error}") };
     assert!(error.to_string().contains("run the same command again"), "{error}");
     // Its hash was shown before it was waited for.
     assert!(told.heard(&format!("transaction {transaction}: paying")));
-    drop(first);
+    Stopped { anvil, folder, told, watcher, sender, transaction }
+}
+
+#[tokio::test]
+async fn a_repeated_command_goes_on_with_what_waits_and_adds_nothing() {
+    let Stopped { anvil, folder, told, watcher, sender, transaction } = stopped().await;
 
     // Repeated while it waits: nothing is decided, and nothing is added.
     for _ in 0..2 {
@@ -68,7 +84,7 @@ async fn a_repeated_command_goes_on_with_what_waits_and_adds_nothing() {
     assert_eq!(watcher.rpc().get_transaction_count(sender).pending().await.unwrap(), 0);
     let again = command(&anvil, folder.path(), &told).await.unwrap_err();
     let ChainError::StillWaits { transaction: found, .. } = &again else { panic!("{again}") };
-    assert_eq!(found, transaction);
+    assert_eq!(*found, transaction);
 
     // In a block, it is what the next run begins with.
     ask(&watcher, "evm_mine", json!([])).await;
@@ -81,15 +97,7 @@ async fn a_repeated_command_goes_on_with_what_waits_and_adds_nothing() {
 
 #[tokio::test]
 async fn what_waits_for_its_fee_is_replaced_under_its_nonce() {
-    let anvil = Anvil::start();
-    let (folder, told) = (tempfile::tempdir().unwrap(), Told::default());
-    let watcher = anvil.provider().await;
-    let sender = watcher.sender().unwrap();
-    let first = command(&anvil, folder.path(), &told).await.unwrap();
-    ask(&watcher, "evm_setAutomine", json!([false])).await;
-    let error = first.send("paying", coins(5)).await.unwrap_err();
-    let ChainError::StillWaits { transaction, .. } = error else { panic!("{error}") };
-    drop(first);
+    let Stopped { anvil, folder, told, watcher, sender, transaction } = stopped().await;
 
     // A hundred times the price at which it was sent; blocks now leave it out.
     ask(&watcher, "anvil_setNextBlockBaseFeePerGas", json!(["0x2e90edd000"])).await;

@@ -181,14 +181,22 @@ async fn set_receipt_key(
              away for a key that is valid from now on"
         );
     }
-    let valid_from = from.map_or(0, |day| day.start().secs());
+    // No key is taken back for a time that has passed, and none is valid for less than a second. One that
+    // does not begin before this block keeps its first minute, in which the transaction is mined.
+    let unused = end && known.validFrom < known.validUntil && known.validFrom >= now;
+    let valid_from = match from {
+        Some(day) => day.start().secs(),
+        None if unused && known.validFrom > now => known.validFrom,
+        None => 0,
+    };
     let valid_until = match (end, until) {
+        (true, _) if unused => known.validFrom + 60,
         (true, _) => 0,
         (false, Some(day)) => day.start().secs(),
         (false, None) => u64::MAX,
     };
     let done = match end {
-        true => known.validUntil <= now,
+        true => known.validUntil <= now || (unused && known.validUntil == valid_until),
         false => {
             known.validUntil == valid_until
                 && (known.validFrom == valid_from || (valid_from == 0 && begun))
@@ -196,6 +204,7 @@ async fn set_receipt_key(
     };
     let begin = from.map_or_else(|| "now".to_owned(), |day| day.to_string());
     let entry = match (end, until) {
+        (true, _) if unused => format!("{what} {key} is valid for its first minute alone"),
         (true, _) => format!("{what} {key} is no longer valid"),
         (false, Some(day)) => format!("{what} {key} is valid from {begin} until before {day}"),
         (false, None) => format!("{what} {key} is valid from {begin} on"),

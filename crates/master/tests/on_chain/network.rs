@@ -48,8 +48,18 @@ async fn a_network_is_started_on_a_new_chain() {
     assert!(stage.refused(&past).contains("no key becomes valid for a time that has passed"));
     let backwards = [&record[..], &["--from", "2090-01-02", "--until", "2090-01-01"]].concat();
     assert!(stage.refused(&backwards).contains("is not after --from"));
+    stage.pass(1).await;
     assert!(stage.run(&[&record[..], &["--end"]].concat())["transaction"].is_string());
     assert_eq!(stage.run(&[&record[..], &["--end"]].concat())["transaction"], Value::Null);
+    // A key that has not begun is taken back too.
+    let later = Address::repeat_byte(8);
+    let record = ["registry", "receipt-key", "--key", &later.to_string(), "--registry", &registry];
+    stage.run(&[&record[..], &["--from", "2090-01-01"]].concat());
+    let ended = stage.run(&[&record[..], &["--end"]].concat());
+    assert!(ended["what"].as_str().unwrap().ends_with("for its first minute alone"), "{ended}");
+    assert_eq!(stage.run(&[&record[..], &["--end"]].concat())["transaction"], Value::Null);
+    let known = bound.receiptKeyOf(Address::ZERO, later).call().await.unwrap();
+    assert_eq!(known.validUntil, known.validFrom + 60);
 
     let guardian = Address::repeat_byte(9).to_string();
     let appoint = [&["registry", "guardian", &guardian], &at[..]].concat();

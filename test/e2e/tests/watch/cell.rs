@@ -7,7 +7,7 @@ use nodesys_chain::bindings::RewardDistributor;
 use nodesys_core::time::Timestamp;
 use nodesys_devnet::rpc_proxy::{Fault, RpcProxy};
 
-use crate::guard::Guard;
+use crate::guard::{Guard, PATIENCE, PATIENCE_WITH_SILENCE};
 use crate::outcome::Outcome;
 use crate::places::{Mode, Place};
 use crate::scenarios::{Play, Scenario};
@@ -89,6 +89,8 @@ pub async fn run(cell: &Cell, world: &mut World) -> anyhow::Result<Outcome> {
     let upstream = world.chain.url.expose().to_string();
     let (mut rpcs, mut places, mut guard) = (Vec::new(), Vec::new(), None);
     if let Some(watch) = &cell.watch {
+        let silent = watch.rpcs.contains(&Rpc::Silent);
+        let patience = if silent { PATIENCE_WITH_SILENCE } else { PATIENCE };
         for rpc in &watch.rpcs {
             let proxy = RpcProxy::start(&upstream).await?;
             proxy.set(rpc.fault(world, &play).await?);
@@ -99,7 +101,7 @@ pub async fn run(cell: &Cell, world: &mut World) -> anyhow::Result<Outcome> {
         }
         let rpcs: Vec<String> = rpcs.iter().map(RpcProxy::url).collect();
         let places: Vec<String> = places.iter().map(Place::url).collect();
-        guard = Some(Guard::start(world, &rpcs, &places).await?);
+        guard = Some(Guard::start(world, &rpcs, &places, patience).await?);
     }
 
     let mut outcome = Outcome::default();

@@ -16,8 +16,11 @@ use nodesys_sdk::watch::Watch;
 
 use crate::world::World;
 
-/// Time limit of an RPC or a place: all are on this machine.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// Time limit of an RPC or a place: all are on this machine, which may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The same where an RPC never answers: it is waited for at each look.
+pub const PATIENCE_WITH_SILENCE: Duration = Duration::from_millis(600);
 
 /// A running watch.
 pub struct Guard {
@@ -26,21 +29,26 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Starts it over these RPCs and places.
-    pub async fn start(world: &World, rpcs: &[String], places: &[String]) -> anyhow::Result<Self> {
+    /// Starts it over these RPCs and places, each of which has `patience` to answer.
+    pub async fn start(
+        world: &World,
+        rpcs: &[String],
+        places: &[String],
+        patience: Duration,
+    ) -> anyhow::Result<Self> {
         let rpcs: Vec<RpcUrl> = rpcs.iter().map(|url| url.parse()).collect::<Result<_, _>>()?;
         let (chain, key) = (Some(DEVELOPMENT_CHAIN_ID), &world.people.guardian.key);
-        let provider = Provider::connect_all_within(&rpcs, chain, Some(key), PATIENCE).await?;
+        let provider = Provider::connect_all_within(&rpcs, chain, Some(key), patience).await?;
         let mut sources = Vec::new();
         for place in places {
-            let client = Client::new(place)?.with_timeout(PATIENCE);
+            let client = Client::new(place)?.with_timeout(patience);
             sources.push(BundleSource::Server(Box::new(client)));
         }
         let project = world.project.clone();
         let distributor = project.distributor;
         let range = AuditRange::default();
         let watch = Watch::new(&provider, project, Places::new(sources), range, BTreeSet::new());
-        Ok(Self { watch, guardian: Guardian::new(provider, distributor, 0, PATIENCE) })
+        Ok(Self { watch, guardian: Guardian::new(provider, distributor, 0, patience) })
     }
 
     /// Checks once, and takes the due steps.

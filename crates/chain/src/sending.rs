@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use alloy::eips::Encodable2718 as _;
 use alloy::network::{NetworkTransactionBuilder as _, TransactionBuilder as _};
-use alloy::primitives::{B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::transports::{RpcError, TransportError};
@@ -116,6 +116,9 @@ impl Provider {
             sent
         };
         let receipt = self.within(self.mined_timeout(), &sent).await?;
+        if let Some(record) = self.record() {
+            record.set_told(sent.nonce)?;
+        }
         if !receipt.status() {
             return Err(self.why_it_failed(what, sent.request, &receipt).await);
         }
@@ -123,6 +126,36 @@ impl Provider {
         tracing::debug!(what, %transaction, gas = receipt.gas_used, "transaction is in a block");
         self.catch_up(what, &receipt).await?;
         Ok(receipt)
+    }
+
+    /// The receipt of the newest transaction of an earlier run, if it is this very call and that run did
+    /// not see its end: then it is what the present command was to do. For calls that may rightly be made
+    /// twice, as a purchase; where the chain itself tells what is done, read that.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::Record`]; [`ChainError::Rpc`] where the chain has counted past it and no RPC has its
+    /// receipt.
+    pub async fn unseen(
+        &self,
+        to: Address,
+        input: &Bytes,
+    ) -> Result<Option<TransactionReceipt>, ChainError> {
+        let Some(record) = self.record() else { return Ok(None) };
+        let all = record.read()?;
+        let same = |sent: &&SentTransaction| {
+            let request = &sent.request;
+            request.to == Some(to.into()) && request.input.input() == Some(input)
+        };
+        let Some(sent) = all.last().filter(same).filter(|sent| !sent.told) else { return Ok(None) };
+        let receipt = self.within(self.mined_timeout(), sent).await?;
+        record.set_told(sent.nonce)?;
+        if !receipt.status() {
+            return Ok(None);
+        }
+        let transaction = receipt.transaction_hash;
+        record.tell(&format!("transaction {transaction} of an earlier run has done this already"));
+        Ok(Some(receipt))
     }
 
     /// Waits until nothing of the account waits.
@@ -281,7 +314,8 @@ impl Provider {
         let (raw, mut hashes) = (Bytes::from(envelope.encoded_2718()), before);
         hashes.push(*envelope.tx_hash());
         let nonce = request.nonce.unwrap_or_default();
-        Ok(SentTransaction { what: what.to_owned(), nonce, request, raw, hashes })
+        let what = what.to_owned();
+        Ok(SentTransaction { what, nonce, request, raw, hashes, told: false })
     }
 
     /// Hands a transaction to the first RPC. One that it refuses is forgotten. Where no answer comes,

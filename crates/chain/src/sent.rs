@@ -37,6 +37,14 @@ pub(crate) struct SentTransaction {
     pub(crate) raw: Bytes,
     /// Hashes of all tries, the newest one last.
     pub(crate) hashes: Vec<B256>,
+    /// Whether the command that sent it has seen its end.
+    #[serde(default = "yes")]
+    pub(crate) told: bool,
+}
+
+/// Of records written before the field was.
+const fn yes() -> bool {
+    true
 }
 
 impl SentTransaction {
@@ -114,6 +122,13 @@ impl Record {
         self.write(&all)
     }
 
+    /// Notes that the command has seen the end of the transaction of this nonce.
+    pub(crate) fn set_told(&self, nonce: u64) -> Result<(), ChainError> {
+        let mut all = self.read()?;
+        all.iter_mut().filter(|one| one.nonce == nonce).for_each(|one| one.told = true);
+        self.write(&all)
+    }
+
     /// Forgets the transaction of a nonce: no RPC would take it.
     pub(crate) fn remove(&self, nonce: u64) -> Result<(), ChainError> {
         self.set_waiting(false);
@@ -166,7 +181,8 @@ mod tests {
     fn sent(nonce: u64) -> SentTransaction {
         let request = TransactionRequest { nonce: Some(nonce), ..TransactionRequest::default() };
         let hashes = vec![B256::repeat_byte(7)];
-        SentTransaction { what: "testing".into(), nonce, request, raw: Bytes::new(), hashes }
+        let raw = Bytes::new();
+        SentTransaction { what: "testing".into(), nonce, request, raw, hashes, told: false }
     }
 
     #[tokio::test]

@@ -58,6 +58,8 @@ alloy::sol! {
     /// ERC-20.
     interface IERC20 {
         function balanceOf(address account) external view returns (uint256);
+        function allowance(address owner, address spender) external view returns (uint256);
+        function approve(address spender, uint256 amount) external returns (bool);
         function transfer(address to, uint256 amount) external returns (bool);
     }
 

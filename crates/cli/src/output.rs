@@ -118,6 +118,12 @@ pub(crate) fn ago(now: Timestamp, then: Timestamp) -> String {
     }
 }
 
+/// A number of things: `1 doubt`, `2 doubts`.
+pub(crate) fn counted(number: impl fmt::Display, noun: &str) -> String {
+    let number = number.to_string();
+    format!("{number} {noun}{}", if number == "1" { "" } else { "s" })
+}
+
 /// Parts per million as percent, rounded down.
 pub(crate) fn percent(ppm: u32) -> String {
     format!("{}.{:02} %", ppm / 10_000, ppm / 100 % 100)

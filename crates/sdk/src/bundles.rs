@@ -34,7 +34,7 @@ mod repair;
 mod store;
 
 pub use error::StoreError;
-pub use error::{PassedOver, Reason};
+pub use error::{PassedOver, Reason, passed_over_lines};
 pub use files::{COMMIT_JSON, FILES, commit_of, published_files};
 pub use places::{BundleSource, Fetched, Places};
 pub use store::BundleStore;

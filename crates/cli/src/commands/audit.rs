@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use nodesys_chain::metadata::Token;
 use nodesys_core::time::UtcDay;
 use nodesys_sdk::audit::{AuditRange, AuditReport, Verdict, audit_project};
-use nodesys_sdk::bundles::{BundleSource, Places};
+use nodesys_sdk::bundles::{BundleSource, Places, passed_over_lines};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::output::{self, amount, say, table};
+use crate::output::{self, amount, counted, say, table};
 use crate::rewards::source::places_at;
 use crate::rewards::token::token;
 use crate::setup::Setup;
@@ -190,7 +190,7 @@ impl fmt::Display for AuditView {
             show(report.paid),
             show(report.active_total)
         )?;
-        for one in &report.passed_over {
+        for one in passed_over_lines(&report.passed_over) {
             writeln!(f, "passed over: {one}")?;
         }
         for doubt in &report.doubts {
@@ -204,9 +204,11 @@ impl fmt::Display for AuditView {
         }
         match report.verdict {
             Verdict::Holds => write!(f, "everything holds"),
-            Verdict::CannotTell => write!(f, "CANNOT TELL: {} doubt(s)", report.doubts.len()),
+            Verdict::CannotTell => {
+                write!(f, "CANNOT TELL: {}", counted(report.doubts.len(), "doubt"))
+            }
             Verdict::DoesNotHold => {
-                write!(f, "IT DOES NOT HOLD: {} difference(s)", report.findings.len())
+                write!(f, "IT DOES NOT HOLD: {}", counted(report.findings.len(), "difference"))
             }
         }
     }

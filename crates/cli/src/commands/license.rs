@@ -1,5 +1,6 @@
-//! `license`: the right to run a license, read from the chain alone.
+//! `license`: the right to run a license, read from the chain alone, and the purchase of licenses.
 
+mod buy;
 mod explain;
 mod list;
 mod show;
@@ -8,6 +9,7 @@ use clap::Subcommand;
 
 use crate::exit::Exit;
 use crate::setup::Setup;
+pub use buy::BuyArgs;
 pub use list::ListArgs;
 pub use show::ShowArgs;
 
@@ -50,6 +52,17 @@ Examples:
   nodesys license explain A1
   nodesys license explain A2 --operator 0x00000000000000000000000000000000000000a1")]
     Explain(ShowArgs),
+    /// Buy licenses of a workload from its sale.
+    ///
+    /// Shows the price, asks, sends, and waits for the block. A purchase in a token is approved first,
+    /// for its cost alone. Run again after an interruption, it goes on with the purchase that waits.
+    #[command(after_help = "\
+Examples:
+  nodesys license buy alpha --project acme --count 2 --dry-run
+  nodesys license buy alpha --count 2 --max-cost 0.5 --keystore wallet.json
+  nodesys license buy alpha --max-cost 250 --code SPRING --keystore wallet.json --yes -o json
+  nodesys license buy alpha --max-cost 0.25 --account 0x00000000000000000000000000000000000000a1 --calldata   # Safe")]
+    Buy(BuyArgs),
 }
 
 /// Runs a verb.
@@ -58,5 +71,6 @@ pub async fn run(setup: &Setup, command: &LicenseCommand) -> anyhow::Result<Exit
         LicenseCommand::List(args) => list::run(setup, args).await,
         LicenseCommand::Show(args) => show::run(setup, args).await,
         LicenseCommand::Explain(args) => explain::run(setup, args).await,
+        LicenseCommand::Buy(args) => buy::run(setup, args).await,
     }
 }

@@ -179,6 +179,18 @@ async fn of_workload(
     project: &ProjectInfo,
     workload: &Name,
 ) -> anyhow::Result<ListedCollection> {
+    let collection = collection_of_workload(setup, provider, project, workload).await?;
+    let symbol = symbols_of(provider, &[collection]).await?.into_iter().next().flatten();
+    Ok(ListedCollection { collection, workload: Some(workload.clone()), symbol })
+}
+
+/// The collection whose tokens license this workload.
+pub(crate) async fn collection_of_workload(
+    setup: &Setup,
+    provider: &Provider,
+    project: &ProjectInfo,
+    workload: &Name,
+) -> anyhow::Result<Address> {
     let call = ProjectRegistry::collectionOfCall {
         project: project.distributor,
         workload: workload.to_string(),
@@ -193,8 +205,7 @@ async fn of_workload(
             if known.is_empty() { "none".to_owned() } else { known.join(", ") }
         )));
     }
-    let symbol = symbols_of(provider, &[collection]).await?.into_iter().next().flatten();
-    Ok(ListedCollection { collection, workload: Some(workload.clone()), symbol })
+    Ok(collection)
 }
 
 /// The one collection whose symbol the text begins with.

@@ -1,11 +1,11 @@
 //! A project on a real anvil: contracts, licenses, and days of rewards, built, signed and posted as
 //! an owner does, with no backend anywhere.
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256, U256, keccak256};
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use nodesys_chain::Provider;
 use nodesys_chain::bindings::{
-    DelegateRegistry, DevToken, NodeLicense, ProjectRegistry, RewardDistributor,
+    DelegateRegistry, DevToken, LicenseSale, NodeLicense, ProjectRegistry, RewardDistributor,
 };
 use nodesys_chain::ownership::DELEGATE_REGISTRY;
 use nodesys_core::bitmap::DayBitmap;
@@ -120,6 +120,36 @@ impl Acme {
             sent(&self.owner, bound.mint(*holder).into_transaction_request()).await;
         }
         self.collections.push(collection);
+    }
+
+    /// Opens a sale of a collection's licenses, two at one coin (or token) each and two at two; a code
+    /// HALF gives half of it for one license.
+    pub async fn sale(&self, collection: Address, token: Address) -> Address {
+        let owner = self.owner.sender().unwrap();
+        let tier = |price: u128| LicenseSale::Tier { price: price * TOKEN, count: 2 };
+        let params = LicenseSale::SaleParams {
+            collection,
+            owner,
+            paymentToken: token,
+            startsAt: 0,
+            endsAt: u64::MAX,
+            walletCap: 0,
+            allowlistRoot: B256::ZERO,
+            tiers: vec![tier(1), tier(2)],
+        };
+        let sale = deploy(&self.owner, |rpc| LicenseSale::deploy_builder(rpc, params)).await;
+        let licenses = NodeLicense::new(collection, self.owner.rpc());
+        sent(&self.owner, licenses.setMinter(sale).into_transaction_request()).await;
+        let half = LicenseSale::Code {
+            referrer: Address::ZERO,
+            discountBps: 5_000,
+            rewardBps: 0,
+            licensesLeft: 1,
+        };
+        let bound = LicenseSale::new(sale, self.owner.rpc());
+        let code = bound.setCode(keccak256("HALF"), half);
+        sent(&self.owner, code.into_transaction_request()).await;
+        sale
     }
 
     async fn rent_and_delegate(&self) {

@@ -7,4 +7,5 @@ mod bad_input;
 mod chain;
 mod home;
 mod offline;
+mod purchase;
 mod watch;

@@ -10,7 +10,7 @@ use nodesys_core::{B256, files};
 use serde::Serialize;
 
 use super::posted::PostedCommit;
-use crate::bundles::PassedOver;
+use crate::bundles::{PassedOver, passed_over_lines};
 
 /// The three answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -219,7 +219,7 @@ impl fmt::Display for AuditReport {
             "claims: {} for {} wei of {} active",
             self.claims, self.paid, self.active_total
         )?;
-        for one in &self.passed_over {
+        for one in passed_over_lines(&self.passed_over) {
             writeln!(f, "passed over: {one}")?;
         }
         for doubt in &self.doubts {

@@ -41,6 +41,30 @@ impl fmt::Display for PassedOver {
     }
 }
 
+/// One line for each place and problem, however many files it concerns.
+#[must_use]
+pub fn passed_over_lines(passed_over: &[PassedOver]) -> Vec<String> {
+    let same = |a: &PassedOver, b: &PassedOver| a.place == b.place && a.problem == b.problem;
+    let mut groups: Vec<(&PassedOver, usize)> = Vec::new();
+    for one in passed_over {
+        match groups.iter_mut().find(|(first, _)| same(first, one)) {
+            Some((_, more)) => *more += 1,
+            None => groups.push((one, 0)),
+        }
+    }
+    let line = |(one, more): (&PassedOver, usize)| match more {
+        0 => one.to_string(),
+        1 => {
+            format!("{} of {} and 1 more file at {}: {}", one.file, one.day, one.place, one.problem)
+        }
+        _ => format!(
+            "{} of {} and {more} more files at {}: {}",
+            one.file, one.day, one.place, one.problem
+        ),
+    };
+    groups.into_iter().map(line).collect()
+}
+
 /// Why a bundle cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

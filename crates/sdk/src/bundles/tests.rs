@@ -139,6 +139,12 @@ async fn a_place_that_fails_or_differs_is_passed_over_and_named() {
     let reasons: Vec<Reason> = found.passed_over.iter().map(|one| one.reason).collect();
     assert_eq!(reasons, [Reason::Unavailable, Reason::Missing, Reason::Altered]);
     assert!(found.passed_over[2].place.ends_with("altered"));
+    // A place that gave none of a day's files is told in one line.
+    let mut told = found.passed_over.clone();
+    told.push(PassedOver { file: "rewards.csv".to_owned(), ..told[0].clone() });
+    let lines = passed_over_lines(&told);
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].contains("and 1 more file at http://127.0.0.1:9"), "{lines:?}");
     // Without the good one nobody has it, and each is named with what it gave.
     let places = Places::new(places.sources()[..3].to_vec());
     let found = places.committed(PROJECT, DAY, BUNDLE_JSON, expected).await;

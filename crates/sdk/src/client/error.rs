@@ -16,7 +16,7 @@ pub enum Error {
     Problem(Box<Problem>),
     /// Nobody answered, or not in time; whether the request was acted upon is not known.
     #[error(
-        "the backend at {base} cannot be reached: {why}; \
+        "the server at {base} cannot be reached: {why}; \
          check that it runs, that the URL is right and that the network carries"
     )]
     Transport {

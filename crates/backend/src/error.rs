@@ -55,6 +55,7 @@ problems! {
     authorization_revoked => FORBIDDEN, "The authorisation was revoked";
     authorization_replaced => CONFLICT, "A higher nonce is in force";
     nonce_stale => CONFLICT, "The request was made before another";
+    clock_wrong => CONFLICT, "The request's time is not ours";
     not_entitled => FORBIDDEN, "The operator may not run the license";
     workload_taken => CONFLICT, "The node runs another license of this workload";
     wrong_minute => CONFLICT, "The heartbeat is for another minute";

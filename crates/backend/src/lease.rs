@@ -18,6 +18,7 @@ use nodesys_core::B256;
 use nodesys_core::api::{LeaseState, LeaseView};
 use nodesys_core::ids::Fence;
 use nodesys_core::message::{LeaseRequest, Signed};
+use nodesys_core::time::Timestamp;
 use nodesys_service::network::Network;
 
 use sqlx::PgConnection;
@@ -26,6 +27,7 @@ use crate::db;
 use crate::db::license::LicenseRow;
 use crate::db::node::NodeEntry;
 use crate::error::{ApiError, ApiResult};
+use crate::nonce;
 use crate::state::{App, AppState};
 
 pub(crate) use recheck::Recheck;
@@ -49,9 +51,7 @@ pub(crate) async fn request(
     let node = app.live.nodes.authorised(signed.message.node_key, now, lookup).await?;
     let request =
         signed.verify(&app.domain, signed.message.node_key).map_err(ApiError::bad_signature)?;
-    if i64::try_from(request.nonce).is_err() {
-        return Err(ApiError::bad_request("the nonce must be below 2^63: use milliseconds"));
-    }
+    nonce::of_node(request.nonce, now)?;
     ask(&app, request, node).await.map(Json)
 }
 
@@ -85,8 +85,11 @@ async fn is_repeat(
     conn: &mut PgConnection,
     request: &LeaseRequest,
     node: &NodeEntry,
+    now: Timestamp,
 ) -> ApiResult<bool> {
     match db::node::lease_nonce(conn, node.idx).await? {
+        // Taken from a clock that was ahead, before nonces in the future were refused.
+        taken if nonce::of_node(taken, now).is_err() && taken > now.millis() => Ok(false),
         taken if request.nonce < taken => Err(settle::stale_nonce()),
         taken => Ok(request.nonce == taken),
     }
@@ -95,7 +98,7 @@ async fn is_repeat(
 async fn ask(app: &App, request: &LeaseRequest, node: NodeEntry) -> ApiResult<LeaseView> {
     let mut conn = app.pool.acquire().await?;
     let license = known(db::license::by_hash(&mut conn, request.license).await?, request.license)?;
-    let newest = if is_repeat(&mut conn, request, &node).await? {
+    let newest = if is_repeat(&mut conn, request, &node, app.clock.now()).await? {
         // It was decided when it first came. Whoever sends it again learns what is so now, and costs
         // no read of the chain.
         db::lease::newest(&mut conn, license.idx).await?

@@ -34,6 +34,7 @@ mod limits;
 mod live;
 mod liveness;
 mod node;
+mod nonce;
 mod notify;
 mod openapi;
 mod params;

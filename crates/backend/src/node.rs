@@ -13,7 +13,7 @@ use nodesys_core::time::Timestamp;
 use crate::db::node::NodeRow;
 use crate::error::{ApiError, ApiResult};
 use crate::state::{App, AppState};
-use crate::{chain, db};
+use crate::{chain, db, nonce};
 
 /// Names the wallet in a refusal.
 const WALLET: &str = "operator's wallet";
@@ -49,7 +49,11 @@ pub(crate) async fn revoke(
         // A pair that is not stored costs nobody a read of the chain.
         let mut conn = app.pool.acquire().await?;
         let known = db::node::by_key(&mut conn, revocation.node_key).await?;
-        of_operator(known, revocation)?;
+        let known = of_operator(known, revocation)?;
+        // Whatever nonce the authorisation has, its own ends it.
+        if revocation.nonce != known.authorization.nonce {
+            nonce::of_wallet(revocation.nonce, app.clock.now())?;
+        }
     }
     let (digest, signature) = (revocation.digest(&app.domain), &signed.operator_signature);
     chain::verify_wallet(&app.chain, WALLET, revocation.operator, digest, signature).await?;
@@ -78,6 +82,8 @@ async fn check_authorization(app: &App, signed: &SignedAuthorization) -> ApiResu
             "it ended at {until}: sign a new one"
         )));
     }
+    // First: a clock that is ahead makes both too high, and is the reason.
+    nonce::of_wallet(authorization.nonce, app.clock.now())?;
     if authorization.not_after > now.saturating_add(MAX_AUTHORIZATION_SECS) {
         return Err(ApiError::authorization_expired(
             "it runs for more than 90 days: sign a shorter one",

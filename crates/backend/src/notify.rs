@@ -20,6 +20,7 @@ use sqlx::PgTransaction;
 
 use crate::db;
 use crate::error::{ApiError, ApiResult};
+use crate::nonce;
 use crate::state::{App, AppState};
 
 pub(crate) use task::{Notify, PERIOD};
@@ -109,7 +110,7 @@ async fn take<'a>(
 
 async fn take_nonce(app: &App, node: i32, nonce: u64) -> ApiResult<Taken<'_>> {
     let mut tx = app.pool.begin().await?;
-    if !db::node::take_notify_nonce(&mut tx, node, nonce).await? {
+    if !db::node::take_notify_nonce(&mut tx, node, nonce, nonce::latest(app.clock.now())).await? {
         return Err(ApiError::nonce_stale(
             "a notify request with a higher nonce was taken: use the time in milliseconds",
         ));
@@ -135,9 +136,7 @@ async fn verify(
     let node = app.live.nodes.authorised(request.node_key, app.clock.now(), lookup).await?;
     signed.verify(&app.domain, request.node_key).map_err(ApiError::bad_signature)?;
     app.limits.notify(request.node_key)?;
-    if i64::try_from(request.nonce).is_err() {
-        return Err(ApiError::bad_request("the nonce must be below 2^63: use milliseconds"));
-    }
+    nonce::of_node(request.nonce, app.clock.now())?;
     Ok(i32::try_from(node.idx).map_err(anyhow::Error::from)?)
 }
 

@@ -2,6 +2,7 @@
 //! The last accepted receipt counts, not what anybody believes. Each section fails by itself.
 
 mod chain;
+pub(crate) mod clock;
 mod cluster;
 mod manager;
 mod node;
@@ -23,6 +24,8 @@ use crate::status::section::{Section, show_section};
 #[derive(Debug, Serialize)]
 pub(crate) struct Status {
     pub(crate) healthy: bool,
+    /// What is wrong with this machine's clock.
+    pub(crate) clock: Option<String>,
     pub(crate) cluster: Section<ClusterStatus>,
     pub(crate) manager: Section<ManagerStatus>,
     pub(crate) node: Section<NodeStatus>,
@@ -33,11 +36,12 @@ impl Status {
     /// Reads all sections; an error that ends with 2 where nothing is configured.
     pub(crate) async fn read(setup: &Setup) -> anyhow::Result<Self> {
         let now = setup.clock().await?.now();
-        let (cluster, manager, node, chain) = tokio::join!(
+        let (cluster, manager, node, chain, clock) = tokio::join!(
             cluster::section(setup),
             manager::section(setup, now),
             node::section(setup, now),
             chain::section(setup, now),
+            clock::problem(setup, now),
         );
         if matches!(
             (&cluster, &manager, &node, &chain),
@@ -52,8 +56,9 @@ impl Status {
                 "nothing is configured that could have a status: give --manager, --backend or --rpc",
             ));
         }
-        let healthy = cluster.is_well() && manager.is_well() && node.is_well() && chain.is_well();
-        Ok(Self { healthy, cluster, manager, node, chain })
+        let well = cluster.is_well() && manager.is_well() && node.is_well() && chain.is_well();
+        let healthy = well && clock.is_none();
+        Ok(Self { healthy, clock, cluster, manager, node, chain })
     }
 
     /// The exit code that this ends with.
@@ -72,6 +77,9 @@ impl fmt::Display for Status {
         show_section(f, "manager", &self.manager)?;
         show_section(f, "node", &self.node)?;
         show_section(f, "chain", &self.chain)?;
+        if let Some(clock) = &self.clock {
+            writeln!(f, "clock: WRONG\n  ! {clock}\n")?;
+        }
         write!(f, "{}", if self.healthy { "all is well" } else { "NOT ALL IS WELL" })
     }
 }

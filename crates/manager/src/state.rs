@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use nodesys_core::ids::Seq;
+use nodesys_core::message::NONCE_WINDOW_MILLIS;
 use serde::{Deserialize, Serialize};
 
 /// Heartbeat numbers reserved at a time.
@@ -86,9 +87,12 @@ impl State {
         self.next_seq = self.next_seq.max(now_millis);
     }
 
-    /// A lease-request nonce above every earlier one: the time in milliseconds if that is higher.
+    /// A lease-request nonce: the time in milliseconds, or above the earlier ones if that is higher. One
+    /// from a clock that was ahead is forgotten, by the backend too.
     pub fn next_nonce(&mut self, now_millis: u64) -> anyhow::Result<u64> {
-        let lease_nonce = now_millis.max(self.counters.lease_nonce.saturating_add(1));
+        let next = self.counters.lease_nonce.saturating_add(1);
+        let usable = next <= now_millis.saturating_add(NONCE_WINDOW_MILLIS);
+        let lease_nonce = if usable { now_millis.max(next) } else { now_millis };
         self.store(Counters { lease_nonce, ..self.counters })?;
         Ok(lease_nonce)
     }
@@ -139,7 +143,9 @@ mod tests {
 
         let mut state = State::open(&dir, 1_000_060).unwrap();
         assert_eq!(state.next_seq().unwrap().get(), 1_000_000 + BLOCK);
-        assert_eq!(state.next_nonce(5).unwrap(), 1_000_002);
+        assert_eq!(state.next_nonce(999_000).unwrap(), 1_000_002);
+        // The clock was ahead, and is right again.
+        assert_eq!(state.next_nonce(5).unwrap(), 5);
         for _ in 0..2 * BLOCK {
             state.next_seq().unwrap();
         }

@@ -250,17 +250,20 @@ pub(crate) async fn lease_nonce(conn: &mut PgConnection, node: u32) -> anyhow::R
     column::unsigned(nonce)
 }
 
-/// Records a lease request's nonce; false when a higher one is on record. An equal one is a repeat.
+/// Records a lease request's nonce; false when a higher one is on record, that of the `latest` at most. An
+/// equal one is a repeat.
 pub(crate) async fn take_lease_nonce(
     conn: &mut PgConnection,
     node: i32,
     nonce: u64,
+    latest: u64,
 ) -> anyhow::Result<bool> {
-    let nonce = column::signed(nonce)?;
     let done = sqlx::query!(
-        "update node set lease_nonce = $2 where idx = $1 and lease_nonce <= $2",
+        "update node set lease_nonce = $2
+         where idx = $1 and (lease_nonce <= $2 or lease_nonce > $3)",
         node,
-        nonce
+        column::signed(nonce)?,
+        column::signed(latest)?
     )
     .execute(conn)
     .await?;
@@ -272,11 +275,14 @@ pub(crate) async fn take_notify_nonce(
     conn: &mut PgConnection,
     node: i32,
     nonce: u64,
+    latest: u64,
 ) -> anyhow::Result<bool> {
     let done = sqlx::query!(
-        "update node set notify_nonce = $2 where idx = $1 and notify_nonce <= $2",
+        "update node set notify_nonce = $2
+         where idx = $1 and (notify_nonce <= $2 or notify_nonce > $3)",
         node,
-        column::signed(nonce)?
+        column::signed(nonce)?,
+        column::signed(latest)?
     )
     .execute(conn)
     .await?;

@@ -24,6 +24,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::live::fold::Renewed;
 use crate::live::nodes::check_authorised;
 use crate::liveness::Liveness;
+use crate::nonce;
 use crate::state::App;
 
 /// Largest difference between replicas' clocks when a lease moves.
@@ -110,7 +111,7 @@ async fn settle_with(
     let newest = lease::newest(&mut tx, license.idx).await?;
     if let Some(ask) = ask {
         let idx = i32::try_from(ask.node.idx).map_err(anyhow::Error::from)?;
-        if !node::take_lease_nonce(&mut tx, idx, ask.nonce).await? {
+        if !node::take_lease_nonce(&mut tx, idx, ask.nonce, nonce::latest(now)).await? {
             return Err(stale_nonce());
         }
         if newest.as_ref().is_some_and(|lease| lease.active() && lease.node_key == ask.node_key) {

@@ -29,12 +29,21 @@ async fn only_who_may_run_it_and_one_at_a_time(pool: PgPool) {
     world.refused("unknown_license", client.request_lease(&unminted)).await;
     world.refused("unknown_license", client.lease(chain.license(chain.alpha, 99).hash())).await;
     world.refused("not_leased", client.lease(chain.a1().hash())).await;
-    let message = LeaseRequest { node_key: node.address(), license: chain.a1().hash(), nonce: 1 };
+    let message = LeaseRequest {
+        node_key: node.address(),
+        license: chain.a1().hash(),
+        nonce: world.now().millis(),
+    };
     let forged = Signed::new(message.clone(), world.domain(), &key(9));
     world.refused("bad_signature", client.request_lease(&forged)).await;
     let endless = LeaseRequest { nonce: u64::MAX, ..message.clone() };
     let endless = Signed::new(endless, world.domain(), &node.key);
-    world.refused("bad_request", client.request_lease(&endless)).await;
+    world.refused("clock_wrong", client.request_lease(&endless)).await;
+    // One minute of a clock that is ahead locks nobody out until then.
+    let ahead = LeaseRequest { nonce: message.nonce + 3_600_000, ..message.clone() };
+    let ahead = Signed::new(ahead, world.domain(), &node.key);
+    let refusal = world.refused("clock_wrong", client.request_lease(&ahead)).await;
+    assert!(refusal.detail.contains("60 minutes ahead of ours"), "{refusal:?}");
 
     let request = world.lease_request(&node, &chain.a1());
     let lease = client.request_lease(&request).await.unwrap();
@@ -42,8 +51,19 @@ async fn only_who_may_run_it_and_one_at_a_time(pool: PgPool) {
     // The same bytes again, and a new request: the same lease.
     assert_eq!(client.request_lease(&request).await.unwrap(), lease);
     assert_eq!(world.lease(&node, &chain.a1()).await, lease);
+    // One that was taken from such a clock in earlier times is forgotten.
+    let future = i64::try_from(world.now().millis()).unwrap() + 86_400_000;
+    let taken = "update node set lease_nonce = $1 where node_key = $2";
+    let key = node.address();
+    let taken = sqlx::query(taken).bind(future).bind(key.as_slice()).execute(&world.pool).await;
+    assert_eq!(taken.unwrap().rows_affected(), 1);
+    assert_eq!(world.lease(&node, &chain.a1()).await, lease);
     // An older request is a replay.
-    let old = Signed::new(LeaseRequest { nonce: 0, ..message }, world.domain(), &node.key);
+    let old = Signed::new(
+        LeaseRequest { nonce: message.nonce - 1, ..message },
+        world.domain(),
+        &node.key,
+    );
     world.refused("nonce_stale", client.request_lease(&old)).await;
 
     let waiting = world.lease(&second, &chain.a1()).await;

@@ -64,6 +64,9 @@ async fn a_higher_nonce_replaces_and_ninety_days_are_the_most(pool: PgPool) {
     let longer = node.authorization_until(&world, 6, now + MAX_AUTHORIZATION_SECS + 1);
     let refusal = world.refused("authorization_expired", client.authorize_node(&longer)).await;
     assert!(refusal.detail.contains("90 days"), "{refusal:?}");
+    let ahead = node.authorization(&world, world.now().millis() + 15 * 60_000);
+    let refusal = world.refused("clock_wrong", client.authorize_node(&ahead)).await;
+    assert!(refusal.detail.contains("15 minutes ahead of ours"), "{refusal:?}");
     let over = node.authorization_until(&world, 6, now - 1);
     world.refused("authorization_expired", client.authorize_node(&over)).await;
     world.refused("unknown_node", client.node(key(9).address())).await;

@@ -12,8 +12,14 @@ use crate::periodic::Periodic as _;
 use nodesys_testing::chain::{alice, bob};
 use nodesys_testing::key;
 
-fn request(node: &Node, action: NotifyAction, url: &str, target: u64) -> NotifyRequest {
-    let nonce = node.next_number();
+fn request(
+    world: &World,
+    node: &Node,
+    action: NotifyAction,
+    url: &str,
+    target: u64,
+) -> NotifyRequest {
+    let nonce = world.now().millis() + node.next_number();
     NotifyRequest { node_key: node.address(), action, url: url.to_owned(), target, nonce }
 }
 
@@ -24,7 +30,7 @@ fn signed(
     url: &str,
     target: u64,
 ) -> Signed<NotifyRequest> {
-    Signed::new(request(node, action, url, target), world.domain(), &node.key)
+    Signed::new(request(world, node, action, url, target), world.domain(), &node.key)
 }
 
 async fn add(world: &World, node: &Node, url: &str) -> NotifyAdded {
@@ -54,7 +60,7 @@ async fn only_the_node_key_says_where_messages_go(pool: PgPool) {
     world.refused("bad_request", client.remove_target(&good)).await;
     let endless = NotifyRequest { nonce: u64::MAX, ..good.message.clone() };
     let endless = Signed::new(endless, world.domain(), &node.key);
-    world.refused("bad_request", client.add_target(&endless)).await;
+    world.refused("clock_wrong", client.add_target(&endless)).await;
 
     let added = client.add_target(&good).await.unwrap();
     assert_eq!((added.target.url.as_str(), added.target.delivered), (url, 0));

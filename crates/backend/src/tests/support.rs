@@ -279,7 +279,7 @@ impl World {
         let request = LeaseRequest {
             node_key: node.address(),
             license: license.hash(),
-            nonce: node.next_number(),
+            nonce: self.now().millis() + node.next_number(),
         };
         Signed::new(request, self.domain(), &node.key)
     }

@@ -249,7 +249,8 @@ impl Node {
 
     async fn lease(&self, client: &Client, chain: &Chain) -> LeaseView {
         let node_key = self.key.address();
-        let request = LeaseRequest { node_key, license: chain.a1().hash(), nonce: 1 };
+        let nonce = Clock::system().now().millis();
+        let request = LeaseRequest { node_key, license: chain.a1().hash(), nonce };
         client.request_lease(&Signed::new(request, &self.domain, &self.key)).await.unwrap()
     }
 

@@ -21,6 +21,7 @@ use crate::node::cluster_file::{ClusterFile, Phase};
 use crate::node::config::CONFIG_JSON;
 use crate::output::moment;
 use crate::setup::Setup;
+use crate::status::clock;
 use crate::system::complaint;
 
 /// An authorisation that ends sooner is told of.
@@ -50,6 +51,12 @@ pub async fn run_fix(setup: &Setup, fix: &Fix) -> anyhow::Result<()> {
 pub async fn diagnose(setup: &Setup) -> anyhow::Result<Vec<Finding>> {
     let home = setup.home()?;
     let mut findings = keys(setup).await;
+    if let Ok(clock) = setup.clock().await {
+        findings.push(match clock::problem(setup, clock.now()).await {
+            None => Finding::good("clock", "nobody says that it is wrong"),
+            Some(words) => Finding::bad("clock", words, "set it: timedatectl set-ntp true"),
+        });
+    }
     let inputs = ManagerInputs::read(setup).await;
     findings.push(match &inputs {
         Ok(_) => Finding::good("settings", "complete"),

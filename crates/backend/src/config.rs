@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
 use nodesys_chain::RpcUrl;
 use nodesys_core::Address;
 use nodesys_service::network::Proxy;
+use nodesys_service::secret;
+use zeroize::Zeroizing;
 
 /// What the program was called for.
 pub enum Call {
@@ -43,12 +46,64 @@ fn command() -> clap::Command {
 /// The database, as its owner.
 #[derive(Clone, Args)]
 pub struct MigrateConfig {
-    /// The backend's Postgres, with the role that owns its tables.
-    #[arg(long, env = "NODESYS_DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
+    /// The database.
+    #[command(flatten)]
+    pub database: Database,
     /// Accept a Postgres with fsync off: tests only.
     #[arg(long)]
     pub allow_unsafe_postgres: bool,
+}
+
+/// Where the database is: a URL, or a file that holds it.
+#[derive(Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct Database {
+    /// Postgres of the backend alone; migrated at start, unless --no-migrate. fsync must be on.
+    #[arg(long, env = "NODESYS_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<Zeroizing<String>>,
+    /// File that only we can read, with that URL: a Secret of Kubernetes, a credential of systemd.
+    #[arg(long, env = "NODESYS_DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
+}
+
+impl Database {
+    /// The URL, which may hold a password.
+    pub(crate) fn url(&self) -> anyhow::Result<Zeroizing<String>> {
+        match (&self.database_url, &self.database_url_file) {
+            (Some(url), _) => Ok(url.clone()),
+            (None, Some(path)) => secret::value(path).context("--database-url-file"),
+            (None, None) => anyhow::bail!("--database-url is missing"),
+        }
+    }
+}
+
+/// Where the chain is read: URLs, or a file that holds them.
+#[derive(Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct Rpcs {
+    /// JSON-RPC endpoint of the chain; never taken from anybody else. May be given more than once, of
+    /// different providers: then the answer of the majority counts.
+    #[arg(
+        long,
+        env = "NODESYS_RPC",
+        hide_env_values = true,
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pub rpc: Vec<RpcUrl>,
+    /// File that only we can read, with those URLs, one a line.
+    #[arg(long, env = "NODESYS_RPC_FILE", value_name = "FILE")]
+    pub rpc_file: Option<PathBuf>,
+}
+
+impl Rpcs {
+    /// The URLs, which may hold API keys.
+    pub(crate) fn urls(&self) -> anyhow::Result<Vec<RpcUrl>> {
+        let Some(path) = &self.rpc_file else { return Ok(self.rpc.clone()) };
+        let urls = secret::values(path)?;
+        let urls: Result<_, _> = urls.iter().map(|url| url.parse::<RpcUrl>()).collect();
+        urls.with_context(|| format!("{} does not hold URLs of RPCs, one a line", path.display()))
+    }
 }
 
 /// The Node System backend.
@@ -59,9 +114,9 @@ pub struct MigrateConfig {
     after_help = "Examples:\n  nodesys-backend --database-url postgres://nodesys@localhost/nodesys \\\n    --rpc https://rpc.example.org --chain-id 1 --registry 0x… --receipt-key-file receipt.key --poster-key-file poster.key\n  nodesys-backend migrate --database-url postgres://owner@localhost/nodesys"
 )]
 pub struct Config {
-    /// Postgres of the backend alone; migrated at start, unless --no-migrate. fsync must be on.
-    #[arg(long, env = "NODESYS_DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
+    /// The database.
+    #[command(flatten)]
+    pub database: Database,
     /// Refuse to start on a schema that is not up to date, instead of migrating it. For a role that
     /// does not own the tables; `nodesys-backend migrate` is run before, by one that does.
     #[arg(long)]
@@ -69,16 +124,9 @@ pub struct Config {
     /// Most connections to Postgres.
     #[arg(long, env = "NODESYS_DATABASE_CONNECTIONS", default_value_t = 16)]
     pub database_connections: u32,
-    /// JSON-RPC endpoint of the chain; never taken from anybody else. May be given more than once, of
-    /// different providers: then the answer of the majority counts.
-    #[arg(
-        long,
-        env = "NODESYS_RPC",
-        hide_env_values = true,
-        value_delimiter = ',',
-        required = true
-    )]
-    pub rpc: Vec<RpcUrl>,
+    /// The chain.
+    #[command(flatten)]
+    pub rpcs: Rpcs,
     /// Refuse to start on another chain.
     #[arg(long, env = "NODESYS_CHAIN_ID")]
     pub chain_id: u64,
@@ -91,15 +139,19 @@ pub struct Config {
     /// Depth of final blocks on a chain without a `finalized` tag.
     #[arg(long, env = "NODESYS_FINAL_DEPTH", default_value_t = 64)]
     pub final_depth: u64,
-    /// File (mode 0600) with the receipt key, 64 hex digits.
+    /// File that only we can read (mode 0600) with the receipt key, 64 hex digits.
     #[arg(long, env = "NODESYS_RECEIPT_KEY_FILE")]
     pub receipt_key_file: PathBuf,
-    /// File (mode 0600) with the poster key, 64 hex digits. Without it nothing is posted here.
+    /// The same with the poster key. Without it nothing is posted here.
     #[arg(long, env = "NODESYS_POSTER_KEY_FILE")]
     pub poster_key_file: Option<PathBuf>,
     /// Address to listen on; port 0 picks a free port.
     #[arg(long, env = "NODESYS_LISTEN", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+    /// A second address, for /metrics, which then answers nowhere else; /healthz and /readyz answer on
+    /// both. For probes and Prometheus: let no stranger reach it.
+    #[arg(long, env = "NODESYS_ADMIN_LISTEN", value_name = "ADDR")]
+    pub admin_listen: Option<SocketAddr>,
     /// Proxies in front of this program, as addresses or networks (10.0.0.0/8): their X-Forwarded-For
     /// names the client. Without it everybody behind a proxy shares that proxy's limits.
     #[arg(
@@ -155,10 +207,12 @@ mod tests {
         let mut flags = vec!["nodesys-backend".to_owned()];
         let mut named = Vec::new();
         for line in include_str!("../backend.example.env").lines() {
-            let Some((name, value)) = line.split_once('=').filter(|_| !line.starts_with('#'))
-            else {
+            let Some((name, value)) = line.split_once('=') else { continue };
+            // An alternative to the line above it.
+            if let Some(name) = name.strip_prefix('#') {
+                named.push(name);
                 continue;
-            };
+            }
             let flag = command.get_arguments().find(|flag| flag.get_env() == Some(name.as_ref()));
             let flag = flag.unwrap_or_else(|| panic!("{name} sets nothing"));
             flags.push(format!("--{}={value}", flag.get_long().unwrap()));

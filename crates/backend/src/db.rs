@@ -30,10 +30,50 @@ pub(crate) mod standby;
 pub(crate) mod tree;
 pub(crate) mod writer;
 
+use nodesys_core::time::Timestamp;
 use sqlx::PgConnection;
 
 /// Whether the database takes writes: a standby, and a primary that is becoming one, do not.
 pub(crate) async fn takes_writes(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let asked = sqlx::query_scalar("select current_setting('transaction_read_only') = 'off'");
     asked.fetch_one(conn).await
+}
+
+/// What metrics say of the database.
+pub(crate) struct Facts {
+    pub(crate) newest_closed_day: Option<u64>,
+    /// Past days that are open.
+    pub(crate) days_waiting: u64,
+    pub(crate) mirror_block: Option<u64>,
+    pub(crate) leases_active: u64,
+    pub(crate) outbox_waiting: u64,
+    pub(crate) outbox_oldest: Option<Timestamp>,
+}
+
+/// The facts of now.
+pub(crate) async fn facts(conn: &mut PgConnection, now: Timestamp) -> anyhow::Result<Facts> {
+    let row = sqlx::query!(
+        r#"select (select max(d.day)::bigint from day d where d.closed_at is not null) as newest_closed_day,
+               (select count(*) from day d where d.closed_at is null and d.day < $1) as "days_waiting!",
+               (select c.block_number from chain_cursor c) as mirror_block,
+               (select count(*) from lease l where l.ended_at is null) as "leases_active!",
+               count(o.id) as "outbox_waiting!", min(o.created_at)::bigint as outbox_oldest
+           from outbox o join reward_commit c on (c.project, c.commit_hash) = (o.to_address, o.commit_hash)
+           where o.done_block is null and c.revoked_block is null"#,
+        column::day_number(now.day())?
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Facts {
+        newest_closed_day: row.newest_closed_day.map(column::unsigned).transpose()?,
+        days_waiting: column::unsigned(row.days_waiting)?,
+        mirror_block: row.mirror_block.map(column::unsigned).transpose()?,
+        leases_active: column::unsigned(row.leases_active)?,
+        outbox_waiting: column::unsigned(row.outbox_waiting)?,
+        outbox_oldest: row
+            .outbox_oldest
+            .map(column::unsigned)
+            .transpose()?
+            .map(Timestamp::from_millis),
+    })
 }

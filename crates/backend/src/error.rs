@@ -39,6 +39,10 @@ macro_rules! problems {
             pub(crate) fn $name(detail: impl std::fmt::Display) -> Self {
                 Self::new(StatusCode::$status, stringify!($name), $title, detail.to_string())
             })*
+
+            /// Every code of a problem.
+            pub(crate) const CODES: &[&str] =
+                &[$(stringify!($name),)* "day_closed", "busy", "chain_unavailable", "internal"];
         }
     };
 }
@@ -134,7 +138,7 @@ impl std::fmt::Display for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        metrics::counter!("http_problems_total", "code" => self.code).increment(1);
+        metrics::counter!("nodesys_http_problems_total", "code" => self.code).increment(1);
         let fault = (self.status == StatusCode::SERVICE_UNAVAILABLE).then(|| Fault {
             code: self.code,
             why: match &self.cause {

@@ -30,6 +30,7 @@ pub(crate) fn spawn<P: Periodic>(
     wake: Arc<Notify>,
     mut work: P,
 ) {
+    metrics::counter!("nodesys_task_failures_total", "task" => P::NAME).absolute(0);
     let mut sleeper = clock.sleeper();
     let stop = lifecycle.stop.clone();
     lifecycle.spawn(P::NAME, async move {
@@ -44,7 +45,8 @@ pub(crate) fn spawn<P: Periodic>(
                     failing.clear();
                 }
                 Err(error) => {
-                    metrics::counter!("task_failures_total", "task" => P::NAME).increment(1);
+                    metrics::counter!("nodesys_task_failures_total", "task" => P::NAME)
+                        .increment(1);
                     let error = format!("{error:#}");
                     if failing.len() < REASONS && failing.insert(error.clone()) {
                         tracing::warn!(task = P::NAME, error, "failed; trying again each period");

@@ -74,11 +74,16 @@ pub(crate) async fn database(pool: &PgPool, domain: &Domain) -> anyhow::Result<(
     Ok(())
 }
 
-/// Says in the log when the poster cannot pay for long. Heartbeats are counted all the same.
+/// Says in the log, and in metrics, when the poster cannot pay for long. Heartbeats are counted all the
+/// same.
 pub(crate) async fn poster(chain: &Provider, poster: Address) {
     match chain.price_and_balance("reading the poster's balance", poster).await {
         Ok((price, balance)) => {
-            let needed = U256::from(price) * U256::from(GAS_OF_A_POST * POSTS_AHEAD);
+            let of_a_post = U256::from(price) * U256::from(GAS_OF_A_POST);
+            let needed = of_a_post * U256::from(POSTS_AHEAD);
+            let left = balance.checked_div(of_a_post).unwrap_or(U256::MAX);
+            metrics::gauge!("nodesys_poster_balance_wei").set(f64::from(balance));
+            metrics::gauge!("nodesys_poster_posts_left").set(f64::from(left));
             if balance < needed {
                 tracing::error!(
                     %poster, balance_wei = %balance, needed_wei = %needed,

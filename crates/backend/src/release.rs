@@ -111,7 +111,7 @@ async fn accept(
         body,
     };
     db::release::insert(&mut conn, &new, app.clock.now()).await?;
-    metrics::counter!("releases_stored_total").increment(1);
+    metrics::counter!("nodesys_releases_stored_total").increment(1);
     Ok(stored)
 }
 

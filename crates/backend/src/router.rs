@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -17,8 +17,8 @@ use crate::admit::admit;
 use crate::error::{ApiError, Fault};
 use crate::state::AppState;
 use crate::{
-    claim, commit, db, heartbeat, lease, license, node, notify, openapi, points, project, release,
-    root, tree, uptime,
+    claim, commit, db, heartbeat, lease, license, measure, node, notify, openapi, points, project,
+    release, root, tree, uptime,
 };
 
 /// How long a request may take, its body included.
@@ -74,8 +74,33 @@ pub fn openapi_json() -> String {
     openapi::complete(documented().into_openapi())
 }
 
-/// Everything that is served.
+/// Everything that is served, on one listener.
 pub(crate) fn router(app: AppState) -> Router {
+    let metrics = metrics_route(&app);
+    for_strangers(app, metrics)
+}
+
+/// What strangers reach where metrics have a listener of their own. `/readyz` stays: operators' programs
+/// ask it, and balancers that know one port.
+pub(crate) fn public_router(app: AppState) -> Router {
+    for_strangers(app, Router::new())
+}
+
+/// What probes and Prometheus reach, without the limits for strangers.
+pub(crate) fn admin_router(app: AppState) -> Router {
+    probes().merge(metrics_route(&app)).with_state(app)
+}
+
+fn metrics_route(app: &AppState) -> Router<AppState> {
+    let (handle, app) = (app.metrics.clone(), app.clone());
+    nodesys_service::metrics::route(handle, move || measure::at_scrape(&app))
+}
+
+fn probes() -> Router<AppState> {
+    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready))
+}
+
+fn for_strangers(app: AppState, more: Router<AppState>) -> Router {
     let (v1, _) = documented().split_for_parts();
     let v1 = v1
         .route(
@@ -83,17 +108,16 @@ pub(crate) fn router(app: AppState) -> Router {
             get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi_json()) }),
         )
         .layer(from_fn(limit_time));
-    v1.route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .merge(nodesys_service::metrics::route(app.metrics.clone()))
+    v1.merge(probes())
+        .merge(more)
         .fallback(|| async { ApiError::not_found("no such route; see /v1/openapi.json") })
         .method_not_allowed_fallback(|| async {
             ApiError::method_not_allowed("see /v1/openapi.json")
         })
         .layer(from_fn_with_state(app.clone(), admit))
-        // `note_refusal` logs failures, each kind once.
+        // `note` logs failures, each kind once.
         .layer(TraceLayer::new_for_http().on_failure(()))
-        .layer(from_fn_with_state(app.clone(), note_refusal))
+        .layer(from_fn_with_state(app.clone(), note))
         .with_state(app)
 }
 
@@ -107,9 +131,20 @@ async fn limit_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// Logs requests refused through no fault of the caller.
-async fn note_refusal(State(app): State<AppState>, request: Request, next: Next) -> Response {
+/// Measures requests, and logs those refused through no fault of the caller.
+async fn note(
+    State(app): State<AppState>,
+    route: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let begun = app.clock.monotonic_millis();
     let response = next.run(request).await;
+    if let Some(route) = route {
+        let took = Duration::from_millis(app.clock.monotonic_millis().saturating_sub(begun));
+        let route = route.as_str().to_owned();
+        metrics::histogram!("nodesys_http_request_duration_seconds", "route" => route).record(took);
+    }
     if let Some(Fault { code, why }) = response.extensions().get() {
         app.refusals.note(code, why);
     }

@@ -12,18 +12,23 @@ use nodesys_core::text::lines;
 use nodesys_service::network::Proxies;
 use nodesys_service::ready::Ready;
 use nodesys_service::signals::stop_on_signals;
-use nodesys_service::{listener, logs};
+use nodesys_service::{listener, logs, secret};
 use tokio::sync::Notify;
 
 use crate::config::{Call, Config, MigrateConfig};
 use crate::lifecycle::Lifecycle;
+use crate::measure::Measure;
 use crate::reference::Reference;
-use crate::router::router;
+use crate::router::{admin_router, public_router, router};
 use crate::state::{App, AppState, Parts};
-use crate::{db, heartbeat, lease, notify, periodic, preflight, refusals, root, telemetry, uptime};
+use crate::{
+    db, heartbeat, lease, measure, notify, periodic, preflight, refusals, root, telemetry, uptime,
+};
 
 /// Heartbeats that may wait for the disk before new ones are refused.
 const QUEUE: usize = 4096;
+/// Connections of probes and Prometheus.
+const ADMIN_CONNECTIONS: usize = 64;
 
 /// Runs the backend until a signal, or migrates its database.
 pub async fn main(call: Call) -> std::process::ExitCode {
@@ -44,7 +49,8 @@ pub async fn main(call: Call) -> std::process::ExitCode {
 }
 
 async fn migrate(config: MigrateConfig) -> anyhow::Result<()> {
-    let pool = db::connect::connect(&config.database_url, 1, config.allow_unsafe_postgres).await?;
+    let url = config.database.url()?;
+    let pool = db::connect::connect(&url, 1, config.allow_unsafe_postgres).await?;
     db::connect::migrate(&pool).await?;
     println!("the schema is up to date");
     Ok(())
@@ -62,7 +68,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         .as_deref()
         .map(|path| read_key(path).context("poster key"))
         .transpose()?;
-    let chain = Provider::connect_all(&config.rpc, Some(config.chain_id)).await?;
+    let chain = Provider::connect_all(&config.rpcs.urls()?, Some(config.chain_id)).await?;
     let domain = Domain::new(config.chain_id, config.registry);
     let clock = Clock::from_flag(config.clock, config.chain_id, "backend").await?;
     // A stepped clock's server is its own reference.
@@ -71,16 +77,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let (key, first_block) = (receipt_key.address(), config.first_block);
     preflight::receipt_key(&chain, &domain, key, first_block, clock.now()).await?;
     let (connections, allow_unsafe) = (config.database_connections, config.allow_unsafe_postgres);
-    let pool = db::connect::connect(&config.database_url, connections, allow_unsafe).await?;
+    let pool = db::connect::connect(&config.database.url()?, connections, allow_unsafe).await?;
     if config.no_migrate {
         db::connect::require_schema(&pool).await?;
     } else {
         db::connect::migrate(&pool).await?;
     }
     preflight::database(&pool, &domain).await?;
-    if let Some(key) = &poster_key {
-        preflight::poster(&chain, key.address()).await;
-    }
     let app = App::start(Parts {
         pool,
         clock,
@@ -98,14 +101,27 @@ async fn run(config: Config) -> anyhow::Result<()> {
     .await?;
     spawn_jobs(&lifecycle, &app, poster_key).await?;
 
+    let bounds = listener::Bounds::by_descriptors(proxies);
     let (listener, addr) = listener::bind(config.listen).await?;
+    let routes = match config.admin_listen {
+        None => router(app),
+        Some(admin) => {
+            let (listener, addr) = listener::bind(admin).await?;
+            tracing::info!(%addr, "metrics and probes");
+            let bounds = listener::Bounds { connections: ADMIN_CONNECTIONS, ..bounds.clone() };
+            // It answers until the last request of the others is answered.
+            let served = lifecycle.served.clone();
+            let admin = admin_router(app.clone());
+            lifecycle.spawn("admin", listener::serve(listener, admin, bounds, served));
+            public_router(app)
+        }
+    };
     if let Some(path) = &config.ready_file {
         Ready::here(addr).write(path)?;
     }
     tracing::info!(%addr, chain_id = config.chain_id, registry = %config.registry, "ready");
-    let bounds = listener::Bounds::by_descriptors(proxies);
     tokio::select! {
-        () = listener::serve(listener, router(app), bounds, lifecycle.stop.clone()) => {}
+        () = listener::serve(listener, routes, bounds, lifecycle.stop.clone()) => {}
         () = lifecycle.overdue() => tracing::warn!("some requests did not end in time"),
     }
     if !lifecycle.finish().await {
@@ -130,6 +146,8 @@ async fn spawn_jobs(
     periodic::spawn(lifecycle, clock, notify::PERIOD, never(), notify::Notify::new(app.clone()));
     let report = refusals::Report::new(app.refusals.clone());
     periodic::spawn(lifecycle, clock, refusals::PERIOD, never(), report);
+    let poster = poster_key.as_ref().map(SigningKey::address);
+    periodic::spawn(lifecycle, clock, measure::PERIOD, never(), Measure::new(app.clone(), poster));
     if let Some(key) = poster_key {
         let poster = root::Poster::new(app.clone(), key);
         periodic::spawn(lifecycle, clock, minute, app.commit_accepted.clone(), poster);
@@ -139,14 +157,9 @@ async fn spawn_jobs(
     Ok(())
 }
 
-/// A private key from a file that only its owner can read.
+/// A private key from a file that only we can read.
 fn read_key(path: &std::path::Path) -> anyhow::Result<SigningKey> {
-    use std::os::unix::fs::PermissionsExt;
-    let shown = path.display();
-    let mode = std::fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
-    if mode.permissions().mode() & 0o077 != 0 {
-        bail!("{shown} can be read by others: run `chmod 600 {shown}`");
-    }
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-    SigningKey::from_hex(&text).with_context(|| format!("{shown} must hold 64 hex digits"))
+    let text = secret::read(path)?;
+    SigningKey::from_hex(&text)
+        .with_context(|| format!("{} must hold 64 hex digits", path.display()))
 }

@@ -58,9 +58,9 @@ fn tell(verdict: &Verdict, news: bool) {
     };
     let off_secs = std::time::Duration::from_millis(off).as_secs_f64();
     let in_line = matches!(verdict, Verdict::InLine { .. });
-    metrics::gauge!("clock_in_line").set(if in_line { 1.0 } else { 0.0 });
+    metrics::gauge!("nodesys_clock_in_line").set(if in_line { 1.0 } else { 0.0 });
     let postgres = if in_line { off_secs } else { 0.0 };
-    metrics::gauge!("clock_postgres_off_seconds").set(postgres);
+    metrics::gauge!("nodesys_clock_postgres_off_seconds").set(postgres);
     match verdict {
         Verdict::InLine { postgres_off: Some(_) } if news => {
             tracing::error!(off_secs, "the clock of Postgres is out of line: set it right");

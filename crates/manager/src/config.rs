@@ -14,16 +14,15 @@ use nodesys_core::ids::Name;
 use nodesys_core::license::LicenseId;
 use nodesys_core::message::Domain;
 use nodesys_core::signature::SigningKey;
+use nodesys_service::secret;
 use serde::Deserialize;
 use subtle::{Choice, ConstantTimeEq};
 
 use nodesys_render::MANAGER_PORT;
 
 mod cluster;
-mod secret;
 
 pub use cluster::{ClusterSettings, Placement};
-use secret::read_secret;
 
 /// The most workloads of one node: a heartbeat of so many leases is still below the backend's
 /// limit of 4 KiB, whatever its numbers.
@@ -252,7 +251,7 @@ fn workloads(
             None => None,
             Some(file) => {
                 let path = folder.join(file);
-                let token = HealthToken::new(read_secret(&path)?.trim());
+                let token = HealthToken::new(secret::read(&path)?.trim());
                 Some(
                     token.with_context(|| {
                         format!("the token in {} does not hold", path.display())
@@ -275,7 +274,7 @@ fn workloads(
 }
 
 fn read_node_key(path: &Path) -> anyhow::Result<SigningKey> {
-    let text = read_secret(path)?;
+    let text = secret::read(path)?;
     SigningKey::from_hex(&text).with_context(|| {
         format!("{} does not hold a node key: 64 hex digits expected", path.display())
     })

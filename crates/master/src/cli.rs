@@ -18,6 +18,7 @@ Examples:
   nodesys-master task add tasks.ndjson
   nodesys-master release validate render.json
   nodesys-master serve --listen 127.0.0.1:8090
+  nodesys-master migrate --database-url postgres://owner@localhost/master
 
 Settings come from flags, then from the environment, then from the JSON file of --config.";
 
@@ -94,6 +95,8 @@ pub enum Command {
         #[command(subcommand)]
         command: SaleCommand,
     },
+    /// Bring the master's database up to date, and end. Safe to re-run, and beside a running service.
+    Migrate,
     /// Run the service: commit each day as it closes, serve bundles, hand out tasks.
     Serve(ServeOptions),
     /// Print a completion script for a shell.

@@ -19,7 +19,7 @@ use nodesys_core::address::{address, from_json};
 use nodesys_core::bundle::Terms;
 use nodesys_core::ids::Name;
 use nodesys_core::signature::SigningKey;
-use nodesys_service::signals;
+use nodesys_service::{secret, signals};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
@@ -108,6 +108,10 @@ pub struct Settings {
     #[arg(value_delimiter = ',')]
     #[serde(deserialize_with = "parsed_list")]
     pub rpc: Vec<RpcUrl>,
+    /// File that only we can read, with those URLs, one a line.
+    #[arg(long, global = true, value_name = "FILE", env = "NODESYS_RPC_FILE")]
+    #[arg(conflicts_with = "rpc")]
+    pub rpc_file: Option<PathBuf>,
     /// Chain id; the command refuses to work on another chain.
     #[arg(long, global = true, value_name = "ID", env = "NODESYS_CHAIN_ID")]
     pub chain_id: Option<u64>,
@@ -136,6 +140,14 @@ pub struct Settings {
     #[arg(hide_env_values = true)]
     #[serde(deserialize_with = "parsed")]
     pub database_url: Option<DatabaseUrl>,
+    /// File that only we can read, with that URL: a Secret of Kubernetes, a credential of systemd.
+    #[arg(long, global = true, value_name = "FILE", env = "NODESYS_DATABASE_URL_FILE")]
+    #[arg(conflicts_with = "database_url")]
+    pub database_url_file: Option<PathBuf>,
+    /// Refuse a schema that is not up to date, instead of migrating it. For a role that does not own the
+    /// tables; `nodesys-master migrate` is run before, by one that does.
+    #[arg(long, global = true)]
+    pub no_migrate: bool,
     /// Depth at which a block counts as final if the chain has no `finalized` tag [64].
     #[arg(long, global = true, value_name = "BLOCKS", env = "NODESYS_FINAL_DEPTH")]
     pub final_depth: Option<u64>,
@@ -172,10 +184,14 @@ impl Settings {
     }
 
     fn or(self, file: Self) -> Self {
+        // What says where something is, by value or by file, is taken from one place as a whole.
+        let rpcs = !self.rpc.is_empty() || self.rpc_file.is_some();
+        let database = self.database_url.is_some() || self.database_url_file.is_some();
         Self {
             config: self.config,
             backend: self.backend.or(file.backend),
-            rpc: if self.rpc.is_empty() { file.rpc } else { self.rpc },
+            rpc: if rpcs { self.rpc } else { file.rpc },
+            rpc_file: if rpcs { self.rpc_file } else { file.rpc_file },
             chain_id: self.chain_id.or(file.chain_id),
             registry: self.registry.or(file.registry),
             project: self.project.or(file.project),
@@ -183,7 +199,13 @@ impl Settings {
             bundles: self.bundles.or(file.bundles),
             signer_keystore: self.signer_keystore.or(file.signer_keystore),
             signer_password_file: self.signer_password_file.or(file.signer_password_file),
-            database_url: self.database_url.or(file.database_url),
+            database_url: if database { self.database_url } else { file.database_url },
+            database_url_file: if database {
+                self.database_url_file
+            } else {
+                file.database_url_file
+            },
+            no_migrate: self.no_migrate || file.no_migrate,
             final_depth: self.final_depth.or(file.final_depth),
             first_block: self.first_block.or(file.first_block),
             transactions: self.transactions.or(file.transactions),
@@ -205,9 +227,32 @@ impl Settings {
         })
     }
 
-    fn rpcs(&self) -> anyhow::Result<&[RpcUrl]> {
-        let given = (!self.rpc.is_empty()).then_some(&self.rpc);
-        Ok(Self::need(&given, "--rpc")?)
+    fn rpcs(&self) -> anyhow::Result<Vec<RpcUrl>> {
+        let Some(path) = &self.rpc_file else {
+            let given = (!self.rpc.is_empty()).then_some(&self.rpc);
+            return Self::need(&given, "--rpc").cloned().cloned();
+        };
+        ensure!(self.rpc.is_empty(), "the settings file has both rpc and rpc_file: leave one out");
+        let urls = secret::values(path).context("--rpc-file")?;
+        let urls: Result<_, _> = urls.iter().map(|url| url.parse::<RpcUrl>()).collect();
+        urls.with_context(|| format!("{} does not hold URLs of RPCs, one a line", path.display()))
+    }
+
+    /// The URL of the master's database.
+    ///
+    /// # Errors
+    ///
+    /// If it is missing, or its file cannot be read.
+    pub fn database_url(&self) -> anyhow::Result<DatabaseUrl> {
+        let Some(path) = &self.database_url_file else {
+            return Self::need(&self.database_url, "--database-url").cloned();
+        };
+        ensure!(
+            self.database_url.is_none(),
+            "the settings file has both database_url and database_url_file: leave one out"
+        );
+        let url = secret::value(path).context("--database-url-file")?;
+        Ok(DatabaseUrl(url.to_string()))
     }
 
     /// A connection to the chain for reading.
@@ -216,7 +261,7 @@ impl Settings {
     ///
     /// If `--rpc` is missing, does not answer, or is on another chain than `--chain-id`.
     pub async fn provider(&self) -> anyhow::Result<Provider> {
-        Ok(Provider::connect_all(self.rpcs()?, self.chain_id).await?)
+        Ok(Provider::connect_all(&self.rpcs()?, self.chain_id).await?)
     }
 
     /// A connection for a command that sends transactions and ends: nothing of the account waits, and
@@ -234,7 +279,7 @@ impl Settings {
                     "the user has no home for the record of transactions: give --transactions",
                 )?,
         };
-        let provider = Provider::connect_all_with_key(self.rpcs()?, self.chain_id, key).await?;
+        let provider = Provider::connect_all_with_key(&self.rpcs()?, self.chain_id, key).await?;
         let provider = provider.recording(&folder, Arc::new(|words: &str| say(words))).await?;
         let stopped = provider.clone();
         let words = move || format!("nodesys-master: {}", stopped.words_when_stopped());
@@ -381,6 +426,35 @@ mod tests {
         let flag = Sender { sender_keystore: Some("other.json".into()), ..none };
         let error = settings.sender_key(&flag).err().unwrap().to_string();
         assert!(error.contains("other.json"), "{error}");
+    }
+
+    #[test]
+    fn a_url_comes_from_a_file_that_only_we_can_read() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("url");
+        std::fs::write(&path, "https://rpc.example.org/v1/secret\n").unwrap();
+        let file: Settings = serde_json::from_value(serde_json::json!({
+            "rpc_file": path, "database_url_file": path, "rpc": null,
+        }))
+        .unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        for error in [file.rpcs().err().unwrap(), file.database_url().err().unwrap()] {
+            assert!(format!("{error:#}").contains("can be read by others"), "{error:#}");
+        }
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        assert_eq!(file.rpcs().unwrap()[0].to_string(), "https://rpc.example.org");
+        assert_eq!(file.database_url().unwrap().expose(), "https://rpc.example.org/v1/secret");
+        // A flag is taken instead of the file's file.
+        let flags: Settings = serde_json::from_str(r#"{"rpc":"http://127.0.0.1:1"}"#).unwrap();
+        let both = flags.or(file.clone());
+        assert_eq!(both.rpcs().unwrap()[0].to_string(), "http://127.0.0.1:1");
+        let twice = Settings { rpc: both.rpc, ..file };
+        assert!(twice.rpcs().unwrap_err().to_string().contains("leave one out"));
+        std::fs::write(&path, "no URL, secret\n").unwrap();
+        let error = format!("{:#}", Settings { rpc: vec![], ..twice }.rpcs().unwrap_err());
+        assert!(error.contains("one a line") && !error.contains("secret"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! the backend computes the same one, and stores its bundle before it submits it.
 //!
 //! Modules import downwards only: [`cli`] knows the commands of `chain`, `day`, `task`, `release`
-//! and `service`; these know [`config`], `database` and `output`.
+//! and `service`; these know [`config`], `database`, `telemetry` and `output`.
 
 mod chain;
 pub mod cli;
@@ -18,6 +18,7 @@ mod output;
 mod release;
 mod service;
 mod task;
+mod telemetry;
 
 use std::process::ExitCode;
 
@@ -63,6 +64,11 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::License { command } => command.run(settings).await,
         Command::Release { command } => command.run(settings).await,
         Command::Sale { command } => command.run(settings).await,
+        Command::Migrate => {
+            database::bring_up_to_date(settings).await?;
+            output::say("the schema is up to date");
+            Ok(())
+        }
         Command::Serve(options) => service::serve(settings, &options).await,
         Command::Completion { .. } => Ok(()),
     }

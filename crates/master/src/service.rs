@@ -30,6 +30,10 @@ use crate::config::Settings;
 use crate::day::{Commits, Owner};
 use crate::error::ApiError;
 use crate::task::{self, Gate, Slots, Tasks};
+use crate::{database, telemetry};
+
+/// Connections of probes and Prometheus.
+const ADMIN_CONNECTIONS: usize = 64;
 
 /// Options of the service.
 #[derive(Debug, Args)]
@@ -37,6 +41,10 @@ pub struct ServeOptions {
     /// Address to listen on; port 0 picks a free port.
     #[arg(long, value_name = "ADDR", env = "NODESYS_LISTEN", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// A second address, for /metrics, /healthz and /readyz. For probes and Prometheus: let no stranger
+    /// reach it.
+    #[arg(long, value_name = "ADDR", env = "NODESYS_ADMIN_LISTEN")]
+    admin_listen: Option<SocketAddr>,
     /// Proxies in front of the service, as addresses or networks (10.0.0.0/8), which may have every
     /// connection.
     #[arg(
@@ -74,6 +82,16 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> anyhow
     let expiry = (tasks.clone(), clock.sleeper());
     let router = router(owner.store.clone()).merge(task::routes(tasks));
     tracing::info!(%addr, project = %owner.project.name, distributor = %owner.project.distributor, "ready");
+    if let Some(addr) = options.admin_listen {
+        let routes = telemetry::routes(database::connect(settings).await?)?;
+        let (listener, addr) = listener::bind(addr).await?;
+        tracing::info!(%addr, "metrics and probes");
+        let bounds = listener::Bounds {
+            connections: ADMIN_CONNECTIONS,
+            ..listener::Bounds::by_descriptors(Proxies::default())
+        };
+        tokio::spawn(listener::serve(listener, routes, bounds, stop.clone()));
+    }
     if let Some(path) = &options.ready_file {
         Ready::here(addr).write(path)?;
     }

@@ -1,5 +1,5 @@
-//! What the programs share as processes: logs without secrets, stop signals, the listener, the ready
-//! file, problem documents over HTTP, metrics.
+//! What the programs share as processes: logs without secrets, files with secrets, stop signals, the
+//! listener, the ready file, problem documents over HTTP, metrics.
 //!
 //! Each part is used by two programs at least. What only one of them needs is its own.
 
@@ -9,4 +9,5 @@ pub mod metrics;
 pub mod network;
 pub mod problem;
 pub mod ready;
+pub mod secret;
 pub mod signals;

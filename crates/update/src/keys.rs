@@ -22,13 +22,9 @@ impl SigningKey {
         let shown = path.display();
         let bad = |problem: &str| Problem::Usage(format!("the key {shown} is refused: {problem}"));
         let bytes = std::fs::read(path).map_err(|error| bad(&error.to_string()))?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = std::fs::metadata(path).map_err(|error| bad(&error.to_string()))?;
-            if mode.permissions().mode() & 0o077 != 0 {
-                return Err(bad(&format!("others may read it; run chmod 600 {shown}")));
-            }
+        let metadata = std::fs::metadata(path).map_err(|error| bad(&error.to_string()))?;
+        if nodesys_service::secret::exposed(&metadata).is_some() {
+            return Err(bad(&format!("others may read it; run chmod 600 {shown}")));
         }
         let key = parse_keypair(&bytes).map_err(|error| bad(&error.to_string()))?;
         Ok(Self(Box::new(key)))

@@ -65,7 +65,7 @@ async fn take_new(
     let new = NewCommit { project: project.project, day, signed, built: &built };
     store(app, &new, posted.as_ref()).await?;
     app.commit_accepted.notify_one();
-    metrics::counter!("commits_accepted_total").increment(1);
+    metrics::counter!("nodesys_commits_accepted_total").increment(1);
     Ok(())
 }
 

@@ -19,7 +19,8 @@ pub(crate) enum EndReason {
 }
 
 impl EndReason {
-    const ALL: [Self; 4] = [Self::Expired, Self::NotEntitled, Self::Revoked, Self::Moved];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Expired, Self::NotEntitled, Self::Revoked, Self::Moved];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {

@@ -107,7 +107,7 @@ async fn open_ahead(conn: &mut PgConnection, today: UtcDay) {
     }
     let tomorrow = db::day::unopened(conn, today.next(), 1).await;
     let tomorrow_is_open = tomorrow.is_ok_and(|missing| missing.is_empty());
-    metrics::gauge!("day_tomorrow_open").set(if tomorrow_is_open { 1.0 } else { 0.0 });
+    metrics::gauge!("nodesys_day_tomorrow_open").set(if tomorrow_is_open { 1.0 } else { 0.0 });
     if !tomorrow_is_open {
         tracing::error!(
             "tomorrow's partition of heartbeat_batch is missing: heartbeats end at midnight, unless what \

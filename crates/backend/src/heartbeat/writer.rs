@@ -99,8 +99,9 @@ impl Writer {
         let refusal: fn() -> ApiError = match stored {
             Ok(Some(sealed)) => {
                 self.app.live.fold.add(&sealed.added());
-                metrics::counter!("heartbeat_batches_total").increment(1);
-                metrics::counter!("heartbeats_accepted_total").increment(batch.len() as u64);
+                metrics::counter!("nodesys_heartbeat_batches_total").increment(1);
+                metrics::counter!("nodesys_heartbeats_accepted_total")
+                    .increment(batch.len() as u64);
                 for (pending, receipt) in batch.into_iter().zip(sealed.receipts) {
                     // The client has hung up; the minute is credited all the same.
                     let _ = pending.reply.send(Ok(receipt));
@@ -141,7 +142,7 @@ impl Writer {
                 None => return Err(error.into()),
             },
         }
-        metrics::counter!("heartbeat_batches_judged_again_total").increment(1);
+        metrics::counter!("nodesys_heartbeat_batches_judged_again_total").increment(1);
         let app = self.app.clone();
         let mut tx = app.pool.begin().await?;
         db::lease_end::hold(&mut tx).await?;
@@ -159,7 +160,7 @@ impl Writer {
             "the database has lost what was acknowledged: a failover to an asynchronous standby, or a \
              restore. The memory is read anew"
         );
-        metrics::counter!("memory_read_anew_total").increment(1);
+        metrics::counter!("nodesys_memory_read_anew_total").increment(1);
         let now = self.app.clock.now();
         let mut conn = self.app.pool.acquire().await?;
         self.app.live.read_anew(&mut conn, now).await?;

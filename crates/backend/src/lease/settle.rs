@@ -197,7 +197,7 @@ async fn apply(
         lease::end(conn, license.idx, lease.fence, reason, now).await?;
         tracing::info!(license = %license.id, fence = %lease.fence, node = %lease.node_key,
             reason = reason.as_str(), "a lease ended");
-        metrics::counter!("leases_ended_total", "reason" => reason.as_str()).increment(1);
+        metrics::counter!("nodesys_leases_ended_total", "reason" => reason.as_str()).increment(1);
         changed.ended = Some(lease.fence);
     }
     let Some((node, operator)) = to else { return Ok(changed.ended.is_some().then_some(changed)) };
@@ -215,7 +215,7 @@ async fn apply(
     lease::insert(conn, license, &lease, now).await?;
     standby::leave(conn, license.idx, node).await?;
     tracing::info!(license = %license.id, %fence, %operator, "a lease was granted");
-    metrics::counter!("leases_granted_total").increment(1);
+    metrics::counter!("nodesys_leases_granted_total").increment(1);
     Ok(Some(changed))
 }
 

@@ -49,7 +49,7 @@ impl Days {
         if let Some(day) = lock(&self.kept).get(key) {
             return Ok(day);
         }
-        metrics::counter!("days_computed_total").increment(1);
+        metrics::counter!("nodesys_uploads_computed_total").increment(1);
         let day = Arc::new(compute.await?);
         lock(&self.kept).insert(key, &day);
         Ok(day)

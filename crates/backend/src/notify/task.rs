@@ -121,11 +121,11 @@ pub(super) async fn record(
     let mut conn = app.pool.acquire().await?;
     match answer {
         Ok(()) => {
-            metrics::counter!("notify_delivered_total").increment(1);
+            metrics::counter!("nodesys_notify_delivered_total").increment(1);
             db::notify::delivered(&mut conn, message.id, now).await
         }
         Err(refused) => {
-            metrics::counter!("notify_refused_total").increment(1);
+            metrics::counter!("nodesys_notify_refused_total").increment(1);
             let next = (!refused.gone && attempts + 1 < MOST_ATTEMPTS)
                 .then(|| now.plus_millis(retry_millis(attempts)));
             tracing::info!(

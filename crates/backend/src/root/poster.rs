@@ -106,7 +106,7 @@ impl Poster {
         let (facts, posted) = self.facts(row).await?;
         match (next_step(row, &facts), posted) {
             (Step::Done, Some(posted)) => {
-                metrics::counter!("roots_posted_total").increment(1);
+                metrics::counter!("nodesys_roots_posted_total").increment(1);
                 tracing::info!(commit = %row.commit_hash, block = posted.block_number, "posted");
                 let posting = Posting {
                     project: row.to,

@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use super::support::{Node, World, problem};
 use crate::periodic::Periodic as _;
 use crate::refusals::Report;
-use crate::router::router;
+use crate::router::{admin_router, public_router, router};
 use nodesys_testing::anvil::CHAIN_ID;
 use nodesys_testing::chain::{alice, receipt_key};
 
@@ -95,6 +95,18 @@ async fn what_is_served_and_what_is_documented_are_the_same(pool: PgPool) {
         expected.extend(methods.as_object().unwrap().keys().map(|m| (m.clone(), path.clone())));
     }
     assert_eq!(served, expected);
+}
+
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn only_metrics_leave_the_public_listener_for_one_of_their_own(pool: PgPool) {
+    let world = World::new(pool).await;
+    let app = &world.replica.app;
+    let (all, public) =
+        (served_paths(&router(app.clone())), served_paths(&public_router(app.clone())));
+    let moved: Vec<_> = all.difference(&public).collect();
+    assert_eq!(moved, ["/metrics"]);
+    let admin: Vec<_> = served_paths(&admin_router(app.clone())).into_iter().collect();
+    assert_eq!(admin, ["/healthz", "/metrics", "/readyz"]);
 }
 
 #[sqlx::test(migrations = "../../migrations/backend")]

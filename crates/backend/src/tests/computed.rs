@@ -19,7 +19,7 @@ use nodesys_testing::chain::{DAY, QUOTA, owner};
 /// How many days were computed.
 fn computed(metrics: &PrometheusHandle) -> u64 {
     let text = metrics.render();
-    let count = text.lines().find_map(|line| line.strip_prefix("days_computed_total "));
+    let count = text.lines().find_map(|line| line.strip_prefix("nodesys_uploads_computed_total "));
     count.map_or(0, |count| count.parse().unwrap())
 }
 

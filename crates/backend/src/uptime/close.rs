@@ -56,7 +56,7 @@ impl Periodic for Close {
                 tx.commit().await?;
                 nodesys_failpoint::reach("close:after");
                 tracing::info!(%day, "closed");
-                metrics::gauge!("days_closed").set(f64::from(day.0));
+                metrics::gauge!("nodesys_day_closed").set(f64::from(day.0));
             }
         }
         Ok(())

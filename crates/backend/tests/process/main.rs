@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod faults;
+mod metrics;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ struct Setup {
     registry: String,
     unsafe_postgres: bool,
     no_migrate: bool,
+    /// In place of the two URLs.
+    secrets: Option<Vec<String>>,
 }
 
 impl Setup {
@@ -59,6 +62,7 @@ impl Setup {
             registry: chain.registry.to_string(),
             unsafe_postgres: true,
             no_migrate: false,
+            secrets: None,
         }
     }
 
@@ -68,8 +72,9 @@ impl Setup {
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nodesys-backend"));
+        let urls = ["--database-url", &self.database_url, "--rpc", &self.rpc].map(str::to_owned);
         command
-            .args(["--database-url", &self.database_url, "--rpc", &self.rpc])
+            .args(self.secrets.clone().unwrap_or_else(|| urls.into()))
             .args(["--chain-id", &self.chain_id, "--registry", &self.registry])
             .arg("--receipt-key-file")
             .arg(self.path("receipt.key"))
@@ -163,7 +168,20 @@ async fn it_refuses_to_start_on_a_wrong_footing(pool: PgPool) {
         &|setup| write_key(&setup.path("receipt.key"), "not a key", 0o600),
         &["must hold 64 hex digits"],
     );
-    refused(&|setup| std::fs::remove_file(setup.path("receipt.key")).unwrap(), &["cannot read"]);
+    refused(
+        &|setup| std::fs::remove_file(setup.path("receipt.key")).unwrap(),
+        &["receipt.key cannot be read"],
+    );
+    refused(
+        &|setup| {
+            write_key(&setup.path("url"), &setup.database_url, 0o644);
+            let file = setup.path("url").display().to_string();
+            let rpc = setup.rpc.clone();
+            setup.secrets =
+                Some(["--database-url-file", &file, "--rpc", &rpc].map(str::to_owned).into());
+        },
+        &["--database-url-file", "can be read by others", "chmod 600"],
+    );
     let tables: i64 =
         sqlx::query_scalar("select count(*) from writer").fetch_one(&pool).await.unwrap();
     assert_eq!(tables, 0, "a backend that refuses has begun to write");

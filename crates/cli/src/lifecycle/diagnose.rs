@@ -131,17 +131,15 @@ async fn keys(setup: &Setup) -> Vec<Finding> {
 
 /// A file with a secret is its owner's alone.
 fn secret(check: &'static str, path: &Path) -> Option<Finding> {
-    use std::os::unix::fs::MetadataExt as _;
-    let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
+    let exposed = nodesys_service::secret::exposed(&std::fs::metadata(path).ok()?);
     let shown = path.display();
-    Some(if mode & 0o077 == 0 {
-        Finding::good(check, format!("{shown} is its owner's alone"))
-    } else {
-        let fix = format!("chmod 600 {shown}");
-        let words = ["chmod", "600", &shown.to_string()].map(str::to_owned).to_vec();
-        Finding::bad(check, format!("others may read {shown} (mode {mode:04o})"), fix)
-            .with(Fix::Run(words))
-    })
+    let Some(mode) = exposed else {
+        return Some(Finding::good(check, format!("{shown} is its owner's alone")));
+    };
+    let fix = format!("chmod 600 {shown}");
+    let words = ["chmod", "600", &shown.to_string()].map(str::to_owned).to_vec();
+    let finding = Finding::bad(check, format!("others may read {shown} (mode {mode:04o})"), fix);
+    Some(finding.with(Fix::Run(words)))
 }
 
 /// The cluster, and the manager in it.

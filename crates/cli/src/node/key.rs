@@ -7,6 +7,7 @@ use std::path::Path;
 use alloy::signers::k256::elliptic_curve::rand_core::{OsRng, RngCore as _};
 use anyhow::{Context as _, bail, ensure};
 use nodesys_core::signature::SigningKey;
+use nodesys_service::secret;
 use zeroize::Zeroizing;
 
 /// The file's name in the home folder.
@@ -32,7 +33,12 @@ pub fn read(path: &Path) -> anyhow::Result<SigningKey> {
     // Of the open file, so that it cannot be swapped between check and reading.
     let metadata = file.metadata().with_context(cannot)?;
     ensure!(metadata.is_file(), "the node key {shown} is not a file");
-    private(&metadata, path)?;
+    if let Some(mode) = secret::exposed(&metadata) {
+        bail!(
+            "the node key {shown} may be read by others (mode {mode:04o}), so it may be known: \
+             run `chmod 600 {shown}`, or make a new key if others use this machine"
+        );
+    }
     let mut text = Zeroizing::new(String::new());
     file.take(MAX_BYTES).read_to_string(&mut text).with_context(cannot)?;
     SigningKey::from_hex(&text).with_context(|| {
@@ -41,24 +47,6 @@ pub fn read(path: &Path) -> anyhow::Result<SigningKey> {
              move the file away and let `nodesys pair request` make a new one"
         )
     })
-}
-
-#[cfg(unix)]
-fn private(metadata: &std::fs::Metadata, path: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
-    let mode = metadata.mode() & 0o777;
-    let shown = path.display();
-    ensure!(
-        mode & 0o077 == 0,
-        "the node key {shown} may be read by others (mode {mode:04o}), so it may be known: \
-         run `chmod 600 {shown}`, or make a new key if others use this machine"
-    );
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn private(_: &std::fs::Metadata, _: &Path) -> anyhow::Result<()> {
-    Ok(())
 }
 
 fn make(path: &Path) -> anyhow::Result<()> {

@@ -22,7 +22,7 @@ pub(crate) async fn serve(addr: SocketAddr) -> anyhow::Result<()> {
     metrics::describe_counter!("nodesys_watch_steps_total", "The guardian's steps, by result.");
     let (listener, addr) = listener::bind(addr).await.context("--metrics")?;
     say(format!("metrics at http://{addr}/metrics"));
-    let router = nodesys_service::metrics::route(handle);
+    let router = nodesys_service::metrics::route(handle, || {});
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             say(format!("the metrics are served no more: {error}"));

@@ -6,10 +6,10 @@ use alloy_primitives::Address;
 use anyhow::{Context as _, ensure};
 use nodesys_chain::RpcUrl;
 use nodesys_core::ids::Name;
+use nodesys_service::secret;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::secret::read_secret;
 use nodesys_core::cidr::Cidr;
 use nodesys_render::Grant;
 
@@ -67,7 +67,7 @@ impl ClusterEntry {
         folder: &Path,
     ) -> anyhow::Result<ClusterSettings> {
         let path = folder.join(self.rpc_file);
-        let text = read_secret(&path)?;
+        let text = secret::read(&path)?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let rpcs: Vec<RpcUrl> = lines
             .map(str::parse)

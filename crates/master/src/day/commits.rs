@@ -37,6 +37,9 @@ impl Commits {
         while !stop.is_cancelled() {
             match self.tick().await {
                 Ok(committed) => {
+                    metrics::gauge!("nodesys_master_committing").set(1.0);
+                    metrics::counter!("nodesys_master_commits_total")
+                        .increment(committed.len() as u64);
                     for done in &committed {
                         tracing::info!(day = %done.day, commit = %done.commit_hash,
                             total = %done.total, "committed");
@@ -47,6 +50,8 @@ impl Commits {
                     failing = false;
                 }
                 Err(error) => {
+                    metrics::gauge!("nodesys_master_committing").set(0.0);
+                    metrics::counter!("nodesys_master_commit_failures_total").increment(1);
                     if !failing {
                         tracing::warn!(
                             error = format!("{error:#}"),
@@ -71,6 +76,9 @@ impl Commits {
         let head = UtcDay::from_epoch(state.epoch).context("the head's epoch is out of range")?;
         self.submitted.retain(|(day, _)| *day > head);
         let mut day = head.next();
+        let due = if self.clock.now() >= self.due(day) { day.0 } else { 0 };
+        metrics::gauge!("nodesys_master_day_posted").set(f64::from(head.0));
+        metrics::gauge!("nodesys_master_day_due").set(f64::from(due));
         while self.clock.now() >= self.due(day) {
             match self.owner.valid_commit(day).await? {
                 Some(signed) => {

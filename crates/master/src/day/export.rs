@@ -113,8 +113,7 @@ impl<'a> UnsignedDay<'a> {
 
     /// Records that this commit, and no other, may be signed.
     async fn record(&self) -> anyhow::Result<()> {
-        let url = Settings::need(&self.settings.database_url, "--database-url")?;
-        let pool = database::connect(url).await?;
+        let pool = database::connect(self.settings).await?;
         let clock = self.settings.observed_clock(self.owner.project.chain_id).await?;
         record_once(&pool, &self.domain, &self.built.commit, self.signer, clock.now()).await
     }

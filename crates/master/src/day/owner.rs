@@ -125,8 +125,7 @@ impl Owner {
         settings: &Settings,
         clock: Clock,
     ) -> anyhow::Result<Self> {
-        let url = Settings::need(&settings.database_url, "--database-url")?;
-        let record = database::connect(url).await?;
+        let record = database::connect(settings).await?;
         let key = settings.signer_key()?;
         let expected = self.builder.state().await?.signer;
         if expected != key.address() {

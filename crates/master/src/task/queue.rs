@@ -77,8 +77,8 @@ pub(crate) async fn open_queue(
     settings: &Settings,
     project: &ProjectInfo,
 ) -> anyhow::Result<Queue> {
-    let url = Settings::need(&settings.database_url, "--database-url")?;
-    Queue::open(database::connect(url).await?, project.chain_id, project.distributor).await
+    let pool = database::connect(settings).await?;
+    Queue::open(pool, project.chain_id, project.distributor).await
 }
 
 impl Queue {

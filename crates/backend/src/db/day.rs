@@ -6,38 +6,17 @@ use nodesys_core::signature::Signature;
 use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::uptime::ClosedUptime;
 use nodesys_core::{Address, B256};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::column;
 
-/// How long opening a day may wait for a lock: what waits behind it waits as long.
-const LOCK_TIMEOUT: &str = "set local lock_timeout = '2s'";
-
 /// Opens a day for batches: creates its row and its partition, both or neither.
 ///
-/// The partition is made beside the table and attached. That takes no lock that reads or inserts wait
-/// for, so a backup that reads the table for an hour stops nothing.
+/// Done by a function of the owner of the tables (`migrations/backend/0030_open_day.sql`), which this role
+/// need not be. It waits 2 seconds for a lock: what waits behind it waits as long.
 pub(crate) async fn open(conn: &mut PgConnection, day: UtcDay) -> anyhow::Result<()> {
     let number = column::day_number(day)?;
-    let mut tx = conn.begin().await?;
-    sqlx::query(LOCK_TIMEOUT).execute(&mut *tx).await?;
-    let made = sqlx::query!("insert into day (day) values ($1) on conflict do nothing", number)
-        .execute(&mut *tx)
-        .await?;
-    if made.rows_affected() == 0 {
-        return Ok(());
-    }
-    // `number` is an integer, so the statements hold nothing of anybody else's.
-    for ddl in [
-        format!("create table heartbeat_batch_{number} (like heartbeat_batch including all)"),
-        format!(
-            "alter table heartbeat_batch attach partition heartbeat_batch_{number}
-             for values in ({number})"
-        ),
-    ] {
-        sqlx::query(sqlx::AssertSqlSafe(ddl)).execute(&mut *tx).await?;
-    }
-    tx.commit().await?;
+    sqlx::query("select open_day($1)").bind(number).execute(conn).await?;
     Ok(())
 }
 

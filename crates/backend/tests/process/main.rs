@@ -4,6 +4,7 @@
 
 mod faults;
 mod metrics;
+mod roles;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -17,7 +17,7 @@ use nodesys_core::ids::LicenseIndex;
 use nodesys_core::message::{Message, PointsUpload};
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
-use nodesys_core::{B256, keccak256};
+use nodesys_core::{Address, B256, keccak256};
 use sqlx::PgConnection;
 
 use crate::db::commit::CommitRow;
@@ -219,6 +219,8 @@ async fn build(
     let before = before(&mut conn, previous).await?;
     let parsing = tokio::task::spawn_blocking(move || parse_file::<UptimeRow>(&csv));
     let uptime = parsing.await.context("reading uptime.csv")?.map_err(anyhow::Error::from)?;
+    let registry = app.domain.verifying_contract();
+    all_passed(&mut conn, project.project, registry, snapshot.number).await?;
     let holders = holders(&mut conn, &uptime, snapshot.number, snapshot.secs).await?;
     drop(conn);
     let input = DayInput {
@@ -291,18 +293,36 @@ async fn before(conn: &mut PgConnection, previous: Option<CommitRow>) -> ApiResu
     Ok(PreviousDay { commit, rewards, carry: previous.carry_out })
 }
 
-/// Holder and renter of each license of the day, once the mirror has reached the snapshot block.
+/// Refuses while the mirror has not passed the snapshot block in all that the project's day depends on:
+/// what a source has not said yet would be missing for good.
+async fn all_passed(
+    conn: &mut PgConnection,
+    project: Address,
+    registry: Address,
+    block: u64,
+) -> ApiResult<()> {
+    let behind = db::mirror_source::behind(conn, project, registry, block).await?;
+    let Some(first) = behind.first() else { return Ok(()) };
+    let (kind, address) = (first.kind.as_str(), first.address);
+    Err(ApiError::chain_unavailable(match first.since {
+        Some(since) => format!(
+            "the chain's logs of {kind} {address} have not been readable since {since}: the day waits for \
+             them, and they are tried again by themselves"
+        ),
+        None => format!(
+            "the license mirror has not reached block {block} of {kind} {address} yet: try again in a \
+             minute"
+        ),
+    }))
+}
+
+/// Holder and renter of each license of the day at the snapshot block.
 async fn holders(
     conn: &mut PgConnection,
     uptime: &[UptimeRow],
     block: u64,
     block_secs: u64,
 ) -> ApiResult<Vec<HolderRow>> {
-    if db::cursor::mirrored_block(conn).await?.is_none_or(|mirrored| mirrored < block) {
-        return Err(ApiError::chain_unavailable(format!(
-            "the license mirror has not reached block {block} yet: try again in a minute"
-        )));
-    }
     let licenses: Vec<LicenseIndex> = uptime.iter().map(|row| row.license).collect();
     let holders = db::license::holders(conn, &licenses, block).await?;
     Ok(holders.rows(uptime, block_secs))

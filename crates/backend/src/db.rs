@@ -18,6 +18,7 @@ pub(crate) mod lease_end;
 pub(crate) mod lease_mark;
 pub(crate) mod license;
 pub(crate) mod lock;
+pub(crate) mod mirror_source;
 pub(crate) mod network;
 pub(crate) mod node;
 pub(crate) mod notify;

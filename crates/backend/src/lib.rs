@@ -15,7 +15,7 @@
 //! - `db` is all SQL.
 //! - `limits` is what strangers may ask, `resolver` and `public` where their names may lead, `cached` what
 //!   they have already.
-//! - `error`, `refusals`, `periodic`, `lifecycle`, `telemetry`, `config`.
+//! - `error`, `health`, `refusals`, `periodic`, `lifecycle`, `telemetry`, `config`.
 
 mod admit;
 mod cached;
@@ -26,6 +26,7 @@ mod config;
 mod day;
 mod db;
 mod error;
+mod health;
 mod heartbeat;
 mod lease;
 mod license;

@@ -163,8 +163,8 @@ async fn ready(State(app): State<AppState>) -> Result<String, ApiError> {
     if app.live.queue.is_closed() {
         return Err(ApiError::busy("the writer of heartbeats has ended: restart this replica"));
     }
-    Ok(match app.chain_lost_since() {
+    Ok(match app.health.in_words() {
         None => "ready\n".to_owned(),
-        Some(since) => format!("ready, degraded: the chain has not been followed since {since}\n"),
+        Some(wrong) => format!("ready, degraded: {wrong}\n"),
     })
 }

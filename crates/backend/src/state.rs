@@ -1,18 +1,18 @@
 //! State shared by handlers and jobs. It knows no stage.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use nodesys_chain::provider::Provider;
 use nodesys_clock::Clock;
 use nodesys_core::message::Domain;
 use nodesys_core::signature::SigningKey;
-use nodesys_core::time::Timestamp;
 use nodesys_service::network::Proxies;
 use sqlx::PgPool;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::error::ApiResult;
+use crate::health::Health;
 use crate::limits::Limits;
 use crate::live::Live;
 use crate::reference::Reference;
@@ -52,8 +52,8 @@ pub(crate) struct App {
     /// Refused requests, counted instead of logged one by one.
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) metrics: PrometheusHandle,
-    /// Since when the mirror has failed to follow the chain, if it does.
-    chain_lost: Mutex<Option<Timestamp>>,
+    /// What is wrong with our view of the chain.
+    pub(crate) health: Health,
 }
 
 pub(crate) type AppState = Arc<App>;
@@ -100,20 +100,8 @@ impl App {
             release_lookups: Semaphore::new(RELEASE_LOOKUPS),
             refusals: Arc::default(),
             metrics: parts.metrics,
-            chain_lost: Mutex::default(),
+            health: Health::default(),
         }))
-    }
-
-    /// Notes whether the mirror could follow the chain just now.
-    pub(crate) fn note_followed(&self, followed: bool) {
-        let now = self.clock.now();
-        let mut lost = self.chain_lost.lock().unwrap_or_else(PoisonError::into_inner);
-        *lost = if followed { None } else { Some(lost.unwrap_or(now)) };
-    }
-
-    /// Since when the mirror has failed to follow the chain, if it does. No RPC is asked.
-    pub(crate) fn chain_lost_since(&self) -> Option<Timestamp> {
-        *self.chain_lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The chain's own time, which decides whether a root is active; read once in a moment for all

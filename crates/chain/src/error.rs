@@ -237,6 +237,14 @@ pub(crate) fn revert_data(error: &TransportError) -> Option<Bytes> {
     execution.then(|| payload.as_revert_data().unwrap_or_default())
 }
 
+/// Whether a call ended for want of gas.
+pub(crate) fn is_out_of_gas(error: &TransportError) -> bool {
+    error.as_error_resp().is_some_and(|payload| {
+        let message = payload.message.to_lowercase();
+        message.contains("out of gas") || message.contains("outofgas")
+    })
+}
+
 /// The last cause of an error: the outer ones of an HTTP client repeat the URL, credentials too.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;

@@ -107,8 +107,8 @@ pub async fn license_logs(
     if collections.is_empty() {
         return Ok(Vec::new());
     }
-    let topics = vec![IERC721::Transfer::SIGNATURE_HASH, IERC4907::UpdateUser::SIGNATURE_HASH];
-    let filter = Filter::new().address(collections.to_vec()).event_signature(topics);
+    let filter =
+        Filter::new().address(collections.to_vec()).event_signature(LICENSE_TOPICS.to_vec());
     let logs = pages(provider, "reading license events", &filter, from, to).await?;
     Ok(logs.iter().filter_map(|log| logged(log, license_log(log)?)).collect())
 }
@@ -159,15 +159,58 @@ pub async fn delegations(
         IDelegateRegistry::DelegateContract::SIGNATURE_HASH,
         IDelegateRegistry::DelegateERC721::SIGNATURE_HASH,
     ];
-    let named: Vec<B256> = collections.iter().map(|collection| collection.into_word()).collect();
-    let filter = Filter::new().address(DELEGATE_REGISTRY).event_signature(topics).topic3(named);
-    let logs = pages(provider, "reading delegations", &filter, from, to).await?;
+    let mut logs = Vec::new();
+    for collections in collections.chunks(PER_FILTER) {
+        let named: Vec<B256> = collections.iter().map(|named| named.into_word()).collect();
+        let filter =
+            Filter::new().address(DELEGATE_REGISTRY).event_signature(topics.clone()).topic3(named);
+        logs.extend(pages(provider, "reading delegations", &filter, from, to).await?);
+    }
     let delegated = |log: &Log| {
         // Both events index from, to and the contract.
         let [_, _, to, collection] = log.topics() else { return None };
         Some(Delegated { to: Address::from_word(*to), collection: Address::from_word(*collection) })
     };
     Ok(logs.iter().filter(|log| !log.removed).filter_map(delegated).collect())
+}
+
+/// Contracts that are named in one filter: the limit of several providers.
+const PER_FILTER: usize = 500;
+
+/// The logs of many contracts in `from..=to` with one of these first topics, in chain order: one filter
+/// for all of them.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
+pub async fn logs_of(
+    provider: &Provider,
+    contracts: &[Address],
+    topics: &[B256],
+    from: u64,
+    to: u64,
+) -> Result<Vec<Log>, ChainError> {
+    let mut logs = Vec::new();
+    for contracts in contracts.chunks(PER_FILTER) {
+        let filter = Filter::new().address(contracts.to_vec()).event_signature(topics.to_vec());
+        logs.extend(pages(provider, "reading events", &filter, from, to).await?);
+    }
+    logs.sort_by_key(|log| (log.block_number, log.log_index));
+    Ok(logs)
+}
+
+/// First topics of the events that a license collection is followed by.
+pub const LICENSE_TOPICS: [B256; 2] =
+    [IERC721::Transfer::SIGNATURE_HASH, IERC4907::UpdateUser::SIGNATURE_HASH];
+
+/// A log as an event of the bindings' event enum; `None` for one that it does not know.
+pub fn event_of<E: SolEventInterface>(log: &Log) -> Option<Logged<E>> {
+    logged(log, E::decode_raw_log(log.topics(), &log.data().data).ok()?)
+}
+
+/// A log as a license event; `None` for one of the same name and another shape.
+pub fn license_event_of(log: &Log) -> Option<Logged<LicenseEvent>> {
+    logged(log, license_log(log)?.event)
 }
 
 /// All events of one contract in `from..=to`, in chain order. `E` is the bindings' event enum;
@@ -185,8 +228,7 @@ pub async fn events_of<E: SolEventInterface>(
     let filter = Filter::new().address(address);
     let what = format!("reading events of {address}");
     let logs = pages(provider, &what, &filter, from, to).await?;
-    let decode = |log: &Log| logged(log, E::decode_raw_log(log.topics(), &log.data().data).ok()?);
-    Ok(logs.iter().filter_map(decode).collect())
+    Ok(logs.iter().filter_map(event_of).collect())
 }
 
 /// The logs of one event that a filter takes, in chain order.

@@ -8,10 +8,12 @@ use alloy::providers::Provider as _;
 use alloy::rpc::client::BatchRequest;
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
+use alloy::transports::TransportError;
 use futures::future::try_join_all;
 
-use crate::error::{ChainError, revert_data};
+use crate::error::{ChainError, is_out_of_gas, revert_data};
 use crate::provider::Provider;
+use crate::revert::Revert;
 use crate::sources::Source;
 use crate::standards::IMulticall3::{Call3, aggregate3Call};
 
@@ -20,6 +22,8 @@ pub const MULTICALL3: Address = address!("cA11bde05977b3631167028862bE2a173976CA
 
 /// Calls in one `eth_call` of Multicall3: some 10,000 gas each, below every node's limit.
 const PER_AGGREGATE: usize = 500;
+/// Gas of one `eth_call`, below every node's limit. A contract that burns all it gets costs no more.
+const MOST_GAS: u64 = 25_000_000;
 /// Batches under way at a time.
 const AT_ONCE: usize = 4;
 
@@ -41,6 +45,16 @@ pub(crate) fn returned<C: SolCall>(answer: Option<&Bytes>) -> Option<C::Return> 
 }
 
 impl Provider {
+    /// As [`Self::call_many`], each call by itself: nothing that another one burns is missing from it.
+    pub(crate) async fn call_each(
+        &self,
+        what: &str,
+        calls: &[Call],
+        at: BlockId,
+    ) -> Result<Vec<Option<Bytes>>, ChainError> {
+        self.agreed(what, |source| batches_of(source, what, calls, at)).await
+    }
+
     /// Makes all calls at one block; answers are in the order of the calls.
     pub(crate) async fn call_many(
         &self,
@@ -69,11 +83,28 @@ async fn call_many_of(
     if !aggregate {
         return batches_of(source, what, calls, at).await;
     }
-    let chunks: Vec<&[Call]> = calls.chunks(PER_AGGREGATE).collect();
-    let mut answers = Vec::with_capacity(calls.len());
-    for group in chunks.chunks(AT_ONCE) {
-        let group = group.iter().map(|chunk| aggregate_of(source, chunk, at));
-        answers.extend(try_join_all(group).await?.into_iter().flatten());
+    let (mut answers, mut width) = (Vec::with_capacity(calls.len()), PER_AGGREGATE);
+    while answers.len() < calls.len() {
+        let rest = &calls[answers.len()..];
+        let chunks: Vec<&[Call]> = rest.chunks(width).take(AT_ONCE).collect();
+        if chunks[0].len() == 1 {
+            answers.push(single_of(source, what, &rest[0], at).await?);
+            width = 2;
+            continue;
+        }
+        match try_join_all(chunks.iter().map(|chunk| aggregate_of(source, chunk, at))).await {
+            Ok(found) => {
+                answers.extend(found.into_iter().flatten());
+                width = (width * 2).min(PER_AGGREGATE);
+            }
+            // Multicall3 gives a call all the gas there is. Where one burns it the others of its aggregate
+            // are not answered, and what was not answered is no "no": fewer at a time, down to the call
+            // that does it.
+            Err(ChainError::Rpc { .. } | ChainError::Reverted { .. }) => {
+                width = chunks[0].len().div_ceil(2);
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(answers)
 }
@@ -124,11 +155,32 @@ async fn single_of(
     call: &Call,
     at: BlockId,
 ) -> Result<Option<Bytes>, ChainError> {
-    let request = TransactionRequest::default().with_to(call.to).with_input(call.data.clone());
-    match source.rpc.call(request).block(at).await {
+    match source.rpc.call(request_of(call)).block(at).await {
         Ok(data) => Ok(Some(data)),
-        Err(error) if revert_data(&error).is_some() => Ok(None),
-        Err(error) => Err(ChainError::from_transport(&source.url, what, error)),
+        Err(error) => no_answer(source, what, error),
+    }
+}
+
+/// A call with its share of gas and no more.
+fn request_of(call: &Call) -> TransactionRequest {
+    let request = TransactionRequest::default().with_to(call.to).with_input(call.data.clone());
+    request.with_gas_limit(MOST_GAS)
+}
+
+/// `None` where the contract refuses. That it burned its gas says nothing: nobody knows what it would
+/// have answered with more.
+fn no_answer(
+    source: &Source,
+    what: &str,
+    error: TransportError,
+) -> Result<Option<Bytes>, ChainError> {
+    if is_out_of_gas(&error) {
+        let what = format!("{what}, which burned all of {MOST_GAS} gas");
+        return Err(ChainError::Reverted { what, reason: Revert::decode(&Bytes::new()) });
+    }
+    match revert_data(&error) {
+        Some(_) => Ok(None),
+        None => Err(ChainError::from_transport(&source.url, what, error)),
     }
 }
 
@@ -141,7 +193,7 @@ async fn aggregate_of(
     let call3 =
         |call: &Call| Call3 { target: call.to, allowFailure: true, callData: call.data.clone() };
     let call = aggregate3Call { calls: calls.iter().map(call3).collect() };
-    let request = TransactionRequest::default().with_to(MULTICALL3).with_input(call.abi_encode());
+    let request = request_of(&Call::new(MULTICALL3, &call));
     let unreadable = |problem: String| ChainError::Rpc { what: "Multicall3".to_owned(), problem };
     let data = source.rpc.call(request).block(at).await;
     let data =
@@ -164,8 +216,7 @@ async fn batch_of(
     let mut batch = BatchRequest::new(source.rpc.client());
     let mut waiters = Vec::with_capacity(calls.len());
     for call in calls {
-        let request = TransactionRequest::default().with_to(call.to).with_input(call.data.clone());
-        let waiter = batch.add_call::<_, Bytes>("eth_call", &(request, at));
+        let waiter = batch.add_call::<_, Bytes>("eth_call", &(request_of(call), at));
         waiters.push(waiter.map_err(failed)?);
     }
     batch.await.map_err(failed)?;
@@ -173,8 +224,7 @@ async fn batch_of(
     for waiter in waiters {
         answers.push(match waiter.await {
             Ok(data) => Some(data),
-            Err(error) if revert_data(&error).is_some() => None,
-            Err(error) => return Err(failed(error)),
+            Err(error) => no_answer(source, what, error)?,
         });
     }
     Ok(answers)

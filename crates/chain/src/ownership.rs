@@ -27,11 +27,11 @@
 //! }
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
-use alloy::primitives::{Address, Bytes, address};
-use futures::future::try_join_all;
+use alloy::primitives::{Address, Bytes, U256, address};
+use futures::StreamExt as _;
 use nodesys_core::license::{LicenseId, OPERATE_RIGHTS, Ownership, Rental, Right};
 
 use crate::blocks::BlockRef;
@@ -52,6 +52,18 @@ pub struct AtBlock<T> {
     pub facts: Vec<T>,
 }
 
+/// Rights read at one block, collection by collection: what one of them does to its callers is no
+/// other's trouble.
+#[derive(Debug)]
+pub struct Rights {
+    /// The block.
+    pub block: BlockRef,
+    /// One fact for each question; `None` where the collection could not be read.
+    pub facts: Vec<Option<(Ownership, Right)>>,
+    /// The collections that could not be read, and why.
+    pub unread: BTreeMap<Address, ChainError>,
+}
+
 /// Holder and rental of each license at a block (`Latest`, or a number).
 ///
 /// # Errors
@@ -64,22 +76,9 @@ pub async fn ownership_of(
     at: BlockNumberOrTag,
 ) -> Result<AtBlock<Ownership>, ChainError> {
     let block = provider.existing_block(at).await?;
-    let id = BlockId::hash(block.hash);
-    check_collections(provider, licenses).await?;
-    let calls: Vec<Call> = licenses
-        .iter()
-        .flat_map(|license| {
-            let (to, token) = (license.collection, license.token_id);
-            [
-                Call::new(to, &IERC721::ownerOfCall { tokenId: token }),
-                Call::new(to, &IERC4907::userOfCall { tokenId: token }),
-                Call::new(to, &IERC4907::userExpiresCall { tokenId: token }),
-            ]
-        })
-        .collect();
-    let answers = provider.call_many("reading holders of licenses", &calls, id).await?;
-    let facts = answers.chunks(3).map(|three| ownership(three, block.secs)).collect();
-    Ok(AtBlock { block, facts })
+    let (states, unread) = states_of(provider, licenses, block).await?;
+    let facts = states.into_iter().flatten().map(|state| state.ownership).collect();
+    unread.into_values().next().map_or(Ok(AtBlock { block, facts }), Err)
 }
 
 /// The right of an operator to run a license, for each pair, with the facts it comes from.
@@ -92,15 +91,33 @@ pub async fn rights_of(
     asks: &[(LicenseId, Address)],
     at: BlockNumberOrTag,
 ) -> Result<AtBlock<(Ownership, Right)>, ChainError> {
+    let Rights { block, facts, unread } = rights_each(provider, asks, at).await?;
+    let facts = facts.into_iter().flatten().collect();
+    unread.into_values().next().map_or(Ok(AtBlock { block, facts }), Err)
+}
+
+/// As [`rights_of`], for many collections of many owners: one that cannot be read is named, and the
+/// others are answered.
+///
+/// # Errors
+///
+/// [`ChainError::WrongChain`] where a license is of another chain than the provider, and those of a read
+/// where block or delegations cannot be read.
+pub async fn rights_each(
+    provider: &Provider,
+    asks: &[(LicenseId, Address)],
+    at: BlockNumberOrTag,
+) -> Result<Rights, ChainError> {
+    let block = provider.existing_block(at).await?;
     let licenses: Vec<LicenseId> = asks.iter().map(|(license, _)| *license).collect();
-    let AtBlock { block, facts } = ownership_of(provider, &licenses, at).await?;
+    let (states, unread) = states_of(provider, &licenses, block).await?;
     // Only those who are neither holder nor renter need the registry's word.
     let unsure: Vec<(usize, Call)> = asks
         .iter()
-        .zip(&facts)
+        .zip(&states)
         .enumerate()
-        .filter_map(|(i, ((license, operator), ownership))| {
-            let from = ownership.principal().filter(|from| from != operator)?;
+        .filter_map(|(i, ((license, operator), state))| {
+            let from = state.as_ref()?.ownership.principal().filter(|from| from != operator)?;
             let call = IDelegateRegistry::checkDelegateForERC721Call {
                 to: *operator,
                 from,
@@ -119,41 +136,37 @@ pub async fn rights_of(
         delegated[i] = returned::<IDelegateRegistry::checkDelegateForERC721Call>(answer.as_ref())
             .unwrap_or(false);
     }
-    let expired = expired(provider, &licenses, block).await?;
     let facts = asks
         .iter()
-        .zip(facts)
-        .zip(delegated.into_iter().zip(expired))
-        .map(|(((_, operator), facts), (delegated, expired))| {
+        .zip(states)
+        .zip(delegated)
+        .map(|(((_, operator), state), delegated)| {
+            let State { ownership, expired } = state?;
             // Expiry comes before every right.
-            let right = facts.right_of(*operator, delegated);
-            (facts, expired.map_or(right, |at_secs| Right::Expired { at_secs }))
+            let right = ownership.right_of(*operator, delegated);
+            Some((ownership, expired.map_or(right, |at_secs| Right::Expired { at_secs })))
         })
         .collect();
-    Ok(AtBlock { block, facts })
+    Ok(Rights { block, facts, unread })
 }
 
-/// When each license expired (ERC-5643), for those that have by the block's time.
-async fn expired(
+/// A license's own state.
+#[derive(Clone)]
+struct State {
+    ownership: Ownership,
+    /// When it expired (ERC-5643), if it has by the block's time.
+    expired: Option<u64>,
+}
+
+/// Collections that are read at a time.
+const COLLECTIONS_AT_ONCE: usize = 4;
+
+/// The state of each license, `None` in a collection that could not be read; and these.
+async fn states_of(
     provider: &Provider,
     licenses: &[LicenseId],
     block: BlockRef,
-) -> Result<Vec<Option<u64>>, ChainError> {
-    let calls: Vec<Call> = licenses
-        .iter()
-        .map(|license| {
-            Call::new(license.collection, &IERC5643::expiresAtCall { tokenId: license.token_id })
-        })
-        .collect();
-    let id = BlockId::hash(block.hash);
-    let answers = provider.call_many("reading when licenses expire", &calls, id).await?;
-    let at = |answer: &Option<Bytes>| returned::<IERC5643::expiresAtCall>(answer.as_ref());
-    // Zero is never.
-    Ok(answers.iter().map(|answer| at(answer).filter(|at| (1..=block.secs).contains(at))).collect())
-}
-
-/// Each collection is on the provider's chain and has code.
-async fn check_collections(provider: &Provider, licenses: &[LicenseId]) -> Result<(), ChainError> {
+) -> Result<(Vec<Option<State>>, BTreeMap<Address, ChainError>), ChainError> {
     if let Some(other) = licenses.iter().find(|license| license.chain_id != provider.chain_id()) {
         return Err(ChainError::WrongChain {
             rpc: provider.url().clone(),
@@ -161,12 +174,70 @@ async fn check_collections(provider: &Provider, licenses: &[LicenseId]) -> Resul
             found: provider.chain_id(),
         });
     }
-    let collections: BTreeSet<Address> =
-        licenses.iter().map(|license| license.collection).collect();
-    let checks = collections
-        .into_iter()
-        .map(|collection| provider.require_code(collection, "a license collection"));
-    try_join_all(checks).await.map(drop)
+    let mut places: BTreeMap<Address, Vec<usize>> = BTreeMap::new();
+    for (place, license) in licenses.iter().enumerate() {
+        places.entry(license.collection).or_default().push(place);
+    }
+    let mut reading =
+        futures::stream::iter(places.into_iter().map(|(collection, places)| async move {
+            let tokens: Vec<U256> = places.iter().map(|place| licenses[*place].token_id).collect();
+            let read = states_in(provider, collection, &tokens, block).await;
+            (collection, places, read)
+        }))
+        .buffer_unordered(COLLECTIONS_AT_ONCE);
+    let (mut states, mut unread) = (vec![None; licenses.len()], BTreeMap::new());
+    while let Some((collection, places, read)) = reading.next().await {
+        match read {
+            Ok(read) => {
+                for (place, state) in places.into_iter().zip(read) {
+                    states[place] = Some(state);
+                }
+            }
+            // The RPC's fault, and everybody's.
+            Err(error @ ChainError::WrongChain { .. }) => return Err(error),
+            Err(error) => drop(unread.insert(collection, error)),
+        }
+    }
+    Ok((states, unread))
+}
+
+/// The states of some tokens of one collection.
+async fn states_in(
+    provider: &Provider,
+    collection: Address,
+    tokens: &[U256],
+    block: BlockRef,
+) -> Result<Vec<State>, ChainError> {
+    provider.require_code(collection, "a license collection").await?;
+    let owner_of = |token: &U256| Call::new(collection, &IERC721::ownerOfCall { tokenId: *token });
+    let calls: Vec<Call> = tokens
+        .iter()
+        .flat_map(|token| {
+            [
+                owner_of(token),
+                Call::new(collection, &IERC4907::userOfCall { tokenId: *token }),
+                Call::new(collection, &IERC4907::userExpiresCall { tokenId: *token }),
+                Call::new(collection, &IERC5643::expiresAtCall { tokenId: *token }),
+            ]
+        })
+        .collect();
+    let what = format!("reading licenses of {collection}");
+    let id = BlockId::hash(block.hash);
+    let mut answers = provider.call_many(&what, &calls, id).await?;
+    // Within an aggregate a call that burned its gas looks like one that was refused.
+    let refused: Vec<usize> =
+        (0..tokens.len()).filter(|place| answers[place * 4].is_none()).collect();
+    let calls: Vec<Call> = refused.iter().map(|place| owner_of(&tokens[*place])).collect();
+    for (place, answer) in refused.iter().zip(provider.call_each(&what, &calls, id).await?) {
+        answers[place * 4] = answer;
+    }
+    let state = |four: &[Option<Bytes>]| {
+        let expires = returned::<IERC5643::expiresAtCall>(four.get(3).and_then(Option::as_ref));
+        // Zero is never.
+        let expired = expires.filter(|at| (1..=block.secs).contains(at));
+        State { ownership: ownership(four, block.secs), expired }
+    };
+    Ok(answers.chunks(4).map(state).collect())
 }
 
 /// From the answers to `ownerOf`, `userOf`, `userExpires`.

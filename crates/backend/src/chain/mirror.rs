@@ -1,125 +1,118 @@
 //! The mirror: follows final blocks of the chain into `project`, `collection`, `license`,
 //! `license_event`, `claim` and the commits' state.
 //!
-//! Each page of blocks is one transaction that also moves the cursor, so a crash repeats at most a
-//! page, and a page applied twice changes nothing. Only final blocks are read, so nothing is
-//! undone.
+//! Each source (the registry, a distributor, a collection, the delegate registry) has a cursor of its own.
+//! A page of blocks is read of all sources at the same place at once, and is one transaction that also moves
+//! their cursors: a crash repeats at most a page, and a page applied twice changes nothing. A source that
+//! cannot be read is set aside with its reason, tried again by itself, and catches up from where it was. Only
+//! final blocks are read, so nothing is undone.
 
-use std::collections::BTreeSet;
+mod apply;
+mod read;
+mod touched;
+mod turn;
 
 use alloy::eips::BlockNumberOrTag;
 use anyhow::{Context, bail};
-use nodesys_chain::BlockRef;
-use nodesys_chain::logs::{self, Delegated, Logged};
-use nodesys_chain::project::{self, DistributorEvent, RegistryEvent};
-use nodesys_core::Address;
-use nodesys_core::ids::{Amount, LicenseIndex};
-use nodesys_core::license::LicenseId;
-use nodesys_core::time::Timestamp;
+use nodesys_core::{Address, B256};
 use sqlx::PgConnection;
 
 use crate::db;
-use crate::db::claim::NewClaim;
-use crate::db::commit::Posting;
-use crate::db::cursor::Cursor;
 use crate::db::lock::Lock;
-use crate::db::project::NewProject;
+use crate::db::mirror_source::{self, SourceRow};
 use crate::state::App;
+pub(crate) use touched::Touched;
+use turn::Run;
 
-/// Blocks per transaction.
-const PAGE: u64 = 2000;
-
-/// Operators and licenses whose rights may have changed.
-#[derive(Default)]
-pub(crate) struct Touched {
-    licenses: BTreeSet<LicenseIndex>,
-    delegates: BTreeSet<Delegated>,
-}
-
-impl Touched {
-    /// Whether no right may have changed.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.licenses.is_empty() && self.delegates.is_empty()
-    }
-
-    /// Whether this operator's right to this license may have changed.
-    pub(crate) fn concerns(
-        &self,
-        license: LicenseIndex,
-        id: &LicenseId,
-        operator: Address,
-    ) -> bool {
-        let delegate = Delegated { to: operator, collection: id.collection };
-        self.licenses.contains(&license) || self.delegates.contains(&delegate)
-    }
-}
+/// The first wait of a source that is set aside; it doubles with each failure.
+const FIRST_WAIT_MILLIS: u64 = 60_000;
+/// The longest.
+const LONGEST_WAIT_MILLIS: u64 = 3_600_000;
 
 /// Applies all new final blocks, page by page; `touched` collects their changes, even when a later
 /// page fails.
 pub(crate) async fn follow(app: &App, touched: &mut Touched) -> anyhow::Result<()> {
     let final_block = app.chain.finalized_block(app.final_depth).await?;
-    while page(app, final_block, touched).await? {}
-    Ok(())
+    let mut run = Run::new(final_block.number);
+    while page(app, &mut run, touched).await? {}
+    report(app).await
 }
 
-/// Applies one page; true if there is more for this replica to do.
-async fn page(app: &App, final_block: BlockRef, touched: &mut Touched) -> anyhow::Result<bool> {
+/// Applies one page; true if there may be more for this replica to do.
+async fn page(app: &App, run: &mut Run, touched: &mut Touched) -> anyhow::Result<bool> {
     let mut tx = app.pool.begin().await?;
     if !db::lock::take_in_transaction(&mut tx, Lock::Mirror).await? {
         return Ok(false);
     }
-    let from = next_block(app, &mut tx).await?;
-    if from > final_block.number {
-        return Ok(false);
+    let chain_id = app.domain.chain_id();
+    if let Some(other) = db::cursor::chain_id(&mut tx).await?.filter(|id| *id != chain_id) {
+        bail!("the database mirrors chain {other}: use another database");
     }
-    let to = final_block.number.min(from + PAGE - 1);
+    mirror_source::ensure(&mut tx, app.domain.verifying_contract(), app.first_block).await?;
+    let sources = mirror_source::all(&mut tx).await?;
+    if let Some(newest) = sources.iter().filter_map(|source| source.cursor).max() {
+        still_there(app, run, newest).await?;
+    }
+    let Some(turn) = run.next(&sources, app.clock.now()) else { return Ok(false) };
+    for cursor in turn.sources.iter().filter_map(|source| source.cursor) {
+        still_there(app, run, cursor).await?;
+    }
     let last = app
         .chain
-        .block(BlockNumberOrTag::Number(to))
+        .block(BlockNumberOrTag::Number(turn.to))
         .await?
-        .with_context(|| format!("block {to} is final but cannot be read"))?;
-
-    let registry = app.domain.verifying_contract();
-    let before = db::project::collections(&mut tx).await?;
-    for logged in project::registry_events(&app.chain, registry, from, to).await? {
-        registry_event(app, &mut tx, &logged).await?;
-    }
-    let known = db::project::collections(&mut tx).await?;
-    let new: Vec<Address> = known.iter().copied().filter(|c| !before.contains(c)).collect();
-    let old: Vec<Address> = before.into_iter().collect();
-    // A collection's tokens may be older than its listing.
-    let mut events = logs::license_events(&app.chain, &new, app.first_block, to).await?;
-    events.extend(logs::license_events(&app.chain, &old, from, to).await?);
-    events.sort_by_key(|logged| (logged.block_number, logged.log_index));
-    let chain_id = app.domain.chain_id();
-    for logged in &events {
-        let (block, log) = (logged.block_number, logged.log_index);
-        let license =
-            db::license::insert_event(&mut tx, chain_id, block, log, &logged.event).await?;
-        touched.licenses.insert(license);
-    }
-    touched.delegates.extend(logs::delegations(&app.chain, &old, from, to).await?);
-    for project in db::project::all(&mut tx).await? {
-        let events = project::distributor_events(&app.chain, project.project, from, to);
-        for logged in events.await? {
-            distributor_event(&mut tx, project.project, &logged).await?;
+        .with_context(|| format!("block {} is final but cannot be read", turn.to))?;
+    let collections: Vec<Address> = db::project::collections(&mut tx).await?.into_iter().collect();
+    let reading = read::read(app, &turn, &collections).await?;
+    apply::apply(app, &mut tx, &turn, &reading, touched).await?;
+    for source in &turn.sources {
+        match reading.failed.get(&source.address) {
+            Some(reason) => set_aside(app, &mut tx, source, reason).await?,
+            None => {
+                mirror_source::move_to(&mut tx, source, turn.to, last.hash).await?;
+                if source.set_aside.is_some() {
+                    tracing::info!(source = source.name(), "can be read again");
+                }
+            }
         }
     }
-    let cursor = Cursor { chain_id, block_number: to, block_hash: last.hash };
-    db::cursor::set(&mut tx, &cursor).await?;
+    db::cursor::follow(&mut tx, chain_id).await?;
     tx.commit().await?;
-    Ok(to < final_block.number)
+    run.has_passed((turn.to, last.hash));
+    Ok(true)
 }
 
-/// The block after the cursor, once the cursor's block is found on the RPC's chain.
-async fn next_block(app: &App, conn: &mut PgConnection) -> anyhow::Result<u64> {
-    let Some(cursor) = db::cursor::read(conn).await? else { return Ok(app.first_block) };
-    let (number, expected) = (cursor.block_number, cursor.block_hash);
-    if cursor.chain_id != app.domain.chain_id() {
-        bail!("the database mirrors chain {}: use another database", cursor.chain_id);
+/// Keeps a source's place, and the others going.
+async fn set_aside(
+    app: &App,
+    conn: &mut PgConnection,
+    source: &SourceRow,
+    reason: &str,
+) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let wait = FIRST_WAIT_MILLIS << source.failures.min(6);
+    let next_try = now.plus_millis(wait.min(LONGEST_WAIT_MILLIS));
+    mirror_source::set_aside(conn, source, reason, now, next_try).await?;
+    if source.set_aside.is_none() {
+        metrics::counter!("mirror_sources_set_aside_total").increment(1);
+        tracing::error!(
+            source = source.name(),
+            from = source.next_block(),
+            reason,
+            "cannot be read and is set aside; it is tried again by itself, and days of its project wait"
+        );
+    }
+    Ok(())
+}
+
+/// Fails unless a block that was final is found on the RPC's chain.
+async fn still_there(app: &App, run: &mut Run, cursor: (u64, B256)) -> anyhow::Result<()> {
+    let (number, expected) = cursor;
+    if run.passed(cursor) {
+        return Ok(());
     }
     match app.chain.block(BlockNumberOrTag::Number(number)).await? {
-        Some(block) if block.hash == expected => Ok(number + 1),
+        Some(block) if block.hash == expected => {}
         Some(block) => bail!(
             "block {number} was final with hash {expected}, but the RPC has {}: it follows \
              another chain",
@@ -127,79 +120,28 @@ async fn next_block(app: &App, conn: &mut PgConnection) -> anyhow::Result<u64> {
         ),
         None => bail!("the RPC does not have block {number}, which was final: it is behind"),
     }
+    run.has_passed(cursor);
+    Ok(())
 }
 
-async fn registry_event(
-    app: &App,
-    conn: &mut PgConnection,
-    logged: &Logged<RegistryEvent>,
-) -> anyhow::Result<()> {
-    match &logged.event {
-        RegistryEvent::ProjectCreated(created) => {
-            let block = app.chain.block(BlockNumberOrTag::Number(logged.block_number));
-            let block = block.await?.context("a project's block cannot be read")?;
-            let new = NewProject {
-                project: created.project,
-                name: &created.name,
-                owner: created.owner,
-                token: created.token,
-                first_day: Timestamp::from_secs(block.secs).day(),
-            };
-            db::project::insert(conn, &new).await
-        }
-        RegistryEvent::CollectionListed(listed) => {
-            let (collection, project) = (listed.collection, listed.project);
-            db::project::insert_collection(conn, collection, project, &listed.workload).await
-        }
-        _ => Ok(()),
+/// Shows what every replica knows of the sources, whichever follows them.
+async fn report(app: &App) -> anyhow::Result<()> {
+    let sources = mirror_source::all(&mut *app.pool.acquire().await?).await?;
+    let aside: Vec<String> = sources
+        .iter()
+        .filter_map(|source| Some((source.name(), source.set_aside.as_ref()?.since)))
+        .map(|(name, since)| format!("{name} since {since}"))
+        .collect();
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge of few things, and of a block's number"
+    )]
+    {
+        metrics::gauge!("mirror_sources_set_aside").set(aside.len() as f64);
+        let followed = sources.iter().filter(|source| source.set_aside.is_none());
+        let lowest = followed.map(|source| source.cursor.map_or(0, |(block, _)| block)).min();
+        metrics::gauge!("mirror_block").set(lowest.unwrap_or_default() as f64);
     }
-}
-
-async fn distributor_event(
-    conn: &mut PgConnection,
-    project: Address,
-    logged: &Logged<DistributorEvent>,
-) -> anyhow::Result<()> {
-    let block = logged.block_number;
-    match &logged.event {
-        DistributorEvent::Posted(posted) => {
-            let posting = Posting {
-                project,
-                commit: posted.commitHash,
-                transaction: logged.transaction,
-                block,
-                activates_at_secs: posted.activatesAt,
-            };
-            db::commit::set_posted(conn, &posting).await
-        }
-        // Each of these voids what the contract will take no longer.
-        DistributorEvent::HeadRewound(rewound) => {
-            db::commit::set_revision(conn, project, rewound.revision, block).await
-        }
-        DistributorEvent::SignerDisabled(disabled) => {
-            db::commit::set_revision(conn, project, disabled.revision, block).await
-        }
-        DistributorEvent::SignerSet(set) => {
-            db::commit::set_revision(conn, project, set.revision, block).await
-        }
-        DistributorEvent::Revoked(revoked) => {
-            db::commit::set_revoked(conn, project, revoked.commitHash, block).await
-        }
-        DistributorEvent::Claimed(claimed) => {
-            let amount = |value| Amount::from_u256(value).context("a claim of 2^128 wei or more");
-            let claim = NewClaim {
-                block_number: block,
-                log_index: logged.log_index,
-                transaction: logged.transaction,
-                project,
-                account: claimed.account,
-                recipient: claimed.recipient,
-                root: claimed.root,
-                amount: amount(claimed.amount)?,
-                cumulative: amount(claimed.cumulative)?,
-            };
-            db::claim::insert(conn, &claim).await
-        }
-        _ => Ok(()),
-    }
+    app.health.set_aside(aside);
+    Ok(())
 }

@@ -183,7 +183,7 @@ async fn store(app: &App, new: &NewCommit<'_>, posted: Option<&Logged<Posted>>) 
     db::tree::insert(&mut tx, new.project, hash, &built.tree.to_bytes()).await?;
     db::outbox::insert(&mut tx, hash, new.project, calldata, now).await?;
     if let Some(posted) = posted
-        && let Some(mirrored) = db::cursor::mirrored_block(&mut tx).await?
+        && let Some(mirrored) = db::mirror_source::of_distributor(&mut tx, new.project).await?
         && posted.block_number <= mirrored
     {
         let posting = Posting {

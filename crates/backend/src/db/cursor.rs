@@ -1,55 +1,27 @@
-//! The row of `chain_cursor`: the mirror's position in the chain.
+//! The row of `chain_cursor`: the lowest place of the mirror's sources. Replicas of the version before
+//! go by it; ours go by each source's own (see [`super::mirror_source`]).
 
-use nodesys_core::B256;
 use sqlx::PgConnection;
 
 use super::column;
 
-/// The last block in the mirror.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Cursor {
-    pub(crate) chain_id: u64,
-    pub(crate) block_number: u64,
-    pub(crate) block_hash: B256,
+/// The chain that the mirror is of; `None` before the first page.
+pub(crate) async fn chain_id(conn: &mut PgConnection) -> anyhow::Result<Option<u64>> {
+    let found = sqlx::query_scalar!(r#"select chain_id as "chain_id!" from chain_cursor"#);
+    found.fetch_optional(conn).await?.map(column::unsigned).transpose()
 }
 
-/// The cursor; `None` before the first page.
-pub(crate) async fn read(conn: &mut PgConnection) -> anyhow::Result<Option<Cursor>> {
-    let row = sqlx::query!(
-        r#"select chain_id as "chain_id!", block_number as "number!", block_hash::bytea as "hash!"
-           from chain_cursor"#
-    )
-    .fetch_optional(conn)
-    .await?;
-    row.map(|row| {
-        Ok(Cursor {
-            chain_id: column::unsigned(row.chain_id)?,
-            block_number: column::unsigned(row.number)?,
-            block_hash: column::hash(&row.hash)?,
-        })
-    })
-    .transpose()
-}
-
-/// Moves the cursor.
-pub(crate) async fn set(conn: &mut PgConnection, cursor: &Cursor) -> anyhow::Result<()> {
+/// Puts it at the lowest place of a source that has begun.
+pub(crate) async fn follow(conn: &mut PgConnection, chain_id: u64) -> anyhow::Result<()> {
     sqlx::query!(
-        "insert into chain_cursor (chain_id, block_number, block_hash) values ($1, $2, $3)
+        "insert into chain_cursor (chain_id, block_number, block_hash)
+         select $1, cursor_block, cursor_hash from mirror_source
+         where cursor_block is not null order by cursor_block limit 1
          on conflict (one) do update
          set block_number = excluded.block_number, block_hash = excluded.block_hash",
-        column::signed(cursor.chain_id)?,
-        column::signed(cursor.block_number)?,
-        cursor.block_hash.as_slice() as _
+        column::signed(chain_id)?
     )
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// The last block in the mirror.
-pub(crate) async fn mirrored_block(conn: &mut PgConnection) -> anyhow::Result<Option<u64>> {
-    let number = sqlx::query_scalar!(r#"select block_number as "number!" from chain_cursor"#)
-        .fetch_optional(conn)
-        .await?;
-    number.map(column::unsigned).transpose()
 }

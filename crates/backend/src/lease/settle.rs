@@ -74,6 +74,15 @@ async fn rights(
             let newest = lease::newest(&mut conn, license.idx).await?;
             operators.extend(newest.map(|lease| lease.operator));
         }
+        let collection = license.id.collection;
+        if let Some(since) = db::mirror_source::collection_aside(&mut conn, collection).await?
+            && !operators.is_empty()
+        {
+            return Err(ApiError::chain_unavailable(format!(
+                "the chain's logs of collection {collection} have not been readable since {since}: \
+                 leases stay, and none is granted until they are; it is tried again by itself"
+            )));
+        }
     }
     if operators.is_empty() {
         return Ok(HashMap::new());

@@ -200,6 +200,11 @@ impl From<ChainError> for ApiError {
             ChainError::WrongChain { expected, found, .. } => {
                 format!("the backend's RPC is on chain {found}, expected chain {expected}")
             }
+            ChainError::Behind { newest, known, .. } => {
+                format!(
+                    "the newest block of the backend's RPC is {newest}, behind block {known}, which is final"
+                )
+            }
             ChainError::NoCode { address, what } => {
                 format!("the backend's RPC has no contract at {address}, which should be {what}")
             }

@@ -11,6 +11,7 @@ use nodesys_service::network::Proxies;
 use sqlx::PgPool;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::db;
 use crate::error::ApiResult;
 use crate::health::Health;
 use crate::limits::Limits;
@@ -81,6 +82,9 @@ impl App {
     pub(crate) async fn start(parts: Parts) -> anyhow::Result<AppState> {
         let challenge_secret = parts.receipt_key.derive("nodesys heartbeat challenge");
         let now = parts.clock.now();
+        if let Some(known) = db::mirror_source::highest(&mut *parts.pool.acquire().await?).await? {
+            parts.chain.known_final(known);
+        }
         let live = Live::start(&parts.pool, now, challenge_secret, parts.queue).await?;
         let limits = Limits::new(&parts.clock, parts.proxies);
         Ok(Arc::new(Self {

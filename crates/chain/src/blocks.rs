@@ -75,6 +75,7 @@ impl Provider {
             })
         })
         .await?;
+        self.not_behind(number)?;
         self.existing_block(BlockNumberOrTag::Number(number)).await
     }
 
@@ -110,6 +111,7 @@ impl Provider {
     /// Those of a read ([`ChainError`]).
     pub async fn finalized_block(&self, fallback_depth: u64) -> Result<BlockRef, ChainError> {
         let number = reached(self.all(), |source| finalized_of(source, fallback_depth)).await?;
+        self.not_behind(number)?;
         self.existing_block(BlockNumberOrTag::Number(number)).await
     }
 
@@ -150,10 +152,14 @@ impl Provider {
         if at == BlockNumberOrTag::Latest && self.sources() > 1 {
             return Box::pin(self.latest_block()).await;
         }
-        self.block(at).await?.ok_or_else(|| ChainError::Rpc {
+        let found = self.block(at).await?.ok_or_else(|| ChainError::Rpc {
             what: format!("reading block {at}"),
             problem: "there is no such block".to_owned(),
-        })
+        })?;
+        if at == BlockNumberOrTag::Latest {
+            self.not_behind(found.number)?;
+        }
+        Ok(found)
     }
 }
 

@@ -12,7 +12,8 @@ use crate::rpc_url::RpcUrl;
 ///
 /// *Those of a read*, as the functions of this crate say: [`Unreachable`](Self::Unreachable) where an RPC
 /// does not answer in time, [`Rpc`](Self::Rpc) where it answers with an error or unreadably,
-/// [`Differ`](Self::Differ) where of several no majority answers alike, [`WrongChain`](Self::WrongChain)
+/// [`Differ`](Self::Differ) where of several no majority answers alike, [`Behind`](Self::Behind) where they
+/// show less than is known to be final ([`crate::Provider::known_final`]), [`WrongChain`](Self::WrongChain)
 /// where one turns out to serve another chain, [`NoCode`](Self::NoCode) where there is no contract at the
 /// address, and [`Reverted`](Self::Reverted) where it refuses. Whatever else a function may answer, it
 /// lists.
@@ -63,6 +64,19 @@ pub enum ChainError {
         what: String,
         /// Which, without paths and credentials.
         rpcs: String,
+    },
+    /// The RPC is behind what is known to be final. Worth trying again: it may catch up.
+    #[error(
+        "the newest block of the RPC {rpc} is {newest}, and block {known} was final: it is behind, and \
+         nothing is decided by what it shows"
+    )]
+    Behind {
+        /// Which, without path and credentials.
+        rpc: String,
+        /// Its newest block.
+        newest: u64,
+        /// A block that was final.
+        known: u64,
     },
     /// One RPC is configured twice, so that it would vouch for itself.
     #[error("the RPC {rpc} is given twice: give others, of other providers, to vouch for it")]
@@ -178,6 +192,7 @@ impl ChainError {
             Self::Unreachable { .. }
                 | Self::Rpc { .. }
                 | Self::Differ { .. }
+                | Self::Behind { .. }
                 | Self::NotMined { .. }
                 | Self::StillWaits { .. }
                 | Self::OthersWait { .. }

@@ -9,6 +9,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use alloy::eips::BlockId;
@@ -70,6 +71,8 @@ pub struct Provider {
     sending: Arc<Mutex<()>>,
     record: Option<Arc<Record>>,
     mined_timeout: Duration,
+    /// The newest block known to be final.
+    known_final: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Provider {
@@ -191,6 +194,7 @@ impl Provider {
                 sending: Arc::default(),
                 record: None,
                 mined_timeout: MINED_TIMEOUT,
+                known_final: Arc::default(),
             }),
             (_, Some(error)) => Err(error),
             _ => Err(ChainError::Rpc {
@@ -211,6 +215,7 @@ impl Provider {
             sending: self.sending.clone(),
             record: self.record.clone(),
             mined_timeout: self.mined_timeout,
+            known_final: self.known_final.clone(),
         };
         self.sources.iter().map(alone).collect()
     }
@@ -270,10 +275,26 @@ impl Provider {
         &self.sources[0]
     }
 
-    /// A block that means the same to every RPC: where there are several, the newest one is named by
-    /// its hash.
+    /// Notes that a block is final: from now on nothing older is taken for the newest block, by any clone
+    /// of this connection. It never falls.
+    pub fn known_final(&self, number: u64) {
+        self.known_final.fetch_max(number, Ordering::Relaxed);
+    }
+
+    /// Refuses a newest block below what is known to be final: the RPC is behind.
+    pub(crate) fn not_behind(&self, newest: u64) -> Result<(), ChainError> {
+        let known = self.known_final.load(Ordering::Relaxed);
+        if newest < known {
+            return Err(ChainError::Behind { rpc: self.place(), newest, known });
+        }
+        Ok(())
+    }
+
+    /// A block that means the same to every RPC, and to each request to one that is behind now and then:
+    /// the newest one is named by its hash, unless one RPC is asked and nothing is known to be final.
     async fn pinned(&self, at: BlockId) -> Result<BlockId, ChainError> {
-        if self.sources.len() == 1 || at != BlockId::latest() {
+        let nothing_known = self.known_final.load(Ordering::Relaxed) == 0;
+        if (self.sources.len() == 1 && nothing_known) || at != BlockId::latest() {
             return Ok(at);
         }
         Ok(BlockId::hash(self.latest_block().await?.hash))

@@ -97,6 +97,7 @@ fn of_chain(error: &ChainError) -> Exit {
         ChainError::Unreachable { .. }
         | ChainError::Rpc { .. }
         | ChainError::Differ { .. }
+        | ChainError::Behind { .. }
         | ChainError::NotMined { .. }
         | ChainError::StillWaits { .. }
         | ChainError::OthersWait { .. } => Exit::Network,

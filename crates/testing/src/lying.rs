@@ -11,12 +11,15 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+/// What becomes of a call before it is asked.
+type Question = Box<dyn Fn(Value) -> Value + Send + Sync>;
 /// What becomes of an answer: from one call and the true answer to it.
 type Lie = Box<dyn Fn(&Value, Value) -> Value + Send + Sync>;
 
 struct Shared {
     upstream: String,
     http: reqwest::Client,
+    question: RwLock<Option<Question>>,
     lie: RwLock<Option<Lie>>,
 }
 
@@ -38,6 +41,7 @@ impl LyingRpc {
         let shared = Arc::new(Shared {
             upstream: format!("http://{upstream}"),
             http: reqwest::Client::new(),
+            question: RwLock::default(),
             lie: RwLock::default(),
         });
         let routes = Router::new().route("/", post(answer)).with_state(shared.clone());
@@ -53,8 +57,31 @@ impl LyingRpc {
         *self.shared.lie.write().unwrap() = Some(Box::new(lie));
     }
 
+    /// From now on each call goes through `question` before it is asked.
+    pub fn asks(&self, question: impl Fn(Value) -> Value + Send + Sync + 'static) {
+        *self.shared.question.write().unwrap() = Some(Box::new(question));
+    }
+
+    /// From now on its newest block, final too, is this one.
+    pub fn lags(&self, at: u64) {
+        let block = format!("{at:#x}");
+        let old = block.clone();
+        self.asks(move |mut call| {
+            for param in call["params"].as_array_mut().into_iter().flatten() {
+                if matches!(param.as_str(), Some("latest" | "finalized" | "pending")) {
+                    *param = json!(old);
+                }
+            }
+            call
+        });
+        self.lies(move |call, truth| {
+            if call["method"] == "eth_blockNumber" { result(call, &json!(block)) } else { truth }
+        });
+    }
+
     /// From now on it tells the truth.
     pub fn tells_the_truth(&self) {
+        *self.shared.question.write().unwrap() = None;
         *self.shared.lie.write().unwrap() = None;
     }
 }
@@ -66,7 +93,12 @@ impl Drop for LyingRpc {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, Json(request): Json<Value>) -> Json<Value> {
-    let asked = shared.http.post(&shared.upstream).json(&request).send().await.unwrap();
+    let asking = match (shared.question.read().unwrap().as_ref(), request.clone()) {
+        (Some(question), Value::Array(calls)) => calls.into_iter().map(question).collect(),
+        (Some(question), call) => question(call),
+        (None, request) => request,
+    };
+    let asked = shared.http.post(&shared.upstream).json(&asking).send().await.unwrap();
     let truth: Value = asked.json().await.unwrap();
     let lie = shared.lie.read().unwrap();
     let Some(lie) = lie.as_ref() else { return Json(truth) };

@@ -32,6 +32,10 @@ const LONGEST_WAIT_MILLIS: u64 = 3_600_000;
 /// Applies all new final blocks, page by page; `touched` collects their changes, even when a later
 /// page fails.
 pub(crate) async fn follow(app: &App, touched: &mut Touched) -> anyhow::Result<()> {
+    // Whichever replica has read it: an RPC that does not have it yet decides nothing.
+    if let Some(known) = mirror_source::highest(&mut *app.pool.acquire().await?).await? {
+        app.chain.known_final(known);
+    }
     let final_block = app.chain.finalized_block(app.final_depth).await?;
     let mut run = Run::new(final_block.number);
     while page(app, &mut run, touched).await? {}
@@ -78,6 +82,7 @@ async fn page(app: &App, run: &mut Run, touched: &mut Touched) -> anyhow::Result
     }
     db::cursor::follow(&mut tx, chain_id).await?;
     tx.commit().await?;
+    app.chain.known_final(turn.to);
     run.has_passed((turn.to, last.hash));
     Ok(true)
 }

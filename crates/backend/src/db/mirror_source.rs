@@ -167,6 +167,12 @@ pub(crate) async fn set_aside(
     Ok(())
 }
 
+/// The highest block that any source has passed: it is final.
+pub(crate) async fn highest(conn: &mut PgConnection) -> anyhow::Result<Option<u64>> {
+    let highest = sqlx::query_scalar!("select max(cursor_block) from mirror_source");
+    highest.fetch_one(conn).await?.map(column::unsigned).transpose()
+}
+
 /// How far a distributor is in the mirror.
 pub(crate) async fn of_distributor(
     conn: &mut PgConnection,

@@ -125,6 +125,8 @@ impl Poster {
     async fn facts(&self, row: &OutboxRow) -> anyhow::Result<(ChainFacts, Option<Logged<Posted>>)> {
         let provider = &self.app.chain;
         let from = self.app.first_block;
+        // An RPC that is behind knows neither the post nor the nonce.
+        provider.latest_block().await?;
         let posted = chain::posted_at(provider, row.to, row.commit_hash, from).await?;
         let receipt = match &row.signed {
             Some(signed) => provider.rpc().get_transaction_receipt(signed.hash).await?,

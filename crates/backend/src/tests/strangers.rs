@@ -2,6 +2,7 @@
 
 mod burning;
 mod flooding;
+mod lagging;
 mod sources;
 mod twin;
 

@@ -11,6 +11,8 @@ use nodesys_service::network::Proxy;
 use nodesys_service::secret;
 use zeroize::Zeroizing;
 
+use crate::root::PostLimits;
+
 /// What the program was called for.
 pub enum Call {
     /// Run the backend.
@@ -145,6 +147,9 @@ pub struct Config {
     /// The same with the poster key. Without it nothing is posted here.
     #[arg(long, env = "NODESYS_POSTER_KEY_FILE")]
     pub poster_key_file: Option<PathBuf>,
+    /// What a project's posts may cost.
+    #[command(flatten)]
+    pub post_limits: PostLimits,
     /// Address to listen on; port 0 picks a free port.
     #[arg(long, env = "NODESYS_LISTEN", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,

@@ -61,5 +61,6 @@ mod uptime;
 mod witness;
 
 pub use config::{Call, Config};
+pub use root::PostLimits;
 pub use router::openapi_json;
 pub use server::main;

@@ -99,7 +99,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         metrics,
     })
     .await?;
-    spawn_jobs(&lifecycle, &app, poster_key).await?;
+    spawn_jobs(&lifecycle, &app, poster_key.map(|key| (key, config.post_limits))).await?;
 
     let bounds = listener::Bounds::by_descriptors(proxies);
     let (listener, addr) = listener::bind(config.listen).await?;
@@ -134,7 +134,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
 async fn spawn_jobs(
     lifecycle: &Lifecycle,
     app: &AppState,
-    poster_key: Option<SigningKey>,
+    poster: Option<(SigningKey, root::PostLimits)>,
 ) -> anyhow::Result<()> {
     heartbeat::spawn_writer(lifecycle, app.clone()).await?;
     let clock = &app.clock;
@@ -146,10 +146,10 @@ async fn spawn_jobs(
     periodic::spawn(lifecycle, clock, notify::PERIOD, never(), notify::Notify::new(app.clone()));
     let report = refusals::Report::new(app.refusals.clone());
     periodic::spawn(lifecycle, clock, refusals::PERIOD, never(), report);
-    let poster = poster_key.as_ref().map(SigningKey::address);
-    periodic::spawn(lifecycle, clock, measure::PERIOD, never(), Measure::new(app.clone(), poster));
-    if let Some(key) = poster_key {
-        let poster = root::Poster::new(app.clone(), key);
+    let address = poster.as_ref().map(|(key, _)| key.address());
+    periodic::spawn(lifecycle, clock, measure::PERIOD, never(), Measure::new(app.clone(), address));
+    if let Some((key, limits)) = poster {
+        let poster = root::Poster::new(app.clone(), key, limits);
         periodic::spawn(lifecycle, clock, minute, app.commit_accepted.clone(), poster);
     } else {
         tracing::warn!("no poster key: commits are kept here but posted by others");

@@ -1,6 +1,6 @@
 //! Rows of `outbox`: transactions to bring on chain.
 
-use nodesys_core::time::Timestamp;
+use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::{Address, B256};
 use sqlx::PgConnection;
 
@@ -15,6 +15,10 @@ pub(crate) struct OutboxRow {
     pub(crate) calldata: Vec<u8>,
     pub(crate) signed: Option<SignedTx>,
     pub(crate) attempts: i32,
+    /// How often it was parked.
+    pub(crate) failures: u32,
+    /// When a parked row is tried again.
+    pub(crate) next_try: Option<Timestamp>,
 }
 
 /// Its signed form.
@@ -50,7 +54,8 @@ pub(crate) async fn open(conn: &mut PgConnection) -> anyhow::Result<Vec<OutboxRo
     let rows = sqlx::query!(
         r#"select o.id as "id!", o.commit_hash::bytea as "commit_hash!",
                   o.to_address::bytea as "to_address!", o.calldata as "calldata!", o.nonce,
-                  o.tx_hash::bytea as tx_hash, o.raw_tx, o.attempts as "attempts!"
+                  o.tx_hash::bytea as tx_hash, o.raw_tx, o.attempts as "attempts!",
+                  o.failures as "failures!", o.next_try::bigint as next_try
            from outbox o join reward_commit c on (c.project, c.commit_hash) = (o.to_address, o.commit_hash)
            where o.done_block is null and c.revoked_block is null order by o.id"#
     )
@@ -73,6 +78,8 @@ pub(crate) async fn open(conn: &mut PgConnection) -> anyhow::Result<Vec<OutboxRo
                 calldata: row.calldata,
                 signed,
                 attempts: row.attempts,
+                failures: u32::try_from(row.failures)?,
+                next_try: row.next_try.map(column::time).transpose()?,
             })
         })
         .collect()
@@ -124,6 +131,59 @@ pub(crate) async fn tried(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Parks a row with its reason: nothing of it is in the chain's pool, and it is tried again later.
+pub(crate) async fn park(
+    conn: &mut PgConnection,
+    id: i64,
+    reason: &str,
+    next_try: Timestamp,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "update outbox set failures = failures + 1, last_error = $2, next_try = $3 where id = $1",
+        id,
+        reason,
+        column::millis(next_try)? as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Counts gas that a project's post burned in vain.
+pub(crate) async fn burned(
+    conn: &mut PgConnection,
+    project: Address,
+    day: UtcDay,
+    gas: u64,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "insert into post_gas (project, day, gas) values ($1, $2, $3)
+         on conflict (project, day) do update set gas = post_gas.gas + excluded.gas",
+        project.as_slice() as _,
+        column::day_number(day)?,
+        column::signed(gas.max(1))?
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What a project's posts burned in vain on a day.
+pub(crate) async fn burned_on(
+    conn: &mut PgConnection,
+    project: Address,
+    day: UtcDay,
+) -> anyhow::Result<u64> {
+    let gas = sqlx::query_scalar!(
+        r#"select gas as "gas!" from post_gas where project = $1 and day = $2"#,
+        project.as_slice() as _,
+        column::day_number(day)?
+    )
+    .fetch_optional(conn)
+    .await?;
+    gas.map_or(Ok(0), column::unsigned)
 }
 
 /// Marks a commit's transaction as done: anyone posted the commit in this block.

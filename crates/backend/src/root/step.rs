@@ -69,6 +69,8 @@ mod tests {
             calldata: vec![],
             signed,
             attempts,
+            failures: 0,
+            next_try: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Strangers on one network: what one project, collection or RPC does reaches no other's rows.
 
 mod burning;
+mod costly;
 mod flooding;
 mod lagging;
 mod sources;

@@ -36,7 +36,7 @@ use crate::lifecycle::Lifecycle;
 use crate::notify::Notify;
 use crate::periodic::Periodic as _;
 use crate::reference::Reference;
-use crate::root::Poster;
+use crate::root::{PostLimits, Poster};
 use crate::router::router;
 use crate::state::{App, AppState, Parts};
 use crate::uptime::Close;
@@ -48,6 +48,10 @@ use wire::Wire;
 /// When the clock starts: half an hour after the chain, ten seconds into a minute.
 pub(crate) const START: Timestamp =
     Timestamp::from_millis(DAY.start().millis() + 30 * 60_000 + 10_000);
+
+/// What a post may cost, as by default.
+pub(crate) const LIMITS: PostLimits =
+    PostLimits { gas: 500_000, gas_per_day: 2_000_000, fee_gwei: 500 };
 
 /// One running backend.
 pub(crate) struct Replica {
@@ -84,7 +88,11 @@ impl Replica {
     }
 
     pub(crate) fn poster(&self) -> Poster {
-        Poster::new(self.app.clone(), poster_key())
+        self.poster_within(LIMITS)
+    }
+
+    pub(crate) fn poster_within(&self, limits: PostLimits) -> Poster {
+        Poster::new(self.app.clone(), poster_key(), limits)
     }
 
     pub(crate) async fn close(&self) {

@@ -162,8 +162,11 @@ async fn a_transaction_that_reverts_is_made_anew_when_it_can_be(pool: PgPool) {
     world.chain.send(owner().address(), distributor.pause().into_transaction_request()).await;
     world.replica.poster().tick().await.unwrap();
     assert!(!succeeded(&world, signed.hash).await);
-    // Forgotten; a new one is not even sent, and the row says why.
+    // Forgotten, and parked for a minute; a new one is not even sent, and the row says why.
+    let error = format!("{:#}", world.replica.poster().tick().await.unwrap_err());
+    assert!(error.contains("failed in a block"), "{error}");
     world.replica.poster().tick().await.unwrap();
+    world.go_without_chain(world.now().plus_millis(61_000)).await;
     let error = format!("{:#}", world.replica.poster().tick().await.unwrap_err());
     assert!(error.contains("refuses the post"), "{error}");
     let (raw, _, last_error, done) = outbox_rows(&world).await.remove(0);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use nodesys_chain::RpcUrl;
 use nodesys_core::Address;
 use nodesys_service::network::Proxy;
@@ -19,6 +19,8 @@ pub enum Call {
     Run(Box<Config>),
     /// Bring the database up to date, and end.
     Migrate(MigrateConfig),
+    /// Mend the mirror, and end.
+    Mirror(MirrorCall),
 }
 
 impl Call {
@@ -30,6 +32,7 @@ impl Call {
 
     fn of(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
         match matches.subcommand() {
+            Some(("mirror", mirror)) => MirrorCall::from_arg_matches(mirror).map(Self::Mirror),
             Some((_, migrate)) => MigrateConfig::from_arg_matches(migrate).map(Self::Migrate),
             None => Ok(Self::Run(Box::new(Config::from_arg_matches(matches)?))),
         }
@@ -43,6 +46,67 @@ fn command() -> clap::Command {
         .subcommand_negates_reqs(true)
         .args_conflicts_with_subcommands(true)
         .subcommand(MigrateConfig::augment_args(clap::Command::new("migrate")).about(about))
+        .subcommand(
+            MirrorCall::augment_subcommands(clap::Command::new("mirror"))
+                .about("Mend what the database has of the chain, and end (docs/mirror.md)")
+                .subcommand_required(true)
+                .arg_required_else_help(true),
+        )
+}
+
+/// Mending the mirror.
+#[derive(Clone, Subcommand)]
+pub enum MirrorCall {
+    /// Read blocks again, and put in what is missing. Safe beside running replicas.
+    Rescan {
+        /// The database and the chain.
+        #[command(flatten)]
+        of: MirrorConfig,
+        /// The first block to read; without it that of the registry's deployment.
+        #[arg(long, value_name = "BLOCK")]
+        from: Option<u64>,
+        /// One contract only: the registry, a distributor, a collection.
+        #[arg(long, value_name = "ADDRESS")]
+        source: Option<Address>,
+    },
+    /// Forget what later blocks said, once the chain has replaced final ones. Stop all replicas first.
+    Rewind {
+        /// The database and the chain.
+        #[command(flatten)]
+        of: MirrorConfig,
+        /// The last block that stays: one that both the old chain and the new one have.
+        #[arg(long, value_name = "BLOCK")]
+        to: u64,
+    },
+}
+
+/// The database and the chain of a mirror; flags and variables are those of the backend.
+#[derive(Clone, Args)]
+pub struct MirrorConfig {
+    /// The backend's Postgres.
+    #[arg(long, env = "NODESYS_DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+    /// JSON-RPC endpoint of the chain; with several the answer of the majority counts.
+    #[arg(
+        long,
+        env = "NODESYS_RPC",
+        hide_env_values = true,
+        value_delimiter = ',',
+        required = true
+    )]
+    pub rpc: Vec<RpcUrl>,
+    /// Refuse another chain.
+    #[arg(long, env = "NODESYS_CHAIN_ID")]
+    pub chain_id: u64,
+    /// Address of ProjectRegistry.
+    #[arg(long, env = "NODESYS_REGISTRY")]
+    pub registry: Address,
+    /// First block to follow: that of the registry's deployment.
+    #[arg(long, env = "NODESYS_FIRST_BLOCK", default_value_t = 0)]
+    pub first_block: u64,
+    /// Accept a Postgres with fsync off: tests only.
+    #[arg(long)]
+    pub allow_unsafe_postgres: bool,
 }
 
 /// The database, as its owner.
@@ -141,6 +205,10 @@ pub struct Config {
     /// Depth of final blocks on a chain without a `finalized` tag.
     #[arg(long, env = "NODESYS_FINAL_DEPTH", default_value_t = 64)]
     pub final_depth: u64,
+    /// With one --rpc: seconds after which a page of logs is read again; only when both readings agree
+    /// does it count as read, and days wait for it. 0 believes the first one.
+    #[arg(long, env = "NODESYS_VOUCH_AFTER_SECS", value_name = "SECS", default_value_t = 600)]
+    pub vouch_after_secs: u64,
     /// File that only we can read (mode 0600) with the receipt key, 64 hex digits.
     #[arg(long, env = "NODESYS_RECEIPT_KEY_FILE")]
     pub receipt_key_file: PathBuf,
@@ -196,6 +264,23 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_of_the_page_about_the_mirror_are_well_formed() {
+        let page = include_str!("../../../docs/mirror.md");
+        let told: Vec<&str> =
+            page.lines().filter(|line| line.starts_with("nodesys-backend ")).collect();
+        assert!(told.len() >= 4, "{told:?}");
+        for line in told {
+            let mut words: Vec<&str> = line.split_whitespace().collect();
+            words.extend(["--database-url", "postgres://x", "--rpc", "http://localhost:1"]);
+            words.extend(["--chain-id", "1", "--registry"]);
+            words.push("0x5fbdb2315678afecb367f032d93f642f64180aa3");
+            let matches = command().try_get_matches_from(&words);
+            let call = matches.and_then(|matches| Call::of(&matches));
+            assert!(matches!(call, Ok(Call::Mirror(_))), "{line}: {:?}", call.err());
+        }
     }
 
     #[test]

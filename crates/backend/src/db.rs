@@ -27,6 +27,7 @@ pub(crate) mod outbox;
 pub(crate) mod points;
 pub(crate) mod project;
 pub(crate) mod release;
+pub(crate) mod rewind;
 pub(crate) mod standby;
 pub(crate) mod tree;
 pub(crate) mod writer;

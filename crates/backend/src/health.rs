@@ -15,6 +15,8 @@ pub(crate) struct Health(Mutex<Notes>);
 struct Notes {
     /// Since when the mirror has failed to follow the chain, if it does.
     lost: Option<Timestamp>,
+    /// Why the mirror stands still until somebody does something.
+    stopped: Option<String>,
     /// Sources set aside, in words.
     set_aside: Vec<String>,
     /// Collections whose rights cannot be read, in words.
@@ -32,6 +34,11 @@ impl Health {
         notes.lost = if followed { None } else { Some(notes.lost.unwrap_or(now)) };
     }
 
+    /// Why the mirror stands still, if it does.
+    pub(crate) fn stopped(&self, why: Option<String>) {
+        self.notes().stopped = why;
+    }
+
     /// The sources that the mirror does not follow for now.
     pub(crate) fn set_aside(&self, sources: Vec<String>) {
         self.notes().set_aside = sources;
@@ -45,11 +52,12 @@ impl Health {
     /// In words, worst first; `None` where all is well.
     pub(crate) fn in_words(&self) -> Option<String> {
         let notes = self.notes();
+        let stopped = notes.stopped.as_ref().map(|why| format!("the mirror has stopped: {why}"));
         let lost = notes.lost.map(|since| format!("the chain has not been followed since {since}"));
         let aside =
             named("set aside, since the chain's logs of them cannot be read", &notes.set_aside);
         let unread = named("rights cannot be read", &notes.unread);
-        let all: Vec<String> = [lost, aside, unread].into_iter().flatten().collect();
+        let all: Vec<String> = [lost, stopped, aside, unread].into_iter().flatten().collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 }

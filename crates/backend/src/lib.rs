@@ -3,7 +3,8 @@
 //!
 //! Each layer knows only those after it:
 //!
-//! - `server` starts, runs the jobs and stops; `measure` is a job for metrics alone; `preflight` is what a start depends on; `router` has all
+//! - `server` starts, runs the jobs and stops; `measure` is a job for metrics alone; `mend` mends the mirror
+//!   instead; `preflight` is what a start depends on; `router` has all
 //!   routes, `admit` the first check of their requests.
 //! - The stages of the data path (`license`, `heartbeat`, `uptime`, `points`, `commit`, `tree`,
 //!   `root`, `claim`), and beside them `project`, `node`, `lease`, `notify`, `release`. None imports
@@ -35,6 +36,7 @@ mod limits;
 mod live;
 mod liveness;
 mod measure;
+mod mend;
 mod node;
 mod nonce;
 mod notify;

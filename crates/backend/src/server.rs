@@ -22,7 +22,8 @@ use crate::reference::Reference;
 use crate::router::{admin_router, public_router, router};
 use crate::state::{App, AppState, Parts};
 use crate::{
-    db, heartbeat, lease, measure, notify, periodic, preflight, refusals, root, telemetry, uptime,
+    db, heartbeat, lease, measure, mend, notify, periodic, preflight, refusals, root, telemetry,
+    uptime,
 };
 
 /// Heartbeats that may wait for the disk before new ones are refused.
@@ -38,6 +39,7 @@ pub async fn main(call: Call) -> std::process::ExitCode {
     let done = match call {
         Call::Run(config) => run(*config).await,
         Call::Migrate(config) => migrate(config).await,
+        Call::Mirror(call) => mend::mend(call).await,
     };
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,
@@ -91,6 +93,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         domain,
         final_depth: config.final_depth,
         first_block: config.first_block,
+        vouch_after_secs: config.vouch_after_secs,
         receipt_key,
         queue: QUEUE,
         allow_private_webhooks: config.allow_private_webhooks,

@@ -35,6 +35,8 @@ pub(crate) struct App {
     pub(crate) final_depth: u64,
     /// First block the mirror follows.
     pub(crate) first_block: u64,
+    /// With one RPC: after how long a page is read again, before it counts as read.
+    pub(crate) vouch_after_secs: u64,
     pub(crate) receipt_key: SigningKey,
     /// The request path's memory.
     pub(crate) live: Live,
@@ -67,6 +69,7 @@ pub(crate) struct Parts {
     pub(crate) domain: Domain,
     pub(crate) final_depth: u64,
     pub(crate) first_block: u64,
+    pub(crate) vouch_after_secs: u64,
     pub(crate) receipt_key: SigningKey,
     /// Heartbeats that may wait for the disk before new ones are refused.
     pub(crate) queue: usize,
@@ -97,6 +100,7 @@ impl App {
             domain: parts.domain,
             final_depth: parts.final_depth,
             first_block: parts.first_block,
+            vouch_after_secs: parts.vouch_after_secs,
             receipt_key: parts.receipt_key,
             live,
             commit_accepted: Arc::new(Notify::new()),

@@ -98,6 +98,7 @@ impl Backend {
             .args(["--database-url", database_url, "--rpc", &chain.url])
             .args(["--chain-id", &DEVELOPMENT_CHAIN_ID.to_string()])
             .args(["--registry", &chain.registry.to_string()])
+            .args(["--vouch-after-secs", "0"])
             .arg("--receipt-key-file")
             .arg(&key_file)
             .arg("--ready-file")

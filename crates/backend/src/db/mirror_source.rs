@@ -54,6 +54,11 @@ pub(crate) struct SetAside {
 }
 
 impl SourceRow {
+    /// What it is found by.
+    pub(crate) const fn key(&self) -> (Kind, Address) {
+        (self.kind, self.address)
+    }
+
     /// The block after its cursor.
     pub(crate) fn next_block(&self) -> u64 {
         self.cursor.map_or(self.first_block, |(block, _)| block + 1)
@@ -138,6 +143,19 @@ pub(crate) async fn move_to(
         source.address.as_slice() as _,
         column::signed(block)?,
         hash.as_slice() as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a source could be read, and leaves its cursor where it is.
+pub(crate) async fn readable(conn: &mut PgConnection, source: &SourceRow) -> anyhow::Result<()> {
+    sqlx::query!(
+        "update mirror_source set failures = 0, set_aside_at = null, reason = null, next_try = null
+         where kind = $1 and address = $2",
+        source.kind.as_str(),
+        source.address.as_slice() as _
     )
     .execute(conn)
     .await?;
@@ -243,4 +261,40 @@ pub(crate) async fn behind(
             })
         })
         .collect()
+}
+
+/// How many facts of these blocks there are. Projects and collections count whatever their block.
+pub(crate) async fn facts(conn: &mut PgConnection, from: u64, to: u64) -> anyhow::Result<u64> {
+    let found = sqlx::query_scalar!(
+        r#"select (select count(*) from license_event where block_number between $1 and $2)
+                + (select count(*) from claim where block_number between $1 and $2)
+                + (select count(*) from reward_commit where posted_block between $1 and $2)
+                + (select count(*) from reward_commit where revoked_block between $1 and $2)
+                + (select count(*) from project) + (select count(*) from collection) as "facts!""#,
+        column::signed(from)?,
+        column::signed(to)?
+    )
+    .fetch_one(conn)
+    .await?;
+    column::unsigned(found)
+}
+
+/// How many license events of these collections there are in these blocks.
+pub(crate) async fn license_events(
+    conn: &mut PgConnection,
+    collections: &[Address],
+    from: u64,
+    to: u64,
+) -> anyhow::Result<u64> {
+    let collections: Vec<Vec<u8>> = collections.iter().map(|address| address.to_vec()).collect();
+    let found = sqlx::query_scalar!(
+        r#"select count(*) as "events!" from license_event e join license l on l.idx = e.license_idx
+           where e.block_number between $1 and $2 and l.collection::bytea = any($3)"#,
+        column::signed(from)?,
+        column::signed(to)?,
+        &collections
+    )
+    .fetch_one(conn)
+    .await?;
+    column::unsigned(found)
 }

@@ -13,7 +13,7 @@ use nodesys_core::license::LicenseId;
 use nodesys_core::time::Timestamp;
 
 use super::settle::end_denied;
-use crate::chain::mirror::{self, Touched};
+use crate::chain::mirror::{Mirror, Touched};
 use crate::db;
 use crate::db::mirror_source::{Kind, SourceRow};
 use crate::periodic::Periodic;
@@ -25,6 +25,7 @@ const ALL_MILLIS: u64 = 15 * 60_000;
 /// Follows the chain and re-checks rights that may have changed.
 pub(crate) struct Recheck {
     app: AppState,
+    mirror: Mirror,
     /// Time of the last check of all leases.
     all_checked: Option<Timestamp>,
     /// Changes that the last, failed tick saw but did not check.
@@ -35,7 +36,14 @@ pub(crate) struct Recheck {
 
 impl Recheck {
     pub(crate) fn new(app: AppState) -> Self {
-        Self { app, all_checked: None, touched: Touched::default(), unread: BTreeMap::new() }
+        let mirror = Mirror::default();
+        Self {
+            app,
+            mirror,
+            all_checked: None,
+            touched: Touched::default(),
+            unread: BTreeMap::new(),
+        }
     }
 }
 
@@ -55,7 +63,7 @@ impl Periodic for Recheck {
 
 impl Recheck {
     async fn follow(&mut self, touched: &mut Touched) -> anyhow::Result<()> {
-        let followed = mirror::follow(&self.app, touched).await;
+        let followed = self.mirror.follow(&self.app, touched).await;
         let now = self.app.clock.now();
         self.app.health.followed(followed.is_ok(), now);
         followed?;
@@ -76,7 +84,7 @@ impl Recheck {
         let mut active = {
             let mut conn = app.pool.acquire().await?;
             let aside: BTreeSet<Address> =
-                db::mirror_source::all(&mut conn).await?.into_iter().filter_map(aside).collect();
+                db::mirror_source::all(&mut conn).await?.iter().filter_map(aside).collect();
             let mut active = db::active_lease::operated(&mut conn, app.domain.chain_id()).await?;
             active.retain(|lease| !aside.contains(&lease.id.collection));
             active
@@ -134,7 +142,7 @@ impl Recheck {
 }
 
 /// The collection of a source that is set aside.
-fn aside(source: SourceRow) -> Option<Address> {
+fn aside(source: &SourceRow) -> Option<Address> {
     let collection = source.kind == Kind::Collection && source.set_aside.is_some();
     collection.then_some(source.address)
 }

@@ -4,6 +4,7 @@ mod burning;
 mod costly;
 mod flooding;
 mod lagging;
+mod losing;
 mod sources;
 mod twin;
 

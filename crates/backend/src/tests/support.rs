@@ -153,6 +153,7 @@ impl World {
             domain: Domain::new(CHAIN_ID, chain.registry),
             final_depth: 0,
             first_block: 0,
+            vouch_after_secs: 0,
             receipt_key: receipt_key(),
             queue,
             allow_private_webhooks: true,
@@ -187,6 +188,12 @@ impl World {
         Replica::start(Parts { allow_private_webhooks: false, ..parts }).await
     }
 
+    /// A replica that reads each page again after ten minutes.
+    pub(crate) async fn that_vouches(&self) -> Replica {
+        let parts = self.parts(self.pool.clone());
+        Replica::start(Parts { vouch_after_secs: 600, ..parts }).await
+    }
+
     /// A replica that believes a proxy on this machine about its client.
     pub(crate) async fn behind_a_proxy(&self) -> Replica {
         let parts = self.parts(self.pool.clone());
@@ -210,6 +217,7 @@ impl World {
             domain: app.domain,
             final_depth: app.final_depth,
             first_block: app.first_block,
+            vouch_after_secs: app.vouch_after_secs,
             receipt_key: receipt_key(),
             queue: 64,
             allow_private_webhooks: true,

@@ -77,6 +77,7 @@ impl Setup {
         command
             .args(self.secrets.clone().unwrap_or_else(|| urls.into()))
             .args(["--chain-id", &self.chain_id, "--registry", &self.registry])
+            .args(["--vouch-after-secs", "0"])
             .arg("--receipt-key-file")
             .arg(self.path("receipt.key"))
             .arg("--ready-file")

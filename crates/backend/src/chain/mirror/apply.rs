@@ -12,6 +12,7 @@ use nodesys_core::ids::Amount;
 use nodesys_core::time::Timestamp;
 use sqlx::PgConnection;
 
+use super::place::Place;
 use super::read::Reading;
 use super::touched::Touched;
 use super::turn::Turn;
@@ -20,11 +21,10 @@ use crate::db::claim::NewClaim;
 use crate::db::commit::Posting;
 use crate::db::mirror_source::Kind;
 use crate::db::project::NewProject;
-use crate::state::App;
 
 /// Applies what was read, in chain order. Idempotent.
 pub(super) async fn apply(
-    app: &App,
+    place: &Place,
     conn: &mut PgConnection,
     turn: &Turn,
     reading: &Reading,
@@ -37,7 +37,7 @@ pub(super) async fn apply(
     for log in &reading.logs {
         // One address may be several: anybody can list a registry as a collection.
         for kind in kinds.get(&log.address()).into_iter().flatten() {
-            apply_one(app, conn, *kind, log, touched).await?;
+            apply_one(place, conn, *kind, log, touched).await?;
         }
     }
     touched.delegates.extend(reading.delegated.iter().copied());
@@ -46,7 +46,7 @@ pub(super) async fn apply(
 }
 
 async fn apply_one(
-    app: &App,
+    place: &Place,
     conn: &mut PgConnection,
     kind: Kind,
     log: &Log,
@@ -54,7 +54,7 @@ async fn apply_one(
 ) -> anyhow::Result<()> {
     match kind {
         Kind::Registry => match event_of(log) {
-            Some(logged) => registry_event(app, conn, &logged).await,
+            Some(logged) => registry_event(place, conn, &logged).await,
             None => Ok(()),
         },
         Kind::Distributor => match event_of(log) {
@@ -64,9 +64,9 @@ async fn apply_one(
         Kind::Collection => {
             let Some(logged) = license_event_of(log) else { return Ok(()) };
             let (block, index) = (logged.block_number, logged.log_index);
-            let chain_id = app.domain.chain_id();
             let license =
-                db::license::insert_event(conn, chain_id, block, index, &logged.event).await?;
+                db::license::insert_event(conn, place.chain_id, block, index, &logged.event)
+                    .await?;
             touched.licenses.insert(license);
             Ok(())
         }
@@ -75,13 +75,13 @@ async fn apply_one(
 }
 
 async fn registry_event(
-    app: &App,
+    place: &Place,
     conn: &mut PgConnection,
     logged: &Logged<RegistryEvent>,
 ) -> anyhow::Result<()> {
     match &logged.event {
         RegistryEvent::ProjectCreated(created) => {
-            let block = app.chain.block(BlockNumberOrTag::Number(logged.block_number));
+            let block = place.chain.block(BlockNumberOrTag::Number(logged.block_number));
             let block = block.await?.context("a project's block cannot be read")?;
             let new = NewProject {
                 project: created.project,

@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent as _;
-use nodesys_chain::ChainError;
 use nodesys_chain::bindings::{ProjectRegistry, RewardDistributor};
 use nodesys_chain::logs::{self, Delegated, LICENSE_TOPICS};
+use nodesys_chain::{ChainError, Provider};
 use nodesys_core::text::line;
 use nodesys_core::{Address, B256};
 
 use super::turn::Turn;
 use crate::db::mirror_source::Kind;
-use crate::state::App;
 
 /// First topics of the events that are applied.
 const TOPICS: [B256; 10] = [
@@ -44,7 +43,7 @@ pub(super) struct Reading {
 
 /// Reads a page; fails where the RPC cannot be read at all.
 pub(super) async fn read(
-    app: &App,
+    chain: &Provider,
     turn: &Turn,
     collections: &[Address],
 ) -> Result<Reading, ChainError> {
@@ -53,10 +52,10 @@ pub(super) async fn read(
     let contracts: BTreeSet<Address> = followed.map(|source| source.address).collect();
     let mut parts = vec![contracts.into_iter().collect::<Vec<_>>()];
     while let Some(part) = parts.pop() {
-        match logs::logs_of(&app.chain, &part, &TOPICS, turn.from, turn.to).await {
+        match logs::logs_of(chain, &part, &TOPICS, turn.from, turn.to).await {
             Ok(found) => reading.logs.extend(found),
             Err(error) => {
-                let error = fault_of_a_source(app, turn, error).await?;
+                let error = fault_of_a_source(chain, turn, error).await?;
                 if let [only] = part[..] {
                     reading.failed.insert(only, reason(&error));
                 } else {
@@ -68,12 +67,12 @@ pub(super) async fn read(
     }
     reading.logs.sort_by_key(|log| (log.block_number, log.log_index));
     if turn.sources.iter().any(|source| source.kind == Kind::Delegates) {
-        match logs::delegations(&app.chain, collections, turn.from, turn.to).await {
+        match logs::delegations(chain, collections, turn.from, turn.to).await {
             Ok(found) => reading.delegated = found,
             // Anybody can flood the registry in another's name. It says only whose right to check at
             // once: so all are checked, and nobody's day waits.
             Err(error) => {
-                let error = fault_of_a_source(app, turn, error).await?;
+                let error = fault_of_a_source(chain, turn, error).await?;
                 tracing::warn!(
                     reason = reason(&error),
                     "delegations cannot be read: all are checked"
@@ -88,14 +87,14 @@ pub(super) async fn read(
 /// The error of a source, where the RPC answers for a contract that has no logs: else the RPC is at fault,
 /// and no source.
 async fn fault_of_a_source(
-    app: &App,
+    chain: &Provider,
     turn: &Turn,
     error: ChainError,
 ) -> Result<ChainError, ChainError> {
     if matches!(error, ChainError::WrongChain { .. }) {
         return Err(error);
     }
-    match logs::logs_of(&app.chain, &[Address::ZERO], &TOPICS, turn.from, turn.from).await {
+    match logs::logs_of(chain, &[Address::ZERO], &TOPICS, turn.from, turn.from).await {
         Ok(_) => Ok(error),
         Err(_) => Err(error),
     }

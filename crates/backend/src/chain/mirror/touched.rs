@@ -17,6 +17,13 @@ pub(crate) struct Touched {
 }
 
 impl Touched {
+    /// Adds another's changes.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.licenses.extend(other.licenses);
+        self.delegates.extend(other.delegates);
+        self.anybody |= other.anybody;
+    }
+
     /// Whether no right may have changed.
     pub(crate) fn is_empty(&self) -> bool {
         self.licenses.is_empty() && self.delegates.is_empty() && !self.anybody

@@ -46,7 +46,6 @@ pub(crate) struct Facts {
     pub(crate) newest_closed_day: Option<u64>,
     /// Past days that are open.
     pub(crate) days_waiting: u64,
-    pub(crate) mirror_block: Option<u64>,
     pub(crate) leases_active: u64,
     pub(crate) outbox_waiting: u64,
     pub(crate) outbox_oldest: Option<Timestamp>,
@@ -57,7 +56,6 @@ pub(crate) async fn facts(conn: &mut PgConnection, now: Timestamp) -> anyhow::Re
     let row = sqlx::query!(
         r#"select (select max(d.day)::bigint from day d where d.closed_at is not null) as newest_closed_day,
                (select count(*) from day d where d.closed_at is null and d.day < $1) as "days_waiting!",
-               (select c.block_number from chain_cursor c) as mirror_block,
                (select count(*) from lease l where l.ended_at is null) as "leases_active!",
                count(o.id) as "outbox_waiting!", min(o.created_at)::bigint as outbox_oldest
            from outbox o join reward_commit c on (c.project, c.commit_hash) = (o.to_address, o.commit_hash)
@@ -69,7 +67,6 @@ pub(crate) async fn facts(conn: &mut PgConnection, now: Timestamp) -> anyhow::Re
     Ok(Facts {
         newest_closed_day: row.newest_closed_day.map(column::unsigned).transpose()?,
         days_waiting: column::unsigned(row.days_waiting)?,
-        mirror_block: row.mirror_block.map(column::unsigned).transpose()?,
         leases_active: column::unsigned(row.leases_active)?,
         outbox_waiting: column::unsigned(row.outbox_waiting)?,
         outbox_oldest: row

@@ -34,6 +34,11 @@ impl Health {
         notes.lost = if followed { None } else { Some(notes.lost.unwrap_or(now)) };
     }
 
+    /// Since when the mirror has failed to follow the chain, if it does.
+    pub(crate) fn lost_since(&self) -> Option<Timestamp> {
+        self.notes().lost
+    }
+
     /// Why the mirror stands still, if it does.
     pub(crate) fn stopped(&self, why: Option<String>) {
         self.notes().stopped = why;

@@ -56,9 +56,6 @@ impl Periodic for Measure {
             metrics::gauge!("nodesys_day_closed").set(number(day));
         }
         metrics::gauge!("nodesys_day_backlog").set(number(facts.days_waiting));
-        if let Some(block) = facts.mirror_block {
-            metrics::gauge!("nodesys_mirror_block").set(number(block));
-        }
         metrics::gauge!("nodesys_leases_active").set(number(facts.leases_active));
         metrics::gauge!("nodesys_outbox_waiting").set(number(facts.outbox_waiting));
         let oldest = facts.outbox_oldest.map_or(0, |at| now.millis_since(at));
@@ -80,7 +77,7 @@ pub(crate) fn at_scrape(app: &App) {
     let used = all.saturating_sub(idle);
     metrics::gauge!("nodesys_database_connections", "state" => "idle").set(number(idle));
     metrics::gauge!("nodesys_database_connections", "state" => "used").set(number(used));
-    let lost = app.chain_lost_since().map_or(0, |since| app.clock.now().millis_since(since));
+    let lost = app.health.lost_since().map_or(0, |since| app.clock.now().millis_since(since));
     metrics::gauge!("nodesys_mirror_lost_seconds").set(seconds(lost));
 }
 

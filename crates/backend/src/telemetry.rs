@@ -7,7 +7,7 @@ use crate::db::lease::EndReason;
 use crate::error::ApiError;
 
 /// Counters without labels.
-const COUNTERS: [(&str, &str); 11] = [
+const COUNTERS: [(&str, &str); 16] = [
     ("nodesys_heartbeats_accepted_total", "Heartbeats acknowledged after commit."),
     ("nodesys_heartbeat_batches_total", "Group commits."),
     (
@@ -22,15 +22,45 @@ const COUNTERS: [(&str, &str); 11] = [
     ("nodesys_notify_delivered_total", "Messages that a webhook took."),
     ("nodesys_notify_refused_total", "Attempts that a webhook did not take."),
     ("nodesys_releases_stored_total", "Documents of releases stored."),
+    ("nodesys_mirror_checks_failed_total", "Checks of old pages of logs that could not be made."),
+    ("nodesys_mirror_repaired_total", "Facts that the mirror had missed."),
+    (
+        "nodesys_mirror_surplus_total",
+        "License events in the mirror that the RPC does not show any more.",
+    ),
+    (
+        "nodesys_mirror_readings_differ_total",
+        "Second readings of final blocks that differ from the first.",
+    ),
+    ("nodesys_mirror_sources_set_aside_total", "Times that a contract's logs could not be read."),
 ];
 
 /// Gauges; each is set by the first run of what measures it.
-const GAUGES: [(&str, &str); 16] = [
+const GAUGES: [(&str, &str); 20] = [
     ("nodesys_build_info", "1, with the version of the program."),
     ("nodesys_day_closed", "Newest closed day, as days since 1970."),
     ("nodesys_day_backlog", "Past days that are not closed."),
     ("nodesys_day_tomorrow_open", "1 when tomorrow's partition is there."),
-    ("nodesys_mirror_block", "Newest final block in the license mirror."),
+    (
+        "nodesys_mirror_block",
+        "Block up to which the mirror has all sources that are not set aside.",
+    ),
+    (
+        "nodesys_mirror_stopped",
+        "1 while the chain lacks a block that was final: run nodesys-backend mirror rewind.",
+    ),
+    (
+        "nodesys_mirror_sources_set_aside",
+        "Contracts whose logs cannot be read; days of their projects wait.",
+    ),
+    (
+        "nodesys_rights_unread_collections",
+        "Collections whose holders cannot be read; their leases stay, none is granted.",
+    ),
+    (
+        "nodesys_posts_parked_projects",
+        "Projects whose posts are over a limit, or failed in a block, and wait.",
+    ),
     ("nodesys_mirror_lost_seconds", "For how long the chain could not be followed."),
     ("nodesys_leases_active", "Active leases."),
     ("nodesys_outbox_waiting", "Commits that are not posted in a final block yet."),

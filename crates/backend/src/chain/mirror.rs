@@ -144,7 +144,7 @@ impl Mirror {
 
 /// Tells that two readings of the same blocks differ. The first one missed something, or this one does.
 fn differs(source: &SourceRow, turn: &Turn) {
-    metrics::counter!("mirror_readings_differ_total").increment(1);
+    metrics::counter!("nodesys_mirror_readings_differ_total").increment(1);
     tracing::error!(
         source = source.name(),
         from = turn.from,
@@ -166,7 +166,7 @@ async fn set_aside(
     let next_try = now.plus_millis(wait.min(LONGEST_WAIT_MILLIS));
     mirror_source::set_aside(conn, source, reason, now, next_try).await?;
     if source.set_aside.is_none() {
-        metrics::counter!("mirror_sources_set_aside_total").increment(1);
+        metrics::counter!("nodesys_mirror_sources_set_aside_total").increment(1);
         tracing::error!(
             source = source.name(),
             from = source.next_block(),
@@ -200,12 +200,12 @@ async fn still_there(app: &App, run: &mut Run, cursor: (u64, B256)) -> anyhow::R
                 block.hash
             );
             app.health.stopped(Some(why.clone()));
-            metrics::gauge!("mirror_stopped").set(1.0);
+            metrics::gauge!("nodesys_mirror_stopped").set(1.0);
             bail!(why);
         }
         None => bail!("the RPC does not have block {number}, which was final: it is behind"),
     }
-    metrics::gauge!("mirror_stopped").set(0.0);
+    metrics::gauge!("nodesys_mirror_stopped").set(0.0);
     run.has_passed(cursor);
     Ok(())
 }
@@ -223,10 +223,10 @@ async fn report(app: &App) -> anyhow::Result<()> {
         reason = "a gauge of few things, and of a block's number"
     )]
     {
-        metrics::gauge!("mirror_sources_set_aside").set(aside.len() as f64);
+        metrics::gauge!("nodesys_mirror_sources_set_aside").set(aside.len() as f64);
         let followed = sources.iter().filter(|source| source.set_aside.is_none());
         let lowest = followed.map(|source| source.cursor.map_or(0, |(block, _)| block)).min();
-        metrics::gauge!("mirror_block").set(lowest.unwrap_or_default() as f64);
+        metrics::gauge!("nodesys_mirror_block").set(lowest.unwrap_or_default() as f64);
     }
     app.health.set_aside(aside);
     Ok(())

@@ -12,7 +12,7 @@ use super::column;
 
 /// Opens a day for batches: creates its row and its partition, both or neither.
 ///
-/// Done by a function of the owner of the tables (`migrations/backend/0030_open_day.sql`), which this role
+/// Done by a function of the owner of the tables (`migrations/backend/0017_open_day.sql`), which this role
 /// need not be. It waits 2 seconds for a lock: what waits behind it waits as long.
 pub(crate) async fn open(conn: &mut PgConnection, day: UtcDay) -> anyhow::Result<()> {
     let number = column::day_number(day)?;

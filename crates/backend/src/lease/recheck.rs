@@ -135,7 +135,7 @@ impl Recheck {
             });
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge of few things")]
-        metrics::gauge!("rights_unread_collections").set(self.unread.len() as f64);
+        metrics::gauge!("nodesys_rights_unread_collections").set(self.unread.len() as f64);
         let words = self.unread.iter().map(|(it, since)| format!("collection {it} since {since}"));
         self.app.health.unread(words.collect());
     }

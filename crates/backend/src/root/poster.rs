@@ -118,7 +118,7 @@ impl Poster {
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge of few things")]
-        metrics::gauge!("posts_parked_projects").set(parked.len() as f64);
+        metrics::gauge!("nodesys_posts_parked_projects").set(parked.len() as f64);
         stuck.into_values().next().map_or(Ok(()), Err)
     }
 

@@ -53,7 +53,7 @@ impl Rounds {
             // Old logs that an RPC has pruned say nothing, and what is new has been followed.
             Err(error) => {
                 tx.rollback().await?;
-                metrics::counter!("mirror_checks_failed_total").increment(1);
+                metrics::counter!("nodesys_mirror_checks_failed_total").increment(1);
                 tracing::debug!(from, to, %error, "a page of old blocks cannot be checked");
             }
         }
@@ -62,8 +62,8 @@ impl Rounds {
 }
 
 fn tell(found: Found, from: u64, to: u64) {
-    metrics::counter!("mirror_repaired_total").increment(found.missing);
-    metrics::counter!("mirror_surplus_total").increment(found.surplus);
+    metrics::counter!("nodesys_mirror_repaired_total").increment(found.missing);
+    metrics::counter!("nodesys_mirror_surplus_total").increment(found.surplus);
     if found.missing > 0 {
         tracing::error!(
             from,

@@ -43,6 +43,7 @@ export {
 } from './claims/claims.js';
 export { findClaim, NoFiles } from './claims/find.js';
 export { Backend } from './api/client.js';
+export { Reads } from './api/reads.js';
 export { ApiProblem, BadAnswer, type HttpOptions, NoAnswer, type Problem } from './api/http.js';
 export { httpPlace, type HttpPlaceOptions } from './api/place.js';
 export type {

@@ -88,9 +88,11 @@ test('every route the client asks is one of the OpenAPI file', async () => {
 
 test('answers are read strictly, and refusals are problems', async () => {
   const backend = new Backend(url, { retries: 0, timeoutMillis: 500 });
-  const good = { chain_id: '31337', registry: PROJECT, receipt_key: PROJECT, version: '0.1.0', newer: [1] };
+  const good = { chain_id: '31337', registry: PROJECT, receipt_key: PROJECT, version: '0.1.0', now_millis: '1767225600000', newer: [1] };
   handler = json(good);
-  assert.deepEqual(await backend.network(), { chain_id: 31_337n, registry: PROJECT, receipt_key: PROJECT, version: '0.1.0' });
+  assert.deepEqual(await backend.network(), {
+    chain_id: 31_337n, registry: PROJECT, receipt_key: PROJECT, version: '0.1.0', now_millis: 1_767_225_600_000n,
+  });
   for (const bad of [{ ...good, chain_id: 31_337 }, { ...good, registry: PROJECT.toUpperCase() }, [], null, 'x', {}]) {
     handler = json(bad);
     await assert.rejects(backend.network(), BadAnswer, JSON.stringify(bad));

@@ -234,6 +234,9 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub trusted_proxies: Vec<Proxy>,
+    /// Folder of the built dashboard (`web/dist`), to serve it too. It is read once, at start.
+    #[arg(long, env = "NODESYS_WEB", value_name = "DIR")]
+    pub web: Option<PathBuf>,
     /// Written when ready: pid, address and build id as JSON.
     #[arg(long)]
     pub ready_file: Option<PathBuf>,

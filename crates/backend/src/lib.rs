@@ -15,7 +15,7 @@
 //! - `live` is the request path's memory, `liveness` our own downtime.
 //! - `db` is all SQL.
 //! - `limits` is what strangers may ask, `resolver` and `public` where their names may lead, `cached` what
-//!   they have already.
+//!   they have already, `web` the dashboard's files.
 //! - `error`, `health`, `refusals`, `periodic`, `lifecycle`, `telemetry`, `config`.
 
 mod admit;
@@ -60,6 +60,7 @@ mod telemetry;
 mod tests;
 mod tree;
 mod uptime;
+mod web;
 mod witness;
 
 pub use config::{Call, Config};

@@ -20,6 +20,7 @@ pub(crate) async fn network(State(app): State<AppState>) -> Json<Network> {
         registry: app.domain.verifying_contract(),
         receipt_key: app.receipt_key.address(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        now_millis: app.clock.now().millis(),
     })
 }
 

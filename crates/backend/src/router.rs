@@ -1,5 +1,6 @@
 //! All routes, each written once: the served ones are the documented ones.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,6 +17,7 @@ use utoipa_axum::routes;
 use crate::admit::admit;
 use crate::error::{ApiError, Fault};
 use crate::state::AppState;
+use crate::web::Site;
 use crate::{
     claim, commit, db, heartbeat, lease, license, measure, node, notify, openapi, points, project,
     release, root, tree, uptime,
@@ -74,16 +76,16 @@ pub fn openapi_json() -> String {
     openapi::complete(documented().into_openapi())
 }
 
-/// Everything that is served, on one listener.
-pub(crate) fn router(app: AppState) -> Router {
+/// Everything that is served, on one listener; the dashboard last, an empty site where there is none.
+pub(crate) fn router(app: AppState, site: Arc<Site>) -> Router {
     let metrics = metrics_route(&app);
-    for_strangers(app, metrics)
+    for_strangers(app, site, metrics)
 }
 
 /// What strangers reach where metrics have a listener of their own. `/readyz` stays: operators' programs
 /// ask it, and balancers that know one port.
-pub(crate) fn public_router(app: AppState) -> Router {
-    for_strangers(app, Router::new())
+pub(crate) fn public_router(app: AppState, site: Arc<Site>) -> Router {
+    for_strangers(app, site, Router::new())
 }
 
 /// What probes and Prometheus reach, without the limits for strangers.
@@ -100,7 +102,7 @@ fn probes() -> Router<AppState> {
     Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready))
 }
 
-fn for_strangers(app: AppState, more: Router<AppState>) -> Router {
+fn for_strangers(app: AppState, site: Arc<Site>, more: Router<AppState>) -> Router {
     let (v1, _) = documented().split_for_parts();
     let v1 = v1
         .route(
@@ -110,7 +112,7 @@ fn for_strangers(app: AppState, more: Router<AppState>) -> Router {
         .layer(from_fn(limit_time));
     v1.merge(probes())
         .merge(more)
-        .fallback(|| async { ApiError::not_found("no such route; see /v1/openapi.json") })
+        .fallback(async move |request: Request| site.answer(&request))
         .method_not_allowed_fallback(|| async {
             ApiError::method_not_allowed("see /v1/openapi.json")
         })

@@ -21,6 +21,7 @@ use crate::measure::Measure;
 use crate::reference::Reference;
 use crate::router::{admin_router, public_router, router};
 use crate::state::{App, AppState, Parts};
+use crate::web::Site;
 use crate::{
     db, heartbeat, lease, measure, mend, notify, periodic, preflight, refusals, root, telemetry,
     uptime,
@@ -63,6 +64,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let lifecycle = Lifecycle::default();
     stop_on_signals(&lifecycle.stop)?;
     let proxies = Proxies(config.trusted_proxies.clone());
+    let site = config.web.as_deref().map(Site::read).transpose()?.unwrap_or_default();
 
     let receipt_key = read_key(&config.receipt_key_file).context("receipt key")?;
     let poster_key = config
@@ -107,7 +109,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let bounds = listener::Bounds::by_descriptors(proxies);
     let (listener, addr) = listener::bind(config.listen).await?;
     let routes = match config.admin_listen {
-        None => router(app),
+        None => router(app, site),
         Some(admin) => {
             let (listener, addr) = listener::bind(admin).await?;
             tracing::info!(%addr, "metrics and probes");
@@ -116,7 +118,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
             let served = lifecycle.served.clone();
             let admin = admin_router(app.clone());
             lifecycle.spawn("admin", listener::serve(listener, admin, bounds, served));
-            public_router(app)
+            public_router(app, site)
         }
     };
     if let Some(path) = &config.ready_file {

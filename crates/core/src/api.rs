@@ -83,6 +83,11 @@ pub struct Network {
     pub receipt_key: Address,
     /// The backend's version.
     pub version: String,
+    /// The backend's clock, milliseconds since 1970: which day it is, whatever the caller's clock
+    /// says. 0 of an older backend.
+    #[serde(default, with = "crate::message::decimal")]
+    #[schema(value_type = String)]
+    pub now_millis: u64,
 }
 
 /// `GET /v1/nodes/{node_key}`.

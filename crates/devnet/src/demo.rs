@@ -35,6 +35,8 @@ pub struct Options {
     pub root: PathBuf,
     /// Whether everything is left running afterwards.
     pub serve: bool,
+    /// The built dashboard, which is served then if it is there.
+    pub web: PathBuf,
     /// A cluster for node 1; without it every node consists of processes.
     pub kubernetes: Option<Kubernetes>,
 }
@@ -78,7 +80,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
 
 async fn tell(net: &mut Devnet, options: &Options) -> anyhow::Result<()> {
     story::tell(net, options.kubernetes.as_ref()).await?;
-    if options.serve { serve::serve(net).await } else { Ok(()) }
+    if options.serve { serve::serve(net, &options.web).await } else { Ok(()) }
 }
 
 /// Alice holds A1 and B1; Bob holds A2 and B2, rents A2 to Carol and delegates B2 to her.

@@ -36,6 +36,9 @@ enum Command {
         /// Run node 1 in a real cluster, from inside its network: scripts/demo --kubernetes.
         #[arg(long, requires_all = ["cluster_dir", "manager_image", "workload_image"])]
         kubernetes: bool,
+        /// The built dashboard: served beside what --serve leaves running, if it is there.
+        #[arg(long, value_name = "DIR", default_value = "web/dist")]
+        web: PathBuf,
         #[command(flatten)]
         cluster: Cluster,
     },
@@ -74,9 +77,9 @@ impl Cluster {
 async fn main() -> ExitCode {
     // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let Command::Demo { serve, dir, kubernetes, cluster } = Args::parse().command;
+    let Command::Demo { serve, dir, kubernetes, web, cluster } = Args::parse().command;
     let kubernetes = kubernetes.then(|| cluster.kubernetes()).flatten();
-    match demo::run(&demo::Options { root: dir, serve, kubernetes }).await {
+    match demo::run(&demo::Options { root: dir, serve, web, kubernetes }).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("demo: {error:#}");

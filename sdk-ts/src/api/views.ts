@@ -7,7 +7,11 @@ import {
 } from '../parse.js';
 import { signature } from '../signature.js';
 
-export const network = open({ chain_id: uint64, registry: address, receipt_key: address, version: text });
+export const network = open({
+  chain_id: uint64, registry: address, receipt_key: address, version: text,
+  /** The backend's clock, milliseconds since 1970; an older backend does not say. */
+  now_millis: optional(uint64),
+});
 export type Network = Parsed<typeof network>;
 
 export const licenseId = open({ chain_id: uint64, collection: address, token_id: uint256 });

@@ -77,7 +77,7 @@ async fn what_is_served_and_what_is_documented_are_the_same(pool: PgPool) {
     let world = World::new(pool).await;
     let http = reqwest::Client::new();
     let mut served = BTreeSet::new();
-    for path in served_paths(&router(world.replica.app.clone())) {
+    for path in served_paths(&router(world.replica.app.clone(), Arc::default())) {
         for method in ["get", "post", "put", "patch", "delete"] {
             let url = format!("{}{}", world.replica.base, path.replace(['{', '}'], ""));
             let request = http.request(method.to_uppercase().parse().unwrap(), url);
@@ -112,7 +112,7 @@ async fn only_metrics_leave_the_public_listener_for_one_of_their_own(pool: PgPoo
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn a_route_that_is_not_documented_is_found(pool: PgPool) {
     let world = World::new(pool).await;
-    let routes = router(world.replica.app.clone());
+    let routes = router(world.replica.app.clone(), Arc::default());
     let more = routes.clone().route("/v1/hidden/{number}", get(async || "found"));
     let (before, after) = (served_paths(&routes), served_paths(&more));
     let new: Vec<_> = after.difference(&before).collect();

@@ -71,7 +71,7 @@ impl Replica {
         let alive = spawn_group_commit(&lifecycle, app.clone()).await.unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let routes = router(app.clone());
+        let routes = router(app.clone(), Arc::default());
         let stop = lifecycle.stop.clone();
         let bounds = Bounds::by_descriptors(Proxies::default());
         let serving = Some(tokio::spawn(listener::serve(listener, routes, bounds, stop)));

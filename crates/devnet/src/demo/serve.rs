@@ -1,5 +1,6 @@
 //! `--serve`: the network runs in real time until a signal.
 
+use std::path::Path;
 use std::time::Duration;
 
 use nodesys_core::time::Timestamp;
@@ -13,7 +14,12 @@ use crate::net::{Devnet, MasterOptions};
 const STEP: Duration = Duration::from_secs(1);
 
 /// Restarts backend and master, writes `endpoints.json`, and follows real time.
-pub(super) async fn serve(net: &mut Devnet) -> anyhow::Result<()> {
+pub(super) async fn serve(net: &mut Devnet, web: &Path) -> anyhow::Result<()> {
+    let has_pages = web.join("index.html").is_file();
+    if has_pages {
+        let web = std::path::absolute(web)?.display().to_string();
+        net.backend_env.push(("NODESYS_WEB", web));
+    }
     net.start_backend(0).await?;
     let options = MasterOptions { day_reward: DAY_REWARD, rule: rule(), review_minutes: 0 };
     net.start_master(&options).await?;
@@ -21,6 +27,9 @@ pub(super) async fn serve(net: &mut Devnet) -> anyhow::Result<()> {
     std::fs::write(&path, serde_json::to_vec_pretty(&endpoints(net))?)?;
     say("everything runs on, a second a second; Ctrl-C stops it");
     note(format!("endpoints: {}", path.display()));
+    if has_pages {
+        note(format!("dashboard: {}", net.network.backend));
+    }
     let start = net.now().await;
     let real = nodesys_clock::Clock::system();
     let began = real.monotonic_millis();

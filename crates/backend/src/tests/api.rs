@@ -101,8 +101,10 @@ async fn what_is_served_and_what_is_documented_are_the_same(pool: PgPool) {
 async fn only_metrics_leave_the_public_listener_for_one_of_their_own(pool: PgPool) {
     let world = World::new(pool).await;
     let app = &world.replica.app;
-    let (all, public) =
-        (served_paths(&router(app.clone())), served_paths(&public_router(app.clone())));
+    let (all, public) = (
+        served_paths(&router(app.clone(), Arc::default())),
+        served_paths(&public_router(app.clone(), Arc::default())),
+    );
     let moved: Vec<_> = all.difference(&public).collect();
     assert_eq!(moved, ["/metrics"]);
     let admin: Vec<_> = served_paths(&admin_router(app.clone())).into_iter().collect();

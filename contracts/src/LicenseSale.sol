@@ -122,14 +122,13 @@ contract LicenseSale is ILicenseSale, Ownable2Step, ReentrancyGuardTransient {
         {
             revert SelfReferral(bill.referrer);
         }
-        uint256 boughtBefore = bought[msg.sender];
-        _requireEntitled(order, boughtBefore, status.walletCap);
+        bool counted = _checkEntitled(order, status.walletCap);
         cost = bill.gross - bill.discount;
         if (cost > order.maxCost) revert CostAboveMax(cost, order.maxCost);
 
         // Effect
         _status = status;
-        bought[msg.sender] = boughtBefore + order.count;
+        if (counted) bought[msg.sender] += order.count;
         if (bill.codeHash != 0) {
             // At most the licenses left, as was checked.
             // forge-lint: disable-next-line(unsafe-typecast)
@@ -433,13 +432,17 @@ contract LicenseSale is ILicenseSale, Ownable2Step, ReentrancyGuardTransient {
         if (recipient == address(0) || recipient == address(this)) revert InvalidRecipient(recipient);
     }
 
-    function _requireEntitled(Order calldata order, uint256 boughtBefore, uint256 walletCap) private view {
+    /// @return counted Whether a cap or an allowlist is in force; else nothing is counted, which spares
+    /// a buyer the dearest write.
+    function _checkEntitled(Order calldata order, uint256 walletCap) private view returns (bool counted) {
+        bytes32 root = _allowlistRoot;
+        if (walletCap == 0 && root == 0) return false;
+        uint256 boughtBefore = bought[msg.sender];
         uint256 boughtAfter = boughtBefore + order.count;
         if (walletCap != 0 && boughtAfter > walletCap) {
             revert WalletCapExceeded(msg.sender, boughtBefore, order.count, walletCap);
         }
-        bytes32 root = _allowlistRoot;
-        if (root == 0) return;
+        if (root == 0) return true;
         bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(msg.sender, order.allowance))));
         if (!MerkleProof.verifyCalldata(order.proof, root, leaf)) {
             revert NotOnAllowlist(msg.sender, order.allowance, root);
@@ -447,5 +450,6 @@ contract LicenseSale is ILicenseSale, Ownable2Step, ReentrancyGuardTransient {
         if (boughtAfter > order.allowance) {
             revert AllowanceExceeded(msg.sender, boughtBefore, order.count, order.allowance);
         }
+        return true;
     }
 }

@@ -310,8 +310,11 @@ contract NodeLicense is INodeLicense, IERC4907, IERC5643, IERC2981, IERC4906, ER
             // forge-lint: disable-next-line(unsafe-typecast)
             _increaseBalance(to, uint128(count));
             _batches.push(supply.toUint48(), uint208(uint160(to)) << 48 | block.timestamp.toUint48());
-            for (uint256 tokenId = firstTokenId; tokenId <= supply; ++tokenId) {
+            for (uint256 tokenId = firstTokenId; tokenId <= supply;) {
                 emit Transfer(address(0), to, tokenId);
+                unchecked {
+                    ++tokenId;
+                }
             }
         }
         _minting.supply = supply.toUint48();

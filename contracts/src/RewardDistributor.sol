@@ -104,7 +104,7 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
         // Effect
         claimant.claimed = cumulative;
         _ledger = ledger;
-        emit Claimed(msg.sender, root, recipient, amount, cumulative);
+        emit Claimed(msg.sender, root, recipient, amount);
 
         // Interaction: last, so a token that calls back finds the claim done.
         TOKEN.safeTransfer(recipient, amount);
@@ -136,9 +136,7 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
         // Effect
         claimant.claimed = signedClaim.cumulative;
         _ledger = ledger;
-        emit Claimed(
-            signedClaim.account, signedClaim.root, signedClaim.recipient, amount, signedClaim.cumulative
-        );
+        emit Claimed(signedClaim.account, signedClaim.root, signedClaim.recipient, amount);
         if (fee != 0) emit RelayerPaid(signedClaim.account, msg.sender, fee);
 
         // Interaction: last, so a token that calls back finds the claim done.

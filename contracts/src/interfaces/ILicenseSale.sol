@@ -250,8 +250,8 @@ interface ILicenseSale {
     /// @notice Raises the most that one wallet buys; zero for no cap. Owner.
     function raiseWalletCap(uint32 walletCap) external;
 
-    /// @notice Sets the allowlist's root; zero to let everyone buy. What an account bought before counts
-    /// against its allowance. Owner.
+    /// @notice Sets the allowlist's root; zero to let everyone buy. What `bought` says of an account
+    /// counts against its allowance. Owner.
     function setAllowlist(bytes32 allowlistRoot) external;
 
     /// @notice Sets what a promo code does; with `licensesLeft` zero it ends. Owner.
@@ -279,7 +279,8 @@ interface ILicenseSale {
     /// @notice What a promo code does.
     function codeOf(bytes32 codeHash) external view returns (Code memory);
 
-    /// @notice How many licenses an account has bought.
+    /// @notice How many licenses an account has bought while there was a wallet cap or an allowlist:
+    /// without either nothing is counted.
     function bought(address buyer) external view returns (uint256);
 
     /// @notice What an account can claim in rewards.

@@ -90,10 +90,8 @@ interface IRewardDistributor is IDistributorControl {
     );
 
     /// @notice `amount` was paid to `recipient`, less a fee that `RelayerPaid` names in the same
-    /// transaction; `account` has now been paid `cumulative` in all.
-    event Claimed(
-        address indexed account, bytes32 indexed root, address recipient, uint256 amount, uint256 cumulative
-    );
+    /// transaction. What the account was paid in all is the sum of its `amount`s.
+    event Claimed(address indexed account, bytes32 indexed root, address recipient, uint256 amount);
 
     /// @notice `relayer` sent the account's signed claim and was paid `fee` of its amount.
     event RelayerPaid(address indexed account, address indexed relayer, uint256 fee);

@@ -217,8 +217,6 @@ contract BuyTest is SaleBase {
         assertEq(address(sale).balance, 6050 * UNIT);
         assertEq(sale.proceeds(), 6050 * UNIT);
         assertEq(licenses.balanceOf(BOB), 33);
-        assertEq(sale.bought(ALICE), 33);
-        assertEq(sale.bought(BOB), 0);
         assertEq(sale.state().price, 350 * UNIT);
         assertEq(sale.state().leftAtPrice, 27);
 
@@ -275,7 +273,8 @@ contract BuyTest is SaleBase {
         assertEq(tokenSale.proceeds(), 912 * UNIT);
     }
 
-    function test_theAllowlistCountsWhatWasBoughtBefore() external {
+    function test_theAllowlistCountsWhatWasBoughtUnderACap() external {
+        (licenses, sale) = newSale(address(0), 5, 0);
         buyAs(ALICE, 2, 100 ether);
         (bytes32 root, bytes32[] memory proof,) = allowlistOf(3, 4);
         vm.prank(OWNER);
@@ -290,7 +289,23 @@ contract BuyTest is SaleBase {
         order.proof = new bytes32[](3);
         vm.prank(ALICE);
         sale.buy{value: 100 ether}(order);
-        assertEq(sale.bought(ALICE), 1);
+        assertEq(licenses.balanceOf(ALICE), 1);
+    }
+
+    function test_withoutACapAndAnAllowlistNothingIsCounted() external {
+        buyAs(ALICE, 2, 100 ether);
+        assertEq(sale.bought(ALICE), 0);
+        (bytes32 root, bytes32[] memory proof,) = allowlistOf(3, 4);
+        vm.prank(OWNER);
+        sale.setAllowlist(root);
+        Order memory order = orderOf(BOB, 3);
+        (order.allowance, order.proof) = (3, proof);
+        vm.prank(ALICE);
+        sale.buy{value: 100 ether}(order);
+        assertEq(sale.bought(ALICE), 3);
+        assertEq(sale.bought(BOB), 0);
+        order.count = 1;
+        refuse(ALICE, order, abi.encodeWithSelector(ILicenseSale.AllowanceExceeded.selector, ALICE, 3, 1, 3));
     }
 
     /*//////////////////////////////////////////////////////////////////////////

@@ -32,7 +32,7 @@ contract ClaimTest is BaseTest {
         assertEq(distributor.claimable(ALICE, root, 30 ether, proof), 30 ether);
 
         vm.expectEmit(address(distributor));
-        emit IRewardDistributor.Claimed(ALICE, root, STRANGER, 30 ether, 30 ether);
+        emit IRewardDistributor.Claimed(ALICE, root, STRANGER, 30 ether);
         vm.prank(ALICE);
         assertEq(distributor.claim(root, 30 ether, proof, STRANGER), 30 ether);
 

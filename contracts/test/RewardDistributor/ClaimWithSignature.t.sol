@@ -64,7 +64,7 @@ contract ClaimWithSignatureTest is BaseTest {
         Claim memory claim = aClaim();
         bytes memory signature = signed(claim);
         vm.expectEmit(address(distributor));
-        emit IRewardDistributor.Claimed(account, root, RECIPIENT, 30 ether, 30 ether);
+        emit IRewardDistributor.Claimed(account, root, RECIPIENT, 30 ether);
         vm.expectEmit(address(distributor));
         emit IRewardDistributor.RelayerPaid(account, RELAYER, 2 ether);
         assertEq(send(claim, signature), 30 ether);

@@ -9,7 +9,7 @@ export const distributorAbi = parseAbi([
   'struct Head { bytes32 commitHash; uint64 epoch; uint128 total; uint32 revision; uint64 activatesAt; }',
   'event Posted(uint64 indexed epoch, bytes32 indexed root, bytes32 indexed commitHash, uint32 revision, bytes32 previous, uint256 total, bytes32 dataHash, uint64 activatesAt)',
   'event Revoked(uint64 indexed epoch, bytes32 indexed root, bytes32 indexed commitHash, bool rootRemoved)',
-  'event Claimed(address indexed account, bytes32 indexed root, address recipient, uint256 amount, uint256 cumulative)',
+  'event Claimed(address indexed account, bytes32 indexed root, address recipient, uint256 amount)',
   'event HeadRewound(address indexed caller, bytes32 indexed commitHash, uint64 epoch, uint256 total, uint64 activatesAt, uint32 revision)',
   'event SignerDisabled(address indexed caller, address indexed signer, uint32 revision)',
   'event SignerSet(address indexed previousSigner, address indexed newSigner, uint32 revision)',

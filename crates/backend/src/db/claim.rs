@@ -17,15 +17,17 @@ pub(crate) struct NewClaim {
     pub(crate) recipient: Address,
     pub(crate) root: B256,
     pub(crate) amount: Amount,
-    pub(crate) cumulative: Amount,
 }
 
-/// Stores a claim; idempotent.
+/// Stores a claim; idempotent. The chain's order decides what the account has been paid with it.
 pub(crate) async fn insert(conn: &mut PgConnection, claim: &NewClaim) -> anyhow::Result<()> {
     sqlx::query!(
         "insert into claim (block_number, log_index, project, account, recipient, root,
                             amount, cumulative, tx_hash)
-         values ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8::text::numeric, $9)
+         select $1, $2, $3::bytea, $4::bytea, $5, $6, $7::text::numeric,
+                $7::text::numeric + coalesce(sum(amount::numeric), 0), $8
+         from claim where account = $4::bytea and project = $3::bytea
+         and (block_number, log_index) < ($1, $2)
          on conflict do nothing",
         column::signed(claim.block_number)?,
         i32::try_from(claim.log_index)?,
@@ -34,7 +36,6 @@ pub(crate) async fn insert(conn: &mut PgConnection, claim: &NewClaim) -> anyhow:
         claim.recipient.as_slice() as _,
         claim.root.as_slice() as _,
         claim.amount.to_string(),
-        claim.cumulative.to_string(),
         claim.transaction.as_slice() as _
     )
     .execute(conn)
@@ -49,7 +50,7 @@ pub(crate) async fn claimed(
     account: Address,
 ) -> anyhow::Result<Amount> {
     let total = sqlx::query_scalar!(
-        r#"select coalesce(max(cumulative::numeric), 0)::text as "claimed!"
+        r#"select coalesce(sum(amount::numeric), 0)::text as "claimed!"
            from claim where account = $1 and project = $2"#,
         account.as_slice() as _,
         project.as_slice() as _

@@ -140,7 +140,6 @@ async fn distributor_event(
                 recipient: claimed.recipient,
                 root: claimed.root,
                 amount: amount(claimed.amount)?,
-                cumulative: amount(claimed.cumulative)?,
             };
             db::claim::insert(conn, &claim).await
         }

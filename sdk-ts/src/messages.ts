@@ -5,7 +5,7 @@
  * or that name its terms (`PointsUpload`, `RewardCommit`, `Claim`) in the distributor's.
  */
 
-import { hashStruct, hashTypedData, keccak256 } from 'viem';
+import { encodeAbiParameters, hashStruct, hashTypedData, keccak256 } from 'viem';
 
 import type { Address, Hash, Hex } from './parse.js';
 
@@ -173,7 +173,6 @@ export function toWire<N extends MessageName>(primaryType: N, message: Message<N
 
 /** The license in signed messages: `keccak256(abi.encode(chainId, collection, tokenId))`. */
 export function licenseHash(chainId: bigint, collection: Address, tokenId: bigint): Hash {
-  // Three words of 32 bytes; a coder of every type would be most of what a small page loads.
-  const words = [chainId, BigInt(collection), tokenId].map((word) => word.toString(16).padStart(64, '0'));
-  return keccak256(`0x${words.join('')}`);
+  const types = [{ type: 'uint256' }, { type: 'address' }, { type: 'uint256' }] as const;
+  return keccak256(encodeAbiParameters(types, [chainId, collection, tokenId]));
 }

@@ -5,8 +5,6 @@
  * here are what was committed, or nothing is shown. Loaded once a page needs it.
  */
 
-import { keccak256 } from 'viem';
-
 import type { CommitView } from '../../../sdk-ts/src/api/views.js';
 import { type Bundle, parseBundle } from '../../../sdk-ts/src/formats/bundle.js';
 import { TableReader } from '../../../sdk-ts/src/formats/reader.js';
@@ -14,6 +12,7 @@ import {
   type HolderRow, HOLDERS, POINTS, type PointsRow, type RewardRow, REWARDS, type Table, UPTIME, type UptimeRow,
 } from '../../../sdk-ts/src/formats/tables.js';
 import type { Address, Hash } from '../../../sdk-ts/src/parse.js';
+import { keccak256 } from '../lib/keccak.js';
 import { reads } from './backend.js';
 
 /** A table larger than this is read by the verification's worker, not by a page. */

@@ -5,9 +5,8 @@
  * one of both cases must be as EIP-55 writes it.
  */
 
-import { getAddress } from 'viem';
-
 import { type Address, type Hash, name } from '../../../sdk-ts/src/parse.js';
+import { checksummed } from './keccak.js';
 
 export type Found =
   | { kind: 'address'; address: Address }
@@ -69,7 +68,7 @@ export function readAddress(text: string): { address: Address } | { problem: str
   const address = text.toLowerCase() as Address;
   const digits = text.slice(2);
   const mixed = digits !== digits.toLowerCase() && digits !== digits.toUpperCase();
-  if (mixed && getAddress(address) !== text) {
+  if (mixed && checksummed(address) !== text) {
     return {
       problem: 'The address’s checksum (EIP-55) is wrong: a character was changed.',
       advice: 'Copy it again from where you have it. Do not send anything to it.',
@@ -78,8 +77,18 @@ export function readAddress(text: string): { address: Address } | { problem: str
   return { address };
 }
 
-/** An address as people should see it, with its checksum. */
-export const checksummed = (address: Address): string => getAddress(address);
+/** A project as a path names it: by its name or its distributor's address. */
+export function readProject(text: string): { project: string } | { problem: string; advice: string } {
+  if (text.startsWith('0x')) {
+    const read = readAddress(text);
+    return 'problem' in read ? read : { project: read.address };
+  }
+  try {
+    return { project: name(text) };
+  } catch {
+    return { problem: 'No project can have this name.', advice: 'A name has 1 to 32 of a-z, 0-9 and inner dashes, in lower case.' };
+  }
+}
 
 function license(first: string, token: string): Lookup {
   const read = readAddress(first);

@@ -8,6 +8,7 @@ import { queries } from '../api/backend.js';
 import { bundleQuery, MOST_LICENSES, tablesQuery } from '../api/files.js';
 import { useNow } from '../api/now.js';
 import { count, dayAfter, dayText, percent } from '../lib/format.js';
+import { readProject } from '../lib/lookup.js';
 import { ruleWords } from '../lib/terms.js';
 import { Link, useTitle } from '../router.js';
 import { AddressText, Amount, Badge, Card, Empty, Facts, Failed, Figure, Hash, Loading, Moment, PageHead, Table } from '../ui/bits.js';
@@ -19,7 +20,8 @@ export function DayPage({ params }: { params: Record<string, string> }) {
   if (epochOf(day) === undefined) {
     return <Unreadable kind="Day" problem={`There is no day ${day.slice(0, 40)}.`} advice="A day is written year-month-day, as 2026-01-31." />;
   }
-  return <Day name={project} day={day} />;
+  const read = readProject(project);
+  return 'problem' in read ? <Unreadable kind="Project" {...read} /> : <Day name={read.project} day={day} />;
 }
 
 function Day({ name, day }: { name: string; day: string }) {
@@ -29,7 +31,12 @@ function Day({ name, day }: { name: string; day: string }) {
   const roots = useQuery({ ...queries.roots(project.data?.project ?? '0x'), enabled: Boolean(project.data) });
   const closing = useQuery(queries.day(day));
   if (project.data === undefined) {
-    return project.isError ? <Failed error={project.error} what="the project" again={() => void project.refetch()} /> : <Loading what="the day" lines={8} />;
+    return (
+      <>
+        <PageHead kind={`Day of ${name}`} title={day} />
+        {project.isError ? <Failed error={project.error} what="the project" again={() => void project.refetch()} /> : <Loading what="the day" lines={8} />}
+      </>
+    );
   }
   if (project.data === null) return <Unreadable kind="Project" problem="No project has this name or address." advice="Names are as in the registry, in lower case." />;
   const { first_day } = project.data;

@@ -2,11 +2,11 @@ import { useQueries, useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 
 import type { LicenseView } from '../../../sdk-ts/src/api/views.js';
-import { licenseHash } from '../../../sdk-ts/src/messages.js';
 import { epochOf, type Address } from '../../../sdk-ts/src/parse.js';
 import { queries } from '../api/backend.js';
 import { useNow } from '../api/now.js';
 import { count, dayAfter, DAY_MILLIS, daysDown, dayStart, dayText, percent } from '../lib/format.js';
+import { licenseHash } from '../lib/keccak.js';
 import { readAddress } from '../lib/lookup.js';
 import { dayCell, type DayMinutes, minuteStates } from '../lib/minutes.js';
 import { go, Link, useSearch, useTitle } from '../router.js';

@@ -9,7 +9,7 @@ import { newest, type ProjectDay, useProjectDays } from '../api/days.js';
 import { bundleQuery, MOST_LICENSES, tablesQuery } from '../api/files.js';
 import { count, percent } from '../lib/format.js';
 import { ruleWords } from '../lib/terms.js';
-import { readAddress } from '../lib/lookup.js';
+import { readProject } from '../lib/lookup.js';
 import { Link, useTitle } from '../router.js';
 import { AddressText, Amount, Badge, Card, Copy, Empty, Facts, Failed, Figure, Loading, Moment, PageHead, Table } from '../ui/bits.js';
 import { Unreadable } from './missing.js';
@@ -17,21 +17,21 @@ import { Unreadable } from './missing.js';
 /** A project: what it pays, its workloads, and each day's way to the chain. */
 export function ProjectPage({ params }: { params: Record<string, string> }) {
   const name = params['project'] ?? '';
-  const read = name.startsWith('0x') ? readAddress(name) : undefined;
-  if (read !== undefined && 'problem' in read) return <Unreadable kind="Project" {...read} />;
-  return <Project name={read?.address ?? name} />;
+  const read = readProject(name);
+  return 'problem' in read ? <Unreadable kind="Project" {...read} /> : <Project name={read.project} />;
 }
 
 function Project({ name }: { name: string }) {
   useTitle(name);
   const { data, error, refetch } = useQuery(queries.project(name));
+  const head = <PageHead kind="Project" title={<span className="break">{name}</span>} />;
   if (data === undefined) {
-    return error === null ? <Loading what="the project" lines={8} /> : <Failed error={error} what="the project" again={() => void refetch()} />;
+    return <>{head}{error === null ? <Loading what="the project" lines={8} /> : <Failed error={error} what="the project" again={() => void refetch()} />}</>;
   }
   if (data === null) {
     return (
       <>
-        <PageHead kind="Project" title={name.slice(0, 80)} />
+        {head}
         <Empty title="No project has this name or address.">
           Names are as in the registry, in lower case. A project appears once its creation is in a final block.
         </Empty>

@@ -6,7 +6,7 @@ import type { Address } from '../../../sdk-ts/src/parse.js';
 import { isMissing } from '../api/backend.js';
 import { useNow } from '../api/now.js';
 import { distance, exactUnits, local, short, units, utc } from '../lib/format.js';
-import { checksummed } from '../lib/lookup.js';
+import { checksummed } from '../lib/keccak.js';
 import { Link } from '../router.js';
 
 /** Copies a text, and says so. */

@@ -1,0 +1,208 @@
+/** Every page in Chromium over a running network: accessible, in its width, asking nobody else. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+
+import type { Browser } from 'playwright-core';
+
+import { api, endpoints, launch, site, Visitor } from './site.js';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const ALPHA = endpoints.collections['alpha'] ?? '';
+let browser: Browser;
+let account: string;
+let node: string;
+let hash: string;
+let day: string;
+before(async () => {
+  browser = await launch();
+  const license = await api<{ holder: string }>(`/v1/licenses/${ALPHA}/1`);
+  account = license.holder;
+  const roots = await api<{ day: string }[]>(`/v1/roots/${endpoints.project}`);
+  day = roots[0]?.day ?? '';
+  const visitor = await Visitor.comes(browser);
+  await visitor.goes(`/licenses/${ALPHA}/1`);
+  const link = await visitor.page.getAttribute('a[href^="/nodes/"]', 'href');
+  node = link?.split('/')[2] ?? '';
+  await visitor.leaves();
+  const leases = (await api<{ leases: { license_hash: string }[] }>(`/v1/nodes/${node}`)).leases;
+  hash = leases[0]?.license_hash ?? '';
+});
+after(() => browser?.close());
+
+const addresses = (): Record<string, string> => ({
+  start: '/', project: `/projects/${endpoints.project}`, day: `/projects/${endpoints.project}/days/${day}`,
+  license: `/licenses/${ALPHA}/1`, 'license, a day': `/licenses/${ALPHA}/1?day=${day}`, node: `/nodes/${node}`,
+  account: `/accounts/${account}`, lease: `/leases/${hash}`, status: '/status', 'an account of nobody': `/accounts/0x${'ab'.repeat(20)}`,
+  'no such project': '/projects/nobody', 'no such page': '/nowhere/at/all', 'a wrong checksum': '/accounts/0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD',
+});
+
+interface Violation { id: string; help: string; nodes: { html: string; failureSummary: string }[] }
+
+for (const [width, colorScheme] of [[1440, 'light'], [360, 'dark']] as const) {
+  test(`every page at ${width} in ${colorScheme} colours: axe finds nothing, nothing is cut off`, async () => {
+    const visitor = await Visitor.comes(browser, { viewport: { width, height: 800 }, colorScheme });
+    for (const [name, path] of Object.entries(addresses())) {
+      await visitor.goes(path);
+      const wider = await visitor.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wider <= 0, `${name} is ${wider} wider than the window`);
+      // The policy lets no page load it, so it comes by the debugger's way.
+      await visitor.page.evaluate(axe);
+      const violations = await visitor.page.evaluate(async () => {
+        const run = (globalThis as unknown as { axe: { run(options: object): Promise<{ violations: Violation[] }> } }).axe;
+        const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+        return (await run.run({ runOnly: tags })).violations;
+      });
+      const told = violations.map(({ id, help, nodes }) => `${id}: ${help}\n${nodes.map((one) => `  ${one.html}\n  ${one.failureSummary}`).join('\n')}`);
+      assert.deepEqual(told, [], `${name} (${path})`);
+      assert.equal(await visitor.page.locator('h1').count(), 1, name);
+    }
+    await visitor.leaves();
+  });
+}
+
+test('the policy is strict, files are for ever, and what is no route says so', async () => {
+  const page = await fetch(`${site}/projects/acme`, { headers: { accept: 'text/html' } });
+  const policy = page.headers.get('content-security-policy') ?? '';
+  assert.match(policy, /default-src 'none'; script-src 'self'; style-src 'self';/);
+  assert.doesNotMatch(policy, /unsafe/);
+  const script = /src="(\/assets\/[^"]+)"/.exec(await page.text())?.[1] ?? '';
+  const file = await fetch(site + script, { headers: { 'accept-encoding': 'br' } });
+  assert.match(file.headers.get('cache-control') ?? '', /immutable/);
+  assert.equal(file.headers.get('content-encoding'), 'br');
+  const gone = await fetch(`${site}/v1/nothing`, { headers: { accept: 'text/html' } });
+  assert.deepEqual([gone.status, gone.headers.get('content-type')], [404, 'application/problem+json']);
+});
+
+test('the look-up leads to every kind of page, and tells a wrong checksum before it asks', async () => {
+  const visitor = await Visitor.comes(browser);
+  const { page } = visitor;
+  const look = async (text: string) => {
+    await page.goto(`${site}/`);
+    await page.fill('main input', text);
+    await page.keyboard.press('Enter');
+  };
+  for (const [text, path] of [
+    [account, `/accounts/${account}`], [`${ALPHA}/1`, `/licenses/${ALPHA}/1`], [endpoints.project.toUpperCase(), `/projects/${endpoints.project}`],
+    [hash, `/licenses/`], [node, `/accounts/${node}`],
+  ] as const) {
+    await look(text);
+    await page.waitForURL((url) => url.pathname.startsWith(path));
+    await visitor.settles();
+  }
+  assert.match(await visitor.text(), /key of a node/);
+  for (const [text, problem] of [
+    ['0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD', /checksum \(EIP-55\) is wrong/], ['0x1234', /4 hex digits/],
+    ['<img src=x onerror=alert(1)>', /neither an address nor a name/],
+  ] as const) {
+    await look(text);
+    assert.match(await visitor.text('[role=alert]'), problem);
+    assert.equal(new URL(page.url()).pathname, '/');
+  }
+  await visitor.leaves();
+});
+
+test('one figure on every surface: the account page has what the API and the chain have', async () => {
+  const [reward] = await api<{ active: string; claimed: string; cumulative: string }[]>(`/v1/rewards/${account}`);
+  assert.ok(reward);
+  const visitor = await Visitor.comes(browser);
+  await visitor.goes(`/accounts/${account}`);
+  const wei = async (name: string) => {
+    const figure = visitor.page.locator('.reward .figure', { hasText: name }).first();
+    return BigInt(/= (\d+) wei/.exec((await figure.locator('.amount').getAttribute('title')) ?? '')?.[1] ?? -1);
+  };
+  assert.equal(await wei('claimable now'), BigInt(reward.active) - BigInt(reward.claimed));
+  assert.equal(await wei('claimed'), BigInt(reward.claimed));
+  assert.equal(await wei('earned in all'), BigInt(reward.cumulative));
+  await visitor.leaves();
+});
+
+test("a closed day's minutes and their gaps are those of the API", async () => {
+  const { minutes } = await api<{ minutes: number }>(`/v1/licenses/${ALPHA}/1/uptime/${day}`);
+  const visitor = await Visitor.comes(browser);
+  await visitor.goes(`/licenses/${ALPHA}/1?day=${day}`);
+  await visitor.page.waitForSelector('.strip');
+  const text = await visitor.text();
+  assert.ok(text.includes(`${minutes.toLocaleString('en')} of `), text);
+  const label = (await visitor.page.getAttribute('.strip', 'aria-label')) ?? '';
+  assert.ok(label.includes(`${minutes} up`), label);
+  const gaps = await visitor.page.locator('.ranges li .number').allInnerTexts();
+  const missing = gaps.reduce((sum, one) => sum + Number.parseInt(one, 10), 0);
+  assert.equal(missing, 1440 - minutes);
+  // The year by keyboard: one tab stop, arrows move, Enter shows the day.
+  await visitor.page.focus('.heat button[tabindex="0"]');
+  await visitor.page.keyboard.press('ArrowDown');
+  await visitor.page.keyboard.press('Enter');
+  await visitor.page.waitForURL((url) => url.searchParams.get('day') !== day);
+  await visitor.leaves();
+});
+
+test('before the project began nothing was expected: not 100 %, not open', async () => {
+  const visitor = await Visitor.comes(browser);
+  for (const path of [`/licenses/${ALPHA}/1?day=2020-02-29`, `/projects/${endpoints.project}/days/2020-02-29`]) {
+    await visitor.goes(path);
+    const text = await visitor.text();
+    assert.match(text, /had not begun/);
+    assert.doesNotMatch(text, /is open/);
+  }
+  await visitor.goes(`/projects/${endpoints.project}/days/2026-02-30`);
+  assert.match(await visitor.text(), /no day 2026-02-30/);
+  await visitor.goes(`/projects/${endpoints.project}/days/2999-01-01`);
+  assert.match(await visitor.text(), /has not begun/);
+  await visitor.leaves();
+});
+
+test('markup in names, addresses and refusals stays text', async () => {
+  const bad = '<img src=x onerror=alert(1)><script>alert(2)</script>';
+  const visitor = await Visitor.comes(browser);
+  const { page } = visitor;
+  const inert = async () => {
+    assert.equal(await page.locator('main img, main script, footer img').count(), 0);
+  };
+  for (const kind of ['projects', 'nodes', 'accounts', 'leases', 'licenses/0x', `projects/${endpoints.project}/days`]) {
+    await visitor.goes(`/${kind}/${encodeURIComponent(bad)}`);
+    await inert();
+  }
+  // A backend that turned hostile: its words are shown, never obeyed.
+  await page.route('**/v1/network', async (route) => {
+    const answer = (await (await route.fetch()).json()) as object;
+    await route.fulfill({ json: { ...answer, version: bad } });
+  });
+  await page.route('**/v1/projects', (route) =>
+    route.fulfill({ json: [{ project: ALPHA, name: bad, owner: ALPHA, token: ALPHA, first_day: '2026-01-01' }] }));
+  await page.route(`**/v1/projects/${endpoints.project}`, (route) => route.fulfill({
+    status: 409, contentType: 'application/problem+json',
+    body: JSON.stringify({ type: 'urn:x', title: bad, status: 409, detail: bad.repeat(500), code: 'x' }),
+  }));
+  await visitor.goes('/');
+  assert.match(await visitor.text(), /not a name of 1 to 32/);
+  await inert();
+  await visitor.goes(`/projects/${endpoints.project}`);
+  assert.match(await visitor.text(), /Could not read the project/);
+  await inert();
+  visitor.complaints.splice(0, visitor.complaints.length, ...visitor.complaints.filter((one) => !/status of 409/.test(one)));
+  await visitor.leaves();
+});
+
+test('a backend that does not answer: the page says so, keeps what it has, and comes back', async () => {
+  const visitor = await Visitor.comes(browser);
+  const { page } = visitor;
+  await visitor.goes(`/projects/${endpoints.project}`);
+  const before = await visitor.text('.facts');
+  await page.route('**/v1/**', (route) => route.abort());
+  await page.waitForSelector('.stale', { timeout: 60_000 });
+  assert.match(await visitor.text('.stale'), /does not answer.*it may be old/s);
+  assert.equal(await visitor.text('.facts'), before);
+  await page.unroute('**/v1/**');
+  await page.waitForSelector('.stale', { state: 'detached', timeout: 60_000 });
+  await visitor.leaves();
+
+  const other = await Visitor.comes(browser);
+  await other.page.route('**/v1/**', (route) => route.abort());
+  await other.page.goto(`${site}/projects/${endpoints.project}`);
+  await other.page.waitForSelector('.failed', { timeout: 30_000 });
+  assert.match(await other.text(), /Nothing can be shown yet[^]*Could not read the project[^]*Try again/);
+  await other.leaves();
+});

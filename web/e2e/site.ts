@@ -40,7 +40,7 @@ export class Visitor {
   static async comes(browser: Browser, options: BrowserContextOptions = {}, allowed: readonly string[] = []): Promise<Visitor> {
     const context = await browser.newContext(options);
     const visitor = new Visitor(context, await context.newPage(), [site, ...allowed]);
-    visitor.page.setDefaultTimeout(15_000);
+    visitor.page.setDefaultTimeout(45_000);
     visitor.page.on('pageerror', (error) => visitor.complaints.push(error.message));
     visitor.page.on('dialog', (dialog) => {
       visitor.complaints.push(`a dialog: ${dialog.message()}`);

@@ -23,6 +23,7 @@ const PAGES: [pattern: string, page: Page][] = [
   ['/licenses/:collection/:token', page(async () => (await import('./pages/license.js')).LicensePage)],
   ['/leases/:license', page(async () => (await import('./pages/lease.js')).LeasePage)],
   ['/accounts/:address', page(async () => (await import('./pages/account.js')).AccountPage)],
+  ['/accounts/:address/rewards/:project', page(async () => (await import('./pages/reward.js')).RewardPage)],
   ['/status', page(async () => (await import('./pages/status.js')).StatusPage)],
 ];
 const Missing = page(async () => (await import('./pages/missing.js')).MissingPage);

@@ -67,6 +67,9 @@ export const queries = {
     }),
   rewards: (account: Address) =>
     queryOptions({ queryKey: ['rewards', account], queryFn: () => reads.rewards(account), refetchInterval: AGAIN_MILLIS }),
+  /** By the newest active commit. */
+  proof: (project: Address, account: Address) =>
+    queryOptions({ queryKey: ['proof', project, account], queryFn: () => orNull(reads.proof(project, account)), refetchInterval: 60_000 }),
   ready: () =>
     queryOptions({
       queryKey: ['ready'], refetchInterval: AGAIN_MILLIS,

@@ -3,6 +3,7 @@
 import { queryOptions } from '@tanstack/react-query';
 
 import type { CommitView } from '../../../sdk-ts/src/api/views.js';
+import type { Address } from '../../../sdk-ts/src/parse.js';
 
 /** So many licenses' tables are fetched without being asked for. */
 export const MOST_LICENSES = 4000n;
@@ -23,6 +24,17 @@ export const tablesQuery = (view: CommitView) =>
     queryFn: async ({ client }) => {
       const bundle = await client.ensureQueryData(bundleQuery(view));
       return (await import('./committed.js')).tablesOf(view, bundle);
+    },
+    ...forever,
+  });
+
+/** Why an account got its amount of a committed day. */
+export const whyQuery = (account: Address, view: CommitView) =>
+  queryOptions({
+    queryKey: ['why', account, view.project, view.day, view.commit.data_hash],
+    queryFn: async ({ client }) => {
+      const files = await client.ensureQueryData(tablesQuery(view));
+      return (await import('../lib/why.js')).why(account, files);
     },
     ...forever,
   });

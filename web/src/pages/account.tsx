@@ -6,9 +6,9 @@ import { queries } from '../api/backend.js';
 import { newest } from '../api/days.js';
 import { bundleQuery, MOST_LICENSES, tablesQuery } from '../api/files.js';
 import { readAddress } from '../lib/lookup.js';
-import { figures, pendingUntil } from '../lib/rewards.js';
 import { Link, useTitle } from '../router.js';
-import { AddressText, Amount, Card, Empty, Failed, Loading, Moment, PageHead, Table } from '../ui/bits.js';
+import { AddressText, Card, Empty, Failed, Loading, PageHead, Table } from '../ui/bits.js';
+import { RewardFigures } from '../ui/reward.js';
 import { Unreadable } from './missing.js';
 import { NodeCards } from './node.js';
 
@@ -48,7 +48,7 @@ function Rewards({ account }: { account: Address }) {
           ? <Empty title="Nothing earned yet.">An account is named once a day that paid it is committed: the morning after, at the earliest.</Empty>
           : (
             <>
-              {data.slice(0, 100).map((reward, i) => <Reward key={reward.project} reward={reward} roots={roots[i]?.data} />)}
+              {data.slice(0, 100).map((reward, i) => <Reward key={reward.project} account={account} reward={reward} roots={roots[i]?.data} />)}
               <p className="quiet">
                 Amounts are in units of 18 decimals, rounded down; a pointer on one shows its wei. Claimable is what the newest active
                 root owes less what final blocks paid.
@@ -59,23 +59,12 @@ function Rewards({ account }: { account: Address }) {
   );
 }
 
-function Reward({ reward, roots }: { reward: RewardView; roots: CommitView[] | undefined }) {
-  const { claimable, pending, claimed } = figures(reward);
-  const until = pendingUntil(roots ?? []);
+function Reward({ account, reward, roots }: { account: Address; reward: RewardView; roots: CommitView[] | undefined }) {
   return (
     <article className="reward" aria-label={`Rewards of ${reward.name}`}>
       <h3><Link to={`/projects/${reward.name}`}>{reward.name}</Link> <span className="quiet">up to {reward.day}</span></h3>
-      <div className="figures">
-        <div className="figure main"><span className="figure-value"><Amount wei={claimable} /></span><span className="figure-name">claimable now</span></div>
-        <div className="figure">
-          <span className="figure-value"><Amount wei={pending} /></span>
-          <span className="figure-name">
-            pending{pending > 0n && (until === undefined ? ', until its root is on chain' : <>, until <Moment millis={until} /></>)}
-          </span>
-        </div>
-        <div className="figure"><span className="figure-value"><Amount wei={claimed} /></span><span className="figure-name">claimed</span></div>
-        <div className="figure"><span className="figure-value"><Amount wei={reward.cumulative} /></span><span className="figure-name">earned in all</span></div>
-      </div>
+      <RewardFigures reward={reward} roots={roots} />
+      <p><Link to={`/accounts/${account}/rewards/${reward.name}`}>Why this number, proof and claim</Link></p>
     </article>
   );
 }

@@ -68,8 +68,12 @@ abstract contract DistributorControl is IDistributorControl {
     StoredHead internal _head;
     Guarding internal _guarding;
 
-    /// @inheritdoc IDistributorControl
-    uint128 public dailyQuota;
+    /// @dev What a commit may add, in the lower half; in the upper the first day for which it counts. A word
+    /// and not a struct, because the compiler reads a struct's slot once for each of its parts.
+    uint256 internal _quota;
+
+    /// @dev What a commit of an earlier day may add; read only while such days are not posted.
+    uint128 private _quotaBefore;
 
     /// @inheritdoc IDistributorControl
     uint64 public timelock;
@@ -93,7 +97,7 @@ abstract contract DistributorControl is IDistributorControl {
         TOKEN = IERC20(params.token);
         _signing = Signing(params.signer, params.delay);
         _guarding.guardian = params.guardian;
-        dailyQuota = params.dailyQuota;
+        _quota = params.dailyQuota;
         timelock = FIRST_TIMELOCK;
         _head.epoch = (block.timestamp / 1 days - 1).toUint32();
     }
@@ -120,12 +124,19 @@ abstract contract DistributorControl is IDistributorControl {
     function lowerQuota(uint128 newQuota) external {
         // Check
         _requireOwner();
-        uint128 previousQuota = dailyQuota;
+        uint128 previousQuota = _lastQuota();
         if (newQuota >= previousQuota) revert QuotaNotLower(newQuota, previousQuota);
+        uint64 from = (block.timestamp / 1 days + 1).toUint64();
+        uint64 lastFrom = (_quota >> 128).toUint64();
+        bool loweredToday = lastFrom == from;
+        // Only one lowering is remembered, so the days before the last one have to be posted.
+        uint64 next = uint64(_head.epoch) + 1;
+        if (!loweredToday && next < lastFrom) revert EarlierDaysNotPosted(next, lastFrom);
 
         // Effect
-        dailyQuota = newQuota;
-        emit QuotaLowered(previousQuota, newQuota);
+        if (!loweredToday) _quotaBefore = previousQuota;
+        _quota = uint256(from) << 128 | newQuota;
+        emit QuotaLowered(previousQuota, newQuota, from);
     }
 
     /// @inheritdoc IDistributorControl
@@ -159,7 +170,8 @@ abstract contract DistributorControl is IDistributorControl {
         // Check
         _requireOwnerOrGuardian();
         Guarding memory guarding = _guarding;
-        if (msg.sender == guarding.guardian) {
+        // An owner that is the guardian too pauses as the owner.
+        if (msg.sender == guarding.guardian && msg.sender != owner()) {
             if (guarding.pauseSpent) revert GuardianPauseSpent(msg.sender);
             guarding.pauseSpent = true;
         }
@@ -193,6 +205,7 @@ abstract contract DistributorControl is IDistributorControl {
     function queue(bytes calldata call) external {
         // Check
         _requireOwner();
+        call = _withoutTail(call);
         bytes4 selector = _selectorOf(call);
         if (!_isTimelocked(selector)) revert NotTimelocked(selector);
         bytes32 callHash = keccak256(call);
@@ -200,7 +213,10 @@ abstract contract DistributorControl is IDistributorControl {
         if (queuedFor != 0 && block.timestamp < queuedFor + GRACE) revert QueuedAlready(callHash, queuedFor);
 
         // Effect
-        uint64 readyAt = block.timestamp.toUint64() + timelock;
+        uint64 wait = timelock;
+        // Whoever relies on a long delay hears of its end as long before.
+        if (selector == this.lowerDelay.selector && wait < _signing.delay) wait = _signing.delay;
+        uint64 readyAt = block.timestamp.toUint64() + wait;
         _readyAt[callHash] = readyAt;
         emit CallQueued(callHash, selector, call, readyAt, readyAt + GRACE);
     }
@@ -213,7 +229,7 @@ abstract contract DistributorControl is IDistributorControl {
         if (selector == this.setGuardian.selector && msg.sender != owner()) {
             revert GuardianReplacement(msg.sender);
         }
-        bytes32 callHash = keccak256(call);
+        bytes32 callHash = keccak256(_withoutTail(call));
         if (_readyAt[callHash] == 0) revert NotQueued(callHash);
 
         // Effect
@@ -251,11 +267,11 @@ abstract contract DistributorControl is IDistributorControl {
     function raiseQuota(uint128 newQuota) external {
         // Check
         _takeQueued();
-        uint128 previousQuota = dailyQuota;
+        uint128 previousQuota = _lastQuota();
         if (newQuota <= previousQuota) revert QuotaNotHigher(newQuota, previousQuota);
 
         // Effect
-        dailyQuota = newQuota;
+        _quota = _quota >> 128 << 128 | newQuota;
         emit QuotaRaised(previousQuota, newQuota);
     }
 
@@ -301,6 +317,16 @@ abstract contract DistributorControl is IDistributorControl {
     /*//////////////////////////////////////////////////////////////////////////
                                       VIEWS
     //////////////////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IDistributorControl
+    function dailyQuota() external view returns (uint128) {
+        return _quotaOf(uint256(_head.epoch) + 1).toUint128();
+    }
+
+    /// @inheritdoc IDistributorControl
+    function quotaOf(uint64 day) external view returns (uint128) {
+        return _quotaOf(day).toUint128();
+    }
 
     /// @inheritdoc IDistributorControl
     function delay() external view returns (uint64) {
@@ -349,7 +375,7 @@ abstract contract DistributorControl is IDistributorControl {
 
     /// @inheritdoc IDistributorControl
     function queuedCall(bytes calldata call) external view returns (uint64 readyAt, uint64 expiresAt) {
-        readyAt = _readyAt[keccak256(call)];
+        readyAt = _readyAt[keccak256(_withoutTail(call))];
         if (readyAt != 0) expiresAt = readyAt + GRACE;
     }
 
@@ -381,7 +407,7 @@ abstract contract DistributorControl is IDistributorControl {
     function _takeQueued() private {
         // Check
         _requireOwner();
-        bytes32 callHash = keccak256(msg.data);
+        bytes32 callHash = keccak256(_withoutTail(msg.data));
         uint64 readyAt = _readyAt[callHash];
         if (readyAt == 0) revert NotQueued(callHash);
         if (block.timestamp < readyAt) revert NotReady(callHash, readyAt, block.timestamp);
@@ -391,6 +417,24 @@ abstract contract DistributorControl is IDistributorControl {
         // Effect
         delete _readyAt[callHash];
         emit CallExecuted(callHash, msg.sig);
+    }
+
+    function _quotaOf(uint256 day) internal view returns (uint256) {
+        uint256 quota = _quota;
+        return day < quota >> 128 ? _quotaBefore : quota & type(uint128).max;
+    }
+
+    /// @dev That of the days to come.
+    function _lastQuota() private view returns (uint128) {
+        // The lower half.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint128(_quota);
+    }
+
+    /// @dev The call without bytes behind its arguments, which change nothing: so a call has one hash.
+    function _withoutTail(bytes calldata call) private pure returns (bytes calldata) {
+        uint256 length = _selectorOf(call) == this.withdrawUnallocated.selector ? 68 : 36;
+        return call.length > length ? call[:length] : call;
     }
 
     /// @dev Its first four bytes; a shorter call is no call that waits, whatever it is padded with.

@@ -223,7 +223,8 @@ contract NodeLicense is INodeLicense, IERC4907, IERC5643, IERC2981, IERC4906, ER
         // Effect
         lockedUntil = newLockedUntil;
         emit TransferLockSet(newLockedUntil);
-        emit BatchMetadataUpdate(1, _minting.supply);
+        // An empty collection has no range of ids.
+        if (_minting.supply != 0) emit BatchMetadataUpdate(1, _minting.supply);
     }
 
     /*//////////////////////////////////////////////////////////////////////////
@@ -312,6 +313,7 @@ contract NodeLicense is INodeLicense, IERC4907, IERC5643, IERC2981, IERC4906, ER
             _batches.push(supply.toUint48(), uint208(uint160(to)) << 48 | block.timestamp.toUint48());
             for (uint256 tokenId = firstTokenId; tokenId <= supply;) {
                 emit Transfer(address(0), to, tokenId);
+                if (TERM != 0) emit SubscriptionUpdate(tokenId, block.timestamp.toUint48() + TERM);
                 unchecked {
                     ++tokenId;
                 }

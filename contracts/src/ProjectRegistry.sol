@@ -18,6 +18,11 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
         string workload;
     }
 
+    struct Consent {
+        address consenter;
+        uint64 until;
+    }
+
     DistributorDeployer private immutable DEPLOYER;
 
     /*//////////////////////////////////////////////////////////////////////////
@@ -30,8 +35,9 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
     mapping(address project => mapping(string workload => address collection)) private _collections;
     mapping(address collection => Listing) private _listings;
 
-    /// @dev Keeps who consented, not a flag: a consent ends with the ownership it came from.
-    mapping(address collection => mapping(address project => address consenter)) private _consents;
+    /// @dev By collection, project, workload and the project's owner, with who consented: a consent ends
+    /// with the ownership that it came from, and with that to which it was given.
+    mapping(bytes32 consentId => Consent) private _consents;
 
     /*//////////////////////////////////////////////////////////////////////////
                                      CONSTRUCTOR
@@ -108,6 +114,17 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
     }
 
     /// @inheritdoc IProjectRegistry
+    function announceTerms(address project, bytes32 termsHash, uint64 fromDay) external {
+        // Check
+        _requireProjectOwner(project);
+        uint256 today = block.timestamp / 1 days;
+        if (termsHash == 0 || fromDay <= today) revert InvalidTerms(termsHash, fromDay, today);
+
+        // Effect: the event is the record.
+        emit TermsAnnounced(project, termsHash, fromDay);
+    }
+
+    /// @inheritdoc IProjectRegistry
     function projectAddress(address creator, ProjectParams calldata params) external view returns (address) {
         return DEPLOYER.addressOf(_salt(creator, params.userSalt), params);
     }
@@ -144,7 +161,10 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
             revert NotCollection(collection);
         }
         address collectionOwner = _collectionOwner(collection);
-        if (collectionOwner != msg.sender && _consents[collection][project] != collectionOwner) {
+        if (
+            collectionOwner != msg.sender
+                && _consentedUntil(collection, project, workload, collectionOwner) == 0
+        ) {
             revert ListingNotConsented(collection, project, collectionOwner);
         }
 
@@ -155,17 +175,23 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
     }
 
     /// @inheritdoc IProjectRegistry
-    function consentToListing(address collection, address project, bool consented) external {
+    function consentToListing(
+        address collection,
+        address project,
+        string calldata workload,
+        uint64 until
+    ) external {
         // Check
-        if (_projects[project].owner == address(0)) revert UnknownProject(project);
+        bytes32 consentId = _consentId(collection, project, workload);
+        _requireValidName(workload);
         address collectionOwner = _collectionOwner(collection);
         if (msg.sender != collectionOwner) {
             revert NotCollectionOwner(collection, msg.sender, collectionOwner);
         }
 
         // Effect
-        _consents[collection][project] = consented ? msg.sender : address(0);
-        emit ListingConsentSet(collection, project, msg.sender, consented);
+        _consents[consentId] = Consent(msg.sender, until);
+        emit ListingConsentSet(collection, project, msg.sender, workload, until);
     }
 
     /// @inheritdoc IProjectRegistry
@@ -187,8 +213,12 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
     }
 
     /// @inheritdoc IProjectRegistry
-    function isListingConsented(address collection, address project) external view returns (bool) {
-        return _consents[collection][project] == _collectionOwner(collection);
+    function listingConsent(
+        address collection,
+        address project,
+        string calldata workload
+    ) external view returns (uint64 until) {
+        return _consentedUntil(collection, project, workload, _collectionOwner(collection));
     }
 
     /*//////////////////////////////////////////////////////////////////////////
@@ -203,6 +233,26 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
     function _requireProjectOwner(address project) internal view override {
         address owner = _ownerOf(project);
         if (msg.sender != owner) revert NotProjectOwner(project, msg.sender, owner);
+    }
+
+    function _consentId(
+        address collection,
+        address project,
+        string calldata workload
+    ) private view returns (bytes32) {
+        return keccak256(abi.encode(collection, project, _ownerOf(project), workload));
+    }
+
+    /// @return until Zero where the collection's owner does not consent now.
+    function _consentedUntil(
+        address collection,
+        address project,
+        string calldata workload,
+        address collectionOwner
+    ) private view returns (uint64 until) {
+        Consent storage consent = _consents[_consentId(collection, project, workload)];
+        until = consent.until;
+        if (consent.consenter != collectionOwner || until <= block.timestamp) return 0;
     }
 
     /// @dev The creator is part of the salt, so nobody can take another's address.

@@ -368,13 +368,13 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
     function _releaseAt(Workload storage record, uint64 version) private view returns (Release memory found) {
         Announcement memory announcement = record.announcements[version];
         if (announcement.kind != Kind.Release) return found;
-        return Release(
-            version,
-            announcement.releaseHash,
-            announcement.announcedAt,
-            announcement.effectiveAt,
-            announcement.vetoed
-        );
+        return Release({
+            version: version,
+            releaseHash: announcement.releaseHash,
+            announcedAt: announcement.announcedAt,
+            runnableAt: announcement.effectiveAt,
+            vetoed: announcement.vetoed
+        });
     }
 
     function _tombstoneAt(
@@ -383,13 +383,13 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
     ) private view returns (Tombstone memory found) {
         Announcement memory announcement = record.announcements[version];
         if (announcement.kind != Kind.Tombstone) return found;
-        return Tombstone(
-            version,
-            announcement.removesVolumes,
-            announcement.announcedAt,
-            announcement.effectiveAt,
-            announcement.vetoed
-        );
+        return Tombstone({
+            version: version,
+            removesVolumes: announcement.removesVolumes,
+            announcedAt: announcement.announcedAt,
+            effectiveAt: announcement.effectiveAt,
+            vetoed: announcement.vetoed
+        });
     }
 
     /// @dev The project is a distributor that the registry made, so its answer can be relied on.

@@ -35,6 +35,12 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
         "Claim(address account,bytes32 root,uint256 cumulative,address recipient,address relayer,uint256 relayerFee,uint64 deadline)"
     );
 
+    /// @dev How the code of an account begins that delegates to another (EIP-7702). No contract's begins
+    /// so (EIP-3541).
+    bytes3 private constant DELEGATION = 0xef0100;
+
+    bool private immutable CLAIMS_FOR_CONTRACTS;
+
     /*//////////////////////////////////////////////////////////////////////////
                                        STORAGE
     //////////////////////////////////////////////////////////////////////////*/
@@ -56,7 +62,9 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
     constructor(
         IProjectRegistry registry_,
         ProjectParams memory params
-    ) DistributorControl(registry_, params) EIP712("NodeSystem", "1") {}
+    ) DistributorControl(registry_, params) EIP712("NodeSystem", "1") {
+        CLAIMS_FOR_CONTRACTS = params.claimsForContracts;
+    }
 
     /*//////////////////////////////////////////////////////////////////////////
                                    COMMITS AND CLAIMS
@@ -145,6 +153,30 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
     }
 
     /// @inheritdoc IRewardDistributor
+    function claimFor(
+        address account,
+        bytes32 root,
+        uint256 cumulative,
+        bytes32[] calldata proof
+    ) external returns (uint256 amount) {
+        // Check
+        if (!CLAIMS_FOR_CONTRACTS) revert ClaimForIsOff();
+        _requireRecipient(account);
+        if (account.code.length == 0 || bytes3(account.code) == DELEGATION) revert NoCodeOfItsOwn(account);
+        Claimant storage claimant = _claimants[account];
+        Ledger ledger;
+        (amount, ledger) = _checkClaim(_ledger, claimant, account, root, cumulative, proof);
+
+        // Effect
+        claimant.claimed = cumulative;
+        _ledger = ledger;
+        emit Claimed(account, root, account, amount);
+
+        // Interaction: last, so a token that calls back finds the claim done.
+        TOKEN.safeTransfer(account, amount);
+    }
+
+    /// @inheritdoc IRewardDistributor
     function revoke(RewardCommit[] calldata down, RewardCommit calldata newHead) external {
         // Check
         _requireOwnerOrGuardian();
@@ -222,6 +254,11 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
     }
 
     /// @inheritdoc IRewardDistributor
+    function claimsForContracts() external view returns (bool) {
+        return CLAIMS_FOR_CONTRACTS;
+    }
+
+    /// @inheritdoc IRewardDistributor
     function claimed(address account) external view returns (uint256) {
         return _claimants[account].claimed;
     }
@@ -275,7 +312,8 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
         uint256 total = commit.total;
         if (total < lastTotal) revert TotalFell(total, lastTotal);
         uint256 rise = total - lastTotal;
-        if (rise > dailyQuota) revert QuotaExceeded(rise, dailyQuota);
+        uint256 quota = _quotaOf(commit.epoch);
+        if (rise > quota) revert QuotaExceeded(rise, quota);
         if (total > type(uint112).max) revert TotalTooLarge(total, type(uint112).max);
 
         if (commit.root == 0 && total != 0) revert EmptyTreeWithTotal(total);

@@ -57,6 +57,7 @@ abstract contract BaseTest is Test {
             dailyQuota: QUOTA,
             delay: DELAY,
             metadataURI: "ipfs://acme",
+            claimsForContracts: false,
             userSalt: bytes32(0)
         });
     }

@@ -2,9 +2,9 @@
 pragma solidity 0.8.37;
 
 /// @title Who steers a distributor, and how fast
-/// @notice What lowers risk happens at once: pausing, disabling the signer, lowering the quota,
-/// raising a delay. What raises it waits: the owner queues the call, the timelock passes, and the
-/// owner makes the call within 14 days. Meanwhile the guardian may cancel it, except for its own
+/// @notice What lowers risk happens at once: pausing, disabling the signer, raising a delay; and the
+/// quota is lower from the next day on. What raises it waits: the owner queues the call, the timelock
+/// passes, and the owner makes the call within 14 days. Meanwhile the guardian may cancel it, except for its own
 /// replacement.
 interface IDistributorControl {
     /*//////////////////////////////////////////////////////////////////////////
@@ -14,8 +14,8 @@ interface IDistributorControl {
     /// @notice The signer was disabled; no signature it gave for a commit not yet posted is of use.
     event SignerDisabled(address indexed caller, address indexed signer, uint32 revision);
 
-    /// @notice The daily quota was lowered.
-    event QuotaLowered(uint128 previousQuota, uint128 newQuota);
+    /// @notice The daily quota was lowered for `fromDay` and later days; it stays for earlier ones.
+    event QuotaLowered(uint128 previousQuota, uint128 newQuota, uint64 fromDay);
 
     /// @notice The delay was raised.
     event DelayRaised(uint64 previousDelay, uint64 newDelay);
@@ -48,7 +48,8 @@ interface IDistributorControl {
     /// @notice The guardian was replaced. The new one has its pause.
     event GuardianSet(address indexed previousGuardian, address indexed newGuardian);
 
-    /// @notice The daily quota was raised.
+    /// @notice The daily quota was raised. A lowering that is not in effect yet keeps its day: earlier
+    /// days have the quota from before it.
     event QuotaRaised(uint128 previousQuota, uint128 newQuota);
 
     /// @notice The delay was lowered.
@@ -84,6 +85,10 @@ interface IDistributorControl {
 
     /// @notice The new quota is not below the current one.
     error QuotaNotLower(uint128 given, uint128 current);
+
+    /// @notice The quota was lowered from `fromDay` on, and is not lowered again while `nextDay`, which
+    /// comes before, is not posted.
+    error EarlierDaysNotPosted(uint64 nextDay, uint64 fromDay);
 
     /// @notice The new delay is not above the current one.
     error DelayNotHigher(uint64 given, uint64 current);
@@ -143,14 +148,16 @@ interface IDistributorControl {
     /// @notice Disables the signer at once. Owner or guardian. Posted commits are not touched.
     function disableSigner() external;
 
-    /// @notice Lowers the daily quota at once. Owner.
+    /// @notice Lowers the daily quota of the days that have not begun, so that what the signer signed for
+    /// earlier ones can still be posted. Owner. Against a stolen signer, disable it.
     function lowerQuota(uint128 newQuota) external;
 
     /// @notice Raises the delay of commits posted from now on. Owner.
     function raiseDelay(uint64 newDelay) external;
 
     /// @notice Stops posts and activations for 10 days. Owner at any time, which also extends a
-    /// running pause; guardian once per appointment, and again when the owner renews it. A root
+    /// running pause, be it the guardian or not; guardian once per appointment, and again when the owner
+    /// renews it. A root
     /// that was not active when the pause began is neither claimable nor safe from `revoke` before
     /// the pause ends. Roots active before stay claimable.
     function pause() external;
@@ -165,7 +172,8 @@ interface IDistributorControl {
                                BEHIND THE TIMELOCK
     //////////////////////////////////////////////////////////////////////////*/
 
-    /// @notice Queues one of the calls below, as ABI-encoded calldata. Owner.
+    /// @notice Queues one of the calls below, as ABI-encoded calldata. Owner. Bytes behind the arguments
+    /// are left out, here and when the call is made, cancelled or asked for.
     function queue(bytes calldata call) external;
 
     /// @notice Cancels a queued call. Owner or guardian; not the guardian for `setGuardian`.
@@ -180,7 +188,8 @@ interface IDistributorControl {
     /// @notice Raises the daily quota. Owner, queued.
     function raiseQuota(uint128 newQuota) external;
 
-    /// @notice Lowers the delay of commits posted from then on. Owner, queued.
+    /// @notice Lowers the delay of commits posted from then on. Owner, queued for the timelock or, if that
+    /// is longer, for the delay that ends.
     function lowerDelay(uint64 newDelay) external;
 
     /// @notice Lowers the wait of calls queued from then on. Owner, queued.
@@ -193,8 +202,11 @@ interface IDistributorControl {
                                       VIEWS
     //////////////////////////////////////////////////////////////////////////*/
 
-    /// @notice Most that one commit may add to the total.
+    /// @notice Most that the next commit may add to the total.
     function dailyQuota() external view returns (uint128);
+
+    /// @notice Most that the commit of a day may add, as things are now.
+    function quotaOf(uint64 day) external view returns (uint128);
 
     /// @notice Seconds between a post and the commit's activation.
     function delay() external view returns (uint64);

@@ -13,6 +13,8 @@ import {IReleaseRegistry} from "./IReleaseRegistry.sol";
 /// @param dailyQuota Most that one commit may add to the total of all rewards.
 /// @param delay Seconds between the post of a commit and its activation.
 /// @param metadataURI Where the project describes itself.
+/// @param claimsForContracts Whether anyone may send the claims of accounts with code (`claimFor`), for
+/// those that cannot claim.
 /// @param userSalt Lets one creator make several projects at addresses of its choice.
 struct ProjectParams {
     string name;
@@ -22,6 +24,7 @@ struct ProjectParams {
     uint128 dailyQuota;
     uint64 delay;
     string metadataURI;
+    bool claimsForContracts;
     bytes32 userSalt;
 }
 
@@ -65,9 +68,18 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
     /// @notice The project's metadata was replaced.
     event MetadataSet(address indexed project, string metadataURI);
 
-    /// @notice The collection's owner allowed or forbade the project to list it.
+    /// @notice The project's terms from a day on are those whose hash this is: whoever holds the file can
+    /// prove that it was public before the day began.
+    event TermsAnnounced(address indexed project, bytes32 indexed termsHash, uint64 fromDay);
+
+    /// @notice The collection's owner allows the project to list it as that workload's until just before
+    /// `until`; zero withdrew the consent.
     event ListingConsentSet(
-        address indexed collection, address indexed project, address indexed collectionOwner, bool consented
+        address indexed collection,
+        address indexed project,
+        address indexed collectionOwner,
+        string workload,
+        uint64 until
     );
 
     /// @notice The collection's tokens became the licenses of the project's workload.
@@ -92,6 +104,9 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
     /// @notice Only the account the project was offered to may accept it.
     error NotPendingProjectOwner(address project, address caller, address pendingOwner);
 
+    /// @notice Terms have a hash, and begin on a day that has not begun: after `today`.
+    error InvalidTerms(bytes32 termsHash, uint64 fromDay, uint256 today);
+
     /// @notice Another collection has the workload's name in this project.
     error WorkloadTaken(address project, string workload, address collection);
 
@@ -107,7 +122,7 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
     /// @notice Only the collection's owner may do this.
     error NotCollectionOwner(address collection, address caller, address owner);
 
-    /// @notice The collection's owner is not the project's owner and did not consent.
+    /// @notice The collection's owner is not the project's owner and does not consent to this workload now.
     error ListingNotConsented(address collection, address project, address collectionOwner);
 
     /*//////////////////////////////////////////////////////////////////////////
@@ -126,6 +141,10 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
 
     /// @notice Replaces the project's metadata.
     function setMetadata(address project, string calldata metadataURI) external;
+
+    /// @notice Announces the terms (the day's reward, the rule for points, and who is paid) of the days from
+    /// `fromDay` on, which has not begun. Owner. The registry keeps no terms: the event is the proof.
+    function announceTerms(address project, bytes32 termsHash, uint64 fromDay) external;
 
     /// @notice The address of the project `creator` would create from `params`.
     function projectAddress(address creator, ProjectParams calldata params) external view returns (address);
@@ -147,9 +166,15 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
     /// project; the collection's owner is the same account or has consented.
     function listCollection(address project, string calldata workload, address collection) external;
 
-    /// @notice The collection's owner allows (or no longer allows) the project to list it. The
-    /// consent ends when the collection changes its owner.
-    function consentToListing(address collection, address project, bool consented) external;
+    /// @notice The collection's owner allows the project to list it as the licenses of that workload,
+    /// until just before `until`; zero withdraws. The consent also ends when the collection or the project
+    /// changes its owner.
+    function consentToListing(
+        address collection,
+        address project,
+        string calldata workload,
+        uint64 until
+    ) external;
 
     /// @notice The collection of the project's workload, or zero.
     function collectionOf(
@@ -163,6 +188,11 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
     /// @notice The name of the workload the collection's tokens license, or empty.
     function workloadOfCollection(address collection) external view returns (string memory workload);
 
-    /// @notice Whether the collection's present owner consents to the listing by the project.
-    function isListingConsented(address collection, address project) external view returns (bool);
+    /// @notice Until just before when the collection's present owner consents to the listing by the project,
+    /// as it is owned now; zero if it does not, or did.
+    function listingConsent(
+        address collection,
+        address project,
+        string calldata workload
+    ) external view returns (uint64 until);
 }

@@ -176,6 +176,12 @@ interface IRewardDistributor is IDistributorControl {
     /// @notice The claim pays less than the fee.
     error RelayerFeeTooHigh(uint256 relayerFee, uint256 amount);
 
+    /// @notice The project was created without `claimFor`.
+    error ClaimForIsOff();
+
+    /// @notice The account has no code of its own: it claims, or signs its claim.
+    error NoCodeOfItsOwn(address account);
+
     /// @notice The list of commits to revoke is empty.
     error NothingToRevoke();
 
@@ -223,6 +229,18 @@ interface IRewardDistributor is IDistributorControl {
         bytes calldata signature
     ) external returns (uint256 amount);
 
+    /// @notice Pays an account with code what `claim` by it would, to the account itself. Anyone may send
+    /// it, if the project was created so: for contracts that hold licenses and have no way to call
+    /// `claim`. It forces no claim of an account without code, nor of one whose code is a delegation
+    /// (EIP-7702), which has a key.
+    /// @return amount What was paid.
+    function claimFor(
+        address account,
+        bytes32 root,
+        uint256 cumulative,
+        bytes32[] calldata proof
+    ) external returns (uint256 amount);
+
     /// @notice Takes back pending commits. Owner or guardian.
     /// @param down The commits to revoke, from the head down.
     /// @param newHead The commit before the lowest of them; ignored if that was the first commit.
@@ -252,6 +270,9 @@ interface IRewardDistributor is IDistributorControl {
         uint256 cumulative,
         bytes32[] calldata proof
     ) external view returns (uint256 amount);
+
+    /// @notice Whether `claimFor` is on: set when the project was created, for good.
+    function claimsForContracts() external view returns (bool);
 
     /// @notice What the account has been paid in all.
     function claimed(address account) external view returns (uint256);

@@ -5,6 +5,7 @@ import {IERC721Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.s
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 
 import {NodeLicense} from "../../src/NodeLicense.sol";
+import {IERC5643} from "../../src/interfaces/IERC5643.sol";
 import {INodeLicense, LicenseParams} from "../../src/interfaces/INodeLicense.sol";
 import {LicenseBase} from "./LicenseBase.sol";
 
@@ -64,6 +65,19 @@ contract MintTest is LicenseBase {
 
     function test_mintsInSequenceWithATerm() external {
         mintsInSequence(terms);
+    }
+
+    function test_tellsWhenEachExpires() external {
+        for (uint256 id = 1; id <= 3; ++id) {
+            vm.expectEmit(address(terms));
+            emit IERC5643.SubscriptionUpdate(id, START + TERM);
+        }
+        mintTo(terms, ALICE, 3);
+        assertEq(terms.expiresAt(3), START + TERM);
+
+        vm.recordLogs();
+        mintTo(licenses, ALICE, 3);
+        assertEq(vm.getRecordedLogs().length, 3);
     }
 
     function mintsInSequence(NodeLicense collection) private {

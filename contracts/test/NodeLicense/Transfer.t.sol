@@ -72,6 +72,16 @@ contract TransferTest is LicenseBase {
         licenses.transferFrom(BOB, CAROL, 1);
     }
 
+    function test_anEmptyCollectionHasNoRange() external {
+        LicenseParams memory params = defaultParams();
+        params.lockedUntil = LOCKED_UNTIL;
+        licenses = new NodeLicense(params);
+        vm.recordLogs();
+        vm.prank(OWNER);
+        licenses.shortenLock(0);
+        assertEq(vm.getRecordedLogs().length, 1);
+    }
+
     function test_revertWhen_theLockIsNotShortened() external {
         vm.startPrank(OWNER);
         uint64[2] memory bad = [LOCKED_UNTIL, LOCKED_UNTIL + 1];

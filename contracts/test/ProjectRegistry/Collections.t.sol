@@ -8,10 +8,12 @@ import {OddCollection} from "../Mocks.sol";
 
 contract CollectionsTest is BaseTest {
     address private project;
+    uint64 private until;
 
     function setUp() public override {
         super.setUp();
         project = address(distributor);
+        until = uint64(vm.getBlockTimestamp()) + 1 days;
     }
 
     function list(string memory workload, address collection) private {
@@ -42,13 +44,14 @@ contract CollectionsTest is BaseTest {
 
     function test_listsAnothersCollectionWithConsent() external {
         address collection = address(newLicense(ALICE));
-        assertFalse(registry.isListingConsented(collection, project));
+        assertEq(registry.listingConsent(collection, project, "render"), 0);
 
         vm.expectEmit(address(registry));
-        emit IProjectRegistry.ListingConsentSet(collection, project, ALICE, true);
+        emit IProjectRegistry.ListingConsentSet(collection, project, ALICE, "render", until);
         vm.prank(ALICE);
-        registry.consentToListing(collection, project, true);
-        assertTrue(registry.isListingConsented(collection, project));
+        registry.consentToListing(collection, project, "render", until);
+        assertEq(registry.listingConsent(collection, project, "render"), until);
+        vm.warp(until - 1);
         list("render", collection);
     }
 
@@ -61,17 +64,49 @@ contract CollectionsTest is BaseTest {
         refuseListing(collection, ALICE);
 
         vm.startPrank(ALICE);
-        registry.consentToListing(collection, project, true);
-        registry.consentToListing(collection, project, false);
+        registry.consentToListing(collection, project, "render", until);
+        registry.consentToListing(collection, project, "render", 0);
         vm.stopPrank();
-        assertFalse(registry.isListingConsented(collection, project));
+        assertEq(registry.listingConsent(collection, project, "render"), 0);
         refuseListing(collection, ALICE);
+    }
+
+    function test_revertWhen_theConsentHasEnded() external {
+        address collection = address(newLicense(ALICE));
+        vm.prank(ALICE);
+        registry.consentToListing(collection, project, "render", until);
+        vm.warp(until);
+        assertEq(registry.listingConsent(collection, project, "render"), 0);
+        refuseListing(collection, ALICE);
+    }
+
+    function test_revertWhen_theConsentIsForAnotherWorkload() external {
+        address collection = address(newLicense(ALICE));
+        vm.prank(ALICE);
+        registry.consentToListing(collection, project, "store", until);
+        refuseListing(collection, ALICE);
+        list("store", collection);
+    }
+
+    /// @dev Alice consented to what OWNER does with it. Whoever buys the project asks again.
+    function test_revertWhen_theProjectWasSold() external {
+        address collection = address(newLicense(ALICE));
+        vm.prank(ALICE);
+        registry.consentToListing(collection, project, "render", until);
+        vm.prank(OWNER);
+        registry.transferProject(project, BOB);
+        vm.startPrank(BOB);
+        registry.acceptProject(project);
+        vm.expectRevert(
+            abi.encodeWithSelector(IProjectRegistry.ListingNotConsented.selector, collection, project, ALICE)
+        );
+        registry.listCollection(project, "render", collection);
     }
 
     function test_revertWhen_theConsentIsAFormerOwners() external {
         NodeLicense collection = newLicense(ALICE);
         vm.startPrank(ALICE);
-        registry.consentToListing(address(collection), project, true);
+        registry.consentToListing(address(collection), project, "render", until);
         collection.transferOwnership(BOB);
         vm.stopPrank();
         vm.prank(BOB);
@@ -85,7 +120,7 @@ contract CollectionsTest is BaseTest {
         address other = registry.createProject(params);
         address collection = address(newLicense(ALICE));
         vm.prank(ALICE);
-        registry.consentToListing(collection, other, true);
+        registry.consentToListing(collection, other, "render", until);
         refuseListing(collection, ALICE);
     }
 
@@ -114,7 +149,7 @@ contract CollectionsTest is BaseTest {
         vm.expectRevert(reason);
         registry.listCollection(STRANGER, "render", collection);
         vm.expectRevert(reason);
-        registry.consentToListing(collection, STRANGER, true);
+        registry.consentToListing(collection, STRANGER, "render", until);
     }
 
     function test_revertWhen_theWorkloadsNameBreaksTheGrammar() external {
@@ -159,9 +194,9 @@ contract CollectionsTest is BaseTest {
             vm.expectRevert(reason);
             list("render", odd);
             vm.expectRevert(reason);
-            registry.consentToListing(odd, project, true);
+            registry.consentToListing(odd, project, "render", until);
             vm.expectRevert(reason);
-            registry.isListingConsented(odd, project);
+            registry.listingConsent(odd, project, "render");
         }
     }
 
@@ -171,6 +206,13 @@ contract CollectionsTest is BaseTest {
             abi.encodeWithSelector(IProjectRegistry.NotCollectionOwner.selector, collection, BOB, ALICE)
         );
         vm.prank(BOB);
-        registry.consentToListing(collection, project, true);
+        registry.consentToListing(collection, project, "render", until);
+    }
+
+    function test_consent_revertWhen_theWorkloadsNameBreaksTheGrammar() external {
+        address collection = address(newLicense(ALICE));
+        vm.expectRevert(abi.encodeWithSelector(IProjectRegistry.InvalidName.selector, "Render"));
+        vm.prank(ALICE);
+        registry.consentToListing(collection, project, "Render", until);
     }
 }

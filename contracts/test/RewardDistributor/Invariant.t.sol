@@ -37,6 +37,7 @@ contract DistributorInvariantTest is BaseTest {
     ) private returns (ProjectHandler made) {
         ProjectParams memory params = defaultParams();
         (params.name, params.token, params.dailyQuota) = (name, address(paysIn), 100 ether);
+        params.claimsForContracts = true;
         vm.prank(makeAddr(name));
         RewardDistributor project = RewardDistributor(registry.createProject(params));
         paysIn.mint(address(project), ENDOWMENT);

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IDistributorControl} from "../../src/interfaces/IDistributorControl.sol";
+import {IRewardDistributor, RewardCommit} from "../../src/interfaces/IRewardDistributor.sol";
 import {BaseTest} from "../Base.t.sol";
 
 contract DisableSignerTest is BaseTest {
@@ -41,12 +42,69 @@ contract DisableSignerTest is BaseTest {
 }
 
 contract LowerQuotaTest is BaseTest {
+    uint64 private constant TOMORROW = uint64(CREATION_DAY) + 1;
+
     function test_lowers() external {
         vm.expectEmit(address(distributor));
-        emit IDistributorControl.QuotaLowered(QUOTA, 5);
+        emit IDistributorControl.QuotaLowered(QUOTA, 5, TOMORROW);
         vm.prank(OWNER);
         distributor.lowerQuota(5);
+        assertEq(distributor.quotaOf(TOMORROW - 1), QUOTA);
+        assertEq(distributor.quotaOf(TOMORROW), 5);
+        assertEq(distributor.dailyQuota(), QUOTA);
+
+        // The present day's commit may add what it could when the day began.
+        postNext(keccak256("root"), QUOTA);
         assertEq(distributor.dailyQuota(), 5);
+        RewardCommit memory commit = nextCommit(keccak256("root 2"), QUOTA + 6);
+        warpToEndOf(commit);
+        bytes memory signature = sign(commit);
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.QuotaExceeded.selector, 6, 5));
+        distributor.post(commit, signature);
+        postNext(keccak256("root 2"), QUOTA + 5);
+    }
+
+    /// @dev The signer signed within the quota; nobody makes that commit impossible afterwards.
+    function test_aSignedCommitIsNotStranded() external {
+        RewardCommit memory commit = nextCommit(keccak256("root"), QUOTA);
+        warpToEndOf(commit);
+        bytes memory signature = sign(commit);
+        vm.prank(OWNER);
+        distributor.lowerQuota(5);
+        vm.warp(vm.getBlockTimestamp() + 5 days);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IDistributorControl.EarlierDaysNotPosted.selector, TOMORROW - 1, TOMORROW + 1
+            )
+        );
+        vm.prank(OWNER);
+        distributor.lowerQuota(4);
+        distributor.post(commit, signature);
+
+        // The day on which it was lowered is missing still.
+        postNext(keccak256("root 2"), 2 * QUOTA);
+        vm.prank(OWNER);
+        distributor.lowerQuota(4);
+        assertEq(distributor.dailyQuota(), 5);
+    }
+
+    function test_isLoweredTwiceOnOneDay() external {
+        vm.startPrank(OWNER);
+        distributor.lowerQuota(5);
+        distributor.lowerQuota(4);
+        assertEq(distributor.quotaOf(TOMORROW - 1), QUOTA);
+        assertEq(distributor.quotaOf(TOMORROW), 4);
+    }
+
+    function test_aRaiseDoesNotTouchTheDaysBefore() external {
+        bytes memory call = abi.encodeCall(IDistributorControl.raiseQuota, (6));
+        queueAndWait(call);
+        uint64 from = uint64(vm.getBlockTimestamp() / 1 days + 1);
+        vm.prank(OWNER);
+        distributor.lowerQuota(5);
+        executeCall(call);
+        assertEq(distributor.quotaOf(from - 1), QUOTA);
+        assertEq(distributor.quotaOf(from), 6);
     }
 
     function test_revertWhen_notLower() external {
@@ -164,6 +222,16 @@ contract PauseTest is BaseTest {
         vm.prank(OWNER);
         distributor.renewGuardianPause();
         vm.prank(GUARDIAN);
+        distributor.pause();
+        assertTrue(distributor.isPaused());
+    }
+
+    function test_anOwnerThatIsTheGuardianPausesAgain() external {
+        makeCall(abi.encodeCall(IDistributorControl.setGuardian, (OWNER)));
+        vm.startPrank(OWNER);
+        distributor.pause();
+        assertFalse(distributor.guardianPauseSpent());
+        vm.warp(vm.getBlockTimestamp() + 20 days);
         distributor.pause();
         assertTrue(distributor.isPaused());
     }

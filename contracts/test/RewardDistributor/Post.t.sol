@@ -95,7 +95,7 @@ contract PostTest is BaseTest {
         vm.prank(OWNER);
         distributor.raiseDelay(10 days);
         queueCall(abi.encodeCall(distributor.lowerDelay, (DELAY)));
-        vm.warp(vm.getBlockTimestamp() + TIMELOCK - 1 days);
+        vm.warp(vm.getBlockTimestamp() + 10 days - 1 days);
         postNext(ROOT, 1);
         uint64 parents = distributor.head().activatesAt;
         vm.warp(vm.getBlockTimestamp() + 1 days);

@@ -9,6 +9,9 @@ import {DevToken} from "../../src/dev/DevToken.sol";
 import {RewardCommit} from "../../src/interfaces/IRewardDistributor.sol";
 import {MerkleTree} from "../MerkleTree.sol";
 
+/// @dev A contract that holds tokens, and calls nothing.
+contract Mute {}
+
 /// @dev What the handler of one project knows and expects: the chain, the amounts of each tree, what was
 /// paid and withdrawn. A dishonest signer's trees promise more than their totals.
 abstract contract ProjectBook is Test {
@@ -33,6 +36,7 @@ abstract contract ProjectBook is Test {
     bool public immutable HONEST;
 
     address internal _guardian;
+    uint64 internal _loweredFrom;
 
     /// @dev The chain as the handler knows it, lowest first, with each commit's cumulative amounts and
     /// the time it becomes active.
@@ -67,6 +71,8 @@ abstract contract ProjectBook is Test {
         for (uint256 i; i < ACCOUNTS; ++i) {
             _accounts[i] = vm.addr(_keyOf(i));
         }
+        // The last is a contract that cannot claim.
+        _accounts[ACCOUNTS - 1] = address(new Mute());
         _signerKeys[distributor.signer()] = uint256(keccak256("signer"));
         for (uint256 i; i < SIGNERS; ++i) {
             _signers[i] = vm.addr(0x5161 + i);

@@ -59,6 +59,11 @@ contract ProjectHandler is ProjectBook {
         Due memory due = _dueOf(which, day);
         if (due.amount == 0 || due.tooMuch) return;
         address account = accountOf(which);
+        if (account.code.length != 0) {
+            vm.prank(RELAYER);
+            _count(which, due, DISTRIBUTOR.claimFor(account, due.root, due.cumulative, due.proof));
+            return;
+        }
         vm.prank(account);
         _count(which, due, DISTRIBUTOR.claim(due.root, due.cumulative, due.proof, account));
     }
@@ -67,6 +72,7 @@ contract ProjectHandler is ProjectBook {
         Due memory due = _dueOf(which, day);
         if (due.amount == 0 || due.tooMuch) return;
         address account = accountOf(which);
+        if (account.code.length != 0) return;
         fee = bound(fee, 0, due.amount);
         Claim memory signedClaim =
             Claim(account, due.root, due.cumulative, account, address(0), fee, type(uint64).max);
@@ -135,10 +141,16 @@ contract ProjectHandler is ProjectBook {
     }
 
     function _lowerQuota() private {
-        uint128 quota = DISTRIBUTOR.dailyQuota();
+        uint128 quota = DISTRIBUTOR.quotaOf(type(uint64).max);
         if (quota < 2 ether) return;
+        uint64 from = uint64(vm.getBlockTimestamp() / 1 days + 1);
+        if (from != _loweredFrom && DISTRIBUTOR.head().epoch + 1 < _loweredFrom) return;
+        uint128 next = DISTRIBUTOR.dailyQuota();
         vm.prank(owner());
         DISTRIBUTOR.lowerQuota(quota / 2);
+        _loweredFrom = from;
+        // What the signer may have signed stays possible.
+        assertEq(DISTRIBUTOR.dailyQuota(), next);
     }
 
     function _raiseDelays(uint256 time) private {
@@ -199,8 +211,9 @@ contract ProjectHandler is ProjectBook {
 
     /// @dev One of the things that nobody may do.
     function tryRefused(uint256 which, uint256 seed, bool byGuardian) external {
-        which %= 5;
-        if (which == 0) _tryPostRevoked(seed);
+        which %= 6;
+        if (which == 5) _tryForce(seed, seed >> 8);
+        else if (which == 0) _tryPostRevoked(seed);
         else if (which == 1) _tryClaimPending(seed);
         else if (which == 2) _tryRevokeActive(byGuardian);
         else if (which == 3) _tryClaimAgain(seed, seed >> 8);
@@ -257,6 +270,16 @@ contract ProjectHandler is ProjectBook {
         DISTRIBUTOR.claim(root, cumulative, proof, RELAYER);
     }
 
+    /// @dev Nobody sends the claim of an account that has no code.
+    function _tryForce(uint256 which, uint256 day) private {
+        Due memory due = _dueOf(which, day);
+        address account = accountOf(which);
+        if (due.amount == 0 || account.code.length != 0) return;
+        vm.prank(RELAYER);
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.NoCodeOfItsOwn.selector, account));
+        DISTRIBUTOR.claimFor(account, due.root, due.cumulative, due.proof);
+    }
+
     /// @dev No more is paid than the active total, though the tree promises it.
     function _tryClaimTooMuch() private {
         for (uint256 i; i < ACCOUNTS * _chain.length; ++i) {
@@ -309,7 +332,7 @@ contract ProjectHandler is ProjectBook {
         if (which == 2) {
             return abi.encodeCall(
                 IDistributorControl.raiseQuota,
-                (DISTRIBUTOR.dailyQuota() + uint128(bound(value, 1, 50 ether)))
+                (DISTRIBUTOR.quotaOf(type(uint64).max) + uint128(bound(value, 1, 50 ether)))
             );
         }
         if (which == 3) return abi.encodeCall(IDistributorControl.lowerDelay, (24 hours));
@@ -331,7 +354,9 @@ contract ProjectHandler is ProjectBook {
         bytes4 selector = Calldata.selectorOf(call);
         (uint256 first, uint256 second) =
             (Calldata.wordOf(call, 0), call.length > 36 ? Calldata.wordOf(call, 1) : 0);
-        if (selector == IDistributorControl.raiseQuota.selector) return first > DISTRIBUTOR.dailyQuota();
+        if (selector == IDistributorControl.raiseQuota.selector) {
+            return first > DISTRIBUTOR.quotaOf(type(uint64).max);
+        }
         if (selector == IDistributorControl.lowerDelay.selector) return first < DISTRIBUTOR.delay();
         if (selector == IDistributorControl.lowerTimelock.selector) return first < DISTRIBUTOR.timelock();
         if (selector == IDistributorControl.withdrawUnallocated.selector) {

@@ -162,6 +162,20 @@ contract StolenSignerTest is BaseTest {
         assertEq(token.balanceOf(THIEF), 0);
     }
 
+    /// @dev A pause alone puts off: each day that ends meanwhile is posted after it, with its own quota.
+    function test_afterAPauseAloneItHasTheBacklog() external {
+        vm.prank(GUARDIAN);
+        distributor.pause();
+        (, uint64 until) = distributor.pauseWindow();
+        vm.warp(until);
+        uint256 total = distributor.head().total;
+        for (uint256 i; i < 10; ++i) {
+            steal();
+        }
+        assertEq(vm.getBlockTimestamp(), until);
+        assertEq(distributor.head().total, total + 10 * QUOTA);
+    }
+
     /*//////////////////////////////////////////////////////////////////////////
                                    THE STOLEN GUARDIAN
     //////////////////////////////////////////////////////////////////////////*/

@@ -89,7 +89,44 @@ contract QueueTest is TimelockTest {
     function test_anotherArgumentIsAnotherCall() external {
         queueAndWait(setSignerCall(ALICE));
         refuseUnqueued(setSignerCall(BOB));
-        refuseUnqueued(bytes.concat(setSignerCall(ALICE), hex"00"));
+    }
+
+    /// @dev Bytes behind the arguments change nothing: one call can neither wait twice nor escape a cancel.
+    function test_bytesBehindTheArgumentsAreLeftOut() external {
+        bytes[2] memory calls =
+            [setSignerCall(ALICE), abi.encodeCall(IDistributorControl.withdrawUnallocated, (OWNER, 1))];
+        for (uint256 i; i < calls.length; ++i) {
+            bytes memory call = calls[i];
+            bytes memory longer = bytes.concat(call, hex"00ff");
+            bytes32 callHash = keccak256(call);
+            uint64 readyAt = time() + TIMELOCK;
+            vm.expectEmit(address(distributor));
+            emit IDistributorControl.CallQueued(callHash, bytes4(call), call, readyAt, readyAt + GRACE);
+            queueCall(longer);
+            (uint64 from,) = distributor.queuedCall(call);
+            (uint64 longerFrom,) = distributor.queuedCall(longer);
+            assertEq(from, readyAt);
+            assertEq(longerFrom, readyAt);
+            vm.expectRevert(
+                abi.encodeWithSelector(IDistributorControl.QueuedAlready.selector, callHash, readyAt)
+            );
+            queueCall(call);
+
+            vm.prank(GUARDIAN);
+            distributor.cancel(bytes.concat(longer, hex"11"));
+            refuseUnqueued(call);
+            queueAndWait(call);
+            executeCall(longer);
+        }
+    }
+
+    /// @dev Such a call can be queued, but never made: its arguments are missing.
+    function test_aCallThatIsTooShortIsNeverMade() external {
+        bytes memory short = bytes.concat(IDistributorControl.setSigner.selector, hex"01");
+        queueAndWait(short);
+        vm.prank(OWNER);
+        (bool success,) = address(distributor).call(short);
+        assertFalse(success);
     }
 
     /// @dev A stolen owner key that sells the project cannot leave a call behind.
@@ -322,6 +359,18 @@ contract LowerDelayTest is TimelockTest {
         vm.expectRevert(reason);
         vm.prank(OWNER);
         distributor.lowerDelay(value);
+    }
+
+    /// @dev Whoever relies on the delay hears of its end as long before.
+    function test_waitsForTheDelayThatEnds() external {
+        vm.prank(OWNER);
+        distributor.raiseDelay(14 days);
+        queueCall(call(2 days));
+        (uint64 readyAt,) = distributor.queuedCall(call(2 days));
+        assertEq(readyAt, time() + 14 days);
+        queueCall(setSignerCall(ALICE));
+        (readyAt,) = distributor.queuedCall(setSignerCall(ALICE));
+        assertEq(readyAt, time() + TIMELOCK);
     }
 
     function test_revertWhen_notLower() external {

@@ -23,7 +23,7 @@ contract DistributorProofs is Test {
         token = new PlainBalances();
         address signer = address(new SignsEverything());
         distributor = new DistributorHarness(
-            ProjectParams("proof", address(token), signer, address(2), 1, 24 hours, "", 0)
+            ProjectParams("proof", address(token), signer, address(2), 1, 24 hours, "", true, 0)
         );
     }
 
@@ -58,8 +58,10 @@ contract DistributorProofs is Test {
         vm.prank(c.account);
         (bool success,) = address(distributor)
             .call(abi.encodeCall(distributor.claim, (root, c.cumulative, proof, c.recipient)));
-        if (!success) return;
+        if (success) _assertPaid(c);
+    }
 
+    function _assertPaid(Case memory c) private view {
         // It paid the difference, once, to the recipient, and no more than was left of the active total.
         uint256 amount = c.cumulative - c.before;
         uint256 most = c.total > c.activeTotal ? c.total : c.activeTotal;
@@ -120,6 +122,31 @@ contract DistributorProofs is Test {
         vm.prank(c.account);
         distributor.claim(root, c.cumulative, proof, c.recipient);
         assert(distributor.claimed(other) == others);
+    }
+
+    /// @dev `claimFor`, by anyone: the same, and to the account itself. Bound: an empty proof.
+    function check_claimFor_paysTheDifferenceAndNoMore(Case memory c, address sender) external {
+        bytes32[] memory proof = new bytes32[](0);
+        c.account = address(token);
+        c.recipient = address(token);
+        bytes32 root = distributor.rootOf(c.account, c.cumulative, proof);
+        _prepare(c, root);
+        vm.prank(sender);
+        (bool success,) = address(distributor)
+            .call(abi.encodeCall(distributor.claimFor, (c.account, root, c.cumulative, proof)));
+        if (success) _assertPaid(c);
+    }
+
+    /// @dev Nobody forces the claim of an account without code. Bound: an empty proof.
+    function check_claimFor_forcesNobody(Case memory c, address sender) external {
+        vm.assume(c.account.code.length == 0);
+        bytes32[] memory proof = new bytes32[](0);
+        bytes32 root = distributor.rootOf(c.account, c.cumulative, proof);
+        _prepare(c, root);
+        vm.prank(sender);
+        (bool success,) = address(distributor)
+            .call(abi.encodeCall(distributor.claimFor, (c.account, root, c.cumulative, proof)));
+        assert(!success);
     }
 
     /*//////////////////////////////////////////////////////////////////////////

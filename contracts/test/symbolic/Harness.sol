@@ -28,7 +28,7 @@ contract DistributorHarness is RewardDistributor {
     }
 
     function setQuota(uint128 quota) external {
-        dailyQuota = quota;
+        _quota = quota;
     }
 
     function rootOf(

@@ -73,7 +73,7 @@ pub struct DistributorState {
     pub revision: u32,
     /// When the last commit becomes active, seconds since 1970.
     pub activates_at: u64,
-    /// Most that a commit may add, in wei.
+    /// Most that the next commit may add, in wei.
     pub daily_quota: Amount,
     /// Sum of all claims, in wei.
     pub paid: Amount,
@@ -299,6 +299,25 @@ pub async fn projects_of_receipt_key(
             .await?;
     let projects = found.into_iter().map(|logged| logged.event.project);
     Ok(projects.filter(|project| !project.is_zero()).collect())
+}
+
+/// The terms that a project announced, by events from a block on, in their order.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
+pub async fn announced_terms(
+    provider: &Provider,
+    registry: Address,
+    project: Address,
+    from: u64,
+) -> Result<Vec<Logged<ProjectRegistry::TermsAnnounced>>, ChainError> {
+    let latest = provider.latest_block().await?;
+    let filter = Filter::new()
+        .address(registry)
+        .event_signature(ProjectRegistry::TermsAnnounced::SIGNATURE_HASH)
+        .topic1(project.into_word());
+    events_matching(provider, "looking for announced terms", &filter, from, latest.number).await
 }
 
 /// The project that lists a collection, or `None`.

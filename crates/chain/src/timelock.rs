@@ -96,7 +96,7 @@ impl Action {
             let it = read::<withdrawUnallocatedCall>(call)?;
             Self::WithdrawUnallocated { recipient: it.recipient, amount: it.amount }
         };
-        // Bytes behind the arguments would be hashed and queued with it, and not shown.
+        // The contract queues calls without bytes behind their arguments: these are from elsewhere.
         (*action.call() == *call).then_some(action)
     }
 }
@@ -245,7 +245,7 @@ mod tests {
         for action in actions {
             let call = action.call();
             assert_eq!(Action::of(&call), Some(action));
-            // The contract would queue longer bytes as another call.
+            // The contract leaves out what is behind the arguments, so nothing longer is ever queued.
             assert_eq!(Action::of(&[&call[..], &[0]].concat()), None);
             assert_eq!(Action::of(&call[..call.len() - 1]), None);
         }

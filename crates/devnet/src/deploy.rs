@@ -132,6 +132,7 @@ pub async fn deploy_with_signer(
         dailyQuota: plan.daily_quota,
         delay: plan.delay_secs,
         metadataURI: String::new(),
+        claimsForContracts: false,
         userSalt: B256::ZERO,
     };
     let distributor = bound.projectAddress(address, params.clone()).call().await?;

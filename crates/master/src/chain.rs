@@ -6,6 +6,7 @@ mod network;
 pub(crate) mod project;
 pub(crate) mod registry;
 mod sale;
+mod terms;
 mod timelock;
 pub(crate) mod tx;
 
@@ -23,6 +24,13 @@ Examples:
 
 From the first day of its first own key on, only own keys count for the project. So it moves to another
 backend: record the key of that backend, then point the nodes there.";
+
+const ANNOUNCE_TERMS: &str = "\
+Examples:
+  nodesys-master project announce-terms --from 2027-01-01 --sender-keystore owner.json
+
+Announces the hash of the terms in the file of --terms. Each day's bundle has its terms, so whoever audits
+it can see whether they were announced before the day began.";
 
 const NETWORK_FILE: &str = "\
 Examples:
@@ -99,6 +107,15 @@ pub enum ProjectCommand {
     /// Record a receipt key of --project's own, in place of the network's. Safe to re-run.
     #[command(after_help = OWN_RECEIPT_KEY)]
     ReceiptKey(registry::ReceiptKeyArgs),
+    /// Announce the terms of --terms for the days to come. Safe to re-run.
+    #[command(after_help = ANNOUNCE_TERMS)]
+    AnnounceTerms(terms::AnnounceArgs),
+    /// List the terms that --project announced.
+    Terms {
+        /// Output format.
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
     /// Replace the reward signer of --project, or disable it at once.
     Signer(timelock::SignerArgs),
     /// Queue an action behind the timelock. Safe to re-run: finds an existing one.
@@ -131,6 +148,10 @@ impl ProjectCommand {
             Self::ReceiptKey(args) => {
                 print(args.send.output, &registry::own_receipt_key(settings, &args).await?)
             }
+            Self::AnnounceTerms(args) => {
+                print(args.send.output, &terms::announce(settings, &args).await?)
+            }
+            Self::Terms { output } => print(output, &terms::list(settings).await?),
             Self::Signer(args) => {
                 print(args.send.output, &timelock::signer(settings, &args).await?)
             }

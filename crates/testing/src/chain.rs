@@ -132,6 +132,7 @@ impl Chain {
             dailyQuota: QUOTA,
             delay: DELAY_SECS,
             metadataURI: String::new(),
+            claimsForContracts: false,
             userSalt: B256::ZERO,
         };
         self.send(owner, registry.createProject(params).into_transaction_request()).await;

@@ -13,7 +13,7 @@ export const distributorAbi = parseAbi([
   'event HeadRewound(address indexed caller, bytes32 indexed commitHash, uint64 epoch, uint256 total, uint64 activatesAt, uint32 revision)',
   'event SignerDisabled(address indexed caller, address indexed signer, uint32 revision)',
   'event SignerSet(address indexed previousSigner, address indexed newSigner, uint32 revision)',
-  'event QuotaLowered(uint128 previousQuota, uint128 newQuota)',
+  'event QuotaLowered(uint128 previousQuota, uint128 newQuota, uint64 fromDay)',
   'event QuotaRaised(uint128 previousQuota, uint128 newQuota)',
   'error UnknownRoot(bytes32 root)',
   'error RootNotActive(bytes32 root, uint256 activatesAt, uint256 activeUntil)',

@@ -139,21 +139,41 @@ interface PostedArgs {
   activatesAt: bigint;
 }
 
-/** The daily quotas in force from the snapshot block up to the post. */
-export function quotasBetween(history: History, snapshot: bigint, posted: bigint): bigint[] {
-  let inForce = history.firstQuota === undefined ? [] : [history.firstQuota];
+/** The quotas in force for the day `epoch` from the snapshot block up to the post. */
+export function quotasBetween(history: History, epoch: bigint, snapshot: bigint, posted: bigint): bigint[] {
+  if (history.firstQuota === undefined) return [];
+  let quota = firstQuotas(history.firstQuota);
+  let inForce = [quotaOf(quota, epoch)];
   for (const one of history.events) {
-    const quota = newQuota(one);
-    if (quota === undefined || one.blockNumber > posted) continue;
+    const next = changedQuota(quota, one);
+    if (next === undefined || one.blockNumber > posted) continue;
+    quota = next;
     // One quota was in force at the snapshot; any later one may be the one that was built with.
     if (one.blockNumber <= snapshot) inForce = [];
-    inForce.push(quota);
+    inForce.push(quotaOf(quota, epoch));
   }
   return inForce;
 }
 
-const newQuota = ({ name: event, args }: Logged) =>
-  event === 'QuotaLowered' || event === 'QuotaRaised' ? (args['newQuota'] as bigint) : undefined;
+/** A lowered quota is that of the days which had not begun when it was lowered: `daily` from the day `from` on. */
+interface Quota {
+  daily: bigint;
+  from: bigint;
+  before: bigint;
+}
+
+const firstQuotas = (first: bigint): Quota => ({ daily: first, from: 0n, before: first });
+const quotaOf = (quota: Quota, epoch: bigint) => (epoch < quota.from ? quota.before : quota.daily);
+
+/** The quota after an event, if it is one that changes it. */
+function changedQuota(quota: Quota, { name: event, args }: Logged): Quota | undefined {
+  const daily = args['newQuota'] as bigint;
+  if (event === 'QuotaRaised') return { ...quota, daily };
+  if (event !== 'QuotaLowered') return undefined;
+  const from = args['fromDay'] as bigint;
+  // Lowered twice on one day, the days before keep the quota from before both.
+  return { daily, from, before: from === quota.from ? quota.before : quota.daily };
+}
 
 /** Where logs and state contradict each other: the logs are not all of them. */
 function gapsOf(firstQuota: bigint | undefined, events: readonly Logged[], state: DistributorState): string[] {
@@ -185,7 +205,8 @@ function gapsOf(firstQuota: bigint | undefined, events: readonly Logged[], state
   const claims = events.filter((one) => one.name === 'Claimed');
   const paid = claims.reduce((sum, one) => sum + (one.args['amount'] as bigint), 0n);
   if (paid !== state.paid) gaps.push(`the logged claims are ${paid} wei, the chain says ${state.paid}`);
-  const quota = events.map(newQuota).findLast((one) => one !== undefined) ?? firstQuota;
+  const last = events.reduce((before, one) => changedQuota(before, one) ?? before, firstQuotas(firstQuota));
+  const quota = quotaOf(last, state.epoch + 1n);
   if (quota !== state.dailyQuota) {
     gaps.push(`by the logs the daily quota is ${quota}, the chain says ${state.dailyQuota}`);
   }

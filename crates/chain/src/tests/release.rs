@@ -33,6 +33,7 @@ async fn project(provider: &Provider) -> (Address, Address) {
         dailyQuota: 1,
         delay: 0,
         metadataURI: String::new(),
+        claimsForContracts: false,
         userSalt: B256::ZERO,
     };
     sent(provider, bound.createProject(params).into_transaction_request()).await;

@@ -36,6 +36,17 @@ pub(crate) enum ClaimState {
     Calldata,
 }
 
+/// Who sends a claim, and who is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Payee {
+    /// The account sends it, and is paid.
+    Account,
+    /// The account sends it, and this address is paid.
+    Recipient(Address),
+    /// Anyone sends it, for an account with code, which is paid itself.
+    Contract,
+}
+
 /// A claim, printed. Amounts are in wei.
 #[derive(Debug, Serialize)]
 pub(crate) struct Claim {
@@ -79,7 +90,7 @@ pub(crate) async fn prepare(
     source: &ProofSource,
     provider: &Provider,
     account: Address,
-    recipient: Option<Address>,
+    payee: Payee,
 ) -> anyhow::Result<(Claim, Option<PreparedClaim>)> {
     let project = setup.project(provider).await?;
     let (distributor, latest) = (project.distributor, BlockId::latest());
@@ -98,7 +109,7 @@ pub(crate) async fn prepare(
         project: project.name,
         distributor,
         account,
-        recipient: recipient.unwrap_or(account),
+        recipient: if let Payee::Recipient(recipient) = payee { recipient } else { account },
         amount: Amount::ZERO,
         claimed_before: before,
         cumulative: found.as_ref().map(|found| found.proof.cumulative),
@@ -120,9 +131,13 @@ pub(crate) async fn prepare(
         return Ok((claim, None));
     };
     claim.amount = due;
-    let data = calldata(&found, claim.recipient);
+    let data = calldata(&found, &claim, payee);
     let request = TransactionRequest::default().with_to(distributor).with_input(data.clone());
-    let gas = provider.gas_for("estimating the claim", account, request.clone()).await?;
+    let sender = match payee {
+        Payee::Contract => provider.sender().unwrap_or(account),
+        Payee::Account | Payee::Recipient(_) => account,
+    };
+    let gas = provider.gas_for("estimating the claim", sender, request.clone()).await?;
     claim.gas_estimate = Some(gas.units);
     Ok((claim, Some(PreparedClaim { request, data, gas })))
 }
@@ -171,14 +186,19 @@ async fn check_root(
     }))
 }
 
-fn calldata(found: &Proven, recipient: Address) -> Bytes {
-    let call = RewardDistributor::claimCall {
-        root: found.root,
-        cumulative: found.proof.cumulative.to_u256(),
-        proof: found.proof.path.clone(),
-        recipient,
-    };
-    call.abi_encode().into()
+fn calldata(found: &Proven, claim: &Claim, payee: Payee) -> Bytes {
+    let (root, proof) = (found.root, found.proof.path.clone());
+    let cumulative = found.proof.cumulative.to_u256();
+    let (account, recipient) = (claim.account, claim.recipient);
+    match payee {
+        Payee::Contract => {
+            RewardDistributor::claimForCall { account, root, cumulative, proof }.abi_encode()
+        }
+        Payee::Account | Payee::Recipient(_) => {
+            RewardDistributor::claimCall { root, cumulative, proof, recipient }.abi_encode()
+        }
+    }
+    .into()
 }
 
 /// The amount that the distributor paid, by its event.

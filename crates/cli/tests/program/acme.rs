@@ -80,6 +80,7 @@ impl Acme {
             dailyQuota: 1000 * TOKEN,
             delay: DELAY_SECS,
             metadataURI: String::new(),
+            claimsForContracts: false,
             userSalt: B256::ZERO,
         };
         let distributor = bound.projectAddress(address, params.clone()).call().await.unwrap();

@@ -189,6 +189,7 @@ impl Chain {
             dailyQuota: 1,
             delay: 0,
             metadataURI: String::new(),
+            claimsForContracts: false,
             userSalt: keccak256(name),
         };
         send(&provider, bound.createProject(params).into_transaction_request()).await;

@@ -48,6 +48,8 @@ struct ProjectFile {
     delay_secs: u64,
     #[serde(default)]
     metadata_uri: String,
+    #[serde(default)]
+    claims_for_contracts: bool,
 }
 
 /// Creates a project.
@@ -67,6 +69,7 @@ pub(crate) async fn create(
         dailyQuota: file.daily_quota.get(),
         delay: file.delay_secs,
         metadataURI: file.metadata_uri,
+        claimsForContracts: file.claims_for_contracts,
         userSalt: args.salt,
     };
     let at = BlockId::latest();

@@ -23,6 +23,8 @@ use super::project::{RegisteredProject, find};
 use super::tx::{SendArgs, TxSender, TxView, call_request};
 use crate::config::Settings;
 
+const DAY_SECS: u64 = 86_400;
+
 /// A receipt key and its days.
 #[derive(Debug, Args)]
 pub struct ReceiptKeyArgs {
@@ -64,8 +66,14 @@ pub struct ConsentArgs {
     #[arg(long, value_name = "ADDRESS")]
     #[arg(value_parser = address)]
     collection: Address,
+    /// The workload of --project whose licenses it may become.
+    #[arg(long, value_name = "WORKLOAD")]
+    workload: Name,
+    /// How long it may be listed from now on.
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    days: u16,
     /// Withdraw the consent; existing listings stay.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "days")]
     withdraw: bool,
     #[command(flatten)]
     pub(crate) send: SendArgs,
@@ -231,13 +239,13 @@ pub(crate) async fn list_workload(
     }
     if listed.is_none() {
         writer.sender.provider.require_code(collection, "the collection").await?;
-        let collection_owner = writer.sender.read(collection, NodeLicense::ownerCall {}).await?;
-        if collection_owner != owner
-            && !writer.read(isListingConsentedCall { collection, project }).await?
-        {
+        let collection_owner = owner_of(&writer, collection).await?;
+        let call = listingConsentCall { collection, project, workload: workload.to_string() };
+        if collection_owner != owner && writer.read(call).await? == 0 {
             bail!(
                 "collection {collection} belongs to {collection_owner}, who has to consent first with \
-                 nodesys-master license consent --collection {collection} --project {name}"
+                 nodesys-master license consent --collection {collection} --project {name} \
+                 --workload {workload}"
             );
         }
     }
@@ -246,17 +254,45 @@ pub(crate) async fn list_workload(
     writer.record(entry, listed.is_some(), call).await
 }
 
+/// Who can consent to the listing of a collection.
+async fn owner_of(writer: &RegistryWriter, collection: Address) -> anyhow::Result<Address> {
+    let owner = match writer.sender.read(collection, NodeLicense::ownerCall {}).await {
+        Ok(owner) => owner,
+        Err(ChainError::Reverted { .. }) => Address::ZERO,
+        Err(error) => return Err(error.into()),
+    };
+    ensure!(
+        !owner.is_zero(),
+        "collection {collection} names no owner by owner(), as with roles of AccessControl or an ownership \
+         that was renounced: nobody can consent for it, so it cannot be listed. List a collection that \
+         has an owner"
+    );
+    Ok(owner)
+}
+
 /// Gives or withdraws the consent to a listing by the project.
 pub(crate) async fn consent(settings: &Settings, args: &ConsentArgs) -> anyhow::Result<TxView> {
     let writer = RegistryWriter::connect(settings, &args.send).await?;
     let RegisteredProject { address: project, name, .. } =
         find(settings, &writer.sender.provider).await?;
-    let (collection, consented) = (args.collection, !args.withdraw);
-    let known = writer.read(isListingConsentedCall { collection, project }).await?;
-    let word = if consented { "may" } else { "may not" };
-    let entry = format!("project {name} {word} list the collection {collection}");
-    let call = consentToListingCall { collection, project, consented };
-    writer.record(entry, known == consented, call).await
+    let collection = args.collection;
+    owner_of(&writer, collection).await?;
+    let workload = args.workload.to_string();
+    let call = listingConsentCall { collection, project, workload: workload.clone() };
+    let known = writer.read(call).await?;
+    let what = format!("list the collection {collection} as {name}/{workload}");
+    if args.withdraw {
+        let call = consentToListingCall { collection, project, workload, until: 0 };
+        return writer.record(format!("nobody may {what}"), known == 0, call).await;
+    }
+    let now = writer.sender.provider.latest_block().await?.secs;
+    let until = now.saturating_add(u64::from(args.days) * DAY_SECS);
+    // Given a moment ago, by a run that is repeated, or for longer.
+    let done = known.saturating_add(DAY_SECS) > until;
+    let ends = Timestamp::from_secs(if done { known } else { until });
+    let entry = format!("project {name} may {what} until {ends}");
+    let call = consentToListingCall { collection, project, workload, until };
+    writer.record(entry, done, call).await
 }
 
 /// Sets the release key; after the first announcement, queues its change.

@@ -12,8 +12,8 @@ use alloy::rpc::types::TransactionRequest;
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
 use nodesys_chain::bindings::RewardDistributor::{
-    dailyQuotaCall, delayCall, disableSignerCall, guardianCall, guardianPauseSpentCall,
-    isPausedCall, lowerQuotaCall, pauseCall, raiseDelayCall, raiseTimelockCall,
+    delayCall, disableSignerCall, guardianCall, guardianPauseSpentCall, isPausedCall,
+    lowerQuotaCall, pauseCall, quotaOfCall, raiseDelayCall, raiseTimelockCall,
     renewGuardianPauseCall, signerCall, timelockCall,
 };
 use nodesys_chain::timelock::{
@@ -93,7 +93,7 @@ pub struct SignerArgs {
     ["quota", "delay", "timelock", "pause", "renew_guardian_pause"]
 ))]
 pub struct NowArgs {
-    /// Lower the daily quota to this amount.
+    /// Lower the daily quota of the days that have not begun to this amount.
     #[arg(long, value_name = "WEI")]
     quota: Option<Amount>,
     /// Raise the delay of commits to this time.
@@ -253,7 +253,8 @@ pub(crate) async fn now(settings: &Settings, args: &NowArgs) -> anyhow::Result<A
     let admin = ProjectAdmin::connect(settings, &args.send).await?;
     let (sender, project) = (&admin.sender, admin.project);
     let (action, done, request) = if let Some(quota) = args.quota {
-        let done = sender.read(project, dailyQuotaCall {}).await? == quota.get();
+        let last = quotaOfCall { day: u64::MAX };
+        let done = sender.read(project, last).await? == quota.get();
         let request = call_request(project, &lowerQuotaCall { newQuota: quota.get() });
         (format!("lower the daily quota to {quota}"), done, request)
     } else if let Some(secs) = args.delay {

@@ -2,6 +2,7 @@
 //! each has to be safe to repeat.
 
 mod network;
+mod terms;
 mod waiting;
 
 use std::path::{Path, PathBuf};

@@ -107,11 +107,20 @@ async fn a_network_is_started_on_a_new_chain() {
     let theirs = Stage::address(&theirs).to_string();
     assert!(stage.refused(&list("render", &theirs)).contains("choose another name"));
     assert!(stage.refused(&list("store", &theirs)).contains("has to consent first"));
-    let consent = [&["license", "consent", "--collection", &theirs], &named[..]].concat();
+    let consent = ["license", "consent", "--collection", &theirs, "--workload", "store"];
+    let consent = [&consent[..], &named[..]].concat();
     assert!(stage.refused(&consent).contains("NotCollectionOwner"));
     assert!(stage.run_as("other", &consent)["transaction"].is_string());
     assert_eq!(stage.run_as("other", &consent)["transaction"], Value::Null);
+    // The consent is withdrawn, and given again.
+    let withdraw = [&consent[..], &["--withdraw"]].concat();
+    assert!(stage.run_as("other", &withdraw)["transaction"].is_string());
+    assert_eq!(stage.run_as("other", &withdraw)["transaction"], Value::Null);
+    assert!(stage.refused(&list("store", &theirs)).contains("has to consent first"));
+    assert!(stage.run_as("other", &consent)["transaction"].is_string());
     assert!(stage.run(&list("store", &theirs))["transaction"].is_string());
+    // The registry is a contract, and has no owner().
+    assert!(stage.refused(&list("other", &registry)).contains("names no owner"));
 
     let release = |key, more: &[&'static str]| {
         let arguments: Vec<&str> = [&["release", "key", key], more, &named[..]].concat();

@@ -108,7 +108,7 @@ impl<'a> Auditor<'a> {
             receipt_key,
             listed: self.listed(rows, &snapshot).await,
             quotas: match &snapshot {
-                Ok(_) => self.history.quotas(up_to, commit.block_number),
+                Ok(_) => self.history.quotas(commit.commit.epoch, up_to, commit.block_number),
                 Err(reason) => Err(reason.clone()),
             },
             doubtful: self.doubtful(&files, bundle.as_ref(), rows, &snapshot).await,

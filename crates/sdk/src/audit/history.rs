@@ -145,19 +145,23 @@ impl History {
         (!self.gaps.is_empty()).then(|| self.gaps.join("; "))
     }
 
-    /// The daily quotas in force from the snapshot block up to the post.
-    pub(super) fn quotas(&self, snapshot: u64, posted: u64) -> Fact<Vec<Amount>> {
+    /// The quotas in force for a day from the snapshot block up to the post.
+    pub(super) fn quotas(&self, epoch: u64, snapshot: u64, posted: u64) -> Fact<Vec<Amount>> {
         if let Some(doubt) = self.doubt() {
             return Err(doubt);
         }
-        let mut in_force: Vec<Amount> = self.first_quota.into_iter().collect();
+        let Some(first) = self.first_quota else { return Ok(Vec::new()) };
+        let mut quota = Quota::new(first);
+        let mut in_force = vec![first];
         for logged in self.events.iter().filter(|logged| logged.block_number <= posted) {
-            let Some(quota) = new_quota(&logged.event) else { continue };
+            if !quota.apply(&logged.event) {
+                continue;
+            }
             // One quota was in force at the snapshot; any later one may be the one that was built with.
             if logged.block_number <= snapshot {
                 in_force.clear();
             }
-            in_force.push(quota);
+            in_force.push(quota.of(epoch));
         }
         Ok(in_force)
     }
@@ -179,11 +183,38 @@ impl History {
     }
 }
 
-fn new_quota(event: &DistributorEvent) -> Option<Amount> {
-    match event {
-        DistributorEvent::QuotaLowered(lowered) => Some(Amount::new(lowered.newQuota)),
-        DistributorEvent::QuotaRaised(raised) => Some(Amount::new(raised.newQuota)),
-        _ => None,
+/// What the commit of a day may add, as the contract's `quotaOf` has it: a lowered quota is that of the
+/// days which had not begun when it was lowered.
+#[derive(Debug, Clone, Copy)]
+struct Quota {
+    daily: Amount,
+    from: u64,
+    before: Amount,
+}
+
+impl Quota {
+    const fn new(first: Amount) -> Self {
+        Self { daily: first, from: 0, before: first }
+    }
+
+    /// Whether the event changed it.
+    fn apply(&mut self, event: &DistributorEvent) -> bool {
+        match event {
+            DistributorEvent::QuotaLowered(lowered) => {
+                // Lowered twice on one day, the days before keep the quota from before both.
+                if lowered.fromDay != self.from {
+                    (self.before, self.from) = (self.daily, lowered.fromDay);
+                }
+                self.daily = Amount::new(lowered.newQuota);
+            }
+            DistributorEvent::QuotaRaised(raised) => self.daily = Amount::new(raised.newQuota),
+            _ => return false,
+        }
+        true
+    }
+
+    const fn of(&self, epoch: u64) -> Amount {
+        if epoch < self.from { self.before } else { self.daily }
     }
 }
 
@@ -199,8 +230,11 @@ fn gaps(
         ];
     };
     let mut gaps = commit_gaps(events, state);
-    let quota = events.iter().rev().find_map(|logged| new_quota(&logged.event));
-    let quota = quota.unwrap_or(first_quota);
+    let mut quota = Quota::new(first_quota);
+    for logged in events {
+        quota.apply(&logged.event);
+    }
+    let quota = quota.of(state.epoch.saturating_add(1));
     if quota != state.daily_quota {
         gaps.push(format!(
             "by the logs the daily quota is {quota}, the chain says {}",
@@ -287,4 +321,33 @@ fn broken(logs: &[Logged<LicenseLog>]) -> DoubtfulTokens {
         }
     }
     broken
+}
+
+#[cfg(test)]
+mod tests {
+    use nodesys_chain::bindings::RewardDistributor::{QuotaLowered, QuotaRaised};
+
+    use super::*;
+
+    #[test]
+    fn a_lowered_quota_is_that_of_the_days_to_come() {
+        let lowered = |to, from_day| {
+            DistributorEvent::QuotaLowered(QuotaLowered {
+                previousQuota: 0,
+                newQuota: to,
+                fromDay: from_day,
+            })
+        };
+        let raised =
+            |to| DistributorEvent::QuotaRaised(QuotaRaised { previousQuota: 0, newQuota: to });
+        let mut quota = Quota::new(Amount::new(100));
+        let mut after = |event: DistributorEvent| {
+            assert!(quota.apply(&event));
+            [9, 10, 11].map(|day| quota.of(day).get())
+        };
+        assert_eq!(after(lowered(50, 10)), [100, 50, 50]);
+        assert_eq!(after(lowered(40, 10)), [100, 40, 40]);
+        assert_eq!(after(raised(60)), [100, 60, 60]);
+        assert_eq!(after(lowered(30, 11)), [60, 60, 30]);
+    }
 }

@@ -12,7 +12,7 @@ use super::source::SourceArgs;
 use crate::exit::Exit;
 use crate::output::{self, amount, decimal, say};
 use crate::prompt::{confirm, open_keystore};
-use crate::rewards::claim::{Claim, ClaimState};
+use crate::rewards::claim::{Claim, ClaimState, Payee};
 use crate::rewards::claim::{prepare, send};
 use crate::rewards::source::ProofSource;
 use crate::setup::Setup;
@@ -34,6 +34,9 @@ pub struct ClaimArgs {
     #[arg(long, value_name = "ADDRESS")]
     #[arg(value_parser = address)]
     pub recipient: Option<Address>,
+    /// Claim for the contract of --account, which is paid itself; anyone may, if the project allows it.
+    #[arg(long, requires = "account", conflicts_with = "recipient")]
+    pub for_contract: bool,
     /// The source of the proof.
     #[command(flatten)]
     pub from: SourceArgs,
@@ -53,7 +56,7 @@ pub(crate) async fn run(setup: &Setup, args: &ClaimArgs) -> anyhow::Result<Exit>
     // Cheap questions first: before the keystore's password is asked for.
     let source = ProofSource::new(setup, &args.from.from)?;
     let (provider, account) = claimant(setup, args).await?;
-    let (claim, prepared) = prepare(setup, &source, &provider, account, args.recipient).await?;
+    let (claim, prepared) = prepare(setup, &source, &provider, account, payee(args)).await?;
     let claim = match prepared {
         None => claim,
         Some(prepared) if args.calldata => Claim {
@@ -64,12 +67,21 @@ pub(crate) async fn run(setup: &Setup, args: &ClaimArgs) -> anyhow::Result<Exit>
         },
         Some(_) if args.dry_run => Claim { state: ClaimState::DryRun, ..claim },
         Some(prepared) => {
-            ask_and_check(&claim, &prepared.gas, args.yes)?;
+            let sender = provider.sender().unwrap_or(account);
+            ask_and_check(&claim, sender, &prepared.gas, args.yes)?;
             send(&provider, claim, prepared).await?
         }
     };
     output::print(setup.format(), &claim)?;
     Ok(Exit::Done)
+}
+
+fn payee(args: &ClaimArgs) -> Payee {
+    match (args.for_contract, args.recipient) {
+        (true, _) => Payee::Contract,
+        (false, Some(recipient)) => Payee::Recipient(recipient),
+        (false, None) => Payee::Account,
+    }
 }
 
 /// The account that claims, and a connection that signs with its key where there is one.
@@ -79,6 +91,7 @@ async fn claimant(setup: &Setup, args: &ClaimArgs) -> anyhow::Result<(Provider, 
         None => None,
     };
     let account = match (&key, args.account) {
+        (Some(_), Some(account)) if args.for_contract => account,
         (Some(key), Some(account)) if key.address() != account => {
             return Err(Exit::Usage.because(format!(
                 "--account is {account}, but the keystore's wallet is {}: rewards are claimed by \
@@ -106,8 +119,8 @@ async fn claimant(setup: &Setup, args: &ClaimArgs) -> anyhow::Result<(Provider, 
     Ok((provider, account))
 }
 
-/// Shows what is about to be sent, and takes a yes; the account must be able to pay the gas.
-fn ask_and_check(claim: &Claim, gas: &Gas, yes: bool) -> anyhow::Result<()> {
+/// Shows what is about to be sent, and takes a yes; the sender must be able to pay the gas.
+fn ask_and_check(claim: &Claim, sender: Address, gas: &Gas, yes: bool) -> anyhow::Result<()> {
     // Every EVM chain counts its own coin in 18 decimals.
     let coin = |value: U256| decimal(value, 18);
     say(format!(
@@ -124,8 +137,7 @@ fn ask_and_check(claim: &Claim, gas: &Gas, yes: bool) -> anyhow::Result<()> {
     ));
     if gas.balance < gas.cost() {
         return Err(Exit::Failure.because(format!(
-            "{} has {} of the chain's coin, the gas costs about {}: send it some first",
-            claim.account,
+            "{sender} has {} of the chain's coin, the gas costs about {}: send it some first",
             coin(gas.balance),
             coin(gas.cost())
         )));

@@ -107,6 +107,7 @@ impl Backend {
                 registry: REGISTRY,
                 receipt_key: key(2).address(),
                 version: "test".to_owned(),
+                now_millis: 0,
             },
             leased_elsewhere: false,
             ahead_millis: 0,

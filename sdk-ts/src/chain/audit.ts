@@ -233,7 +233,7 @@ function factsOf(chain: Chain, history: History, folded: Folded, posted: PostedC
       const at = await snapshot();
       if (!at.known) return at;
       if (doubt !== undefined) return unknown(doubt);
-      return known(quotasBetween(history, posted.epoch, at.value.block_number, posted.blockNumber));
+      return known(quotasBetween(history, posted.commit.epoch, at.value.block_number, posted.blockNumber));
     },
     owned: (token, secs) => holders.at(token, secs),
     async doubtful(tokens) {

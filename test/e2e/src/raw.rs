@@ -58,7 +58,9 @@ impl RawNode {
 
     /// Asks for a lease; an active one is kept.
     pub async fn ask(&mut self, backend: &Client, license: LicenseId) -> Result<LeaseView, Error> {
-        self.nonce += 1;
+        // A node signs by the time of its clock, which is the backend's here.
+        let now = backend.session(self.key.address()).await?.server_time_millis;
+        self.nonce = now.max(self.nonce + 1);
         let request = LeaseRequest {
             node_key: self.key.address(),
             license: license.hash(),

@@ -6,6 +6,8 @@ import {BaseTest} from "../Base.t.sol";
 
 contract TermsTest is BaseTest {
     bytes32 private constant HASH = keccak256("terms");
+    // Days of a test fit.
+    // forge-lint: disable-next-line(unsafe-typecast)
     uint64 private constant TODAY = uint64(CREATION_DAY);
 
     function refuse(bytes32 termsHash, uint64 fromDay) private {

@@ -42,6 +42,8 @@ contract DisableSignerTest is BaseTest {
 }
 
 contract LowerQuotaTest is BaseTest {
+    // Days of a test fit.
+    // forge-lint: disable-next-line(unsafe-typecast)
     uint64 private constant TOMORROW = uint64(CREATION_DAY) + 1;
 
     function test_lowers() external {

@@ -101,6 +101,8 @@ contract QueueTest is TimelockTest {
             bytes32 callHash = keccak256(call);
             uint64 readyAt = time() + TIMELOCK;
             vm.expectEmit(address(distributor));
+            // The selector is what is meant.
+            // forge-lint: disable-next-line(unsafe-typecast)
             emit IDistributorControl.CallQueued(callHash, bytes4(call), call, readyAt, readyAt + GRACE);
             queueCall(longer);
             (uint64 from,) = distributor.queuedCall(call);

@@ -223,6 +223,7 @@ async fn report(app: &App) -> anyhow::Result<()> {
         reason = "a gauge of few things, and of a block's number"
     )]
     {
+        metrics::gauge!("nodesys_mirror_stopped").set(0.0);
         metrics::gauge!("nodesys_mirror_sources_set_aside").set(aside.len() as f64);
         let followed = sources.iter().filter(|source| source.set_aside.is_none());
         let lowest = followed.map(|source| source.cursor.map_or(0, |(block, _)| block)).min();

@@ -77,6 +77,12 @@ daemon containerd containerd --config "$dir/run/containerd.toml"
 wait_for containerd "containerd answers" ctr --address "$containerd_socket" version
 for image in "$KUBERNETES_BUILD"/images/*.tar; do
   ctr --namespace k8s.io images import "$image" >/dev/null
+  # containerd names what it imports by digest; pods of the tests name these two by their tag.
+  read -r digest tag < <(tar -xOf "$image" index.json | python3 -c '
+import json, sys
+given = json.load(sys.stdin)["manifests"][0]["annotations"]
+print(given["io.containerd.image.name"], given["org.opencontainers.image.ref.name"])')
+  ctr --namespace k8s.io images tag --force "$digest" "$tag" >/dev/null
 done
 
 echo "nameserver 127.0.0.1" >"$dir/run/resolv.conf"

@@ -5,8 +5,7 @@
 //! is sent, so only a nonce in the future is refused.
 
 use nodesys_core::U256;
-use nodesys_core::message::NONCE_WINDOW_MILLIS;
-use nodesys_core::time::Timestamp;
+use nodesys_core::time::{NONCE_WINDOW_MILLIS, Timestamp};
 
 use crate::error::{ApiError, ApiResult};
 

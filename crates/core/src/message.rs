@@ -170,10 +170,6 @@ pub struct NodeAuthorization {
     pub nonce: U256,
 }
 
-/// How far the nonce of a node's request, a time in milliseconds, may be from the backend's time, and that
-/// of a wallet's message ahead of it.
-pub const NONCE_WINDOW_MILLIS: u64 = 5 * 60_000;
-
 /// The longest validity of an authorisation, in seconds (90 days): a node key that was lost and
 /// forgotten ends by itself.
 pub const MAX_AUTHORIZATION_SECS: u64 = 90 * 86_400;

@@ -26,6 +26,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::ids::ParseError;
 
+/// How far the nonce of a node's request, a time in milliseconds, may be from the backend's time, and that
+/// of a wallet's message ahead of it.
+pub const NONCE_WINDOW_MILLIS: u64 = 5 * 60_000;
+
 /// Minutes in a UTC day.
 pub const MINUTES_PER_DAY: u16 = 1440;
 const SECS_PER_DAY: u64 = 86_400;

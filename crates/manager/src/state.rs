@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use nodesys_core::ids::Seq;
-use nodesys_core::message::NONCE_WINDOW_MILLIS;
+use nodesys_core::time::NONCE_WINDOW_MILLIS;
 use serde::{Deserialize, Serialize};
 
 /// Heartbeat numbers reserved at a time.

@@ -7,12 +7,13 @@ use anyhow::Context;
 use nodesys_chain::BlockRef;
 use nodesys_chain::project::DistributorState;
 use nodesys_core::bundle::{
-    BundleError, DayBundle, DayInput, PreviousDay, ProjectInfo, Snapshot, Terms, build_day,
+    BundleError, DayBundle, DayInput, Format, PreviousDay, ProjectInfo, Snapshot, Terms, build_day,
     canonical_json,
 };
 use nodesys_core::files::{
-    HolderRow, PointsRow, RewardRow, Row, UptimeRow, first_difference, parse_file, write_file,
+    PointsRow, RewardRow, Row, UptimeRow, first_difference, parse_file, write_file,
 };
+use nodesys_core::holders::DayHolders;
 use nodesys_core::ids::LicenseIndex;
 use nodesys_core::message::{Message, PointsUpload};
 use nodesys_core::signature::WalletSignature;
@@ -231,6 +232,7 @@ async fn build(
             name: project.name.clone(),
         },
         day,
+        format: Format::NEWEST,
         revision: distributor.revision,
         daily_quota: distributor.daily_quota,
         terms: upload.terms.clone(),
@@ -316,16 +318,22 @@ async fn all_passed(
     }))
 }
 
-/// Holder and renter of each license of the day at the snapshot block.
+/// Holder and renter of each license of the day at the snapshot block, and who is not counted.
 async fn holders(
     conn: &mut PgConnection,
     uptime: &[UptimeRow],
     block: u64,
     block_secs: u64,
-) -> ApiResult<Vec<HolderRow>> {
+) -> ApiResult<DayHolders> {
     let licenses: Vec<LicenseIndex> = uptime.iter().map(|row| row.license).collect();
-    let holders = db::license::holders(conn, &licenses, block).await?;
-    Ok(holders.rows(uptime, block_secs))
+    let folded = db::license::holders(conn, &licenses, block).await?;
+    if !folded.senders_known {
+        return Err(ApiError::chain_unavailable(
+            "the mirror was read by an older version, which kept no senders of transfers: the day waits for \
+             `nodesys-backend mirror rescan`",
+        ));
+    }
+    Ok(folded.holders.of_day(uptime, block_secs, Format::NEWEST))
 }
 
 /// The problem with a points row, and the rule's own row where the rule decides.

@@ -29,7 +29,7 @@ async fn view(app: &App, id: &LicenseId) -> ApiResult<LicenseView> {
     let row = db::license::by_hash(&mut conn, id.hash()).await?.ok_or_else(|| {
         ApiError::unknown_license(format!("no project lists license {id} in a final block"))
     })?;
-    let holders = db::license::holders(&mut conn, &[row.idx], u64::MAX).await?;
+    let holders = db::license::holders(&mut conn, &[row.idx], u64::MAX).await?.holders;
     let facts = holders.at(id.collection, id.token_id, app.clock.now().secs());
     Ok(LicenseView {
         license: row.id,
@@ -38,5 +38,6 @@ async fn view(app: &App, id: &LicenseId) -> ApiResult<LicenseView> {
         workload: row.workload,
         holder: facts.holder,
         rental: facts.rental,
+        uncounted: holders.uncounted(id.collection, id.token_id),
     })
 }

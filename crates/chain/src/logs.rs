@@ -4,37 +4,9 @@
 //! Ranges are cut into pages; a page that a node refuses (too many results, too wide) is halved
 //! until it is taken. Ask for final blocks only: nothing here undoes a log that a
 //! reorganisation removes. An RPC that has pruned old logs answers with fewer of them and no error:
-//! [`transfer_gaps`] shows it for licenses.
-//!
-//! # Examples
-//!
-//! ```
-//! use nodesys_chain::logs::{LicenseLog, Logged, transfer_gaps};
-//! use nodesys_core::holders::LicenseEvent;
-//! use nodesys_core::{Address, B256, U256};
-//!
-//! let [collection, alice, bob, carol] = [0xcc, 0xa1, 0xb0, 0xca].map(Address::repeat_byte);
-//! let token_id = U256::from(1);
-//! let transfer = |block_number, from, to| Logged {
-//!     block_number,
-//!     log_index: 0,
-//!     transaction: B256::ZERO,
-//!     address: collection,
-//!     event: LicenseLog {
-//!         event: LicenseEvent::Transfer { collection, token_id, to },
-//!         from: Some(from),
-//!     },
-//! };
-//! let mint = transfer(5, Address::ZERO, alice);
-//! assert!(transfer_gaps(&[mint.clone(), transfer(9, alice, bob)]).is_empty());
-//! // Alice is not known to have sold it, and yet it comes from Carol.
-//! let gaps = transfer_gaps(&[mint, transfer(9, carol, bob)]);
-//! assert_eq!(gaps[&(collection, token_id)], 9);
-//! ```
+//! the fold of [`Holders`](nodesys_core::holders::Holders) shows it for licenses.
 
-use std::collections::BTreeMap;
-
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::{Filter, Log};
 use alloy::sol_types::{SolEvent, SolEventInterface};
@@ -61,22 +33,6 @@ pub struct Logged<E> {
     pub event: E,
 }
 
-/// A license event, and whom a transfer takes the token from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LicenseLog {
-    /// What happened.
-    pub event: LicenseEvent,
-    /// The former holder of a transfer, zero at a mint.
-    pub from: Option<Address>,
-}
-
-impl<E> Logged<E> {
-    fn map<T>(self, into: impl FnOnce(E) -> T) -> Logged<T> {
-        let Self { block_number, log_index, transaction, address, event } = self;
-        Logged { block_number, log_index, transaction, address, event: into(event) }
-    }
-}
-
 /// `Transfer` and `UpdateUser` of the collections in `from..=to`, in chain order.
 ///
 /// # Errors
@@ -88,47 +44,13 @@ pub async fn license_events(
     from: u64,
     to: u64,
 ) -> Result<Vec<Logged<LicenseEvent>>, ChainError> {
-    let logs = license_logs(provider, collections, from, to).await?;
-    let event = |logged: Logged<LicenseLog>| logged.map(|log| log.event);
-    Ok(logs.into_iter().map(event).collect())
-}
-
-/// As [`license_events`], with what shows whether a token's logs are complete.
-///
-/// # Errors
-///
-/// As [`license_events`].
-pub async fn license_logs(
-    provider: &Provider,
-    collections: &[Address],
-    from: u64,
-    to: u64,
-) -> Result<Vec<Logged<LicenseLog>>, ChainError> {
     if collections.is_empty() {
         return Ok(Vec::new());
     }
     let filter =
         Filter::new().address(collections.to_vec()).event_signature(LICENSE_TOPICS.to_vec());
     let logs = pages(provider, "reading license events", &filter, from, to).await?;
-    Ok(logs.iter().filter_map(|log| logged(log, license_log(log)?)).collect())
-}
-
-/// Tokens whose transfers do not follow one upon the other from a mint, each with the block in which it
-/// shows: logs before it are missing. `logs` are all those of a collection, in chain order.
-pub fn transfer_gaps(logs: &[Logged<LicenseLog>]) -> BTreeMap<(Address, U256), u64> {
-    let mut holders: BTreeMap<(Address, U256), Address> = BTreeMap::new();
-    let mut gaps = BTreeMap::new();
-    for logged in logs {
-        let LicenseEvent::Transfer { collection, token_id, to } = logged.event.event else {
-            continue;
-        };
-        let token = (collection, token_id);
-        let holder = holders.insert(token, to).unwrap_or_default();
-        if logged.event.from.is_some_and(|from| from != holder) {
-            gaps.entry(token).or_insert(logged.block_number);
-        }
-    }
-    gaps
+    Ok(logs.iter().filter_map(license_event_of).collect())
 }
 
 /// Whose right to run licenses of a collection may have changed.
@@ -210,7 +132,7 @@ pub fn event_of<E: SolEventInterface>(log: &Log) -> Option<Logged<E>> {
 
 /// A log as a license event; `None` for one of the same name and another shape.
 pub fn license_event_of(log: &Log) -> Option<Logged<LicenseEvent>> {
-    logged(log, license_log(log)?.event)
+    logged(log, license_event(log)?)
 }
 
 /// All events of one contract in `from..=to`, in chain order. `E` is the bindings' event enum;
@@ -245,18 +167,15 @@ pub(crate) async fn events_matching<E: SolEvent>(
 }
 
 /// `None` for a log of the same name and another shape, as ERC-20's `Transfer` is.
-fn license_log(log: &Log) -> Option<LicenseLog> {
+fn license_event(log: &Log) -> Option<LicenseEvent> {
     let collection = log.address();
     if let Ok(event) = IERC721::Transfer::decode_log(&log.inner) {
-        let IERC721::Transfer { from, to, tokenId } = event.data;
-        let event = LicenseEvent::Transfer { collection, token_id: tokenId, to };
-        return Some(LicenseLog { event, from: Some(from) });
+        let IERC721::Transfer { from, to, tokenId: token_id } = event.data;
+        return Some(LicenseEvent::Transfer { collection, token_id, from, to });
     }
-    let IERC4907::UpdateUser { tokenId, user, expires } =
+    let IERC4907::UpdateUser { tokenId: token_id, user, expires: expires_secs } =
         IERC4907::UpdateUser::decode_log(&log.inner).ok()?.data;
-    let expires_secs = expires;
-    let event = LicenseEvent::UpdateUser { collection, token_id: tokenId, user, expires_secs };
-    Some(LicenseLog { event, from: None })
+    Some(LicenseEvent::UpdateUser { collection, token_id, user, expires_secs })
 }
 
 /// `None` for a log that is not in a block, or no longer.

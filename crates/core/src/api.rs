@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bitmap::DayBitmap;
 use crate::files::Difference;
+use crate::holders::Uncounted;
 use crate::ids::{Amount, Fence, LicenseIndex, Name};
 use crate::license::{LicenseId, Rental};
 use crate::merkle;
@@ -290,6 +291,9 @@ pub struct LicenseView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub rental: Option<Rental>,
+    /// Why it counts for nobody, where its logs do not tell who holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncounted: Option<Uncounted>,
 }
 
 /// `GET /v1/days/{day}`.

@@ -11,7 +11,9 @@ use alloy_primitives::{Address, B256, keccak256};
 use serde::{Deserialize, Serialize};
 
 use crate::allocation::{AllocationError, Budget, Share, accumulate, allocate};
+pub use crate::files::Format;
 use crate::files::{FileError, HolderRow, PointsRow, RewardRow, Row, UptimeRow, write_file};
+use crate::holders::{DayHolders, UncountedRow};
 use crate::ids::{Amount, LicenseIndex, Name, Points};
 use crate::message::{Message, RewardCommit};
 use crate::points::{BadPoints, BadRule, Rule};
@@ -23,8 +25,6 @@ use crate::uptime::ClosedUptime;
 pub const BUNDLE_JSON: &str = "bundle.json";
 /// The tree as OpenZeppelin's `StandardMerkleTree.load` reads it; derived, so not hashed.
 pub const TREE_JSON: &str = "tree.json";
-/// The format's name, first of its kind.
-pub const FORMAT: &str = "nodesys-bundle-1";
 
 /// Who a license's rewards go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -117,6 +117,8 @@ pub struct DayInput {
     pub project: ProjectInfo,
     /// Which day.
     pub day: UtcDay,
+    /// By which rules: [`Format::NEWEST`], or that of an old day.
+    pub format: Format,
     /// The distributor's revision counter.
     pub revision: u32,
     /// The distributor's daily quota in wei.
@@ -129,8 +131,8 @@ pub struct DayInput {
     pub closed: ClosedUptime,
     /// Uptime of each license, by index.
     pub uptime: Vec<UptimeRow>,
-    /// Holder and renter of each license, by index.
-    pub holders: Vec<HolderRow>,
+    /// Holder and renter of each license, by index, and who is not counted.
+    pub holders: DayHolders,
     /// Points of each license, by index.
     pub points: Vec<PointsRow>,
     /// The commit before.
@@ -168,8 +170,8 @@ pub struct Totals {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {
-    /// [`FORMAT`].
-    pub format: String,
+    /// By which rules it was built.
+    pub format: Format,
     /// Whose day.
     pub project: ProjectInfo,
     /// The day's number.
@@ -183,6 +185,10 @@ pub struct Bundle {
     pub previous: B256,
     /// The project's decisions.
     pub terms: Terms,
+    /// [`Terms::hash`], as the registry's `TermsAnnounced` has it; from [`Format::Two`] on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub terms_hash: Option<B256>,
     /// The snapshot block.
     pub snapshot: Snapshot,
     /// The distributor's daily quota, in wei.
@@ -241,6 +247,9 @@ pub enum BundleError {
     /// A license without a points row.
     #[error("license {0} has no row in {1}")]
     MissingRow(LicenseIndex, &'static str),
+    /// A license that is said not to be counted, and has a holder, or is of a day that counted all.
+    #[error("license {0} is in uncounted.csv, and counted")]
+    Uncounted(LicenseIndex),
     /// Points that the rule does not give.
     #[error("points of license {license}: given {given}, {problem}")]
     Points {
@@ -290,7 +299,7 @@ pub fn canonical_json<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 impl Bundle {
-    /// Reads `bundle.json` strictly: canonical bytes (RFC 8785) of this format only.
+    /// Reads `bundle.json` strictly: canonical bytes (RFC 8785) of a format that we know.
     ///
     /// # Errors
     ///
@@ -299,8 +308,8 @@ impl Bundle {
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
         let fail = |problem: String| BundleError::Json(problem);
         let bundle: Self = serde_json::from_slice(bytes).map_err(|e| fail(e.to_string()))?;
-        if bundle.format != FORMAT {
-            return Err(fail(format!("format is {:?}, expected {FORMAT:?}", bundle.format)));
+        if bundle.terms_hash != terms_hash(bundle.format, &bundle.terms) {
+            return Err(fail("terms_hash is not the hash of the terms".to_owned()));
         }
         // A bundle has one spelling, as its hash stands in the commit.
         if canonical_json(&bundle) != bytes {
@@ -347,6 +356,29 @@ fn same_licenses<R: Row<Key = LicenseIndex>>(
     }
 }
 
+/// What a bundle of this format says of its terms.
+fn terms_hash(format: Format, terms: &Terms) -> Option<B256> {
+    match format {
+        Format::One => None,
+        Format::Two => Some(terms.hash()),
+    }
+}
+
+/// Licenses that count for nobody have their reason, and nobody in `holders.csv`.
+fn check_holders(input: &DayInput) -> Result<(), BundleError> {
+    let DayHolders { rows, uncounted } = &input.holders;
+    same_licenses::<HolderRow>(&input.uptime, rows)?;
+    let mut holders = rows.iter();
+    for one in uncounted {
+        let row = holders.by_ref().find(|row| row.license == one.license);
+        let row = row.ok_or(BundleError::UnknownLicense(one.license))?;
+        if input.format == Format::One || !row.holder.is_zero() || !row.renter.is_zero() {
+            return Err(BundleError::Uncounted(one.license));
+        }
+    }
+    Ok(())
+}
+
 fn shares(input: &DayInput) -> Vec<Share> {
     let share = |(points, holder): (&PointsRow, &HolderRow)| {
         let rented = input.terms.beneficiary == Beneficiary::Renter && !holder.renter.is_zero();
@@ -357,7 +389,7 @@ fn shares(input: &DayInput) -> Vec<Share> {
         let points = if counts { points.points } else { Points::ZERO };
         Share { license: holder.license, beneficiary, points }
     };
-    input.points.iter().zip(&input.holders).map(share).collect()
+    input.points.iter().zip(&input.holders.rows).map(share).collect()
 }
 
 /// Makes the day: files, allocation, tree and commit. Amounts are in wei.
@@ -381,7 +413,7 @@ pub fn build_day(input: &DayInput) -> Result<DayBundle, BundleError> {
         return Err(BundleError::UptimeHash { found, expected: input.closed.uptime_csv });
     }
     check_points(input)?;
-    same_licenses::<HolderRow>(&input.uptime, &input.holders)?;
+    check_holders(input)?;
 
     let budget = Budget {
         day_reward: input.terms.day_reward,
@@ -397,17 +429,21 @@ pub fn build_day(input: &DayInput) -> Result<DayBundle, BundleError> {
 
     let mut files: BTreeMap<&'static str, Vec<u8>> = BTreeMap::new();
     files.insert(UptimeRow::FILE, uptime_csv);
-    files.insert(HolderRow::FILE, write_file(&input.holders).into_bytes());
+    files.insert(HolderRow::FILE, write_file(&input.holders.rows).into_bytes());
+    if input.format == Format::Two {
+        files.insert(UncountedRow::FILE, write_file(&input.holders.uncounted).into_bytes());
+    }
     files.insert(PointsRow::FILE, write_file(&input.points).into_bytes());
     files.insert(RewardRow::FILE, write_file(&rewards).into_bytes());
 
     let bundle = Bundle {
-        format: FORMAT.to_owned(),
+        format: input.format,
         project: input.project.clone(),
         epoch: input.day.epoch(),
         revision: input.revision,
         previous: input.before.commit,
         terms: input.terms.clone(),
+        terms_hash: terms_hash(input.format, &input.terms),
         snapshot: input.snapshot,
         daily_quota: input.daily_quota,
         carry_in: input.before.carry,

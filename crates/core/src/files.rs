@@ -14,6 +14,23 @@ use crate::bitmap::DayBitmap;
 use crate::ids::{Amount, LicenseIndex, ParseError, Points};
 use crate::time::MINUTES_PER_DAY;
 
+/// A bundle's format. A project's days are of the newest when they are built; older ones verify for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub enum Format {
+    /// The last log of a license decided who held it.
+    #[serde(rename = "nodesys-bundle-1")]
+    One,
+    /// `uncounted.csv` names licenses whose logs contradict themselves, and `terms_hash` the terms. It is
+    /// not settled yet: maintenance and adjustments will be part of it.
+    #[serde(rename = "nodesys-bundle-2")]
+    Two,
+}
+
+impl Format {
+    /// The one that days are built in.
+    pub const NEWEST: Self = Self::Two;
+}
+
 /// A row of one of the bundle's CSV files.
 pub trait Row: Sized {
     /// The file's name in the bundle.

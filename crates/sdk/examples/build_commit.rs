@@ -51,6 +51,8 @@ async fn main() -> anyhow::Result<()> {
         bundles: BundleSource::Folder(store.clone()).into(),
         finality_depth: 64,
         logs_from: 0,
+        // The backend's, below.
+        second_opinion: true,
     };
 
     // What was signed and stored is submitted as it is, unless it was revoked since.

@@ -9,16 +9,16 @@ use std::collections::BTreeSet;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::keccak256;
-use nodesys_chain::logs::{LicenseLog, Logged, license_logs, transfer_gaps};
+use nodesys_chain::logs::license_events;
 use nodesys_chain::ownership::ownership_of;
 use nodesys_chain::project::{self, DistributorState};
 use nodesys_chain::{BlockRef, ChainError, Provider};
 use nodesys_core::bundle::{
-    Bundle, BundleError, DayBundle, DayInput, PreviousDay, ProjectInfo, Terms, build_day,
+    Bundle, BundleError, DayBundle, DayInput, Format, PreviousDay, ProjectInfo, Terms, build_day,
 };
-use nodesys_core::files::{HolderRow, PointsRow, UptimeRow, parse_file};
-use nodesys_core::holders::Holders;
-use nodesys_core::ids::Name;
+use nodesys_core::files::{PointsRow, UptimeRow, parse_file};
+use nodesys_core::holders::{DayHolders, Holders};
+use nodesys_core::ids::{LicenseIndex, Name};
 use nodesys_core::license::{LicenseId, Ownership};
 use nodesys_core::message::Domain;
 use nodesys_core::time::UtcDay;
@@ -91,6 +91,7 @@ pub async fn project_of(
 ///         bundles: BundleSource::parse("./bundles")?.into(),
 ///         finality_depth: 64,
 ///         logs_from: 0,
+///         second_opinion: false,
 ///     };
 ///     let day = builder.build("2026-01-31".parse()?).await?;
 ///     println!("{} wei to {} accounts", day.bundle.totals.allocated, day.rewards.len());
@@ -113,6 +114,10 @@ pub struct DayBuilder {
     pub finality_depth: u64,
     /// First block that may hold a log of the project's collections.
     pub logs_from: u64,
+    /// Whether a day is held against another computation ([`compare`](crate::commit::compare)) before it
+    /// is signed. Without it, and with one RPC, logs that contradict the chain's state end the build:
+    /// they may not be all of them.
+    pub second_opinion: bool,
 }
 
 /// A closed day's uptime, once its signature, path and key are found good.
@@ -160,6 +165,7 @@ impl DayBuilder {
         let input = DayInput {
             project: self.project.clone(),
             day,
+            format: Format::NEWEST,
             revision: state.revision,
             daily_quota: state.daily_quota,
             terms: self.terms.clone(),
@@ -226,45 +232,57 @@ impl DayBuilder {
         Ok(CheckedUptime { rows: parse_file(&bytes)?, closed })
     }
 
-    /// Holder and renter of each license at a block: folded from logs. They are compared with what calls
-    /// say of that block; where the node has forgotten its state, with what they say of the newest one, to
-    /// which complete logs lead as well.
+    /// Holder and renter of each license at a block, folded from logs: they are the public facts, and
+    /// decide. A license whose logs contradict themselves, or that has none, is not counted.
+    ///
+    /// The fold is held against what calls say of that block or, where the node has forgotten its state, of
+    /// the newest one. Where they differ, logs may be missing: two RPCs that have the same ones vouch for
+    /// them, or [`Self::second_opinion`] does, and the difference is a warning in the log.
     ///
     /// # Errors
     ///
-    /// [`DayError::HoldersDisagree`] and [`DayError::LogsIncomplete`] where the RPC's logs cannot be all of
-    /// them, [`DayError::NoState`] where it has nothing to hold them against: nothing is to be signed by it.
+    /// [`DayError::HoldersDisagree`] where nobody vouches for logs that the state contradicts,
+    /// [`DayError::NoState`] where nobody does and there is no state to hold them against.
     /// [`DayError::ForeignCollection`] where a license is of a collection that the project does not list,
     /// [`DayError::Chain`] where the chain cannot be read.
-    pub async fn holders(
-        &self,
-        rows: &[UptimeRow],
-        at: BlockRef,
-    ) -> Result<Vec<HolderRow>, DayError> {
+    pub async fn holders(&self, rows: &[UptimeRow], at: BlockRef) -> Result<DayHolders, DayError> {
         let collections: BTreeSet<Address> = rows.iter().map(|row| row.collection).collect();
         self.check_listed(rows, &collections).await?;
         let collections: Vec<Address> = collections.into_iter().collect();
         let newest = self.provider.latest_block().await?;
         // Beyond the snapshot too: what came later is held against the newest state below.
         let logs =
-            license_logs(&self.provider, &collections, self.logs_from, newest.number).await?;
-        let event = |logged: &Logged<LicenseLog>| logged.event.event;
-        let holders: Holders =
-            logs.iter().filter(|logged| logged.block_number <= at.number).map(event).collect();
-        if !self.cross_check(rows, &holders, at).await? {
-            let now: Holders = logs.iter().map(event).collect();
-            if !self.cross_check(rows, &now, newest).await? {
-                return Err(DayError::NoState { snapshot: at.number, newest: newest.number });
-            }
-            let gaps = transfer_gaps(&logs);
-            let gap = rows
-                .iter()
-                .find_map(|row| Some((row.license, *gaps.get(&(row.collection, row.token_id))?)));
-            if let Some((license, block)) = gap {
-                return Err(DayError::LogsIncomplete { license, block });
-            }
+            license_events(&self.provider, &collections, self.logs_from, newest.number).await?;
+        let up_to_snapshot = logs.iter().filter(|logged| logged.block_number <= at.number);
+        let holders: Holders = up_to_snapshot.map(|logged| logged.event).collect();
+        let mut checked = self.cross_check(rows, &holders, at).await?;
+        if checked == StateCheck::Forgotten {
+            let now: Holders = logs.iter().map(|logged| logged.event).collect();
+            checked = self.cross_check(rows, &now, newest).await?;
         }
-        Ok(holders.rows(rows, at.secs))
+        let doubt = match checked {
+            StateCheck::Agrees => None,
+            StateCheck::Forgotten => {
+                Some(DayError::NoState { snapshot: at.number, newest: newest.number })
+            }
+            StateCheck::Differs { license, block, folded, called } => {
+                Some(DayError::HoldersDisagree { license, block, folded, called })
+            }
+        };
+        match doubt {
+            Some(error) if self.provider.sources() < 2 && !self.second_opinion => {
+                return Err(error);
+            }
+            Some(error) => tracing::warn!(%error, "logs decide who holds licenses"),
+            None => {}
+        }
+        let day = holders.of_day(rows, at.secs, Format::NEWEST);
+        let (count, first) = (day.uncounted.len(), day.uncounted.first());
+        if let Some(first) = first {
+            let (license, reason) = (first.license.0, first.reason);
+            tracing::warn!(count, license, %reason, "licenses are not counted, this one first");
+        }
+        Ok(day)
     }
 
     async fn check_listed(
@@ -284,13 +302,13 @@ impl DayBuilder {
         Ok(())
     }
 
-    /// Whether calls say the same of that block; `false` where the node has forgotten its state.
+    /// Whether calls say the same of that block.
     async fn cross_check(
         &self,
         rows: &[UptimeRow],
         holders: &Holders,
         at: BlockRef,
-    ) -> Result<bool, DayError> {
+    ) -> Result<StateCheck, DayError> {
         let chain_id = self.project.chain_id;
         let license = |row: &UptimeRow| LicenseId {
             chain_id,
@@ -305,22 +323,26 @@ impl DayBuilder {
             Err(error @ ChainError::Rpc { .. }) => {
                 let block = at.number;
                 tracing::debug!(%error, block, "holders are not cross-checked by calls");
-                return Ok(false);
+                return Ok(StateCheck::Forgotten);
             }
             Err(error) => return Err(error.into()),
         };
         for (row, called) in rows.iter().zip(called.facts) {
-            let folded = holders.at(row.collection, row.token_id, at.secs);
+            let uncounted = holders.uncounted(row.collection, row.token_id);
+            let folded = match uncounted {
+                Some(_) => Ownership { holder: None, rental: None },
+                None => holders.at(row.collection, row.token_id, at.secs),
+            };
             if folded != called {
-                return Err(DayError::HoldersDisagree {
+                return Ok(StateCheck::Differs {
                     license: row.license,
                     block: at.number,
-                    folded: words(&folded),
+                    folded: uncounted.map_or_else(|| words(&folded), |reason| reason.to_string()),
                     called: words(&called),
                 });
             }
         }
-        Ok(true)
+        Ok(StateCheck::Agrees)
     }
 
     /// What the day builds on: the chain's head, or the bundles between the head and the day.
@@ -405,6 +427,21 @@ impl DayBuilder {
             _ => Ok(()),
         }
     }
+}
+
+/// Holders by logs, held against the state of one block.
+#[derive(Debug, PartialEq, Eq)]
+enum StateCheck {
+    Agrees,
+    /// The node has no state of that block any more.
+    Forgotten,
+    /// The first license of which calls say something else.
+    Differs {
+        license: LicenseIndex,
+        block: u64,
+        folded: String,
+        called: String,
+    },
 }
 
 /// `expected` is the commit that the day after names as its previous one, `found` the chain's.

@@ -9,7 +9,9 @@ use nodesys_chain::logs::license_events;
 use nodesys_chain::project::state_of;
 use nodesys_core::Address;
 use nodesys_core::bitmap::DayBitmap;
-use nodesys_core::bundle::{DayBundle, DayInput, PreviousDay, ProjectInfo, Terms, build_day};
+use nodesys_core::bundle::{
+    DayBundle, DayInput, Format, PreviousDay, ProjectInfo, Terms, build_day,
+};
 use nodesys_core::files::{UptimeRow, write_file};
 use nodesys_core::holders::Holders;
 use nodesys_core::ids::LicenseIndex;
@@ -72,6 +74,7 @@ impl Days<'_> {
         Ok(build_day(&DayInput {
             project: project.clone(),
             day,
+            format: Format::NEWEST,
             revision: state.revision,
             daily_quota: state.daily_quota,
             terms: self.terms.clone(),
@@ -83,7 +86,7 @@ impl Days<'_> {
                 excused: DayBitmap::EMPTY,
                 path: Vec::new(),
             },
-            holders: holders.rows(&uptime, snapshot.secs),
+            holders: holders.of_day(&uptime, snapshot.secs, Format::NEWEST),
             points: points.context("a rule that counts tasks")?,
             uptime,
             before,

@@ -141,17 +141,25 @@ pub(crate) async fn leased_before(
         .collect()
 }
 
-/// Holders and rentals of some licenses, folded from the mirrored events up to a block.
+/// Holders and rentals, folded from mirrored events.
+pub(crate) struct Folded {
+    pub(crate) holders: Holders,
+    /// Whether the sender of each transfer is known. Where it is not, the fold takes it for the holder
+    /// by the events before.
+    pub(crate) senders_known: bool,
+}
+
+/// Holders and rentals of some licenses by the mirrored events up to a block.
 pub(crate) async fn holders(
     conn: &mut PgConnection,
     licenses: &[LicenseIndex],
     up_to_block: u64,
-) -> anyhow::Result<Holders> {
+) -> anyhow::Result<Folded> {
     let indexes: Vec<i32> =
         licenses.iter().copied().map(column::license_number).collect::<Result<_, _>>()?;
     let rows = sqlx::query!(
         r#"select l.collection::bytea as "collection!", l.token_id::bytea as "token_id!",
-                  e.kind as "kind!", e.account::bytea as "account!", e.expires_secs
+                  e.sender::bytea as sender, e.account::bytea as "account!", e.expires_secs
            from license_event e join license l on l.idx = e.license_idx
            where e.license_idx = any($1) and e.block_number <= $2
            order by e.block_number, e.log_index"#,
@@ -160,22 +168,29 @@ pub(crate) async fn holders(
     )
     .fetch_all(conn)
     .await?;
-    rows.iter()
-        .map(|row| {
-            let collection = column::address(&row.collection)?;
-            let token_id = column::uint256(&row.token_id)?;
-            let account = column::address(&row.account)?;
-            Ok(match row.expires_secs {
-                None => LicenseEvent::Transfer { collection, token_id, to: account },
-                Some(expires) => LicenseEvent::UpdateUser {
-                    collection,
-                    token_id,
-                    user: account,
-                    expires_secs: column::unsigned(expires)?,
-                },
-            })
-        })
-        .collect()
+    let mut folded = Folded { holders: Holders::default(), senders_known: true };
+    for row in &rows {
+        let collection = column::address(&row.collection)?;
+        let token_id = column::uint256(&row.token_id)?;
+        let account = column::address(&row.account)?;
+        let event = match row.expires_secs {
+            None => {
+                let sender = row.sender.as_deref().map(column::address).transpose()?;
+                folded.senders_known &= sender.is_some();
+                let holder = || folded.holders.at(collection, token_id, 0).holder;
+                let from = sender.or_else(holder).unwrap_or_default();
+                LicenseEvent::Transfer { collection, token_id, from, to: account }
+            }
+            Some(expires) => LicenseEvent::UpdateUser {
+                collection,
+                token_id,
+                user: account,
+                expires_secs: column::unsigned(expires)?,
+            },
+        };
+        folded.holders.apply(event);
+    }
+    Ok(folded)
 }
 
 /// Stores one event, and the license with the first event of its token. Idempotent.
@@ -186,22 +201,28 @@ pub(crate) async fn insert_event(
     log_index: u64,
     event: &LicenseEvent,
 ) -> anyhow::Result<LicenseIndex> {
-    let (collection, token_id, account, expires) = match *event {
-        LicenseEvent::Transfer { collection, token_id, to } => (collection, token_id, to, None),
+    let (collection, token_id, sender, account, expires) = match *event {
+        LicenseEvent::Transfer { collection, token_id, from, to } => {
+            (collection, token_id, Some(from), to, None)
+        }
         LicenseEvent::UpdateUser { collection, token_id, user, expires_secs } => {
             // "Until 2^64 - 1" means for ever; the column ends at 2^63 - 1, as far away.
             let expires = i64::try_from(expires_secs).unwrap_or(i64::MAX);
-            (collection, token_id, user, Some(expires))
+            (collection, token_id, None, user, Some(expires))
         }
     };
     let idx = find_or_insert(conn, LicenseId { chain_id, collection, token_id }).await?;
     sqlx::query!(
-        "insert into license_event (block_number, log_index, license_idx, kind, account, expires_secs)
-         values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+        "insert into license_event
+             (block_number, log_index, license_idx, kind, sender, account, expires_secs)
+         values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (block_number, log_index) do update set sender = excluded.sender
+         where license_event.sender is null",
         column::signed(block_number)?,
         i32::try_from(log_index)?,
         idx,
         if expires.is_none() { "transfer" } else { "update_user" },
+        sender.as_ref().map(|sender| sender.as_slice()) as _,
         account.as_slice() as _,
         expires
     )

@@ -56,6 +56,7 @@ pub(crate) fn builder(world: &World) -> DayBuilder {
         bundles: BundleSource::Server(Box::new(world.client().clone())).into(),
         finality_depth: 0,
         logs_from: 0,
+        second_opinion: false,
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::proxy::Proxy;
 use super::*;
-use crate::logs::license_logs;
+use crate::logs::license_events;
 use crate::metadata::symbols_of;
 
 fn error(id: &Value, message: &str) -> Value {
@@ -70,7 +70,7 @@ async fn a_refused_page_of_logs_is_halved_once_and_not_again_for_each_page() {
     let proxy = Proxy::start(&anvil.url, refused).await;
     let provider = Provider::connect(&proxy.url, None).await.unwrap();
     let before = proxy.requests();
-    let logs = license_logs(&provider, &[address], 0, BLOCKS).await.unwrap();
+    let logs = license_events(&provider, &[address], 0, BLOCKS).await.unwrap();
     assert_eq!(logs.len(), 2);
     let asked = u64::try_from(proxy.requests() - before).unwrap();
     // The whole range of 2,001 blocks is halved down to 63.

@@ -1,10 +1,13 @@
 //! A day, made again from its published files by the function that made it, and one account's part of it.
 
+use std::collections::BTreeMap;
+
 use nodesys_chain::metadata::Token;
 use nodesys_core::bitmap::DayBitmap;
-use nodesys_core::bundle::{DayBundle, DayInput, PreviousDay, ProjectInfo, build_day};
+use nodesys_core::bundle::{DayBundle, DayInput, Format, PreviousDay, ProjectInfo, build_day};
 use nodesys_core::files::Row as _;
 use nodesys_core::files::{HolderRow, PointsRow, UptimeRow, parse_file};
+use nodesys_core::holders::{DayHolders, Uncounted, UncountedRow};
 use nodesys_core::ids::{Amount, LicenseIndex, Name, Points};
 use nodesys_core::message::Message as _;
 use nodesys_core::points::Rule;
@@ -59,6 +62,8 @@ pub(crate) struct LicenseShare {
     pub(crate) points: Points,
     pub(crate) beneficiary: Address,
     pub(crate) amount: Amount,
+    /// Why it counts for nobody, where its logs do not tell who holds it.
+    pub(crate) uncounted: Option<Uncounted>,
     #[serde(skip)]
     pub(crate) own: bool,
     #[serde(skip)]
@@ -69,7 +74,7 @@ pub(crate) struct LicenseShare {
 struct Rebuilt {
     built: DayBundle,
     uptime: Vec<UptimeRow>,
-    holders: Vec<HolderRow>,
+    holders: DayHolders,
     points: Vec<PointsRow>,
     excused: DayBitmap,
     before: PreviousDay,
@@ -109,7 +114,13 @@ async fn rebuild(
         Ok(places.needed(day, name, found)?)
     };
     let uptime = parse_file::<UptimeRow>(&file(UptimeRow::FILE).await?)?;
-    let holders = parse_file::<HolderRow>(&file(HolderRow::FILE).await?)?;
+    let holders = DayHolders {
+        rows: parse_file::<HolderRow>(&file(HolderRow::FILE).await?)?,
+        uncounted: match bundle.format {
+            Format::One => Vec::new(),
+            Format::Two => parse_file::<UncountedRow>(&file(UncountedRow::FILE).await?)?,
+        },
+    };
     let points = parse_file::<PointsRow>(&file(PointsRow::FILE).await?)?;
     let before = match day.previous() {
         Some(previous) if !bundle.previous.is_zero() => {
@@ -121,6 +132,7 @@ async fn rebuild(
     let built = build_day(&DayInput {
         project: project.clone(),
         day,
+        format: bundle.format,
         revision: bundle.revision,
         daily_quota: bundle.daily_quota,
         terms: bundle.terms.clone(),
@@ -151,8 +163,11 @@ fn part_of(
     posted: bool,
     unit: Token,
 ) -> DayExplanation {
-    let rows = day.uptime.iter().zip(&day.holders).zip(&day.points).zip(&day.built.shares);
+    let rows = day.uptime.iter().zip(&day.holders.rows).zip(&day.points).zip(&day.built.shares);
     let bundle = &day.built.bundle;
+    let reason = |row: &UncountedRow| (row.license, row.reason);
+    let reasons: BTreeMap<LicenseIndex, Uncounted> =
+        day.holders.uncounted.iter().map(reason).collect();
     let lines = rows.filter_map(|(((uptime, holder), points), (share, amount))| {
         let own = share.beneficiary == account;
         let concerned = own || holder.holder == account || holder.renter == account;
@@ -166,6 +181,7 @@ fn part_of(
             points: points.points,
             beneficiary: share.beneficiary,
             amount: *amount,
+            uncounted: reasons.get(&share.license).copied(),
             own,
             excluded: share.points != points.points,
         })

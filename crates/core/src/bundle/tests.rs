@@ -1,5 +1,6 @@
 use super::*;
 use crate::bitmap::DayBitmap;
+use crate::holders::Uncounted;
 use crate::message::{DayClosed, Domain, Signed};
 use crate::signature::SigningKey;
 use crate::uptime::uptime_leaf;
@@ -54,13 +55,17 @@ fn input(minutes: &[u16]) -> DayInput {
     };
     DayInput {
         points: terms.rule.points(&uptime, DayBitmap::EMPTY).unwrap(),
-        holders: uptime
-            .iter()
-            .zip([(ALICE, Address::ZERO), (BOB, CAROL), (BOB, Address::ZERO)])
-            .map(|(row, (holder, renter))| HolderRow { license: row.license, holder, renter })
-            .collect(),
+        holders: DayHolders {
+            rows: uptime
+                .iter()
+                .zip([(ALICE, Address::ZERO), (BOB, CAROL), (BOB, Address::ZERO)])
+                .map(|(row, (holder, renter))| HolderRow { license: row.license, holder, renter })
+                .collect(),
+            uncounted: vec![],
+        },
         project,
         day: DAY,
+        format: Format::NEWEST,
         revision: 0,
         daily_quota: Amount::new(5000),
         terms,
@@ -110,7 +115,7 @@ fn a_day_without_points_carries_the_reward_and_has_no_root() {
 fn zero_and_excluded_owners_leave_their_part_to_the_others() {
     let mut day = input(&[1440, 1440, 1440]);
     day.terms.excluded = vec![BOB];
-    day.holders[0].holder = Address::ZERO;
+    day.holders.rows[0].holder = Address::ZERO;
     assert_eq!(amounts(&build_day(&day).unwrap()), [(CAROL, 1000)]);
     day.terms.beneficiary = Beneficiary::Holder;
     assert_eq!(amounts(&build_day(&day).unwrap()), []);
@@ -134,7 +139,7 @@ fn points_must_be_the_rules_and_the_days() {
     let error = build_day(&bad).unwrap_err();
     assert_eq!(error, BundleError::MissingRow(LicenseIndex(4), "points.csv"));
     let mut bad = good.clone();
-    bad.holders.remove(0);
+    bad.holders.rows.remove(0);
     assert!(matches!(build_day(&bad).unwrap_err(), BundleError::MissingRow(..)));
     let mut bad = good;
     bad.uptime[0].bitmap = DayBitmap::FULL;
@@ -171,6 +176,41 @@ fn bundle_json_is_read_strictly() {
     let json = &day.files[BUNDLE_JSON];
     let spaced = [b" ", &json[..]].concat();
     assert!(Bundle::parse(&spaced).unwrap_err().to_string().contains("canonical"));
-    let other = String::from_utf8(json.clone()).unwrap().replace(FORMAT, "nodesys-bundle-9");
-    assert!(Bundle::parse(other.as_bytes()).unwrap_err().to_string().contains("format"));
+    let json = String::from_utf8(json.clone()).unwrap();
+    let refused = |json: String| Bundle::parse(json.as_bytes()).unwrap_err().to_string();
+    assert!(
+        refused(json.replace("nodesys-bundle-2", "nodesys-bundle-9")).contains("unknown variant")
+    );
+    assert!(refused(json.replace("nodesys-bundle-2", "nodesys-bundle-1")).contains("terms_hash"));
+    let hash = day.bundle.terms_hash.unwrap();
+    assert_eq!(hash, day.bundle.terms.hash());
+    assert!(
+        refused(json.replace(&hash.to_string(), &B256::ZERO.to_string())).contains("terms_hash")
+    );
+}
+
+#[test]
+fn a_license_that_is_not_counted_leaves_its_part_to_the_others() {
+    let mut day = input(&[1440, 1440, 1440]);
+    let license = LicenseIndex(2);
+    let row = UncountedRow { license, reason: Uncounted::TakenFromAnother };
+    day.holders.uncounted = vec![row];
+    assert_eq!(build_day(&day).unwrap_err(), BundleError::Uncounted(license), "it has a holder");
+    (day.holders.rows[1].holder, day.holders.rows[1].renter) = (Address::ZERO, Address::ZERO);
+    let built = build_day(&day).unwrap();
+    assert_eq!(amounts(&built), [(ALICE, 500), (BOB, 500)]);
+    assert_eq!(built.files[UncountedRow::FILE], b"license,reason\n2,taken_from_another\n");
+    day.holders.uncounted = vec![UncountedRow { license: LicenseIndex(3), ..row }];
+    assert_eq!(build_day(&day).unwrap_err(), BundleError::UnknownLicense(LicenseIndex(3)));
+}
+
+#[test]
+fn an_old_day_has_its_old_bytes() {
+    let old = build_day(&DayInput { format: Format::One, ..input(&[1, 2, 3]) }).unwrap();
+    assert!(!old.files.contains_key(UncountedRow::FILE));
+    let json = &old.files[BUNDLE_JSON];
+    // As version 0.1 of this crate wrote it.
+    let hash = "0x1e4b6d3dfc00eb9f82a9f0f4de06dc988ad1df8aa2684a67b3dc46fcfb2a20fb";
+    assert_eq!(keccak256(json).to_string(), hash);
+    assert_eq!(Bundle::parse(json).unwrap(), old.bundle);
 }

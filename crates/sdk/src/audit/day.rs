@@ -14,10 +14,9 @@ use nodesys_core::bundle::{
     build_day,
 };
 use nodesys_core::files::{
-    Difference, HolderRow, PointsRow, RewardRow, Row, UptimeRow, first_difference, parse_file,
-    write_file,
+    Difference, PointsRow, RewardRow, Row, UptimeRow, first_difference, parse_file, write_file,
 };
-use nodesys_core::holders::Holders;
+use nodesys_core::holders::{DayHolders, Holders};
 use nodesys_core::ids::Amount;
 use nodesys_core::message::{Domain, Message as _};
 use nodesys_core::time::UtcDay;
@@ -27,6 +26,8 @@ use super::compare::json_difference;
 use super::posted::PostedCommit;
 use super::report::{DayReport, Doubt, Finding, line};
 use crate::bundles::{Fetched, Reason, commit_of};
+
+mod holders;
 
 /// A fact of the chain, or why it cannot be told.
 pub type Fact<T> = Result<T, String>;
@@ -262,58 +263,6 @@ impl<'a> Audit<'a> {
         Some(computed)
     }
 
-    /// Holders and renters, as committed, once each row is held against the chain.
-    fn holders(&mut self, bundle: &Bundle, uptime: Option<&[UptimeRow]>) -> Option<Vec<HolderRow>> {
-        let uptime = uptime?;
-        let block_secs = bundle.snapshot.block_secs;
-        let folded = self.facts.holders.rows(uptime, block_secs);
-        let csv = write_file(&folded).into_bytes();
-        if bundle.files.get(HolderRow::FILE) == Some(&keccak256(&csv)) {
-            return Some(folded);
-        }
-        let Some(committed) = self.rows::<HolderRow>(bundle) else {
-            if self.has_finding(HolderRow::FILE) {
-                return None;
-            }
-            if self.facts.doubtful.is_empty() {
-                let problem = "its committed hash is not that of the holders on chain";
-                self.found(Some(HolderRow::FILE), problem.to_owned());
-            } else {
-                self.withheld(HolderRow::FILE);
-            }
-            return None;
-        };
-        let text = |row: &HolderRow| spelled(row);
-        let mut reason: Option<String> = None;
-        for (i, (row, uptime)) in folded.iter().zip(uptime).enumerate() {
-            let given = committed.get(i);
-            if given == Some(row) {
-                continue;
-            }
-            if let Some(why) = self.facts.doubtful.get(&(uptime.collection, uptime.token_id)) {
-                reason.get_or_insert_with(|| {
-                    format!("the holder of license {} ({}): {why}", row.license, uptime.token_id)
-                });
-                continue;
-            }
-            let (given, computed) = (given.map(text), Some(text(row)));
-            let difference = line(HolderRow::FILE, HolderRow::HEADER, i + 2, given, computed);
-            self.differs(COMMITTED, Some(difference));
-            // One proof is enough, and a shifted file would differ in each row.
-            break;
-        }
-        if committed.len() > folded.len() {
-            let given = committed.get(folded.len()).map(text);
-            let at = folded.len() + 2;
-            let difference = line(HolderRow::FILE, HolderRow::HEADER, at, given, None);
-            self.differs("there is no such license in uptime.csv", Some(difference));
-        }
-        if let Some(reason) = reason {
-            self.doubt(reason);
-        }
-        Some(committed)
-    }
-
     /// The day by core's own function, from what was committed: what it gives must be what was.
     fn rebuild(
         &mut self,
@@ -321,12 +270,13 @@ impl<'a> Audit<'a> {
         json: &[u8],
         uptime: Vec<UptimeRow>,
         points: Vec<PointsRow>,
-        holders: Vec<HolderRow>,
+        holders: DayHolders,
         before: &PreviousDay,
     ) -> Option<DayBundle> {
         let input = DayInput {
             project: self.facts.project.clone(),
             day: self.day,
+            format: bundle.format,
             revision: self.facts.posted.commit.revision,
             daily_quota: bundle.daily_quota,
             terms: bundle.terms.clone(),
@@ -450,7 +400,12 @@ impl<'a> Audit<'a> {
     }
 }
 
-fn spelled<R: Row + Clone>(row: &R) -> String {
+/// Whether the bundle names the file of these rows by its hash.
+pub(super) fn names<R: Row>(bundle: &Bundle, rows: &[R]) -> bool {
+    bundle.files.get(R::FILE) == Some(&keccak256(write_file(rows)))
+}
+
+fn spelled<R: Row>(row: &R) -> String {
     let text = write_file(std::slice::from_ref(row));
     text.lines().nth(1).unwrap_or_default().to_owned()
 }

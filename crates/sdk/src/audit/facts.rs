@@ -3,20 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::eips::BlockNumberOrTag;
-use alloy::primitives::keccak256;
 use nodesys_chain::ownership::ownership_of;
 use nodesys_chain::project::{project_of_collection, receipt_key_validity};
 use nodesys_chain::{ChainError, Provider};
-use nodesys_core::bundle::{BUNDLE_JSON, Bundle, PreviousDay, Snapshot};
-use nodesys_core::files::{
-    HolderRow, PointsRow, RewardRow, Row, UptimeRow, parse_file, write_file,
-};
-use nodesys_core::holders::Holders;
+use nodesys_core::bundle::{BUNDLE_JSON, Bundle, Format, PreviousDay, Snapshot};
+use nodesys_core::files::{HolderRow, PointsRow, RewardRow, Row, UptimeRow, parse_file};
+use nodesys_core::holders::{DayHolders, Holders, Uncounted, UncountedRow};
+use nodesys_core::ids::LicenseIndex;
 use nodesys_core::license::LicenseId;
 use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, U256};
 
-use super::day::{DayFacts, DayFiles, DoubtfulTokens, Fact, audit_day};
+use super::day::{DayFacts, DayFiles, DoubtfulTokens, Fact, audit_day, names};
 use super::history::History;
 use super::posted::PostedCommit;
 use super::report::{DayReport, Doubt, Finding, Verdict};
@@ -135,7 +133,14 @@ impl<'a> Auditor<'a> {
         let bundle = json.bytes.as_deref().and_then(|bytes| Bundle::parse(bytes).ok());
         let mut files = DayFiles::from([(BUNDLE_JSON, json)]);
         let Some(bundle) = bundle else { return files };
-        for name in [UptimeRow::FILE, HolderRow::FILE, PointsRow::FILE, RewardRow::FILE] {
+        let tables = [
+            UptimeRow::FILE,
+            HolderRow::FILE,
+            UncountedRow::FILE,
+            PointsRow::FILE,
+            RewardRow::FILE,
+        ];
+        for name in tables {
             if let Some(&expected) = bundle.files.get(name) {
                 files.insert(name, self.places.committed(project, day, name, expected).await);
             }
@@ -164,7 +169,7 @@ impl<'a> Auditor<'a> {
             (self.holders, self.folded) = (Holders::default(), 0);
         }
         while let Some(log) = logs.get(self.folded).filter(|log| log.block_number <= up_to) {
-            self.holders.apply(log.event.event);
+            self.holders.apply(log.event);
             self.folded += 1;
         }
     }
@@ -204,24 +209,21 @@ impl<'a> Auditor<'a> {
         snapshot: &Fact<Snapshot>,
     ) -> DoubtfulTokens {
         let Some(bundle) = bundle else { return DoubtfulTokens::new() };
-        let folded = self.holders.rows(rows, bundle.snapshot.block_secs);
-        let expected = bundle.files.get(HolderRow::FILE);
+        let folded = self.holders.of_day(rows, bundle.snapshot.block_secs, bundle.format);
         // Mostly so, and then no call has to be made.
-        if expected == Some(&keccak256(write_file(&folded))) {
+        if is_committed(bundle, &folded) {
             return DoubtfulTokens::new();
         }
-        let committed = files
-            .get(HolderRow::FILE)
-            .and_then(|file| parse_file::<HolderRow>(file.bytes.as_deref()?).ok());
-        let differs = |i: usize, row: &HolderRow| {
-            committed.as_ref().is_none_or(|committed| committed.get(i) != Some(row))
+        let committed = committed(files, bundle.format);
+        let ours = by_license(&folded);
+        let theirs = committed.as_ref().map(by_license);
+        let differs = |row: &UptimeRow| {
+            theirs.as_ref().is_none_or(|theirs| theirs.get(&row.license) != ours.get(&row.license))
         };
         let suspects: Vec<(Address, U256)> = rows
             .iter()
-            .zip(&folded)
-            .enumerate()
-            .filter(|(i, (_, folded))| differs(*i, folded))
-            .map(|(_, (row, _))| (row.collection, row.token_id))
+            .filter(|row| differs(row))
+            .map(|row| (row.collection, row.token_id))
             .collect();
         let all = |reason: String| suspects.iter().map(|one| (*one, reason.clone())).collect();
         if let Err(reason) = snapshot {
@@ -247,14 +249,45 @@ impl<'a> Auditor<'a> {
         let called = told(ownership_of(self.provider, &licenses, at).await)?;
         let mut doubtful = DoubtfulTokens::new();
         for (&(collection, token_id), called) in suspects.iter().zip(called.facts) {
-            let folded = self.history.holders_now().at(collection, token_id, newest.secs);
-            let reason = match self.history.broken(collection, token_id) {
-                Some(reason) => reason.clone(),
-                None if folded == called => continue,
+            let now = self.history.holders_now();
+            let reason = match now.uncounted(collection, token_id) {
+                // As complete logs would have it too, where nobody ever held it.
+                Some(Uncounted::NoTransfer) if called.holder.is_none() => continue,
+                Some(reason) => format!("by its logs at the RPC, {reason}: they may not be all"),
+                None if now.at(collection, token_id, newest.secs) == called => continue,
                 None => "logs and calls of the RPC disagree about who holds it now".to_owned(),
             };
             doubtful.insert((collection, token_id), reason);
         }
         Ok(doubtful)
     }
+}
+
+/// Whether the bundle names these rows' files by their hash.
+fn is_committed(bundle: &Bundle, holders: &DayHolders) -> bool {
+    names::<HolderRow>(bundle, &holders.rows)
+        && (bundle.format == Format::One || names::<UncountedRow>(bundle, &holders.uncounted))
+}
+
+/// The committed rows, where a place gave them and they can be read.
+fn committed(files: &DayFiles, format: Format) -> Option<DayHolders> {
+    let bytes = |file: &str| files.get(file)?.bytes.as_deref();
+    let rows = parse_file::<HolderRow>(bytes(HolderRow::FILE)?).ok()?;
+    let uncounted = match format {
+        Format::One => Vec::new(),
+        Format::Two => parse_file::<UncountedRow>(bytes(UncountedRow::FILE)?).ok()?,
+    };
+    Some(DayHolders { rows, uncounted })
+}
+
+/// Holder, renter and the reason not to count it, of each license.
+fn by_license(
+    holders: &DayHolders,
+) -> BTreeMap<LicenseIndex, (Address, Address, Option<Uncounted>)> {
+    let row = |row: &HolderRow| (row.license, (row.holder, row.renter, None));
+    let mut by_license: BTreeMap<_, _> = holders.rows.iter().map(row).collect();
+    for one in &holders.uncounted {
+        by_license.entry(one.license).or_default().2 = Some(one.reason);
+    }
+    by_license
 }

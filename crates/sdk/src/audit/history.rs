@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::eips::BlockNumberOrTag;
-use nodesys_chain::logs::{LicenseLog, Logged, license_logs, transfer_gaps};
+use nodesys_chain::logs::{Logged, license_events};
 use nodesys_chain::project::{
     Collection, DistributorEvent, DistributorState, RegistryEvent, collections_of,
     distributor_events, registry_events, state_of,
@@ -20,7 +20,7 @@ use nodesys_core::ids::Amount;
 use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256, U256};
 
-use super::day::{DoubtfulTokens, Fact};
+use super::day::Fact;
 use super::error::AuditError;
 use super::posted::{PostedCommit, standing};
 use crate::day::{DayError, project_of};
@@ -65,9 +65,8 @@ pub struct History {
     pub gaps: Vec<String>,
     pub(super) collections: Vec<Collection>,
     pub(super) events: Vec<Logged<DistributorEvent>>,
-    pub(super) license_logs: Vec<Logged<LicenseLog>>,
+    pub(super) license_logs: Vec<Logged<LicenseEvent>>,
     first_quota: Option<Amount>,
-    broken: DoubtfulTokens,
     at_newest: Holders,
 }
 
@@ -98,7 +97,7 @@ impl History {
         let events = distributor_events(provider, distributor, from, to).await?;
         let collections = collections_of(&of_registry, distributor, to)?;
         let addresses: Vec<Address> = collections.iter().map(|one| one.address).collect();
-        let license_logs = license_logs(provider, &addresses, from, to).await?;
+        let license_logs = license_events(provider, &addresses, from, to).await?;
         let created = of_registry.iter().find_map(|logged| match &logged.event {
             RegistryEvent::ProjectCreated(created) if created.project == distributor => {
                 Some(created)
@@ -108,8 +107,7 @@ impl History {
         let first_quota = created.map(|created| Amount::new(created.dailyQuota));
         Ok(Self {
             gaps: gaps(first_quota, &events, &state),
-            broken: broken(&license_logs),
-            at_newest: license_logs.iter().map(|logged| logged.event.event).collect(),
+            at_newest: license_logs.iter().map(|logged| logged.event).collect(),
             project,
             newest,
             state,
@@ -170,11 +168,6 @@ impl History {
     pub(super) fn listed_in(&self, collection: Address) -> Option<u64> {
         let found = self.collections.iter().find(|one| one.address == collection);
         found.map(|one| one.listed_in)
-    }
-
-    /// Why a token's logs contradict themselves, if they do.
-    pub(super) fn broken(&self, collection: Address, token_id: U256) -> Option<&String> {
-        self.broken.get(&(collection, token_id))
     }
 
     /// Holders and renters by all logs up to the newest block.
@@ -289,38 +282,6 @@ pub fn commit_gaps(events: &[Logged<DistributorEvent>], state: &DistributorState
         gaps.push(format!("the logged claims are {paid} wei, the chain says {}", state.paid));
     }
     gaps
-}
-
-/// Tokens whose transfers do not follow one upon the other from a mint, and those rented before it.
-fn broken(logs: &[Logged<LicenseLog>]) -> DoubtfulTokens {
-    let mut broken: DoubtfulTokens = transfer_gaps(logs)
-        .into_iter()
-        .map(|(token, block)| {
-            let reason = format!(
-                "its logs at the RPC are not complete: block {block} takes it from somebody who does \
-                 not hold it by the logs before"
-            );
-            (token, reason)
-        })
-        .collect();
-    let mut minted = BTreeSet::new();
-    for logged in logs {
-        match logged.event.event {
-            LicenseEvent::Transfer { collection, token_id, .. } => {
-                minted.insert((collection, token_id));
-            }
-            LicenseEvent::UpdateUser { collection, token_id, .. } => {
-                let token = (collection, token_id);
-                if !minted.contains(&token) {
-                    let block = logged.block_number;
-                    broken.entry(token).or_insert_with(|| {
-                        format!("it is rented in block {block}, and no log before mints it")
-                    });
-                }
-            }
-        }
-    }
-    broken
 }
 
 #[cfg(test)]

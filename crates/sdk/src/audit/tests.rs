@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use alloy::primitives::keccak256;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::{
-    BUNDLE_JSON, Beneficiary, Bundle, DayBundle, DayInput, PreviousDay, ProjectInfo, Snapshot,
-    TREE_JSON, Terms, build_day, canonical_json,
+    BUNDLE_JSON, Beneficiary, Bundle, DayBundle, DayInput, Format, PreviousDay, ProjectInfo,
+    Snapshot, TREE_JSON, Terms, build_day, canonical_json,
 };
 use nodesys_core::files::{HolderRow, PointsRow, RewardRow, Row, UptimeRow, write_file};
 use nodesys_core::holders::{Holders, LicenseEvent};
@@ -50,6 +50,7 @@ fn holders() -> Holders {
         .map(|token| LicenseEvent::Transfer {
             collection: COLLECTION,
             token_id: U256::from(token),
+            from: Address::ZERO,
             to: if token == 1 { ALICE } else { BOB },
         })
         .collect();
@@ -93,7 +94,7 @@ fn input(day: UtcDay, minutes: &[u16], before: PreviousDay) -> DayInput {
     let snapshot = snapshot(day);
     DayInput {
         points: terms.rule.points(&uptime, DayBitmap::EMPTY).unwrap(),
-        holders: holders().rows(&uptime, snapshot.block_secs),
+        holders: holders().of_day(&uptime, snapshot.block_secs, Format::NEWEST),
         closed: ClosedUptime {
             closed: Signed::new(closed, &domain, &key),
             receipt_key: key.address(),
@@ -103,6 +104,7 @@ fn input(day: UtcDay, minutes: &[u16], before: PreviousDay) -> DayInput {
         },
         project,
         day,
+        format: Format::NEWEST,
         revision: 0,
         daily_quota: Amount::new(5000),
         terms,
@@ -312,7 +314,7 @@ fn what_nobody_gives_cannot_be_told_or_is_computed() {
 fn an_owner_who_commits_wrong_rows_is_found_out() {
     // Committed and posted in good order, but the holder is not the chain's.
     let mut wrong = input(D0, &[1440, 1440, 1440, 1440], PreviousDay::default());
-    wrong.holders[0].holder = CAROL;
+    wrong.holders.rows[0].holder = CAROL;
     let published = publish(&build_day(&wrong).unwrap());
     let outcome = audit(&published, &PreviousDay::default());
     assert_eq!(only(&outcome, HolderRow::FILE).0, 2);
@@ -323,7 +325,7 @@ fn an_owner_who_commits_wrong_rows_is_found_out() {
     });
     assert_eq!(verdict(&outcome), Verdict::CannotTell, "{outcome:#?}");
     // An undecidable row hides no proven one.
-    wrong.holders[2].holder = ALICE;
+    wrong.holders.rows[2].holder = ALICE;
     let published = publish(&build_day(&wrong).unwrap());
     let outcome = audit_with(&published, &PreviousDay::default(), |facts| {
         facts.doubtful = [(key, "the logs are not complete".to_owned())].into();

@@ -6,16 +6,18 @@ use std::io;
 use alloy::primitives::keccak256;
 use nodesys_core::bundle::{BUNDLE_JSON, Bundle, DayBundle, TREE_JSON, canonical_json};
 use nodesys_core::files::{HolderRow, PointsRow, RewardRow, Row, UptimeRow};
+use nodesys_core::holders::UncountedRow;
 use nodesys_core::message::{RewardCommit, SignedCommit};
 
 /// The signed commit beside its bundle.
 pub const COMMIT_JSON: &str = "commit.json";
 
-/// The files of a day, `bundle.json` first.
-pub const FILES: [&str; 7] = [
+/// The files of a day, `bundle.json` first. A day of an old format lacks some of them.
+pub const FILES: [&str; 8] = [
     BUNDLE_JSON,
     UptimeRow::FILE,
     HolderRow::FILE,
+    UncountedRow::FILE,
     PointsRow::FILE,
     RewardRow::FILE,
     TREE_JSON,

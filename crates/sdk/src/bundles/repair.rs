@@ -7,6 +7,7 @@ use std::ops::Range;
 use alloy::primitives::{B256, keccak256};
 use nodesys_core::bundle::BUNDLE_JSON;
 use nodesys_core::files::{FileError, HolderRow, PointsRow, RewardRow, Row, UptimeRow, parse_file};
+use nodesys_core::holders::UncountedRow;
 
 /// The bytes that tables are made of.
 const TABLE: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz_,\n";
@@ -65,6 +66,7 @@ fn one_byte(file: &str, given: &[u8], expected: B256) -> Option<Vec<u8>> {
     let broken = match file {
         UptimeRow::FILE => parse_file::<UptimeRow>(given).err(),
         HolderRow::FILE => parse_file::<HolderRow>(given).err(),
+        UncountedRow::FILE => parse_file::<UncountedRow>(given).err(),
         PointsRow::FILE => parse_file::<PointsRow>(given).err(),
         RewardRow::FILE => parse_file::<RewardRow>(given).err(),
         _ => None,

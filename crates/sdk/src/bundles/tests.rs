@@ -2,10 +2,11 @@ use alloy::primitives::keccak256;
 use nodesys_core::Address;
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::bundle::{
-    BUNDLE_JSON, Beneficiary, DayBundle, DayInput, PreviousDay, ProjectInfo, Snapshot, Terms,
-    build_day,
+    BUNDLE_JSON, Beneficiary, DayBundle, DayInput, Format, PreviousDay, ProjectInfo, Snapshot,
+    Terms, build_day,
 };
 use nodesys_core::files::UptimeRow;
+use nodesys_core::holders::DayHolders;
 use nodesys_core::ids::Amount;
 use nodesys_core::message::{DayClosed, Domain, Signed, SignedCommit};
 use nodesys_core::points::Rule;
@@ -35,6 +36,7 @@ fn empty_day(revision: u32) -> DayBundle {
             name: "acme".parse().unwrap(),
         },
         day: DAY,
+        format: Format::NEWEST,
         revision,
         daily_quota: Amount::new(10),
         terms: Terms {
@@ -52,7 +54,7 @@ fn empty_day(revision: u32) -> DayBundle {
             path: vec![],
         },
         uptime: vec![],
-        holders: vec![],
+        holders: DayHolders::default(),
         points: vec![],
         before: PreviousDay::default(),
     })

@@ -72,8 +72,8 @@ pub enum DayError {
     },
     /// Logs and calls of the RPC disagree.
     #[error(
-        "license {license} at block {block}: its logs say {folded}, a call says {called}; the RPC \
-         contradicts itself, use another"
+        "license {license} at block {block}: its logs say {folded}, a call says {called}. The RPC may lack \
+         logs, or the collection contradicts itself: name a second RPC, and logs that both have decide"
     )]
     HoldersDisagree {
         /// The license.
@@ -84,18 +84,6 @@ pub enum DayError {
         folded: String,
         /// Holder and renter by call.
         called: String,
-    },
-    /// The RPC's logs of a license are not all of them.
-    #[error(
-        "license {license}: the RPC's logs are not complete (block {block} takes it from somebody who \
-         does not hold it by the logs before); use an RPC with the whole history, and check \
-         --first-block"
-    )]
-    LogsIncomplete {
-        /// The license.
-        license: LicenseIndex,
-        /// The block in which it shows.
-        block: u64,
     },
     /// Neither the state of the snapshot nor that of the newest block is to be had.
     #[error(

@@ -82,6 +82,7 @@ impl fmt::Display for DayExplanation {
         }
         for line in &self.licenses {
             let to = match (line.own, line.excluded) {
+                _ if let Some(reason) = line.uncounted => format!(" (not counted: {reason})"),
                 (_, true) => {
                     " (its beneficiary is excluded, so its points do not count)".to_owned()
                 }

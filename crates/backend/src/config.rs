@@ -209,6 +209,11 @@ pub struct Config {
     /// does it count as read, and days wait for it. 0 believes the first one.
     #[arg(long, env = "NODESYS_VOUCH_AFTER_SECS", value_name = "SECS", default_value_t = 600)]
     pub vouch_after_secs: u64,
+    /// Requests a minute that the check of all active leases may take; with it a round takes a quarter of an
+    /// hour, or longer. A request carries a hundred licenses.
+    #[arg(long, env = "NODESYS_RIGHTS_REQUESTS", value_name = "N", default_value_t = 1_200)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub rights_requests: u32,
     /// File that only we can read (mode 0600) with the receipt key, 64 hex digits.
     #[arg(long, env = "NODESYS_RECEIPT_KEY_FILE")]
     pub receipt_key_file: PathBuf,

@@ -191,7 +191,7 @@ pub(crate) async fn compute_stored(
 }
 
 /// The day's snapshot block. It is final, so it is looked for once.
-async fn snapshot(app: &App, day: UtcDay) -> ApiResult<BlockRef> {
+pub(crate) async fn snapshot(app: &App, day: UtcDay) -> ApiResult<BlockRef> {
     if let Some(known) = app.live.chain.snapshot(day) {
         return Ok(known);
     }

@@ -8,6 +8,7 @@
 //! each license's lease, from facts alone.
 
 mod decide;
+mod pace;
 mod recheck;
 mod settle;
 mod task;

@@ -96,6 +96,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         final_depth: config.final_depth,
         first_block: config.first_block,
         vouch_after_secs: config.vouch_after_secs,
+        rights_requests: usize::try_from(config.rights_requests)?,
         receipt_key,
         queue: QUEUE,
         allow_private_webhooks: config.allow_private_webhooks,

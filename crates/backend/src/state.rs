@@ -37,6 +37,8 @@ pub(crate) struct App {
     pub(crate) first_block: u64,
     /// With one RPC: after how long a page is read again, before it counts as read.
     pub(crate) vouch_after_secs: u64,
+    /// Requests a minute for the check of all leases.
+    pub(crate) rights_requests: usize,
     pub(crate) receipt_key: SigningKey,
     /// The request path's memory.
     pub(crate) live: Live,
@@ -70,6 +72,8 @@ pub(crate) struct Parts {
     pub(crate) final_depth: u64,
     pub(crate) first_block: u64,
     pub(crate) vouch_after_secs: u64,
+    /// Requests a minute for the check of all leases.
+    pub(crate) rights_requests: usize,
     pub(crate) receipt_key: SigningKey,
     /// Heartbeats that may wait for the disk before new ones are refused.
     pub(crate) queue: usize,
@@ -101,6 +105,7 @@ impl App {
             final_depth: parts.final_depth,
             first_block: parts.first_block,
             vouch_after_secs: parts.vouch_after_secs,
+            rights_requests: parts.rights_requests,
             receipt_key: parts.receipt_key,
             live,
             commit_accepted: Arc::new(Notify::new()),

@@ -36,7 +36,7 @@ const COUNTERS: [(&str, &str); 16] = [
 ];
 
 /// Gauges; each is set by the first run of what measures it.
-const GAUGES: [(&str, &str); 20] = [
+const GAUGES: [(&str, &str); 21] = [
     ("nodesys_build_info", "1, with the version of the program."),
     ("nodesys_day_closed", "Newest closed day, as days since 1970."),
     ("nodesys_day_backlog", "Past days that are not closed."),
@@ -56,6 +56,10 @@ const GAUGES: [(&str, &str); 20] = [
     (
         "nodesys_rights_unread_collections",
         "Collections whose holders cannot be read; their leases stay, none is granted.",
+    ),
+    (
+        "nodesys_rights_overdue_leases",
+        "Active leases whose check against the chain is due and was not made.",
     ),
     (
         "nodesys_posts_parked_projects",

@@ -135,12 +135,15 @@ async fn check_chain(
     project: &ProjectRow,
     built: &DayBundle,
 ) -> ApiResult<Option<Logged<Posted>>> {
-    let hash = built.commit.struct_hash();
-    let posted = posted_at(&app.chain, project.project, hash, app.first_block).await?;
-    if posted.is_some() {
-        return Ok(posted);
-    }
     let state = chain::distributor(&app.chain, project.project).await?;
+    // The contract takes a day's commit after its end only, and no day after its head is posted.
+    if built.commit.epoch <= state.epoch {
+        let (hash, from) = (built.commit.struct_hash(), built.bundle.snapshot.block_number);
+        let posted = posted_at(&app.chain, project.project, hash, from).await?;
+        if posted.is_some() {
+            return Ok(posted);
+        }
+    }
     let owed = built.commit.total.checked_sub(state.paid).unwrap_or_default();
     if owed.to_u256() > state.balance {
         return Err(ApiError::underfunded(format!(

@@ -201,29 +201,84 @@ pub(crate) struct OperatedLease {
     pub(crate) operator: Address,
 }
 
-/// All active leases with their operators.
-pub(crate) async fn operated(
+/// How many leases are active.
+pub(crate) async fn count(conn: &mut PgConnection) -> anyhow::Result<usize> {
+    let active =
+        sqlx::query_scalar!(r#"select count(*) as "count!" from lease where ended_at is null"#)
+            .fetch_one(conn)
+            .await?;
+    Ok(usize::try_from(active)?)
+}
+
+/// Columns of an [`OperatedLease`]; sqlx fills it by name.
+struct Columns {
+    idx: i32,
+    collection: Vec<u8>,
+    token_id: Vec<u8>,
+    operator: Vec<u8>,
+}
+
+impl Columns {
+    fn lease(self, chain_id: u64) -> anyhow::Result<OperatedLease> {
+        Ok(OperatedLease {
+            license: column::license(self.idx)?,
+            id: LicenseId {
+                chain_id,
+                collection: column::address(&self.collection)?,
+                token_id: column::uint256(&self.token_id)?,
+            },
+            operator: column::address(&self.operator)?,
+        })
+    }
+}
+
+/// The next active leases with their operators, by license; from the first on without `after`.
+pub(crate) async fn operated_after(
     conn: &mut PgConnection,
     chain_id: u64,
+    after: Option<LicenseIndex>,
+    most: usize,
 ) -> anyhow::Result<Vec<OperatedLease>> {
-    let rows = sqlx::query!(
-        r#"select o.idx as "idx!", o.collection::bytea as "collection!", o.token_id::bytea as "token_id!",
-                  l.operator::bytea as "operator!"
-           from lease l join license o on o.idx = l.license_idx where l.ended_at is null"#
+    let rows = sqlx::query_as!(
+        Columns,
+        r#"select o.idx as "idx!", o.collection::bytea as "collection!",
+                  o.token_id::bytea as "token_id!", l.operator::bytea as "operator!"
+           from lease l join license o on o.idx = l.license_idx
+           where l.ended_at is null and l.license_idx > $1 order by l.license_idx limit $2"#,
+        after.map_or(Ok(-1), column::license_number)?,
+        i64::try_from(most)?
     )
     .fetch_all(conn)
     .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(OperatedLease {
-                license: column::license(row.idx)?,
-                id: LicenseId {
-                    chain_id,
-                    collection: column::address(&row.collection)?,
-                    token_id: column::uint256(&row.token_id)?,
-                },
-                operator: column::address(&row.operator)?,
-            })
-        })
-        .collect()
+    rows.into_iter().map(|row| row.lease(chain_id)).collect()
+}
+
+/// Active leases of these licenses, of these operators and of these collections.
+pub(crate) async fn concerned(
+    conn: &mut PgConnection,
+    chain_id: u64,
+    licenses: &[LicenseIndex],
+    operators: &[Address],
+    collections: &[Address],
+) -> anyhow::Result<Vec<OperatedLease>> {
+    let licenses: Vec<i32> =
+        licenses.iter().copied().map(column::license_number).collect::<anyhow::Result<_>>()?;
+    let bytes = |addresses: &[Address]| -> Vec<Vec<u8>> {
+        addresses.iter().map(|address| address.to_vec()).collect()
+    };
+    let rows = sqlx::query_as!(
+        Columns,
+        r#"select o.idx as "idx!", o.collection::bytea as "collection!",
+                  o.token_id::bytea as "token_id!", l.operator::bytea as "operator!"
+           from lease l join license o on o.idx = l.license_idx
+           where l.ended_at is null and (l.license_idx = any($1) or l.operator::bytea = any($2)
+                 or o.collection::bytea = any($3))
+           order by l.license_idx"#,
+        &licenses,
+        &bytes(operators),
+        &bytes(collections)
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| row.lease(chain_id)).collect()
 }

@@ -11,6 +11,8 @@ use super::column;
 pub(crate) struct OutboxRow {
     pub(crate) id: i64,
     pub(crate) commit_hash: B256,
+    /// The commit's day.
+    pub(crate) day: UtcDay,
     pub(crate) to: Address,
     pub(crate) calldata: Vec<u8>,
     pub(crate) signed: Option<SignedTx>,
@@ -55,7 +57,7 @@ pub(crate) async fn open(conn: &mut PgConnection) -> anyhow::Result<Vec<OutboxRo
         r#"select o.id as "id!", o.commit_hash::bytea as "commit_hash!",
                   o.to_address::bytea as "to_address!", o.calldata as "calldata!", o.nonce,
                   o.tx_hash::bytea as tx_hash, o.raw_tx, o.attempts as "attempts!",
-                  o.failures as "failures!", o.next_try::bigint as next_try
+                  o.failures as "failures!", o.next_try::bigint as next_try, c.day as "day!"
            from outbox o join reward_commit c on (c.project, c.commit_hash) = (o.to_address, o.commit_hash)
            where o.done_block is null and c.revoked_block is null order by o.id"#
     )
@@ -74,6 +76,7 @@ pub(crate) async fn open(conn: &mut PgConnection) -> anyhow::Result<Vec<OutboxRo
             Ok(OutboxRow {
                 id: row.id,
                 commit_hash: column::hash(&row.commit_hash)?,
+                day: column::day(row.day)?,
                 to: column::address(&row.to_address)?,
                 calldata: row.calldata,
                 signed,

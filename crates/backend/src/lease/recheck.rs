@@ -1,8 +1,9 @@
 //! Each minute: the mirror follows the chain, then leases end that the chain no longer allows.
 //!
-//! It checks the operators whose rights new blocks may have changed, and all active leases from
-//! time to time, since some rights end without an event. Where a collection cannot be read, none of its
-//! leases is ended; the others' are checked.
+//! It checks the operators whose rights new blocks may have changed, and all active leases in a quarter of an
+//! hour, since some rights end without an event: evenly, page by page, within a number of requests a minute.
+//! A page that failed is the next one to be checked. Where a collection cannot be read, none of its leases is
+//! ended; the others' are checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,22 +13,23 @@ use nodesys_core::Address;
 use nodesys_core::license::LicenseId;
 use nodesys_core::time::Timestamp;
 
+use super::pace::{Pace, within};
 use super::settle::end_denied;
 use crate::chain::mirror::{Mirror, Touched};
 use crate::db;
+use crate::db::active_lease::OperatedLease;
 use crate::db::mirror_source::{Kind, SourceRow};
 use crate::periodic::Periodic;
 use crate::state::AppState;
 
-/// How often all active leases are checked against the chain.
-const ALL_MILLIS: u64 = 15 * 60_000;
+/// Leases that are read from the database, and checked, at a time.
+const PAGE: usize = 5_000;
 
 /// Follows the chain and re-checks rights that may have changed.
 pub(crate) struct Recheck {
     app: AppState,
     mirror: Mirror,
-    /// Time of the last check of all leases.
-    all_checked: Option<Timestamp>,
+    pace: Pace,
     /// Changes that the last, failed tick saw but did not check.
     touched: Touched,
     /// Collections whose rights could not be read, each since when.
@@ -40,7 +42,7 @@ impl Recheck {
         Self {
             app,
             mirror,
-            all_checked: None,
+            pace: Pace::default(),
             touched: Touched::default(),
             unread: BTreeMap::new(),
         }
@@ -67,43 +69,89 @@ impl Recheck {
         let now = self.app.clock.now();
         self.app.health.followed(followed.is_ok(), now);
         followed?;
-        let all_due = self.all_checked.is_none_or(|at| now.millis_since(at) >= ALL_MILLIS);
-        self.check(if all_due { None } else { Some(touched) }).await?;
-        if all_due {
-            self.all_checked = Some(now);
+        self.check_touched(touched).await?;
+        self.check_due(touched.anybody(), now).await
+    }
+
+    /// Checks the leases that new blocks concern, and those of collections that could not be read.
+    async fn check_touched(&mut self, touched: &Touched) -> anyhow::Result<()> {
+        let unread: Vec<Address> = self.unread.keys().copied().collect();
+        let (licenses, operators) = (touched.licenses(), touched.operators());
+        if licenses.is_empty() && operators.is_empty() && unread.is_empty() {
+            return Ok(());
         }
+        let mut leases = {
+            let mut conn = self.app.pool.acquire().await?;
+            let chain_id = self.app.domain.chain_id();
+            db::active_lease::concerned(&mut conn, chain_id, &licenses, &operators, &unread).await?
+        };
+        leases.retain(|lease| {
+            self.unread.contains_key(&lease.id.collection)
+                || touched.concerns(lease.license, &lease.id, lease.operator)
+        });
+        let checked: BTreeSet<Address> = unread.into_iter().collect();
+        self.check(leases, &checked).await
+    }
+
+    /// Checks the leases whose turn it is, or as many as the requests of a minute suffice for.
+    async fn check_due(&mut self, all: bool, now: Timestamp) -> anyhow::Result<()> {
+        let app = self.app.clone();
+        let active = db::active_lease::count(&mut *app.pool.acquire().await?).await?;
+        self.pace.count(active, now);
+        if all {
+            self.pace.count_all(active);
+        }
+        let (mut requests, mut rounded) = (app.rights_requests, false);
+        while self.pace.owed() > 0 && requests > 0 {
+            let most = self.pace.owed().min(PAGE);
+            let mut page = {
+                let mut conn = app.pool.acquire().await?;
+                let (chain_id, after) = (app.domain.chain_id(), self.pace.after);
+                db::active_lease::operated_after(&mut conn, chain_id, after, most).await?
+            };
+            let (fit, taken) = within(requests, page.iter().map(|lease| lease.id.collection));
+            page.truncate(fit);
+            let Some(last) = page.last().map(|lease| lease.license) else {
+                // The end of a round; nothing is there twice.
+                if std::mem::replace(&mut rounded, true) {
+                    break;
+                }
+                self.pace.after = None;
+                continue;
+            };
+            self.check(page, &BTreeSet::new()).await?;
+            self.pace.checked(fit, last);
+            requests = requests.saturating_sub(taken);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge of leases")]
+        metrics::gauge!("nodesys_rights_overdue_leases").set(self.pace.owed() as f64);
         Ok(())
     }
 
-    /// Ends active leases that the newest block does not allow, among the touched ones or all.
-    async fn check(&mut self, only: Option<&Touched>) -> anyhow::Result<()> {
+    /// Ends those of the leases that the newest block does not allow. `all_of` are collections of which
+    /// these are all active leases.
+    async fn check(
+        &mut self,
+        mut leases: Vec<OperatedLease>,
+        all_of: &BTreeSet<Address>,
+    ) -> anyhow::Result<()> {
         let app = self.app.clone();
-        if only.is_some_and(Touched::is_empty) && self.unread.is_empty() {
-            return Ok(());
-        }
-        let mut active = {
+        let aside: BTreeSet<Address> = {
             let mut conn = app.pool.acquire().await?;
-            let aside: BTreeSet<Address> =
-                db::mirror_source::all(&mut conn).await?.iter().filter_map(aside).collect();
-            let mut active = db::active_lease::operated(&mut conn, app.domain.chain_id()).await?;
-            active.retain(|lease| !aside.contains(&lease.id.collection));
-            active
+            db::mirror_source::all(&mut conn).await?.iter().filter_map(aside).collect()
         };
-        active.retain(|lease| {
-            self.unread.contains_key(&lease.id.collection)
-                || only.is_none_or(|only| only.concerns(lease.license, &lease.id, lease.operator))
-        });
+        leases.retain(|lease| !aside.contains(&lease.id.collection));
         let asks: Vec<(LicenseId, Address)> =
-            active.iter().map(|lease| (lease.id, lease.operator)).collect();
+            leases.iter().map(|lease| (lease.id, lease.operator)).collect();
         if asks.is_empty() {
-            self.note_unread(BTreeMap::new());
+            self.note_unread(BTreeMap::new(), all_of);
             return Ok(());
         }
         let rights = ownership::rights_each(&app.chain, &asks, BlockNumberOrTag::Latest).await?;
         // The RPC may have switched to another chain meanwhile; its answer must end nothing.
         app.chain.recheck_chain().await?;
-        self.note_unread(rights.unread);
-        for (held, fact) in active.iter().zip(&rights.facts) {
+        self.note_unread(rights.unread, all_of);
+        for (held, fact) in leases.iter().zip(&rights.facts) {
             if fact.is_none_or(|(_, right)| right.allows()) {
                 continue;
             }
@@ -119,10 +167,10 @@ impl Recheck {
     }
 
     /// Keeps which collections could not be read, to be checked again by the next tick. Each is told once.
-    fn note_unread(&mut self, unread: BTreeMap<Address, ChainError>) {
+    fn note_unread(&mut self, unread: BTreeMap<Address, ChainError>, all_of: &BTreeSet<Address>) {
         let now = self.app.clock.now();
         self.unread.retain(|collection, _| {
-            let still = unread.contains_key(collection);
+            let still = unread.contains_key(collection) || !all_of.contains(collection);
             if !still {
                 tracing::info!(%collection, "rights can be read again");
             }

@@ -20,12 +20,12 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::limits::{OverLimit, PostLimits, next_try, offer};
 use super::step::{ChainFacts, Step, next_step};
-use crate::db;
 use crate::db::commit::Posting;
 use crate::db::lock::{self, Lock};
 use crate::db::outbox::{self, OutboxRow, SignedTx};
 use crate::periodic::Periodic;
 use crate::state::AppState;
+use crate::{day, db};
 
 /// Each minute and at each accepted commit: advances every open row by one step.
 pub(crate) struct Poster {
@@ -201,7 +201,9 @@ impl Poster {
         row: &OutboxRow,
     ) -> anyhow::Result<(ChainFacts, Option<Logged<Posted>>, u64)> {
         let provider = &self.app.chain;
-        let from = self.app.first_block;
+        // A day's commit is not posted before its end.
+        let from = day::snapshot(&self.app, row.day).await;
+        let from = from.map_or(self.app.first_block, |block| block.number);
         // An RPC that is behind knows neither the post nor the nonce.
         provider.latest_block().await?;
         let posted = chain::posted_at(provider, row.to, row.commit_hash, from).await?;

@@ -65,6 +65,7 @@ mod tests {
         OutboxRow {
             id: 1,
             commit_hash: B256::ZERO,
+            day: nodesys_core::time::UtcDay(0),
             to: Address::ZERO,
             calldata: vec![],
             signed,

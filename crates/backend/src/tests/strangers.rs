@@ -5,6 +5,8 @@ mod costly;
 mod flooding;
 mod lagging;
 mod losing;
+mod odd;
+mod slow;
 mod sources;
 mod twin;
 

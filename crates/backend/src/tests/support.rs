@@ -154,6 +154,7 @@ impl World {
             final_depth: 0,
             first_block: 0,
             vouch_after_secs: 0,
+            rights_requests: 1_200,
             receipt_key: receipt_key(),
             queue,
             allow_private_webhooks: true,
@@ -194,6 +195,12 @@ impl World {
         Replica::start(Parts { vouch_after_secs: 600, ..parts }).await
     }
 
+    /// A replica that may make so many requests a minute to check all leases.
+    pub(crate) async fn that_checks_slowly(&self, rights_requests: usize) -> Replica {
+        let parts = self.parts(self.pool.clone());
+        Replica::start(Parts { rights_requests, ..parts }).await
+    }
+
     /// A replica that believes a proxy on this machine about its client.
     pub(crate) async fn behind_a_proxy(&self) -> Replica {
         let parts = self.parts(self.pool.clone());
@@ -218,6 +225,7 @@ impl World {
             final_depth: app.final_depth,
             first_block: app.first_block,
             vouch_after_secs: app.vouch_after_secs,
+            rights_requests: app.rights_requests,
             receipt_key: receipt_key(),
             queue: 64,
             allow_private_webhooks: true,

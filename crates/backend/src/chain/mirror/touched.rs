@@ -24,9 +24,19 @@ impl Touched {
         self.anybody |= other.anybody;
     }
 
-    /// Whether no right may have changed.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.licenses.is_empty() && self.delegates.is_empty() && !self.anybody
+    /// Whether all rights may have changed.
+    pub(crate) const fn anybody(&self) -> bool {
+        self.anybody
+    }
+
+    /// The licenses whose rights may have changed.
+    pub(crate) fn licenses(&self) -> Vec<LicenseIndex> {
+        self.licenses.iter().copied().collect()
+    }
+
+    /// The operators of whose licenses some may have changed.
+    pub(crate) fn operators(&self) -> Vec<Address> {
+        self.delegates.iter().map(|delegate| delegate.to).collect()
     }
 
     /// Whether this operator's right to this license may have changed.

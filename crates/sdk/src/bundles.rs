@@ -4,7 +4,7 @@
 //! hash that was committed, and a place that fails or gives other bytes is passed over, and named.
 //!
 //! A folder holds `<project, lower-case hex>/<YYYY-MM-DD>/{bundle.json, uptime.csv, holders.csv,
-//! points.csv, rewards.csv, tree.json, commit.json}`. A day appears in it whole or not at all, and
+//! uncounted.csv, points.csv, rewards.csv, tree.json, commit.json}`. A day appears in it whole or not at all, and
 //! once there it does not change; a day rebuilt after a revocation takes its place, and the old one
 //! is kept beside it as `<YYYY-MM-DD>.r<revision>`.
 //!

@@ -28,6 +28,15 @@ pub(crate) async fn take_in_transaction(
     Ok(locked)
 }
 
+/// Waits for a lock, and keeps it until the transaction ends.
+pub(crate) async fn wait_in_transaction(
+    conn: &mut PgConnection,
+    lock: Lock,
+) -> anyhow::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock($1)", lock as i64).execute(conn).await?;
+    Ok(())
+}
+
 /// Takes a lock until it is released or the connection ends; false when another replica has it.
 pub(crate) async fn take(conn: &mut PgConnection, lock: Lock) -> anyhow::Result<bool> {
     let locked =

@@ -136,12 +136,8 @@ pub(crate) async fn rescan(
     let mut from = from.unwrap_or(place.first_block).max(place.first_block);
     loop {
         let mut tx = pool.begin().await?;
-        if !db::lock::take_in_transaction(&mut tx, Lock::Mirror).await? {
-            // A replica follows the chain just now, for a page.
-            drop(tx);
-            tokio::task::yield_now().await;
-            continue;
-        }
+        // A replica may follow the chain just now, for a page.
+        db::lock::wait_in_transaction(&mut tx, Lock::Mirror).await?;
         mirror_source::ensure(&mut tx, place.registry, place.first_block).await?;
         let mut sources = mirror_source::all(&mut tx).await?;
         if let Some(only) = only {

@@ -1,6 +1,7 @@
 //! The chain as it is: against a real anvil, one per test.
 
 mod anvil;
+mod collections;
 mod limits;
 mod metadata;
 mod proxy;

@@ -10,6 +10,7 @@ use clap::Args;
 use nodesys_chain::ChainError;
 use nodesys_chain::bindings::NodeLicense;
 use nodesys_chain::bindings::ProjectRegistry::{self, *};
+use nodesys_chain::collection::hindrance;
 use nodesys_chain::project::collection_of;
 use nodesys_chain::verification::Verification;
 use nodesys_core::Address;
@@ -240,7 +241,13 @@ pub(crate) async fn list_workload(
         );
     }
     if listed.is_none() {
-        writer.sender.provider.require_code(collection, "the collection").await?;
+        let provider = &writer.sender.provider;
+        provider.require_code(collection, "the collection").await?;
+        if let Some(why) =
+            hindrance(provider, collection, settings.first_block.unwrap_or(0)).await?
+        {
+            bail!("collection {collection} cannot be listed: {why}");
+        }
         let collection_owner = owner_of(&writer, collection).await?;
         let call = listingConsentCall { collection, project, workload: workload.to_string() };
         if collection_owner != owner && writer.read(call).await? == 0 {

@@ -8,4 +8,5 @@ mod chain;
 mod home;
 mod offline;
 mod purchase;
+mod signed_claim;
 mod watch;

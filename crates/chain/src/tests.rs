@@ -7,6 +7,7 @@ mod metadata;
 mod proxy;
 mod release;
 mod sending;
+mod undeployed;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};

@@ -9,4 +9,5 @@ mod home;
 mod offline;
 mod purchase;
 mod signed_claim;
+mod strangers;
 mod watch;

@@ -61,8 +61,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What a mirror can make of a file.
-const ALTERATIONS: [(&str, fn(&Path)); 5] = [
+/// What a mirror can make of a file, in words and as it does it.
+type Alteration = (&'static str, fn(&Path));
+
+const ALTERATIONS: [Alteration; 5] = [
     ("a digit is changed", |path| {
         let mut bytes = std::fs::read(path).unwrap();
         let last = bytes.iter().rposition(u8::is_ascii_digit).unwrap();
@@ -144,9 +146,9 @@ async fn an_altered_mirror_changes_no_answer_of_any_command() {
         }
     };
     std::thread::scope(|threads| {
-        files.iter().for_each(|file| {
+        for file in &files {
             threads.spawn(|| try_each(file));
-        })
+        }
     });
     assert!(refused.into_inner() > 0, "a file that is nowhere cannot be told");
 }
@@ -156,13 +158,10 @@ fn lies(rpc: &LyingRpc, which: &str, newest: u64) {
     rpc.tells_the_truth();
     match which {
         "it lags" => rpc.lags(newest - 4),
-        "it has pruned its logs" => {
-            rpc.lies(
-                |call, truth| {
-                    if call["method"] == "eth_getLogs" { result(call, &json!([])) } else { truth }
-                },
-            )
-        }
+        "it has pruned its logs" => rpc.lies(|call, truth| {
+            let logs = call["method"] == "eth_getLogs";
+            if logs { result(call, &json!([])) } else { truth }
+        }),
         "its logs are in another order" => rpc.lies(|call, mut truth| {
             if call["method"] == "eth_getLogs"
                 && let Some(logs) = truth["result"].as_array_mut()

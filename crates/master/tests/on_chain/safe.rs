@@ -23,22 +23,24 @@ fn prepare(stage: &Stage, command: &[&str], options: &[&str]) -> Value {
 async fn carry_out(stage: &Stage, command: &[&str], count: usize) -> Value {
     let path = stage.path("batch.json");
     let printed = prepare(stage, command, &["--safe-batch", text(&path)]);
-    let batch: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    std::fs::remove_file(&path).unwrap();
+    let batch: Value =
+        serde_json::from_slice(&std::fs::read(&path).expect("a batch")).expect("JSON");
+    std::fs::remove_file(&path).expect("removed");
     assert_eq!((&batch["version"], &batch["chainId"]), (&json!("1.0"), &json!("31337")));
     assert_eq!(batch["meta"]["createdFromSafeAddress"], json!(SAFE.to_string()));
-    let calls = batch["transactions"].as_array().unwrap();
+    let calls = batch["transactions"].as_array().expect("a list");
     assert_eq!(calls.len(), count, "{printed}");
     let rpc = stage.provider.rpc();
-    for (call, printed) in calls.iter().zip(printed["transactions"].as_array().unwrap()) {
+    for (call, printed) in calls.iter().zip(printed["transactions"].as_array().expect("a list")) {
         assert_eq!(call["value"], "0");
-        let data: Bytes = serde_json::from_value(call["data"].clone()).unwrap();
-        let to: Address = call["to"].as_str().unwrap().parse().unwrap();
+        let data: Bytes = serde_json::from_value(call["data"].clone()).expect("bytes");
+        let to: Address = call["to"].as_str().and_then(|to| to.parse().ok()).expect("an address");
         assert_eq!((&printed["to"], &printed["data"]), (&json!(to), &json!(data)));
         let request = json!({ "from": SAFE, "to": to, "data": data, "gas": "0x1c9c380" });
-        let hash: Value = rpc.raw_request("eth_sendTransaction".into(), (request,)).await.unwrap();
+        let hash: Value =
+            rpc.raw_request("eth_sendTransaction".into(), (request,)).await.expect("answered");
         let receipt: Value =
-            rpc.raw_request("eth_getTransactionReceipt".into(), (hash,)).await.unwrap();
+            rpc.raw_request("eth_getTransactionReceipt".into(), (hash,)).await.expect("answered");
         assert_eq!(receipt["status"], "0x1", "{printed}");
     }
     let done = prepare(stage, command, &["--safe-batch", text(&path)]);

@@ -35,7 +35,9 @@ pub(crate) async fn verify_reward_signer(
     if signer.is_zero() {
         return Err(ApiError::bad_signature("the project's reward signer is disabled on chain"));
     }
-    verify_wallet(provider, "reward signer", signer, digest, signature).await
+    // As the distributor will.
+    let verified = wallet_signature::verify(provider, signer, digest, signature).await;
+    judged(provider, "reward signer", verified).await
 }
 
 /// The same, used again for a moment, and for as long as the chain cannot be read: for strangers'
@@ -80,7 +82,8 @@ pub(crate) async fn precheck_reward_signer(
     fits(signer)
 }
 
-/// Succeeds when a wallet signed the digest; `who` names it in the refusal.
+/// Succeeds when a wallet signed the digest of a message that no contract judges; `who` names it in the
+/// refusal.
 pub(crate) async fn verify_wallet(
     provider: &Provider,
     who: &str,
@@ -88,13 +91,19 @@ pub(crate) async fn verify_wallet(
     digest: B256,
     signature: &WalletSignature,
 ) -> ApiResult<()> {
-    let verified = wallet_signature::verify(provider, wallet, digest, signature).await;
+    let verified = wallet_signature::verify_off_chain(provider, wallet, digest, signature).await;
+    judged(provider, who, verified).await
+}
+
+async fn judged(
+    provider: &Provider,
+    who: &str,
+    verified: Result<(), WalletSignatureError>,
+) -> ApiResult<()> {
     // On another chain the address may be another's contract, or none.
     provider.recheck_chain().await?;
     verified.map_err(|error| match error {
-        WalletSignatureError::Signature(error) => {
-            ApiError::bad_signature(format!("{who}: {error}"))
-        }
         WalletSignatureError::Chain(error) => error.into(),
+        refused => ApiError::bad_signature(format!("{who}: {refused}")),
     })
 }

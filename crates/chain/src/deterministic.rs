@@ -56,25 +56,36 @@ impl Deployment {
         DEPLOYMENT_PROXY.create2(self.salt, self.init_code_hash())
     }
 
-    /// Deploys it, unless it is there. Returns the transaction, `None` where there was none to send.
+    /// The transaction that deploys it, whoever sends it; `None` where it is there.
     ///
     /// # Errors
     ///
-    /// [`ChainError::NoCode`] where the chain has no deployment proxy, or the transaction left no code
-    /// behind; [`ChainError::Reverted`] where the constructor refuses; those of [`Provider::send`].
-    pub async fn ensure(&self, provider: &Provider) -> Result<Option<B256>, ChainError> {
-        let address = self.address();
-        if !provider.code(address).await?.is_empty() {
+    /// [`ChainError::NoCode`] where the chain has no deployment proxy; [`ChainError::Reverted`] where the
+    /// constructor refuses; those of a read.
+    pub async fn request(
+        &self,
+        provider: &Provider,
+    ) -> Result<Option<TransactionRequest>, ChainError> {
+        if !provider.code(self.address()).await?.is_empty() {
             return Ok(None);
         }
         provider.require_code(DEPLOYMENT_PROXY, "the deterministic deployment proxy").await?;
         self.try_constructor(provider).await?;
         let data: Bytes = [self.salt.as_slice(), &self.init_code].concat().into();
-        let request = TransactionRequest::default().with_to(DEPLOYMENT_PROXY).with_input(data);
-        let what = format!("deploying {}", self.what);
-        let receipt = provider.send(&what, request).await?;
+        Ok(Some(TransactionRequest::default().with_to(DEPLOYMENT_PROXY).with_input(data)))
+    }
+
+    /// Deploys it, unless it is there. Returns the transaction, `None` where there was none to send.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::request`]; [`ChainError::NoCode`] where the transaction left no code behind; those of
+    /// [`Provider::send`].
+    pub async fn ensure(&self, provider: &Provider) -> Result<Option<B256>, ChainError> {
+        let Some(request) = self.request(provider).await? else { return Ok(None) };
+        let receipt = provider.send(&format!("deploying {}", self.what), request).await?;
         // The proxy answers success also where the init code left an empty contract.
-        provider.require_code(address, &self.what).await?;
+        provider.require_code(self.address(), &self.what).await?;
         Ok(Some(receipt.transaction_hash))
     }
 

@@ -112,6 +112,21 @@ impl Provider {
         Ok(Gas { units, price: self.fees().await?.least_price(), balance })
     }
 
+    /// Tries a transaction of an account whose key is not here, and sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::gas_for`].
+    pub async fn try_as(
+        &self,
+        what: &str,
+        from: Address,
+        request: TransactionRequest,
+    ) -> Result<(), ChainError> {
+        let tried = self.rpc().call(request.with_from(from)).await;
+        tried.map(|_| ()).map_err(|error| self.error(what, error))
+    }
+
     /// Present prices.
     pub(crate) async fn fees(&self) -> Result<Fees, ChainError> {
         if let Ok(found) = self.rpc().estimate_eip1559_fees().await {

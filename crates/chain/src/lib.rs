@@ -25,6 +25,7 @@
 #[expect(clippy::too_many_arguments, reason = "a Solidity event has as many values as it needs")]
 pub mod bindings;
 pub mod blocks;
+pub mod collection;
 pub mod control;
 pub mod deterministic;
 pub mod error;

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::time::Duration;
 
 use alloy::providers::{DynProvider, Provider as _};
 use futures::StreamExt as _;
@@ -170,6 +171,10 @@ where
         .unwrap_or_else(|| ChainError::Differ { what: what.to_owned(), rpcs: in_words(sources) }))
 }
 
+/// How long the others are waited for once a majority has said its number: they may know a higher one, and
+/// one that hangs holds up everything that asks for the newest block.
+const STRAGGLERS: Duration = Duration::from_secs(2);
+
 /// The highest number that a majority has reached; an error where fewer than that answer.
 pub(crate) async fn reached<'a, F>(
     sources: &'a [Source],
@@ -180,7 +185,13 @@ where
 {
     let mut asked = ask_each(sources, ask);
     let (mut numbers, mut unavailable) = (Vec::new(), None);
-    while let Some(result) = asked.next().await {
+    let needed = majority(sources.len());
+    loop {
+        let next = match numbers.len() < needed {
+            true => asked.next().await,
+            false => tokio::time::timeout(STRAGGLERS, asked.next()).await.ok().flatten(),
+        };
+        let Some(result) = next else { break };
         match result {
             Ok(number) => numbers.push(number),
             Err(error @ ChainError::WrongChain { .. }) => return Err(error),
@@ -189,7 +200,7 @@ where
     }
     numbers.sort_unstable_by(|a, b| b.cmp(a));
     // From the highest down: the number at this place was reached by a majority.
-    let place = majority(sources.len()) - 1;
+    let place = needed - 1;
     match (numbers.get(place), unavailable) {
         (Some(number), _) => Ok(*number),
         (None, Some(error)) => Err(error),

@@ -19,6 +19,11 @@ alloy::sol! {
         function ownerOf(uint256 tokenId) external view returns (address);
     }
 
+    /// ERC-2309.
+    interface IERC2309 {
+        event ConsecutiveTransfer(uint256 indexed fromTokenId, uint256 toTokenId, address indexed fromAddress, address indexed toAddress);
+    }
+
     /// ERC-721's metadata.
     interface IERC721Metadata {
         function symbol() external view returns (string memory);

@@ -1,11 +1,13 @@
 //! The chain as it is: against a real anvil, one per test.
 
 mod anvil;
+mod collections;
 mod limits;
 mod metadata;
 mod proxy;
 mod release;
 mod sending;
+mod undeployed;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};

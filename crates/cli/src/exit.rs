@@ -88,7 +88,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     match cause.downcast_ref::<WalletSignatureError>()? {
         WalletSignatureError::Chain(error) => Some(of_chain(error)),
-        WalletSignatureError::Signature(_) => Some(Exit::Failure),
+        WalletSignatureError::Signature(_) | WalletSignatureError::NotDeployed(_) => {
+            Some(Exit::Failure)
+        }
     }
 }
 

@@ -9,5 +9,6 @@ pub(crate) mod explain;
 pub(crate) mod list;
 pub(crate) mod proof;
 pub(crate) mod show;
+pub(crate) mod signed;
 pub(crate) mod source;
 pub(crate) mod token;

@@ -1,5 +1,7 @@
 //! The stepped clock itself: stops while a program is awake, then jumps. Every program sees a jump
 //! before any loop wakes.
+//!
+//! A program that was stopped (SIGSTOP) holds nothing: it is left behind, until it says something again.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,6 +15,9 @@ use tokio::sync::{Mutex, Notify, mpsc};
 
 use crate::ClockError;
 use crate::stepped::{Hello, Line, Report, line};
+
+/// Real time between two looks whether a program that is waited for was stopped.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A stepped clock, listening on a free loopback port.
 pub struct ClockServer {
@@ -37,12 +42,35 @@ struct State {
 struct Client {
     name: String,
     pid: u32,
-    /// Stopped by a test: time passes without it.
+    /// Stopped: time passes without it.
     frozen: bool,
     until: Option<Timestamp>,
     /// Its last reported time.
     seen: Timestamp,
     lines: mpsc::UnboundedSender<Vec<u8>>,
+}
+
+impl Client {
+    fn set_frozen(&mut self, frozen: bool, now: Timestamp) {
+        if self.frozen && !frozen && self.until.is_some_and(|until| until < now) {
+            // It has slept past its moment, and is awake until it says otherwise.
+            self.until = Some(now);
+        }
+        self.frozen = frozen;
+    }
+}
+
+/// Whether a process of this machine is stopped, by Linux's own word. One of a pod has a number of another
+/// kind, and is not found or not stopped.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before the state is in parentheses, and may hold some.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a stopped program says nothing, in real time")]
+async fn look_again() {
+    tokio::time::sleep(LOOK).await;
 }
 
 impl State {
@@ -102,7 +130,10 @@ impl ClockServer {
                 if left(&*self.shared.state.lock().await).is_empty() {
                     return;
                 }
-                changed.await;
+                tokio::select! {
+                    () = changed => {}
+                    () = look_again() => self.leave_stopped_behind().await,
+                }
             }
         };
         if tokio::time::timeout(self.patience, none_left).await.is_ok() {
@@ -117,19 +148,24 @@ impl ClockServer {
         })
     }
 
-    /// Lets time pass without a stopped program (SIGSTOP), or waits for it again.
+    /// Lets time pass without a stopped program (SIGSTOP), or waits for it again. One that somebody else has
+    /// stopped is found out in a second or two.
     pub async fn set_frozen(&self, pid: u32, frozen: bool) {
         let mut state = self.shared.state.lock().await;
         let now = state.now;
         for client in state.clients.values_mut().filter(|client| client.pid == pid) {
-            client.frozen = frozen;
-            if !frozen && client.until.is_some_and(|until| until < now) {
-                // It has slept past its moment, and is awake until it says otherwise.
-                client.until = Some(now);
-            }
+            client.set_frozen(frozen, now);
         }
         drop(state);
         self.shared.changed.notify_waiters();
+    }
+
+    /// Finds the programs that were stopped while they are waited for.
+    async fn leave_stopped_behind(&self) {
+        let mut state = self.shared.state.lock().await;
+        for client in state.clients.values_mut().filter(|client| is_stopped(client.pid)) {
+            client.frozen = true;
+        }
     }
 
     /// Moves time on to `target`, through every moment a program waits for and every whole minute
@@ -214,6 +250,10 @@ async fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         let mut state = shared.state.lock().await;
         let now = state.now;
         if let Some(client) = state.clients.get_mut(&id) {
+            // Whoever says something goes on.
+            if client.frozen && !is_stopped(client.pid) {
+                client.set_frozen(false, now);
+            }
             client.seen = report.now;
             // A report made before the client saw the present step says nothing of this step,
             // unless it waits for something later.

@@ -2,6 +2,11 @@ use super::*;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::stepped::{Hello, Report, line};
+
 const START: Timestamp = Timestamp::from_secs(1_767_225_600);
 
 async fn server() -> ClockServer {
@@ -108,4 +113,45 @@ async fn only_the_development_chain_may_be_stepped() {
     let system = Clock::from_flag(None, 1, "x").await.unwrap();
     assert!(system.now().secs() > 1_700_000_000);
     assert!(system.monotonic_millis() < 60_000);
+}
+
+/// A process that was stopped by somebody, for whom a program speaks that holds the clock.
+#[tokio::test]
+async fn a_stopped_program_is_left_behind_until_it_goes_on() {
+    let server = ClockServer::start(START, Duration::from_secs(20)).await.unwrap();
+    let mut process = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let pid = process.id();
+    let mut program = TcpStream::connect(server.addr()).await.unwrap();
+    program
+        .write_all(&line(&Hello { name: "stopped".to_owned(), pid, holds: true }))
+        .await
+        .unwrap();
+    let signal = |signal: &str| {
+        let sent = std::process::Command::new("kill").args([signal, &pid.to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    let step = async |secs: u64| {
+        let to = START.plus_millis(secs * 1000);
+        server.run_until(to, async |_| Ok::<_, std::convert::Infallible>(())).await
+    };
+    let mut answer = [0; 32];
+    assert!(program.read(&mut answer).await.unwrap() > 0, "it is known to the clock");
+    signal("-STOP");
+    step(90).await.unwrap();
+    assert_eq!(server.now().await, START.plus_millis(90_000));
+    // It goes on, and is waited for from its first word on.
+    signal("-CONT");
+    let awake = Report { now: START, until: Some(START) };
+    program.write_all(&line(&awake)).await.unwrap();
+    // The word is read by a task of its own: the clock may go on until then.
+    let mut held = false;
+    for secs in 91..191 {
+        held = tokio::time::timeout(Duration::from_secs(3), step(secs)).await.is_err();
+        if held {
+            break;
+        }
+    }
+    assert!(held, "nobody waited");
+    process.kill().unwrap();
+    process.wait().unwrap();
 }

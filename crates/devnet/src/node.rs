@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256, keccak256};
 use anyhow::Context as _;
+use nodesys_core::signature::SigningKey;
 
 use crate::deploy::LicenseRef;
 use crate::in_cluster::{ClusterParts, InCluster};
 use crate::network::Network;
-use crate::people::Person;
+use crate::people::{Person, write_secret};
 use crate::processes::Processes;
 
 /// A node and its programs.
@@ -32,6 +33,21 @@ enum Runs {
     Cluster(InCluster),
 }
 
+/// The secret of a node's key. It follows from the node's name, because the second of the minute at which a
+/// node sends follows from its key: with a new key, each run of a story would be another one. The text is
+/// chosen so that the first three nodes send after the 35th second: a workload that is killed as a minute
+/// begins is down for its manager 30 seconds later, and so misses that very minute.
+fn secret(name: &str) -> B256 {
+    keccak256(format!("devnet key 29 of {name}"))
+}
+
+/// Puts a node's key into its home, where pairing finds it.
+fn write_key(home: &Path, name: &str) -> anyhow::Result<()> {
+    let key = SigningKey::from_bytes(&secret(name).0).context("a node's key")?;
+    std::fs::create_dir_all(home)?;
+    write_secret(&home.join("node.key"), &key.to_hex())
+}
+
 impl Node {
     /// Pairs a new node with an operator's wallet, by the offline exchange, and configures it. It
     /// runs as processes, or in a cluster of its own.
@@ -43,6 +59,7 @@ impl Node {
         licenses: &[LicenseRef],
         cluster: Option<ClusterParts>,
     ) -> anyhow::Result<Self> {
+        write_key(home, name)?;
         let view = network.pair(home, operator).await?;
         let runs = match cluster {
             None => Runs::Processes(Processes::new(network, home, name, licenses)?),
@@ -134,5 +151,23 @@ impl Node {
             }
             Runs::Cluster(_) => vec!["status".to_owned()],
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::U256;
+
+    use super::*;
+
+    #[test]
+    fn the_storys_nodes_send_when_a_killed_workload_is_down_already() {
+        for name in ["node 1", "node 2", "node 3"] {
+            let key = SigningKey::from_bytes(&secret(name).0).unwrap();
+            // As the manager has it.
+            let hash = U256::from_be_bytes(keccak256(key.address()).0);
+            let second: u64 = (hash % U256::from(60)).to();
+            assert!((36..58).contains(&second), "{name} sends at second {second}");
+        }
     }
 }

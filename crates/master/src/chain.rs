@@ -3,11 +3,13 @@
 mod deploy;
 mod license;
 mod network;
+mod prepared;
 pub(crate) mod project;
 pub(crate) mod registry;
 mod sale;
 mod terms;
 mod timelock;
+mod transfer;
 pub(crate) mod tx;
 
 use clap::Subcommand;
@@ -16,7 +18,8 @@ use nodesys_core::address::address;
 
 use crate::config::Settings;
 use crate::output::{Format, print};
-use tx::SendArgs;
+use deploy::read_params;
+use tx::{SendArgs, change};
 
 const OWN_RECEIPT_KEY: &str = "\
 Examples:
@@ -73,18 +76,29 @@ impl RegistryCommand {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
         match self {
-            Self::Create(args) => print(args.output, &registry::create(settings, &args).await?),
+            Self::Create(args) => {
+                let file = read_params(&args.params)?;
+                change(settings, &args.send, async |tx| registry::create(tx, &args, file).await)
+                    .await
+            }
             Self::ReceiptKey(args) => {
-                print(args.send.output, &registry::receipt_key(settings, &args).await?)
+                change(settings, &args.send, async |tx| {
+                    registry::receipt_key(settings, tx, &args).await
+                })
+                .await
             }
             Self::NetworkFile(args) => {
-                print(args.send.output, &network::file(settings, &args).await?)
+                change(settings, &args.send, async |tx| network::file(settings, tx, &args).await)
+                    .await
             }
             Self::CancelNetworkFile(send) => {
-                print(send.output, &network::cancel_file(settings, &send).await?)
+                change(settings, &send, async |tx| network::cancel_file(settings, tx).await).await
             }
             Self::Guardian(args) => {
-                print(args.send.output, &network::guardian(settings, &args).await?)
+                change(settings, &args.send, async |tx| {
+                    network::guardian(settings, tx, &args).await
+                })
+                .await
             }
             Self::Show { output } => print(output, &network::show(settings).await?),
         }
@@ -134,37 +148,78 @@ pub enum ProjectCommand {
     Now(timelock::NowArgs),
     /// Top up the reward tokens of the project of --project to a given balance.
     Fund(project::FundArgs),
+    /// Offer --project to another owner, who has to accept it. Safe to re-run.
+    Transfer(transfer::TransferArgs),
+    /// Become the owner of --project, which was offered to the sender. Safe to re-run.
+    Accept(SendArgs),
 }
 
 impl ProjectCommand {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
         match self {
-            Self::Create(args) => print(args.output, &project::create(settings, &args).await?),
+            Self::Create(args) => {
+                let file = read_params(&args.params)?;
+                change(settings, &args.send, async |tx| {
+                    project::create(settings, tx, &args, file).await
+                })
+                .await
+            }
             Self::Show { output } => print(output, &project::show(settings).await?),
             Self::ListWorkload(args) => {
-                print(args.send.output, &registry::list_workload(settings, &args).await?)
+                change(settings, &args.send, async |tx| {
+                    registry::list_workload(settings, tx, &args).await
+                })
+                .await
             }
             Self::ReceiptKey(args) => {
-                print(args.send.output, &registry::own_receipt_key(settings, &args).await?)
+                change(settings, &args.send, async |tx| {
+                    registry::own_receipt_key(settings, tx, &args).await
+                })
+                .await
             }
             Self::AnnounceTerms(args) => {
-                print(args.send.output, &terms::announce(settings, &args).await?)
+                change(settings, &args.send, async |tx| terms::announce(settings, tx, &args).await)
+                    .await
             }
             Self::Terms { output } => print(output, &terms::list(settings).await?),
             Self::Signer(args) => {
-                print(args.send.output, &timelock::signer(settings, &args).await?)
+                change(settings, &args.send, async |tx| timelock::signer(settings, tx, &args).await)
+                    .await
             }
-            Self::Queue(args) => print(args.send.output, &timelock::queue(settings, &args).await?),
+            Self::Queue(args) => {
+                change(settings, &args.send, async |tx| timelock::queue(settings, tx, &args).await)
+                    .await
+            }
             Self::Pending { output } => print(output, &timelock::pending(settings).await?),
             Self::Execute(args) => {
-                print(args.send.output, &timelock::execute(settings, &args).await?)
+                change(settings, &args.send, async |tx| {
+                    timelock::execute(settings, tx, &args).await
+                })
+                .await
             }
             Self::Cancel(args) => {
-                print(args.send.output, &timelock::cancel(settings, &args).await?)
+                change(settings, &args.send, async |tx| timelock::cancel(settings, tx, &args).await)
+                    .await
             }
-            Self::Now(args) => print(args.send.output, &timelock::now(settings, &args).await?),
-            Self::Fund(args) => print(args.send.output, &project::fund(settings, &args).await?),
+            Self::Now(args) => {
+                change(settings, &args.send, async |tx| timelock::now(settings, tx, &args).await)
+                    .await
+            }
+            Self::Fund(args) => {
+                let up_to = args.up_to;
+                change(settings, &args.send, async |tx| project::fund(settings, tx, up_to).await)
+                    .await
+            }
+            Self::Transfer(args) => {
+                change(settings, &args.send, async |tx| {
+                    transfer::offer(settings, tx, args.to).await
+                })
+                .await
+            }
+            Self::Accept(send) => {
+                change(settings, &send, async |tx| transfer::accept(settings, tx).await).await
+            }
         }
     }
 }
@@ -194,11 +249,20 @@ impl LicenseCommand {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
         match self {
-            Self::Create(args) => print(args.output, &license::create(settings, &args).await?),
-            Self::Consent(args) => {
-                print(args.send.output, &registry::consent(settings, &args).await?)
+            Self::Create(args) => {
+                let file = read_params(&args.params)?;
+                change(settings, &args.send, async |tx| license::create(tx, &args, file).await)
+                    .await
             }
-            Self::Mint(args) => print(args.send.output, &license::mint(settings, &args).await?),
+            Self::Consent(args) => {
+                change(settings, &args.send, async |tx| {
+                    registry::consent(settings, tx, &args).await
+                })
+                .await
+            }
+            Self::Mint(args) => {
+                change(settings, &args.send, async |tx| license::mint(tx, &args).await).await
+            }
             Self::Show { collection, output } => {
                 print(output, &license::show(&settings.provider().await?, collection).await?)
             }
@@ -230,7 +294,10 @@ impl SaleCommand {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
         match self {
-            Self::Create(args) => print(args.deploy.output, &sale::create(settings, &args).await?),
+            Self::Create(args) => {
+                let (deploy, file) = (&args.deploy, read_params(&args.deploy.params)?);
+                change(settings, &deploy.send, async |tx| sale::create(tx, &args, file).await).await
+            }
             Self::Show { sale, output } => {
                 print(output, &sale::show(&settings.provider().await?, sale).await?)
             }

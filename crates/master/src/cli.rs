@@ -163,7 +163,16 @@ mod tests {
             ("registry", &["receipt-key", "network-file", "cancel-network-file", "guardian"]),
             (
                 "project",
-                &["create", "list-workload", "receipt-key", "signer", "queue", "now", "fund"],
+                &[
+                    "create",
+                    "list-workload",
+                    "receipt-key",
+                    "signer",
+                    "queue",
+                    "now",
+                    "fund",
+                    "transfer",
+                ],
             ),
             ("license", &["consent", "mint"]),
         ] {

@@ -14,9 +14,9 @@ use clap::{Args, Subcommand};
 use nodesys_chain::project::post_request;
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
-use nodesys_sdk::commit::post;
+use nodesys_sdk::commit::{find_post, post};
 
-use crate::chain::tx::{SendArgs, TxSender};
+use crate::chain::tx::{SendArgs, change};
 use crate::config::Settings;
 use crate::output::{Format, print};
 use export::ImportOptions;
@@ -143,17 +143,23 @@ impl PostArgs {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
         let owner = Owner::reader(settings).await?;
-        let tx = TxSender::connect(settings, &self.send).await?;
         let project = owner.project.distributor;
         let signed = owner.store.commit(project, self.day)?.with_context(|| {
             format!("no signed commit of {} in {}", self.day, owner.store.root().display())
         })?;
-        if tx.only_prints() {
-            let action = format!("post the commit of {}", self.day);
-            let request = post_request(project, &signed);
-            return print(self.send.output, &tx.send(action, "posting", request).await?);
-        }
-        let posted = post(&tx.provider, project, &signed, owner.builder.logs_from).await?;
-        print(self.send.output, &view::PostView::of(self.day, &signed, posted))
+        change(settings, &self.send, async |tx| {
+            let from = owner.builder.logs_from;
+            let posted = match find_post(&tx.provider, project, &signed, from).await? {
+                Some(found) => Some(found),
+                None if tx.only_prepares() => {
+                    let action = format!("post the commit of {}", self.day);
+                    tx.send(&action, "posting", post_request(project, &signed)).await?;
+                    None
+                }
+                None => Some(post(&tx.provider, project, &signed, from).await?),
+            };
+            Ok(view::PostView::of(self.day, &signed, posted))
+        })
+        .await
     }
 }

@@ -7,12 +7,9 @@ mod view;
 
 use std::path::{Path, PathBuf};
 
-use alloy::network::TransactionBuilder as _;
-use alloy::rpc::types::TransactionRequest;
 use anyhow::{Context as _, bail};
 use clap::{Arg, Subcommand};
 use nodesys_chain::project::collection_of;
-use nodesys_core::Address;
 use nodesys_core::ids::Name;
 use nodesys_core::release::{MAX_BYTES, Release, ReleaseError, Version};
 use nodesys_sdk::client::Client;
@@ -20,12 +17,10 @@ use nodesys_sdk::release::{Announcer, write_to_folder};
 
 use crate::chain::project::{RegisteredProject, find};
 use crate::chain::registry::{self, ReleaseKeyArgs};
-use crate::chain::tx::{SendArgs, TxSender};
+use crate::chain::tx::{SendArgs, TxSender, change};
 use crate::config::Settings;
 use crate::output::{Format, print, print_bytes};
-use view::{
-    Announcement, AnnouncementView, CalldataView, PublicationView, ReleaseView, WorkloadView,
-};
+use view::{Announcement, AnnouncementView, PublicationView, ReleaseView, WorkloadView};
 
 const FILE: &str = "\
 Examples:
@@ -153,7 +148,10 @@ impl ReleaseCommand {
                 }
             }
             Self::Key(args) => {
-                print(args.send.output, &registry::release_key(settings, &args).await?)
+                change(settings, &args.send, async |tx| {
+                    registry::release_key(settings, tx, &args).await
+                })
+                .await
             }
             Self::Announce { file, send } => {
                 announce(settings, &Announcement::Release(Box::new(read(&file)?)), &send).await
@@ -197,44 +195,57 @@ async fn announce(
     announcement: &Announcement,
     send: &SendArgs,
 ) -> anyhow::Result<()> {
-    let sender = TxSender::connect(settings, send).await?;
-    let provider = &sender.provider;
-    let RegisteredProject { registry, address: project, .. } = find(settings, provider).await?;
-    let announcer = Announcer { provider, registry, project };
-    if collection_of(provider, registry, project, announcement.workload()).await?.is_none() {
-        bail!(
-            "the project lists no collection for the workload {}: check the name, or list a \
-             collection first",
-            announcement.workload()
-        );
-    }
-    if sender.only_prints() {
-        let request = match announcement {
-            Announcement::Release(release) => announcer.release_request(release),
+    change(settings, send, async |tx| {
+        let provider = &tx.provider;
+        let RegisteredProject { registry, address: project, .. } = find(settings, provider).await?;
+        let announcer = Announcer { provider, registry, project };
+        let workload = announcement.workload();
+        if collection_of(provider, registry, project, workload).await?.is_none() {
+            bail!(
+                "the project lists no collection for the workload {workload}: check the name, or list \
+                 a collection first"
+            );
+        }
+        let announced = match announcement {
+            _ if tx.only_prepares() => {
+                prepare(tx, &announcer, announcement).await?;
+                None
+            }
+            Announcement::Release(release) => Some(announcer.release(release).await?),
             Announcement::Tombstone { workload, version, removes_volumes } => {
-                announcer.tombstone_request(workload, *version, *removes_volumes)
+                Some(announcer.tombstone(workload, *version, *removes_volumes).await?)
             }
         };
-        let from = announcer.state(announcement.workload()).await?.release_key;
-        return print(send.output, &calldata(provider.chain_id(), from, &request)?);
-    }
-    let announced = match announcement {
-        Announcement::Release(release) => announcer.release(release).await?,
-        Announcement::Tombstone { workload, version, removes_volumes } => {
-            announcer.tombstone(workload, *version, *removes_volumes).await?
-        }
-    };
-    print(send.output, &AnnouncementView::of(announcement, announced))
+        Ok(AnnouncementView::of(announcement, announced))
+    })
+    .await
 }
 
-fn calldata(
-    chain_id: u64,
-    from: Option<Address>,
-    request: &TransactionRequest,
-) -> anyhow::Result<CalldataView> {
-    let to = request.to().context("the transaction has no receiver")?;
-    let data = request.input().context("the transaction has no data")?.clone();
-    Ok(CalldataView { chain_id, from, to, data })
+/// Prepares an announcement for another wallet.
+async fn prepare(
+    tx: &TxSender,
+    announcer: &Announcer<'_>,
+    announcement: &Announcement,
+) -> anyhow::Result<()> {
+    let (request, action) = match announcement {
+        Announcement::Release(release) => {
+            let (version, workload) = (release.version(), release.workload());
+            (
+                announcer.release_request(release),
+                format!("announce version {version} of {workload}"),
+            )
+        }
+        Announcement::Tombstone { workload, version, removes_volumes } => {
+            let request = announcer.tombstone_request(workload, *version, *removes_volumes);
+            (request, format!("announce the tombstone {version} of {workload}"))
+        }
+    };
+    tx.send(&action, &format!("to {action}"), request).await?;
+    tx.note(match announcer.state(announcement.workload()).await?.release_key {
+        Some(key) => format!("the sender is the project's release key {key}"),
+        None => "the project has no release key yet: set one first with `release key`".to_owned(),
+    });
+    Ok(())
 }
 
 async fn publish(

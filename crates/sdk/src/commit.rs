@@ -263,25 +263,37 @@ pub enum Post {
     },
 }
 
+/// The post of a signed commit, if it is on chain.
+///
+/// # Errors
+///
+/// [`ChainError::NoCode`] where the distributor is no contract, and those of a read.
+pub async fn find_post(
+    provider: &Provider,
+    distributor: Address,
+    signed: &SignedCommit,
+    logs_from: u64,
+) -> Result<Option<Post>, ChainError> {
+    provider.require_code(distributor, "the project's RewardDistributor").await?;
+    let hash = signed.commit.struct_hash();
+    let posted = posted_at(provider, distributor, hash, logs_from).await?;
+    Ok(posted.map(|posted| Post::Found { transaction: posted.transaction }))
+}
+
 /// Sends a signed commit to the distributor. Finding it posted already is success.
 ///
 /// # Errors
 ///
-/// [`ChainError::NoCode`] where the distributor is no contract, and those of [`Provider::send`]:
-/// [`ChainError::Reverted`] where the contract refuses the commit and it is not on chain either.
+/// As [`find_post`], and those of [`Provider::send`]: [`ChainError::Reverted`] where the contract refuses
+/// the commit and it is not on chain either.
 pub async fn post(
     provider: &Provider,
     distributor: Address,
     signed: &SignedCommit,
     logs_from: u64,
 ) -> Result<Post, ChainError> {
-    provider.require_code(distributor, "the project's RewardDistributor").await?;
-    let hash = signed.commit.struct_hash();
     // Asked twice: before, so that a repeated call costs no gas, and after a refusal.
-    let found = async || {
-        let posted = posted_at(provider, distributor, hash, logs_from).await?;
-        Ok(posted.map(|posted| Post::Found { transaction: posted.transaction }))
-    };
+    let found = || find_post(provider, distributor, signed, logs_from);
     if let Some(found) = found().await? {
         return Ok(found);
     }

@@ -4,7 +4,9 @@ mod claim;
 mod explain;
 mod list;
 mod proof;
+mod send_claim;
 mod show;
+mod sign_claim;
 mod source;
 
 use clap::Subcommand;
@@ -15,7 +17,9 @@ pub use claim::ClaimArgs;
 pub use explain::ExplainArgs;
 pub use list::ListArgs;
 pub use proof::ProofArgs;
+pub use send_claim::SendClaimArgs;
 pub use show::ShowArgs;
+pub use sign_claim::SignClaimArgs;
 
 /// Verbs of `rewards`.
 #[derive(Debug, Subcommand)]
@@ -66,6 +70,22 @@ Examples:
   nodesys rewards claim --account 0x00000000000000000000000000000000000000a1 --dry-run
   nodesys rewards claim --account 0x00000000000000000000000000000000000000a1 --calldata   # Safe, hardware wallet")]
     Claim(ClaimArgs),
+    /// Sign a claim that somebody else sends, and who pays its gas.
+    ///
+    /// Prints the signed claim, or with --typed-data the message for a wallet elsewhere.
+    #[command(after_help = "\
+Examples:
+  nodesys rewards sign-claim --keystore wallet.json > claim.json
+  nodesys rewards sign-claim --keystore wallet.json --relayer 0x00000000000000000000000000000000000000b2 --relayer-fee 1000 > claim.json
+  nodesys rewards sign-claim --account 0x00000000000000000000000000000000000000a1 --typed-data > claim.json")]
+    SignClaim(SignClaimArgs),
+    /// Send a claim that the account has signed; anyone may whom it allows. Safe to re-run.
+    #[command(after_help = "\
+Examples:
+  nodesys rewards send-claim claim.json --keystore relayer.json
+  nodesys rewards send-claim claim.json --signature 0x00 --keystore relayer.json
+  nodesys rewards send-claim claim.json --dry-run")]
+    SendClaim(SendClaimArgs),
 }
 
 /// Runs a verb.
@@ -76,5 +96,7 @@ pub async fn run(setup: &Setup, command: &RewardsCommand) -> anyhow::Result<Exit
         RewardsCommand::Explain(args) => explain::run(setup, args).await,
         RewardsCommand::Proof(args) => proof::run(setup, args).await,
         RewardsCommand::Claim(args) => claim::run(setup, args).await,
+        RewardsCommand::SignClaim(args) => sign_claim::run(setup, args).await,
+        RewardsCommand::SendClaim(args) => send_claim::run(setup, args).await,
     }
 }

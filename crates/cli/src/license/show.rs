@@ -1,6 +1,7 @@
 //! One license: its facts at one block, and the operator's right.
 
 use alloy::eips::BlockNumberOrTag;
+use nodesys_chain::collection::minted_in;
 use nodesys_chain::ownership::{AtBlock, rights_of};
 use nodesys_core::ids::Name;
 use nodesys_core::license::{LicenseId, Ownership, Right};
@@ -30,10 +31,34 @@ pub(crate) struct LicenseView {
     pub(crate) right: String,
     pub(crate) why: String,
     pub(crate) block: BlockView,
+    /// The block of the log that mints it, where `explain` looked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) logged: Option<Logged>,
     #[serde(skip)]
     pub(crate) facts: Ownership,
     #[serde(skip)]
     pub(crate) granted: Right,
+}
+
+/// Whether the logs that the network's programs read have a license's mint.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Logged {
+    /// The first block of these logs.
+    pub(crate) from_block: u64,
+    pub(crate) minted_in_block: Option<u64>,
+}
+
+/// The same, with what the logs say: the backend knows a license by the log that mints it.
+pub(crate) async fn read_logged_license(
+    setup: &Setup,
+    name: &LicenseName,
+    operator: Option<Address>,
+) -> anyhow::Result<LicenseView> {
+    let view = read_license(setup, name, operator).await?;
+    let (LicenseId { collection, token_id, .. }, from_block) = (view.license, setup.first_block());
+    let provider = setup.provider().await?;
+    let minted_in_block = minted_in(&provider, collection, token_id, from_block).await?;
+    Ok(LicenseView { logged: Some(Logged { from_block, minted_in_block }), ..view })
 }
 
 pub(crate) async fn read_license(
@@ -69,6 +94,7 @@ pub(crate) async fn read_license(
         right: right_word(right),
         why: why(&ownership, right, operator),
         block: block.into(),
+        logged: None,
         facts: ownership,
         granted: right,
     })

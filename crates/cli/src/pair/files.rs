@@ -68,6 +68,14 @@ const MAX_BYTES: u64 = 64 * 1024;
 
 /// Reads a file of this format; `-` is standard input.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path, format: &str) -> anyhow::Result<T> {
+    let (bytes, shown) = read_bytes(path)?;
+    parse(&bytes, format).map_err(|problem| {
+        Exit::Failure.because(format!("{shown} is not a {format} file: {problem}"))
+    })
+}
+
+/// Reads a file that somebody handed over, with the name by which it is told; `-` is standard input.
+pub(crate) fn read_bytes(path: &Path) -> anyhow::Result<(Vec<u8>, String)> {
     let mut bytes = Vec::new();
     let shown = if path == Path::new("-") {
         std::io::stdin().take(MAX_BYTES).read_to_end(&mut bytes).context("standard input")?;
@@ -79,9 +87,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, format: &str) -> anyhow::Re
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(cannot)?;
         path.display().to_string()
     };
-    parse(&bytes, format).map_err(|problem| {
-        Exit::Failure.because(format!("{shown} is not a {format} file: {problem}"))
-    })
+    Ok((bytes, shown))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8], format: &str) -> Result<T, String> {

@@ -57,7 +57,9 @@ pub(crate) async fn cosign(
     let digest = authorization.digest(domain);
     let (operator, signature) = (authorization.operator, &signed.operator_signature);
     let checked = match provider {
-        Some(provider) => wallet_signature::verify(provider, operator, digest, signature).await,
+        Some(provider) => {
+            wallet_signature::verify_off_chain(provider, operator, digest, signature).await
+        }
         // What is not a key's 65 bytes can only be a contract's, which the backend asks.
         None => match signature.as_key_signature() {
             Ok(key) => key.verify(digest, operator).map_err(WalletSignatureError::from),
@@ -67,7 +69,7 @@ pub(crate) async fn cosign(
     };
     checked.map_err(|error| match error {
         WalletSignatureError::Chain(error) => error.into(),
-        WalletSignatureError::Signature(problem) => {
+        problem => {
             let contract = match provider {
                 None => {
                     "; if the operator is a contract wallet, give --rpc so that it can be asked"

@@ -55,6 +55,8 @@ pub(crate) struct Claim {
     pub(crate) distributor: Address,
     pub(crate) account: Address,
     pub(crate) recipient: Address,
+    /// What the sender of a signed claim keeps of the amount.
+    pub(crate) relayer_fee: Option<Amount>,
     /// The amount that this claim pays.
     pub(crate) amount: Amount,
     /// The amount that was paid before it.
@@ -78,7 +80,7 @@ pub(crate) struct Claim {
 
 /// A claim that can be sent.
 pub(crate) struct PreparedClaim {
-    request: TransactionRequest,
+    pub(super) request: TransactionRequest,
     /// The transaction's input.
     pub(crate) data: Bytes,
     pub(crate) gas: Gas,
@@ -93,23 +95,67 @@ pub(crate) async fn prepare(
     payee: Payee,
 ) -> anyhow::Result<(Claim, Option<PreparedClaim>)> {
     let project = setup.project(provider).await?;
-    let (distributor, latest) = (project.distributor, BlockId::latest());
-    let call = RewardDistributor::activeUntilCall {};
-    let until = provider.call(distributor, &call, latest).await?;
-    let found = source.newest_active(setup, provider, &project, account, until).await?;
+    let recipient = if let Payee::Recipient(recipient) = payee { recipient } else { account };
+    let found = newest(setup, source, provider, &project, account).await?;
+    let (mut claim, found) = due(provider, &project, account, recipient, found).await?;
+    let Some(found) = found else { return Ok((claim, None)) };
+    let data = calldata(&found, &claim, payee);
+    let to = claim.distributor;
+    let request = TransactionRequest::default().with_to(to).with_input(data.clone());
+    let sender = match payee {
+        Payee::Contract => provider.sender().unwrap_or(account),
+        Payee::Account | Payee::Recipient(_) => account,
+    };
+    let gas = provider.gas_for("estimating the claim", sender, request.clone()).await?;
+    claim.gas_estimate = Some(gas.units);
+    Ok((claim, Some(PreparedClaim { request, data, gas })))
+}
+
+/// The account's proof by the newest active root, which the chain itself says is active.
+pub(super) async fn newest(
+    setup: &Setup,
+    source: &ProofSource,
+    provider: &Provider,
+    project: &ProjectInfo,
+    account: Address,
+) -> anyhow::Result<Option<Proven>> {
+    let until = active_until(provider, project).await?;
+    let found = source.newest_active(setup, provider, project, account, until).await?;
     if let Some(found) = &found {
-        check_root(provider, &project, found, until).await?;
+        check_root(provider, project, found, until).await?;
     }
+    Ok(found)
+}
+
+/// The time up to which commits have become active.
+pub(super) async fn active_until(
+    provider: &Provider,
+    project: &ProjectInfo,
+) -> anyhow::Result<u64> {
+    let call = RewardDistributor::activeUntilCall {};
+    Ok(provider.call(project.distributor, &call, BlockId::latest()).await?)
+}
+
+/// What a proof pays now; without the proof where that is nothing.
+pub(super) async fn due(
+    provider: &Provider,
+    project: &ProjectInfo,
+    account: Address,
+    recipient: Address,
+    found: Option<Proven>,
+) -> anyhow::Result<(Claim, Option<Proven>)> {
+    let distributor = project.distributor;
     let call = RewardDistributor::claimedCall { account };
-    let before = provider.call(distributor, &call, latest).await?;
+    let before = provider.call(distributor, &call, BlockId::latest()).await?;
     let before = Amount::from_u256(before).context("the chain has paid 2^128 wei or more")?;
-    let unit = token(provider, &project).await?;
+    let unit = token(provider, project).await?;
     let mut claim = Claim {
         state: ClaimState::Nothing,
-        project: project.name,
+        project: project.name.clone(),
         distributor,
         account,
-        recipient: if let Payee::Recipient(recipient) = payee { recipient } else { account },
+        recipient,
+        relayer_fee: None,
         amount: Amount::ZERO,
         claimed_before: before,
         cumulative: found.as_ref().map(|found| found.proof.cumulative),
@@ -131,15 +177,7 @@ pub(crate) async fn prepare(
         return Ok((claim, None));
     };
     claim.amount = due;
-    let data = calldata(&found, &claim, payee);
-    let request = TransactionRequest::default().with_to(distributor).with_input(data.clone());
-    let sender = match payee {
-        Payee::Contract => provider.sender().unwrap_or(account),
-        Payee::Account | Payee::Recipient(_) => account,
-    };
-    let gas = provider.gas_for("estimating the claim", sender, request.clone()).await?;
-    claim.gas_estimate = Some(gas.units);
-    Ok((claim, Some(PreparedClaim { request, data, gas })))
+    Ok((claim, Some(found)))
 }
 
 /// Sends a prepared claim and waits for its block.
@@ -158,7 +196,7 @@ pub(crate) async fn send(
 }
 
 /// The chain itself must say that the root is active.
-async fn check_root(
+pub(super) async fn check_root(
     provider: &Provider,
     project: &ProjectInfo,
     found: &Proven,

@@ -125,6 +125,27 @@ impl ProofSource {
         missing.map_or(Ok(None), Err)
     }
 
+    /// The account's proof that leads to this root; `None` where no place has it.
+    pub(crate) async fn of_root(
+        &self,
+        setup: &Setup,
+        provider: &Provider,
+        project: &ProjectInfo,
+        account: Address,
+        root: B256,
+    ) -> anyhow::Result<Option<Proven>> {
+        let newest = self.backends_proof(project, account, None).await?;
+        if let Some(found) = newest.filter(|found| found.root == root) {
+            return Ok(Some(found));
+        }
+        let posted = posted(setup, provider, project).await?;
+        let Some(one) = posted.iter().rev().find(|one| one.commit.root == root) else {
+            return Ok(None);
+        };
+        let tree = self.posted_tree(project, one).await?;
+        Ok(in_tree(&tree, account, one.day))
+    }
+
     /// The amount that the account has earned by a posted commit, proven.
     pub(crate) async fn by_posted(
         &self,

@@ -8,4 +8,6 @@ mod chain;
 mod home;
 mod offline;
 mod purchase;
+mod signed_claim;
+mod strangers;
 mod watch;

@@ -19,8 +19,7 @@ use nodesys_core::{Address, B256};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Sender;
-use crate::output::Format;
+use super::tx::{SendArgs, TxSender};
 
 /// Options of a command that deploys a contract from a file of parameters.
 #[derive(Debug, Args)]
@@ -34,12 +33,8 @@ pub struct DeployArgs {
     /// Folder for addresses and verification input.
     #[arg(long, value_name = "DIR", default_value = "deployments")]
     pub deployments: PathBuf,
-    /// The account that sends the transaction.
     #[command(flatten)]
-    pub sender: Sender,
-    /// Output format.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub output: Format,
+    pub(crate) send: SendArgs,
 }
 
 /// Reads a file of parameters.
@@ -75,18 +70,48 @@ impl Contract {
     /// Deploys the contract, unless it exists, and records it.
     pub(crate) async fn deploy(
         self,
-        provider: &Provider,
+        tx: &TxSender,
         args: &DeployArgs,
         code: &Bytes,
     ) -> anyhow::Result<DeploymentView> {
         let deployment = self.deployment(args, code);
-        let transaction = deployment.ensure(provider).await?;
-        let address = deployment.address();
-        self.recorded(provider, args, address, transaction)
+        let (address, what) = (deployment.address(), deployment.what.clone());
+        let missing = deployment.request(&tx.provider).await?;
+        let exists = missing.is_none();
+        let transaction = match missing {
+            None => None,
+            Some(request) => {
+                let action = format!("deploy {what} at {address}");
+                tx.send(&action, &format!("deploying {what}"), request).await?
+            }
+        };
+        self.made(tx, args, address, transaction, exists).await
     }
 
-    /// Records the contract at its address.
-    pub(crate) fn recorded(
+    /// Checks that the contract is at its address, and records it; with a transaction that is yet to be
+    /// sent, says what to do after it.
+    pub(crate) async fn made(
+        self,
+        tx: &TxSender,
+        args: &DeployArgs,
+        address: Address,
+        transaction: Option<B256>,
+        exists: bool,
+    ) -> anyhow::Result<DeploymentView> {
+        if tx.only_prepares() && !exists {
+            tx.note(format!(
+                "{} will be at {address}; run the same command again after its block: it checks the \
+                 contract and records it in {}",
+                self.name,
+                args.deployments.display()
+            ));
+            return Ok(DeploymentView { address, transaction, notes: Vec::new(), record: None });
+        }
+        tx.provider.require_code(address, &format!("the contract of {}", self.name)).await?;
+        self.recorded(&tx.provider, args, address, transaction)
+    }
+
+    fn recorded(
         self,
         provider: &Provider,
         args: &DeployArgs,
@@ -106,7 +131,7 @@ impl Contract {
             .with_context(|| {
                 format!("the contract is at {address}, but not recorded: run the command again")
             })?;
-        Ok(DeploymentView { address, transaction, notes: Vec::new(), record })
+        Ok(DeploymentView { address, transaction, notes: Vec::new(), record: Some(record) })
     }
 }
 
@@ -118,8 +143,8 @@ pub(crate) struct DeploymentView {
     pub(crate) transaction: Option<B256>,
     /// Further steps, done or pending.
     pub(crate) notes: Vec<String>,
-    /// The file with the record.
-    pub(crate) record: PathBuf,
+    /// The file with the record; absent for a contract that another wallet has yet to deploy.
+    pub(crate) record: Option<PathBuf>,
 }
 
 impl fmt::Display for DeploymentView {
@@ -132,7 +157,10 @@ impl fmt::Display for DeploymentView {
         for note in &self.notes {
             writeln!(f, "             {note}")?;
         }
-        write!(f, "recorded in  {}", self.record.display())
+        match &self.record {
+            Some(record) => write!(f, "recorded in  {}", record.display()),
+            None => write!(f, "recorded in  none yet"),
+        }
     }
 }
 

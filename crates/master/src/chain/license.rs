@@ -17,9 +17,8 @@ use nodesys_core::address::address;
 use nodesys_core::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
-use super::deploy::{Contract, DeployArgs, DeploymentView, read_params};
-use super::tx::{SendArgs, TxSender, TxView};
-use crate::config::Settings;
+use super::deploy::{Contract, DeployArgs, DeploymentView};
+use super::tx::{SendArgs, TxSender};
 
 /// Licenses to mint.
 #[derive(Debug, Args)]
@@ -66,12 +65,10 @@ pub struct LicenseFile {
 
 /// Deploys a collection.
 pub(crate) async fn create(
-    settings: &Settings,
+    tx: &TxSender,
     args: &DeployArgs,
+    file: LicenseFile,
 ) -> anyhow::Result<DeploymentView> {
-    let file: LicenseFile = read_params(&args.params)?;
-    let key = settings.sender_key(&args.sender)?;
-    let provider = settings.sending_provider(&key).await?;
     let params = LicenseParams {
         name: file.name.clone(),
         symbol: file.symbol,
@@ -88,7 +85,7 @@ pub(crate) async fn create(
         verification: Verification::node_license(),
         arguments: params.abi_encode(),
     };
-    contract.deploy(&provider, args, &NodeLicense::BYTECODE).await
+    contract.deploy(tx, args, &NodeLicense::BYTECODE).await
 }
 
 /// Licenses that were minted.
@@ -99,9 +96,6 @@ pub(crate) struct MintView {
     /// Number of them that had been minted before.
     already: u64,
     transactions: Vec<B256>,
-    /// Transactions for another wallet to send, in this order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    printed: Vec<TxView>,
 }
 
 impl fmt::Display for MintView {
@@ -113,9 +107,6 @@ impl fmt::Display for MintView {
         for transaction in &self.transactions {
             write!(f, "\ntransaction   {transaction}")?;
         }
-        for printed in &self.printed {
-            write!(f, "\n{printed}")?;
-        }
         Ok(())
     }
 }
@@ -124,8 +115,7 @@ impl fmt::Display for MintView {
 const MAX_BATCH: u64 = 1000;
 
 /// Mints the missing licenses of `first..first + count`.
-pub(crate) async fn mint(settings: &Settings, args: &MintArgs) -> anyhow::Result<MintView> {
-    let tx = TxSender::connect(settings, &args.send).await?;
+pub(crate) async fn mint(tx: &TxSender, args: &MintArgs) -> anyhow::Result<MintView> {
     let provider = &tx.provider;
     let MintArgs { collection, to, count, first, .. } = *args;
     if first == 0 || count == 0 {
@@ -140,18 +130,16 @@ pub(crate) async fn mint(settings: &Settings, args: &MintArgs) -> anyhow::Result
     let already = next.min(end) - first;
     check_holders(provider, collection, to, first, already).await?;
     let contract = NodeLicense::new(collection, provider.rpc());
-    let (mut transactions, mut printed) = (Vec::new(), Vec::new());
+    let mut transactions = Vec::new();
     while next < end {
         let batch = MAX_BATCH.min(end - next);
         let request = contract.mintBatch(to, U256::from(batch)).into_transaction_request();
-        let what = format!("minting licenses {next} to {}", next + batch - 1);
-        if tx.only_prints() {
-            printed.push(tx.send(what.replacen("minting", "mint", 1), &what, request).await?);
-            next += batch;
-            continue;
-        }
-        transactions.push(provider.send(&what, request).await?.transaction_hash);
+        let licenses = format!("licenses {next} to {}", next + batch - 1);
+        let action = format!("mint {licenses}, held by {to}");
+        let sent = tx.send(&action, &format!("minting {licenses}"), request).await?;
         next += batch;
+        let Some(transaction) = sent else { continue };
+        transactions.push(transaction);
         let supply = supply_of(provider, collection).await?;
         if supply + 1 != next {
             bail!(
@@ -160,7 +148,12 @@ pub(crate) async fn mint(settings: &Settings, args: &MintArgs) -> anyhow::Result
             );
         }
     }
-    Ok(MintView { first, count, already, transactions, printed })
+    if tx.only_prepares() {
+        tx.note(format!(
+            "send it before anybody else mints: the ids are those that follow license {supply}"
+        ));
+    }
+    Ok(MintView { first, count, already, transactions })
 }
 
 /// Fails where the existing licenses belong to another holder: then the command is meant for other

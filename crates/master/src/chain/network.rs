@@ -13,7 +13,7 @@ use nodesys_core::{Address, B256, keccak256};
 use serde::Serialize;
 
 use super::registry::RegistryWriter;
-use super::tx::{SendArgs, TxView};
+use super::tx::{SendArgs, TxSender, TxView};
 use crate::config::Settings;
 
 /// The network file and where it is.
@@ -111,11 +111,15 @@ pub(crate) async fn show(settings: &Settings) -> anyhow::Result<RegistryView> {
 }
 
 /// Records the network file.
-pub(crate) async fn file(settings: &Settings, args: &NetworkFileArgs) -> anyhow::Result<TxView> {
+pub(crate) async fn file(
+    settings: &Settings,
+    tx: &TxSender,
+    args: &NetworkFileArgs,
+) -> anyhow::Result<TxView> {
     let path = args.file.display();
     let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {path}"))?;
     let hash = keccak256(&bytes);
-    let writer = RegistryWriter::connect(settings, &args.send).await?;
+    let writer = RegistryWriter::of(settings, tx).await?;
     let known = writer.read(networkFileCall {}).await?;
     // What waits is what the operator wants last.
     let newest = if known.waiting.from > 0 { &known.waiting } else { &known.current };
@@ -133,8 +137,8 @@ pub(crate) async fn file(settings: &Settings, args: &NetworkFileArgs) -> anyhow:
 }
 
 /// Cancels the network file that waits.
-pub(crate) async fn cancel_file(settings: &Settings, send: &SendArgs) -> anyhow::Result<TxView> {
-    let writer = RegistryWriter::connect(settings, send).await?;
+pub(crate) async fn cancel_file(settings: &Settings, tx: &TxSender) -> anyhow::Result<TxView> {
+    let writer = RegistryWriter::of(settings, tx).await?;
     let waiting = writer.read(networkFileCall {}).await?.waiting;
     let entry = match waiting.from {
         0 => "no network file waits".to_owned(),
@@ -144,8 +148,12 @@ pub(crate) async fn cancel_file(settings: &Settings, send: &SendArgs) -> anyhow:
 }
 
 /// Appoints the network guardian.
-pub(crate) async fn guardian(settings: &Settings, args: &GuardianArgs) -> anyhow::Result<TxView> {
-    let writer = RegistryWriter::connect(settings, &args.send).await?;
+pub(crate) async fn guardian(
+    settings: &Settings,
+    tx: &TxSender,
+    args: &GuardianArgs,
+) -> anyhow::Result<TxView> {
+    let writer = RegistryWriter::of(settings, tx).await?;
     let known = writer.read(networkGuardCall {}).await?;
     let newest = if known.nextFrom > 0 { known.next } else { known.guardian };
     let from = if known.guardian.is_zero() { "" } else { ", 7 days from now" };

@@ -8,7 +8,7 @@ use std::fmt;
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::sol_types::SolValue as _;
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use nodesys_chain::Provider;
 use nodesys_chain::bindings::ProjectRegistry::{
@@ -21,8 +21,8 @@ use nodesys_core::ids::{Amount, Name};
 use nodesys_core::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
-use super::deploy::{Contract, DeployArgs, DeploymentView, read_params};
-use super::tx::{SendArgs, TxSender, TxView, call_request};
+use super::deploy::{Contract, DeployArgs, DeploymentView};
+use super::tx::{SendArgs, TxSender, call_request};
 use crate::config::Settings;
 
 /// A level up to which a project is funded.
@@ -30,7 +30,7 @@ use crate::config::Settings;
 pub struct FundArgs {
     /// Balance to reach, in the token's smallest unit; the missing part is transferred.
     #[arg(long, value_name = "WEI")]
-    up_to: Amount,
+    pub(crate) up_to: Amount,
     #[command(flatten)]
     pub(crate) send: SendArgs,
 }
@@ -38,7 +38,7 @@ pub struct FundArgs {
 /// The parameter file of a project.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ProjectFile {
+pub(crate) struct ProjectFile {
     name: Name,
     token: Address,
     signer: Address,
@@ -55,12 +55,13 @@ struct ProjectFile {
 /// Creates a project.
 pub(crate) async fn create(
     settings: &Settings,
+    tx: &TxSender,
     args: &DeployArgs,
+    file: ProjectFile,
 ) -> anyhow::Result<DeploymentView> {
-    let file: ProjectFile = read_params(&args.params)?;
     let registry = *Settings::need(&settings.registry, "--registry")?;
-    let key = settings.sender_key(&args.sender)?;
-    let provider = settings.sending_provider(&key).await?;
+    let provider = &tx.provider;
+    let creator = tx.need_account("the project's owner and address are given by who creates it")?;
     let params = ProjectParams {
         name: file.name.to_string(),
         token: file.token,
@@ -73,9 +74,10 @@ pub(crate) async fn create(
         userSalt: args.salt,
     };
     let at = BlockId::latest();
-    let call = projectAddressCall { creator: key.address(), params: params.clone() };
+    let call = projectAddressCall { creator, params: params.clone() };
     let address = provider.call(registry, &call, at).await?;
-    let transaction = match by_name(&provider, registry, &file.name).await? {
+    let known = by_name(provider, registry, &file.name).await?;
+    let transaction = match known {
         Some(found) if found == address => None,
         Some(other) => bail!(
             "the name {} is taken by the project at {other}, whose parameters, owner or salt differ \
@@ -84,18 +86,17 @@ pub(crate) async fn create(
         ),
         None => {
             let call = createProjectCall { params: params.clone() };
-            let what = format!("creating the project {}", file.name);
-            let receipt = provider.send(&what, call_request(registry, &call)).await?;
-            Some(receipt.transaction_hash)
+            let action = format!("create the project {} at {address}", file.name);
+            let purpose = format!("creating the project {}", file.name);
+            tx.send(&action, &purpose, call_request(registry, &call)).await?
         }
     };
-    provider.require_code(address, "the project's distributor").await?;
     let contract = Contract {
         name: file.name.to_string(),
         verification: Verification::reward_distributor(),
         arguments: (registry, params).abi_encode_params(),
     };
-    contract.recorded(&provider, args, address, transaction)
+    contract.made(tx, args, address, transaction, known.is_some()).await
 }
 
 /// A project's state on chain.
@@ -179,23 +180,6 @@ pub(crate) async fn show(settings: &Settings) -> anyhow::Result<ProjectView> {
     })
 }
 
-/// A project's funding, or its transaction for another wallet.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Funding {
-    Done(FundingView),
-    Printed(TxView),
-}
-
-impl fmt::Display for Funding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Done(view) => view.fmt(f),
-            Self::Printed(view) => view.fmt(f),
-        }
-    }
-}
-
 /// A project's funding.
 #[derive(Debug, Serialize)]
 pub(crate) struct FundingView {
@@ -220,51 +204,43 @@ impl fmt::Display for FundingView {
 }
 
 /// Tops a project's balance up to a level.
-pub(crate) async fn fund(settings: &Settings, args: &FundArgs) -> anyhow::Result<Funding> {
-    let (tx, up_to) = (TxSender::connect(settings, &args.send).await?, args.up_to);
+pub(crate) async fn fund(
+    settings: &Settings,
+    tx: &TxSender,
+    up_to: Amount,
+) -> anyhow::Result<FundingView> {
     let provider = &tx.provider;
     let project = find(settings, provider).await?.address;
     let state = state_of(provider, project, BlockNumberOrTag::Latest).await?;
     let missing = up_to.to_u256().saturating_sub(state.balance);
     let mut transaction = None;
-    if tx.only_prints() {
-        let action = format!("transfer {missing} of token {} to the project", state.token);
-        if missing.is_zero() {
-            return Ok(Funding::Printed(TxView::not_needed(action)));
-        }
-        let call = IERC20::transferCall { to: project, amount: missing };
-        let request = call_request(state.token, &call);
-        return Ok(Funding::Printed(tx.send(action, "funding the project", request).await?));
-    }
     if !missing.is_zero() {
-        let sender = provider.sender().unwrap_or_default();
-        let call = IERC20::balanceOfCall { account: sender };
-        let own = provider.call(state.token, &call, BlockId::latest()).await?;
-        if own < missing {
-            bail!(
+        if let Some(sender) = tx.account() {
+            let own = tx.read(state.token, IERC20::balanceOfCall { account: sender }).await?;
+            ensure!(
+                own >= missing,
                 "the project lacks {missing} of token {}, but {sender} has only {own}: nothing was \
                  sent",
                 state.token
             );
         }
+        let action = format!("transfer {missing} of token {} to the project", state.token);
         let call = IERC20::transferCall { to: project, amount: missing };
         let request = call_request(state.token, &call);
-        transaction = Some(provider.send("funding the project", request).await?.transaction_hash);
+        transaction = tx.send(&action, "funding the project", request).await?;
     }
     let after = state_of(provider, project, BlockNumberOrTag::Latest).await?.balance;
-    if after < up_to.to_u256() {
-        bail!(
-            "the project holds {after} after the transfer, less than {up_to}: does the token take a \
-             fee?"
-        );
-    }
-    Ok(Funding::Done(FundingView {
+    ensure!(
+        after >= up_to.to_u256() || tx.only_prepares(),
+        "the project holds {after} after the transfer, less than {up_to}: does the token take a fee?"
+    );
+    Ok(FundingView {
         project,
         token: state.token,
         sent: U256::to_string(&missing),
         balance: after.to_string(),
         transaction,
-    }))
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! registry: `project list-workload|receipt-key`, `license consent`, `release key`.
 //!
 //! Each command reads the chain first and sends a transaction only if it is needed, so it is safe
-//! to re-run. With `--calldata` it prints the transaction for a Safe or a hardware wallet.
+//! to re-run. With `--calldata` and `--safe-batch` it prepares the transaction for another wallet.
 
 use alloy::sol_types::{SolCall, SolValue as _};
 use anyhow::{Context as _, bail, ensure};
@@ -10,6 +10,7 @@ use clap::Args;
 use nodesys_chain::ChainError;
 use nodesys_chain::bindings::NodeLicense;
 use nodesys_chain::bindings::ProjectRegistry::{self, *};
+use nodesys_chain::collection::hindrance;
 use nodesys_chain::project::collection_of;
 use nodesys_chain::verification::Verification;
 use nodesys_core::Address;
@@ -18,7 +19,7 @@ use nodesys_core::ids::Name;
 use nodesys_core::time::{Timestamp, UtcDay};
 use serde::Deserialize;
 
-use super::deploy::{Contract, DeployArgs, DeploymentView, read_params};
+use super::deploy::{Contract, DeployArgs, DeploymentView};
 use super::project::{RegisteredProject, find};
 use super::tx::{SendArgs, TxSender, TxView, call_request};
 use crate::config::Settings;
@@ -96,36 +97,33 @@ pub struct ReleaseKeyArgs {
 /// The parameter file of a registry.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RegistryFile {
+pub(crate) struct RegistryFile {
     operator: Address,
 }
 
 /// Deploys a registry.
 pub(crate) async fn create(
-    settings: &Settings,
+    tx: &TxSender,
     args: &DeployArgs,
+    file: RegistryFile,
 ) -> anyhow::Result<DeploymentView> {
-    let file: RegistryFile = read_params(&args.params)?;
-    let key = settings.sender_key(&args.sender)?;
-    let provider = settings.sending_provider(&key).await?;
     let contract = Contract {
         name: "registry".to_owned(),
         verification: Verification::project_registry(),
         arguments: file.operator.abi_encode(),
     };
-    contract.deploy(&provider, args, &ProjectRegistry::BYTECODE).await
+    contract.deploy(tx, args, &ProjectRegistry::BYTECODE).await
 }
 
 /// A registry that is written to.
-pub(super) struct RegistryWriter {
-    pub(super) sender: TxSender,
+pub(super) struct RegistryWriter<'a> {
+    pub(super) sender: &'a TxSender,
     registry: Address,
 }
 
-impl RegistryWriter {
-    pub(super) async fn connect(settings: &Settings, send: &SendArgs) -> anyhow::Result<Self> {
+impl<'a> RegistryWriter<'a> {
+    pub(super) async fn of(settings: &Settings, sender: &'a TxSender) -> anyhow::Result<Self> {
         let registry = *Settings::need(&settings.registry, "--registry")?;
-        let sender = TxSender::connect(settings, send).await?;
         sender.provider.require_code(registry, "the registry").await?;
         Ok(Self { sender, registry })
     }
@@ -145,25 +143,29 @@ impl RegistryWriter {
             return Ok(TxView::not_needed(entry));
         }
         let purpose = format!("to record: {entry}");
-        self.sender.send(entry, &purpose, call_request(self.registry, &call)).await
+        let request = call_request(self.registry, &call);
+        let transaction = self.sender.send(&entry, &purpose, request).await?;
+        Ok(TxView { action: entry, transaction })
     }
 }
 
 /// Records a receipt key of the network.
 pub(crate) async fn receipt_key(
     settings: &Settings,
+    tx: &TxSender,
     args: &ReceiptKeyArgs,
 ) -> anyhow::Result<TxView> {
-    let writer = RegistryWriter::connect(settings, &args.send).await?;
+    let writer = RegistryWriter::of(settings, tx).await?;
     set_receipt_key(&writer, Address::ZERO, "receipt key", args).await
 }
 
 /// Records a receipt key of the project's own, which replaces the network's for it.
 pub(crate) async fn own_receipt_key(
     settings: &Settings,
+    tx: &TxSender,
     args: &ReceiptKeyArgs,
 ) -> anyhow::Result<TxView> {
-    let writer = RegistryWriter::connect(settings, &args.send).await?;
+    let writer = RegistryWriter::of(settings, tx).await?;
     let RegisteredProject { address, name, .. } = find(settings, &writer.sender.provider).await?;
     set_receipt_key(&writer, address, &format!("receipt key of {name}"), args).await
 }
@@ -171,7 +173,7 @@ pub(crate) async fn own_receipt_key(
 /// `project` is zero for the network. To the contract, a time of zero is the block's, or the beginning of
 /// a key that has begun.
 async fn set_receipt_key(
-    writer: &RegistryWriter,
+    writer: &RegistryWriter<'_>,
     project: Address,
     what: &str,
     args: &ReceiptKeyArgs,
@@ -224,9 +226,10 @@ async fn set_receipt_key(
 /// Lists a collection as a workload's licenses.
 pub(crate) async fn list_workload(
     settings: &Settings,
+    tx: &TxSender,
     args: &ListWorkloadArgs,
 ) -> anyhow::Result<TxView> {
-    let writer = RegistryWriter::connect(settings, &args.send).await?;
+    let writer = RegistryWriter::of(settings, tx).await?;
     let RegisteredProject { address: project, name, owner, .. } =
         find(settings, &writer.sender.provider).await?;
     let (workload, collection) = (&args.workload, args.collection);
@@ -238,7 +241,13 @@ pub(crate) async fn list_workload(
         );
     }
     if listed.is_none() {
-        writer.sender.provider.require_code(collection, "the collection").await?;
+        let provider = &writer.sender.provider;
+        provider.require_code(collection, "the collection").await?;
+        if let Some(why) =
+            hindrance(provider, collection, settings.first_block.unwrap_or(0)).await?
+        {
+            bail!("collection {collection} cannot be listed: {why}");
+        }
         let collection_owner = owner_of(&writer, collection).await?;
         let call = listingConsentCall { collection, project, workload: workload.to_string() };
         if collection_owner != owner && writer.read(call).await? == 0 {
@@ -255,7 +264,7 @@ pub(crate) async fn list_workload(
 }
 
 /// Who can consent to the listing of a collection.
-async fn owner_of(writer: &RegistryWriter, collection: Address) -> anyhow::Result<Address> {
+async fn owner_of(writer: &RegistryWriter<'_>, collection: Address) -> anyhow::Result<Address> {
     let owner = match writer.sender.read(collection, NodeLicense::ownerCall {}).await {
         Ok(owner) => owner,
         Err(ChainError::Reverted { .. }) => Address::ZERO,
@@ -271,8 +280,12 @@ async fn owner_of(writer: &RegistryWriter, collection: Address) -> anyhow::Resul
 }
 
 /// Gives or withdraws the consent to a listing by the project.
-pub(crate) async fn consent(settings: &Settings, args: &ConsentArgs) -> anyhow::Result<TxView> {
-    let writer = RegistryWriter::connect(settings, &args.send).await?;
+pub(crate) async fn consent(
+    settings: &Settings,
+    tx: &TxSender,
+    args: &ConsentArgs,
+) -> anyhow::Result<TxView> {
+    let writer = RegistryWriter::of(settings, tx).await?;
     let RegisteredProject { address: project, name, .. } =
         find(settings, &writer.sender.provider).await?;
     let collection = args.collection;
@@ -298,9 +311,10 @@ pub(crate) async fn consent(settings: &Settings, args: &ConsentArgs) -> anyhow::
 /// Sets the release key; after the first announcement, queues its change.
 pub(crate) async fn release_key(
     settings: &Settings,
+    tx: &TxSender,
     args: &ReleaseKeyArgs,
 ) -> anyhow::Result<TxView> {
-    let writer = RegistryWriter::connect(settings, &args.send).await?;
+    let writer = RegistryWriter::of(settings, tx).await?;
     let RegisteredProject { address: project, name, owner, .. } =
         find(settings, &writer.sender.provider).await?;
     let key = args.key;

@@ -18,8 +18,8 @@ use nodesys_core::ids::Amount;
 use nodesys_core::{Address, B256};
 use serde::{Deserialize, Serialize};
 
-use super::deploy::{Contract, DeployArgs, DeploymentView, read_params};
-use crate::config::Settings;
+use super::deploy::{Contract, DeployArgs, DeploymentView};
+use super::tx::TxSender;
 
 /// The parameter file of a sale; `docs/licenses.md` explains the fields.
 #[derive(Debug, Deserialize)]
@@ -53,16 +53,17 @@ pub struct SaleArgs {
     pub(crate) deploy: DeployArgs,
     /// Put this sale in the place of the collection's present minter, which can sell nothing then.
     #[arg(long)]
-    replace: bool,
+    pub(crate) replace: bool,
 }
 
 /// Deploys a sale and makes it its collection's minter.
-pub(crate) async fn create(settings: &Settings, args: &SaleArgs) -> anyhow::Result<DeploymentView> {
+pub(crate) async fn create(
+    tx: &TxSender,
+    args: &SaleArgs,
+    file: SaleFile,
+) -> anyhow::Result<DeploymentView> {
     let SaleArgs { deploy: args, replace } = args;
-    let file: SaleFile = read_params(&args.params)?;
-    let key = settings.sender_key(&args.sender)?;
-    let provider = settings.sending_provider(&key).await?;
-    let collection = file.collection;
+    let (provider, collection) = (&tx.provider, file.collection);
     provider.require_code(collection, "the license collection of the sale").await?;
     let at = BlockId::latest();
     let name = provider.call(collection, &NodeLicense::nameCall {}, at).await?;
@@ -84,10 +85,10 @@ pub(crate) async fn create(settings: &Settings, args: &SaleArgs) -> anyhow::Resu
     };
     if !replace {
         let fresh = contract.address(args, &LicenseSale::BYTECODE);
-        refuse_to_unseat(&provider, collection, fresh).await?;
+        refuse_to_unseat(provider, collection, fresh).await?;
     }
-    let mut created = contract.deploy(&provider, args, &LicenseSale::BYTECODE).await?;
-    created.notes.push(become_minter(&provider, collection, created.address).await?);
+    let mut created = contract.deploy(tx, args, &LicenseSale::BYTECODE).await?;
+    created.notes.push(become_minter(tx, collection, created.address).await?);
     Ok(created)
 }
 
@@ -123,25 +124,27 @@ async fn refuse_to_unseat(
 /// Makes the sale its collection's minter, unless it is or the sender may not. The answer is a note
 /// for the command's output.
 async fn become_minter(
-    provider: &Provider,
+    tx: &TxSender,
     collection: Address,
     sale: Address,
 ) -> anyhow::Result<String> {
-    let at = BlockId::latest();
-    let minter = provider.call(collection, &NodeLicense::minterCall {}, at).await?;
+    let minter = tx.read(collection, NodeLicense::minterCall {}).await?;
     if minter == sale {
         return Ok("the sale is the collection's minter already".to_owned());
     }
-    let owner = provider.call(collection, &NodeLicense::ownerCall {}, at).await?;
-    if provider.sender() != Some(owner) {
-        return Ok(format!(
-            "NOT YET open: the collection's owner {owner} has to send setMinter({sale})"
-        ));
+    let owner = tx.read(collection, NodeLicense::ownerCall {}).await?;
+    if tx.account().is_some_and(|sender| sender != owner) {
+        let left =
+            format!("NOT YET open: the collection's owner {owner} has to send setMinter({sale})");
+        tx.note(left.clone());
+        return Ok(left);
     }
-    let contract = NodeLicense::new(collection, provider.rpc());
-    let what = "making the sale the collection's minter";
-    let receipt = provider.send(what, contract.setMinter(sale).into_transaction_request()).await?;
-    Ok(format!("the sale is now the collection's minter ({})", receipt.transaction_hash))
+    let contract = NodeLicense::new(collection, tx.provider.rpc());
+    let request = contract.setMinter(sale).into_transaction_request();
+    let action = format!("make the sale {sale} the collection's minter");
+    let sent = tx.send(&action, "making the sale the collection's minter", request).await?;
+    tx.note(format!("the sender of the last one is the collection's owner {owner}"));
+    Ok(sent.map_or(action, |sent| format!("the sale is now the collection's minter ({sent})")))
 }
 
 /// A sale's state on chain.

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::project::{RegisteredProject, find};
 use super::registry::RegistryWriter;
-use super::tx::{SendArgs, TxView};
+use super::tx::{SendArgs, TxSender, TxView};
 use crate::config::Settings;
 
 /// When announced terms begin.
@@ -67,9 +67,13 @@ impl fmt::Display for TermsView {
 }
 
 /// Announces the terms of `--terms`.
-pub(crate) async fn announce(settings: &Settings, args: &AnnounceArgs) -> anyhow::Result<TxView> {
+pub(crate) async fn announce(
+    settings: &Settings,
+    tx: &TxSender,
+    args: &AnnounceArgs,
+) -> anyhow::Result<TxView> {
     let hash = settings.read_terms()?.hash();
-    let writer = RegistryWriter::connect(settings, &args.send).await?;
+    let writer = RegistryWriter::of(settings, tx).await?;
     let provider = &writer.sender.provider;
     let RegisteredProject { registry, address: project, name, .. } =
         find(settings, provider).await?;

@@ -114,16 +114,15 @@ pub struct NowArgs {
 }
 
 /// A project under administration.
-struct ProjectAdmin {
-    sender: TxSender,
+struct ProjectAdmin<'a> {
+    sender: &'a TxSender,
     project: Address,
     /// First block to search for queued calls.
     first_block: u64,
 }
 
-impl ProjectAdmin {
-    async fn connect(settings: &Settings, send: &SendArgs) -> anyhow::Result<Self> {
-        let sender = TxSender::connect(settings, send).await?;
+impl<'a> ProjectAdmin<'a> {
+    async fn of(settings: &Settings, sender: &'a TxSender) -> anyhow::Result<Self> {
         let project = find(settings, &sender.provider).await?.address;
         Ok(Self { sender, project, first_block: settings.first_block.unwrap_or(0) })
     }
@@ -148,10 +147,8 @@ impl ProjectAdmin {
         outcome: Outcome,
         request: TransactionRequest,
     ) -> anyhow::Result<ActionView> {
-        let outcome = if self.sender.only_prints() { Outcome::Calldata } else { outcome };
-        let purpose = format!("to {action}");
-        let transaction = self.sender.send(action, &purpose, request).await?;
-        Ok(ActionView::new(self.project, outcome, transaction))
+        let transaction = self.sender.send(&action, &format!("to {action}"), request).await?;
+        Ok(ActionView::new(self.project, outcome, TxView { action, transaction }))
     }
 
     async fn queue(&self, action: Action) -> anyhow::Result<ActionView> {
@@ -193,7 +190,11 @@ impl ProjectAdmin {
 }
 
 /// Queues an action, unless it is queued already.
-pub(crate) async fn queue(settings: &Settings, args: &QueueArgs) -> anyhow::Result<ActionView> {
+pub(crate) async fn queue(
+    settings: &Settings,
+    tx: &TxSender,
+    args: &QueueArgs,
+) -> anyhow::Result<ActionView> {
     let action = match (args.withdraw, args.to) {
         (Some(amount), Some(recipient)) => {
             Action::WithdrawUnallocated { recipient, amount: amount.to_u256() }
@@ -211,24 +212,36 @@ pub(crate) async fn queue(settings: &Settings, args: &QueueArgs) -> anyhow::Resu
         // clap requires one.
         .context("no action is given")?,
     };
-    ProjectAdmin::connect(settings, &args.send).await?.queue(action).await
+    ProjectAdmin::of(settings, tx).await?.queue(action).await
 }
 
 /// Executes a queued call.
-pub(crate) async fn execute(settings: &Settings, args: &QueuedArgs) -> anyhow::Result<ActionView> {
-    let admin = ProjectAdmin::connect(settings, &args.send).await?;
+pub(crate) async fn execute(
+    settings: &Settings,
+    tx: &TxSender,
+    args: &QueuedArgs,
+) -> anyhow::Result<ActionView> {
+    let admin = ProjectAdmin::of(settings, tx).await?;
     admin.execute(&admin.by_hash(args.hash).await?).await
 }
 
 /// Cancels a queued call.
-pub(crate) async fn cancel(settings: &Settings, args: &QueuedArgs) -> anyhow::Result<ActionView> {
-    let admin = ProjectAdmin::connect(settings, &args.send).await?;
+pub(crate) async fn cancel(
+    settings: &Settings,
+    tx: &TxSender,
+    args: &QueuedArgs,
+) -> anyhow::Result<ActionView> {
+    let admin = ProjectAdmin::of(settings, tx).await?;
     admin.cancel(&admin.by_hash(args.hash).await?).await
 }
 
 /// Replaces or disables the reward signer.
-pub(crate) async fn signer(settings: &Settings, args: &SignerArgs) -> anyhow::Result<ActionView> {
-    let admin = ProjectAdmin::connect(settings, &args.send).await?;
+pub(crate) async fn signer(
+    settings: &Settings,
+    tx: &TxSender,
+    args: &SignerArgs,
+) -> anyhow::Result<ActionView> {
+    let admin = ProjectAdmin::of(settings, tx).await?;
     let current = admin.sender.read(admin.project, signerCall {}).await?;
     let Some(new) = args.set else {
         let action = "disable the reward signer".to_owned();
@@ -249,8 +262,12 @@ pub(crate) async fn signer(settings: &Settings, args: &SignerArgs) -> anyhow::Re
 }
 
 /// Takes an action that lowers risk.
-pub(crate) async fn now(settings: &Settings, args: &NowArgs) -> anyhow::Result<ActionView> {
-    let admin = ProjectAdmin::connect(settings, &args.send).await?;
+pub(crate) async fn now(
+    settings: &Settings,
+    tx: &TxSender,
+    args: &NowArgs,
+) -> anyhow::Result<ActionView> {
+    let admin = ProjectAdmin::of(settings, tx).await?;
     let (sender, project) = (&admin.sender, admin.project);
     let (action, done, request) = if let Some(quota) = args.quota {
         let last = quotaOfCall { day: u64::MAX };

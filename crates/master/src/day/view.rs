@@ -165,16 +165,18 @@ pub(super) struct PostView {
     day: UtcDay,
     commit_hash: B256,
     root: B256,
-    transaction: B256,
+    /// Absent where another wallet has yet to send it.
+    transaction: Option<B256>,
     gas_used: Option<u64>,
     already_posted: bool,
 }
 
 impl PostView {
-    pub(super) fn of(day: UtcDay, signed: &SignedCommit, post: Post) -> Self {
+    pub(super) fn of(day: UtcDay, signed: &SignedCommit, post: Option<Post>) -> Self {
         let (transaction, gas_used) = match post {
-            Post::Sent { transaction, gas_used } => (transaction, Some(gas_used)),
-            Post::Found { transaction } => (transaction, None),
+            Some(Post::Sent { transaction, gas_used }) => (Some(transaction), Some(gas_used)),
+            Some(Post::Found { transaction }) => (Some(transaction), None),
+            None => (None, None),
         };
         Self {
             day,
@@ -182,7 +184,7 @@ impl PostView {
             root: signed.commit.root,
             transaction,
             gas_used,
-            already_posted: matches!(post, Post::Found { .. }),
+            already_posted: matches!(post, Some(Post::Found { .. })),
         }
     }
 }
@@ -196,7 +198,10 @@ impl fmt::Display for PostView {
         };
         writeln!(f, "day          {}", self.day)?;
         writeln!(f, "commit       {}", self.commit_hash)?;
-        write!(f, "transaction  {}{how}", self.transaction)
+        match self.transaction {
+            Some(transaction) => write!(f, "transaction  {transaction}{how}"),
+            None => write!(f, "transaction  none"),
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use alloy::primitives::Bytes;
 use nodesys_chain::release::{AnnouncedRelease, AnnouncedTombstone, WorkloadReleases};
 use nodesys_core::ids::Name;
 use nodesys_core::message::decimal;
@@ -12,7 +11,7 @@ use nodesys_core::time::Timestamp;
 use nodesys_core::{Address, B256};
 use nodesys_sdk::client::Client;
 use nodesys_sdk::release::Announced;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// An announcement of the release key.
 pub(crate) enum Announcement {
@@ -114,30 +113,6 @@ impl fmt::Display for ReleaseView {
     }
 }
 
-/// A transaction that another wallet has to send.
-#[derive(Debug, Serialize)]
-pub(crate) struct CalldataView {
-    #[serde(with = "decimal")]
-    pub(crate) chain_id: u64,
-    /// The release key.
-    pub(crate) from: Option<Address>,
-    pub(crate) to: Address,
-    pub(crate) data: Bytes,
-}
-
-impl fmt::Display for CalldataView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "chain  {}", self.chain_id)?;
-        match self.from {
-            Some(from) => writeln!(f, "from   {from} (the release key)")?,
-            None => writeln!(f, "from   none: the project has no release key yet")?,
-        }
-        writeln!(f, "to     {}", self.to)?;
-        writeln!(f, "value  0")?;
-        write!(f, "data   {}", self.data)
-    }
-}
-
 /// An announcement on chain.
 #[derive(Debug, Serialize)]
 pub(crate) struct AnnouncementView {
@@ -147,12 +122,17 @@ pub(crate) struct AnnouncementView {
     release_hash: Option<B256>,
     removes_volumes: Option<bool>,
     transaction: Option<B256>,
-    #[serde(with = "decimal")]
-    effective_at: u64,
+    /// Absent where another wallet has yet to announce it.
+    #[serde(serialize_with = "decimal_or_none")]
+    effective_at: Option<u64>,
+}
+
+fn decimal_or_none<S: Serializer>(value: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
+    value.map(|value| value.to_string()).serialize(to)
 }
 
 impl AnnouncementView {
-    pub(crate) fn of(announcement: &Announcement, announced: Announced) -> Self {
+    pub(crate) fn of(announcement: &Announcement, announced: Option<Announced>) -> Self {
         let (workload, version, release_hash, removes_volumes) = match announcement {
             Announcement::Release(release) => {
                 (release.workload(), release.version(), Some(release.hash()), None)
@@ -161,7 +141,8 @@ impl AnnouncementView {
                 (workload, *version, None, Some(*removes_volumes))
             }
         };
-        let Announced { transaction, effective_at } = announced;
+        let transaction = announced.and_then(|one| one.transaction);
+        let effective_at = announced.map(|one| one.effective_at);
         let workload = workload.clone();
         Self { workload, version, release_hash, removes_volumes, transaction, effective_at }
     }
@@ -182,7 +163,10 @@ impl fmt::Display for AnnouncementView {
             Some(transaction) => writeln!(f, "transaction  {transaction}")?,
             None => writeln!(f, "transaction  none: it is announced already")?,
         }
-        write!(f, "{when} {}, unless vetoed", utc(self.effective_at))
+        match self.effective_at {
+            Some(at) => write!(f, "{when} {}, unless vetoed", utc(at)),
+            None => write!(f, "not announced yet"),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! each has to be safe to repeat.
 
 mod network;
+mod safe;
 mod terms;
 mod waiting;
 
@@ -367,8 +368,7 @@ async fn an_action_that_raises_risk_waits_and_is_executed() {
     assert_eq!(stage.run(&named.project(&["pending"]))["waiting"][0]["stage"], "ready");
     // For a Safe: what it prints is the queued call itself.
     let printed = stage.run(&[&named.project(&["execute", &hash])[..], &["--calldata"]].concat());
-    assert_eq!(printed["outcome"], "calldata");
-    assert_eq!(printed["data"], one["call"]);
+    assert_eq!(printed["transactions"][0]["data"], one["call"]);
     assert_eq!(stage.run(&named.project(&["execute", &hash]))["outcome"], "done");
     assert_eq!(stage.run(&named.project(&["show"]))["daily_quota"], "2000");
     assert_eq!(stage.run(&named.project(&["pending"]))["waiting"], json!([]));

@@ -36,7 +36,7 @@ async fn a_network_is_started_on_a_new_chain() {
     let record = ["registry", "receipt-key", "--key", &key];
     let record = [&record[..], &at].concat();
     let printed = stage.run(&[&record[..], &["--calldata"]].concat());
-    assert_eq!(printed["to"], first["address"]);
+    assert_eq!(printed["transactions"][0]["to"], first["address"]);
     let words = String::from_utf8(stage.output("other", &record).stderr).unwrap();
     assert!(words.contains("NotNetworkOperator"), "{words}");
     assert!(stage.run(&record)["transaction"].is_string());

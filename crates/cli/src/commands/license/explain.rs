@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::show::ShowArgs;
 use crate::exit::Exit;
-use crate::license::show::{LicenseView, read_license};
+use crate::license::show::{LicenseView, Logged, read_logged_license};
 use crate::output::{self, moment};
 use crate::setup::Setup;
 
 /// Runs the verb.
 pub(crate) async fn run(setup: &Setup, args: &ShowArgs) -> anyhow::Result<Exit> {
-    let view = read_license(setup, &args.license, args.operator).await?;
+    let view = read_logged_license(setup, &args.license, args.operator).await?;
     output::print(setup.format(), &Explanation(view))?;
     Ok(Exit::Done)
 }
@@ -77,6 +77,14 @@ impl fmt::Display for Explanation {
                     license.token_id
                 )?;
             }
+        }
+        if let Some(Logged { from_block, minted_in_block: None }) = view.logged {
+            write!(
+                f,
+                "\n\nBUT no log from block {from_block} on mints it (--first-block): the backend does not \
+                 know such a license, and it earns nothing. Its collection is older than what the \
+                 network's programs read, or mints without a Transfer for each token (ERC-2309)"
+            )?;
         }
         Ok(())
     }

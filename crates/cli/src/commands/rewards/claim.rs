@@ -120,11 +120,19 @@ async fn claimant(setup: &Setup, args: &ClaimArgs) -> anyhow::Result<(Provider, 
 }
 
 /// Shows what is about to be sent, and takes a yes; the sender must be able to pay the gas.
-fn ask_and_check(claim: &Claim, sender: Address, gas: &Gas, yes: bool) -> anyhow::Result<()> {
+pub(super) fn ask_and_check(
+    claim: &Claim,
+    sender: Address,
+    gas: &Gas,
+    yes: bool,
+) -> anyhow::Result<()> {
     // Every EVM chain counts its own coin in 18 decimals.
     let coin = |value: U256| decimal(value, 18);
+    let fee = claim.relayer_fee.map_or_else(String::new, |fee| {
+        format!("fee        {}, for you\n", amount(fee, Some(&claim.unit)))
+    });
     say(format!(
-        "claim      {} of project {}\naccount    {}\nrecipient  {}\nroot       {} (active)\n\
+        "claim      {} of project {}\naccount    {}\nrecipient  {}\n{fee}root       {} (active)\n\
          gas        about {} units at {} wei, {} of the chain's coin",
         amount(claim.amount, Some(&claim.unit)),
         claim.project,
@@ -167,6 +175,9 @@ impl fmt::Display for Claim {
         writeln!(f, "account     {}", self.account)?;
         if self.state != ClaimState::Nothing {
             writeln!(f, "recipient   {}", self.recipient)?;
+            if let Some(fee) = self.relayer_fee {
+                writeln!(f, "fee         {}, kept by the sender", show(fee))?;
+            }
         }
         write!(f, "paid before {}", show(self.claimed_before))?;
         match (self.cumulative, self.day) {

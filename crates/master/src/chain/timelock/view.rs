@@ -20,8 +20,6 @@ pub(super) enum Outcome {
     Cancelled,
     /// Done before; nothing was sent.
     Already,
-    /// Printed for another wallet; nothing was sent.
-    Calldata,
 }
 
 /// An action, and its progress.

@@ -1,0 +1,131 @@
+//! Whether a collection's licenses can be followed by its logs, as nodes and backends follow them: each
+//! token by its own `Transfer`, from the first block that they read.
+//!
+//! Collections of OpenZeppelin, ERC-721A, Solmate, Solady and thirdweb log each mint, also in batches. One
+//! that mints by [ERC-2309](https://eips.ethereum.org/EIPS/eip-2309) says a range of ids in one
+//! `ConsecutiveTransfer`, which may be of any length: whoever reads it would have to keep as many licenses
+//! as a stranger cares to name.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use nodesys_chain::{ChainError, Provider, collection};
+//! use nodesys_core::Address;
+//!
+//! async fn example(provider: &Provider, address: Address) -> Result<(), ChainError> {
+//!     match collection::hindrance(provider, address, 19_000_000).await? {
+//!         None => println!("its logs tell every license"),
+//!         Some(hindrance) => println!("{hindrance}"),
+//!     }
+//!     Ok(())
+//! }
+//! ```
+
+use std::fmt;
+
+use alloy::eips::BlockId;
+use alloy::primitives::{Address, U256};
+use alloy::rpc::types::Filter;
+use alloy::sol_types::SolEvent as _;
+
+use crate::error::ChainError;
+use crate::logs::events_matching;
+use crate::provider::Provider;
+use crate::standards::{IERC721, IERC2309};
+
+/// Why a collection's logs do not tell its licenses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hindrance {
+    /// It mints ranges of ids in one log.
+    Consecutive {
+        /// The first id of such a range.
+        first: U256,
+        /// The last one.
+        last: U256,
+        /// The block of that log.
+        block_number: u64,
+    },
+    /// It was there before the first block that is read.
+    Older {
+        /// That block.
+        first_block: u64,
+    },
+}
+
+impl fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Consecutive { first, last, block_number } => write!(
+                f,
+                "it minted {first} to {last} by one log of ERC-2309 in block {block_number}; a license \
+                 counts from a Transfer of its own, so these would earn nothing"
+            ),
+            Self::Older { first_block } => write!(
+                f,
+                "it existed before block {first_block}, from which the network's programs read \
+                 (--first-block); licenses of an earlier block would earn nothing"
+            ),
+        }
+    }
+}
+
+/// What hinders a collection from being followed from `first_block` on, if anything does.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]): above all where the RPCs have forgotten the state before
+/// `first_block`, so that the collection's age cannot be told.
+pub async fn hindrance(
+    provider: &Provider,
+    collection: Address,
+    first_block: u64,
+) -> Result<Option<Hindrance>, ChainError> {
+    if let Some(before) = first_block.checked_sub(1) {
+        let code = provider.code_at(collection, BlockId::number(before)).await?;
+        if !code.is_empty() {
+            return Ok(Some(Hindrance::Older { first_block }));
+        }
+    }
+    let newest = provider.latest_block().await?.number;
+    let filter = Filter::new()
+        .address(collection)
+        .event_signature(IERC2309::ConsecutiveTransfer::SIGNATURE_HASH);
+    let what = "reading mints of ranges";
+    let found = events_matching::<IERC2309::ConsecutiveTransfer>(
+        provider,
+        what,
+        &filter,
+        first_block,
+        newest,
+    )
+    .await?;
+    Ok(found.first().map(|logged| Hindrance::Consecutive {
+        first: logged.event.fromTokenId,
+        last: logged.event.toTokenId,
+        block_number: logged.block_number,
+    }))
+}
+
+/// The block of the log that mints a token, of those from `first_block` on. Without it the backend does
+/// not know the license.
+///
+/// # Errors
+///
+/// Those of a read ([`ChainError`]).
+pub async fn minted_in(
+    provider: &Provider,
+    collection: Address,
+    token_id: U256,
+    first_block: u64,
+) -> Result<Option<u64>, ChainError> {
+    let newest = provider.latest_block().await?.number;
+    let filter = Filter::new()
+        .address(collection)
+        .event_signature(IERC721::Transfer::SIGNATURE_HASH)
+        .topic1(Address::ZERO.into_word())
+        .topic3(token_id);
+    let what = "reading the license's mint";
+    let found =
+        events_matching::<IERC721::Transfer>(provider, what, &filter, first_block, newest).await?;
+    Ok(found.last().map(|logged| logged.block_number))
+}

@@ -13,9 +13,9 @@
 //! use nodesys_core::Address;
 //!
 //! async fn example(provider: &Provider, address: Address) -> Result<(), ChainError> {
-//!     match collection::hindrance(provider, address, 19_000_000).await? {
+//!     match collection::blocking_reason(provider, address, 19_000_000).await? {
 //!         None => println!("its logs tell every license"),
-//!         Some(hindrance) => println!("{hindrance}"),
+//!         Some(reason) => println!("{reason}"),
 //!     }
 //!     Ok(())
 //! }
@@ -35,7 +35,7 @@ use crate::standards::{IERC721, IERC2309};
 
 /// Why a collection's logs do not tell its licenses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hindrance {
+pub enum BlockingReason {
     /// It mints ranges of ids in one log.
     Consecutive {
         /// The first id of such a range.
@@ -52,7 +52,7 @@ pub enum Hindrance {
     },
 }
 
-impl fmt::Display for Hindrance {
+impl fmt::Display for BlockingReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Consecutive { first, last, block_number } => write!(
@@ -69,21 +69,21 @@ impl fmt::Display for Hindrance {
     }
 }
 
-/// What hinders a collection from being followed from `first_block` on, if anything does.
+/// Why a collection cannot be followed from `first_block` on, if there is a reason.
 ///
 /// # Errors
 ///
 /// Those of a read ([`ChainError`]): above all where the RPCs have forgotten the state before
 /// `first_block`, so that the collection's age cannot be told.
-pub async fn hindrance(
+pub async fn blocking_reason(
     provider: &Provider,
     collection: Address,
     first_block: u64,
-) -> Result<Option<Hindrance>, ChainError> {
+) -> Result<Option<BlockingReason>, ChainError> {
     if let Some(before) = first_block.checked_sub(1) {
         let code = provider.code_at(collection, BlockId::number(before)).await?;
         if !code.is_empty() {
-            return Ok(Some(Hindrance::Older { first_block }));
+            return Ok(Some(BlockingReason::Older { first_block }));
         }
     }
     let newest = provider.latest_block().await?.number;
@@ -99,7 +99,7 @@ pub async fn hindrance(
         newest,
     )
     .await?;
-    Ok(found.first().map(|logged| Hindrance::Consecutive {
+    Ok(found.first().map(|logged| BlockingReason::Consecutive {
         first: logged.event.fromTokenId,
         last: logged.event.toTokenId,
         block_number: logged.block_number,

@@ -29,10 +29,7 @@ pub(crate) async fn take_in_transaction(
 }
 
 /// Waits for a lock, and keeps it until the transaction ends.
-pub(crate) async fn wait_in_transaction(
-    conn: &mut PgConnection,
-    lock: Lock,
-) -> anyhow::Result<()> {
+pub(crate) async fn wait_in_transaction(conn: &mut PgConnection, lock: Lock) -> anyhow::Result<()> {
     sqlx::query!("select pg_advisory_xact_lock($1)", lock as i64).execute(conn).await?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use nodesys_chain::ChainError;
 use nodesys_chain::bindings::NodeLicense;
 use nodesys_chain::bindings::ProjectRegistry::{self, *};
-use nodesys_chain::collection::hindrance;
+use nodesys_chain::collection::blocking_reason;
 use nodesys_chain::project::collection_of;
 use nodesys_chain::verification::Verification;
 use nodesys_core::Address;
@@ -244,7 +244,7 @@ pub(crate) async fn list_workload(
         let provider = &writer.sender.provider;
         provider.require_code(collection, "the collection").await?;
         if let Some(why) =
-            hindrance(provider, collection, settings.first_block.unwrap_or(0)).await?
+            blocking_reason(provider, collection, settings.first_block.unwrap_or(0)).await?
         {
             bail!("collection {collection} cannot be listed: {why}");
         }

@@ -73,17 +73,24 @@ impl fmt::Display for BlockingReason {
 ///
 /// # Errors
 ///
-/// Those of a read ([`ChainError`]): above all where the RPCs have forgotten the state before
-/// `first_block`, so that the collection's age cannot be told.
+/// Those of a read ([`ChainError`]). Where the RPCs have forgotten the state before `first_block`, the
+/// collection's age cannot be told: a warning in the log.
 pub async fn blocking_reason(
     provider: &Provider,
     collection: Address,
     first_block: u64,
 ) -> Result<Option<BlockingReason>, ChainError> {
     if let Some(before) = first_block.checked_sub(1) {
-        let code = provider.code_at(collection, BlockId::number(before)).await?;
-        if !code.is_empty() {
-            return Ok(Some(BlockingReason::Older { first_block }));
+        match provider.code_at(collection, BlockId::number(before)).await {
+            Ok(code) if code.is_empty() => {}
+            Ok(_) => return Ok(Some(BlockingReason::Older { first_block })),
+            // An ordinary node has forgotten the state of old blocks, and most networks have no other.
+            Err(error @ ChainError::Rpc { .. }) => tracing::warn!(
+                %error,
+                first_block,
+                "whether the collection is older than the first block cannot be told without an archive node"
+            ),
+            Err(error) => return Err(error),
         }
     }
     let newest = provider.latest_block().await?.number;

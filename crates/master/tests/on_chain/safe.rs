@@ -2,7 +2,7 @@
 //! batch file, and then the same commands find it done.
 
 use alloy::primitives::{Bytes, U256};
-use alloy::providers::Provider as _;
+use alloy::providers::{PendingTransactionBuilder, Provider as _};
 use alloy::rpc::types::TransactionRequest;
 use nodesys_chain::bindings::{DevToken, ProjectRegistry};
 use nodesys_core::Address;
@@ -37,11 +37,9 @@ async fn carry_out(stage: &Stage, command: &[&str], count: usize) -> Value {
         let to: Address = call["to"].as_str().and_then(|to| to.parse().ok()).expect("an address");
         assert_eq!((&printed["to"], &printed["data"]), (&json!(to), &json!(data)));
         let request = json!({ "from": SAFE, "to": to, "data": data, "gas": "0x1c9c380" });
-        let hash: Value =
-            rpc.raw_request("eth_sendTransaction".into(), (request,)).await.expect("answered");
-        let receipt: Value =
-            rpc.raw_request("eth_getTransactionReceipt".into(), (hash,)).await.expect("answered");
-        assert_eq!(receipt["status"], "0x1", "{printed}");
+        let hash = rpc.raw_request("eth_sendTransaction".into(), (request,)).await.expect("sent");
+        let waiting = PendingTransactionBuilder::new(rpc.root().clone(), hash);
+        assert!(waiting.get_receipt().await.expect("mined").status(), "{printed}");
     }
     let done = prepare(stage, command, &["--safe-batch", text(&path)]);
     assert!(done["transactions"].as_array().is_none_or(Vec::is_empty), "{done}");

@@ -17,6 +17,7 @@ use super::pending::{Line, Pending};
 use crate::db::active_lease::{self, LeaseEntry};
 use crate::db::lease_end::{self, End};
 use crate::db::lease_mark::{self, Mark};
+use crate::db::listing;
 use crate::error::ApiResult;
 
 /// Active leases, from memory or their rows.
@@ -61,8 +62,13 @@ impl Leases {
         Ok(found.filter(fits))
     }
 
-    /// Applies every end of a lease that is numbered, our own ones included.
+    /// Applies every end of a lease that is numbered, our own ones included. An end of a listing is
+    /// announced days before, and seldom: then everything is read anew.
     pub(crate) async fn learn_ends(&self, conn: &mut PgConnection) -> anyhow::Result<()> {
+        let ends = listing::ends(conn).await?;
+        if ends != read(&self.cache).listing_ends {
+            return self.reload(conn).await;
+        }
         let known = read(&self.cache).seq;
         let ends = lease_end::after(conn, known).await?;
         let mark = lease_mark::newest(conn).await?;
@@ -88,6 +94,8 @@ struct LeaseCache {
     seq: i64,
     /// The newest change of a lease that was there when all of this was read.
     known: Mark,
+    /// The announced ends of listings that the leases were read with.
+    listing_ends: listing::Ends,
 }
 
 impl LeaseCache {
@@ -95,8 +103,10 @@ impl LeaseCache {
         // The number first: what ends from here on is learned later, if it was read as active. The mark
         // last: it covers all that was read.
         let seq = lease_end::newest(conn).await?;
+        let listing_ends = listing::ends(conn).await?;
         let leases = active_lease::all(conn).await?;
-        Ok(Self::new(seq, leases, lease_mark::newest(conn).await?))
+        let cache = Self::new(seq, leases, lease_mark::newest(conn).await?);
+        Ok(Self { listing_ends, ..cache })
     }
 
     /// `seq` must be read before the leases, and `known` after.
@@ -186,7 +196,13 @@ mod tests {
 
     fn entry(number: u64) -> LeaseEntry {
         let node_key = Address::repeat_byte(1);
-        LeaseEntry { license: LICENSE, node_key, fence: fence(number), earns_from: Minute(0) }
+        LeaseEntry {
+            license: LICENSE,
+            node_key,
+            fence: fence(number),
+            earns_from: Minute(0),
+            listed_until: None,
+        }
     }
 
     #[test]

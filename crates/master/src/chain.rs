@@ -2,6 +2,7 @@
 
 mod deploy;
 mod license;
+mod listing;
 mod network;
 pub(crate) mod project;
 pub(crate) mod registry;
@@ -103,7 +104,7 @@ pub enum ProjectCommand {
         output: Format,
     },
     /// List a license collection as a workload of --project, permanently. Safe to re-run.
-    ListWorkload(registry::ListWorkloadArgs),
+    ListWorkload(listing::ListWorkloadArgs),
     /// Record a receipt key of --project's own, in place of the network's. Safe to re-run.
     #[command(after_help = OWN_RECEIPT_KEY)]
     ReceiptKey(registry::ReceiptKeyArgs),
@@ -143,7 +144,7 @@ impl ProjectCommand {
             Self::Create(args) => print(args.output, &project::create(settings, &args).await?),
             Self::Show { output } => print(output, &project::show(settings).await?),
             Self::ListWorkload(args) => {
-                print(args.send.output, &registry::list_workload(settings, &args).await?)
+                print(args.send.output, &listing::list_workload(settings, &args).await?)
             }
             Self::ReceiptKey(args) => {
                 print(args.send.output, &registry::own_receipt_key(settings, &args).await?)
@@ -175,7 +176,10 @@ pub enum LicenseCommand {
     /// Deploy a license collection. Safe to re-run: finds an existing one.
     Create(deploy::DeployArgs),
     /// Allow --project to list a collection of another owner; the sender is that owner.
-    Consent(registry::ConsentArgs),
+    Consent(listing::ConsentArgs),
+    /// Announce the end of a collection's listing, after the project's timelock; the sender is the
+    /// collection's owner.
+    Delist(listing::DelistArgs),
     /// Mint licenses; the sender is the collection's minter. Safe to re-run.
     Mint(license::MintArgs),
     /// Show the state of a collection.
@@ -196,8 +200,9 @@ impl LicenseCommand {
         match self {
             Self::Create(args) => print(args.output, &license::create(settings, &args).await?),
             Self::Consent(args) => {
-                print(args.send.output, &registry::consent(settings, &args).await?)
+                print(args.send.output, &listing::consent(settings, &args).await?)
             }
+            Self::Delist(args) => print(args.send.output, &listing::delist(settings, &args).await?),
             Self::Mint(args) => print(args.send.output, &license::mint(settings, &args).await?),
             Self::Show { collection, output } => {
                 print(output, &license::show(&settings.provider().await?, collection).await?)

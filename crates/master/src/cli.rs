@@ -165,7 +165,7 @@ mod tests {
                 "project",
                 &["create", "list-workload", "receipt-key", "signer", "queue", "now", "fund"],
             ),
-            ("license", &["consent", "mint"]),
+            ("license", &["consent", "delist", "mint"]),
         ] {
             let group = command.find_subcommand_mut(noun).unwrap();
             for name in names {

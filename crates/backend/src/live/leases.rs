@@ -62,17 +62,24 @@ impl Leases {
         Ok(found.filter(fits))
     }
 
-    /// Applies every end of a lease that is numbered, our own ones included. An end of a listing is
-    /// announced days before, and seldom: then everything is read anew.
+    /// Applies every end of a lease that is numbered, our own ones included. When the end of a listing was
+    /// announced, which is seldom and days before, the leases are read anew with it.
     pub(crate) async fn learn_ends(&self, conn: &mut PgConnection) -> anyhow::Result<()> {
-        let ends = listing::ends(conn).await?;
-        if ends != read(&self.cache).listing_ends {
-            return self.reload(conn).await;
-        }
-        let known = read(&self.cache).seq;
+        let (known, known_listings) = {
+            let cache = read(&self.cache);
+            (cache.seq, cache.listing_ends)
+        };
+        let fresh = match listing::ends(conn).await? == known_listings {
+            true => None,
+            false => Some(LeaseCache::read(conn).await?),
+        };
         let ends = lease_end::after(conn, known).await?;
         let mark = lease_mark::newest(conn).await?;
-        write(&self.cache).learn(&ends, mark);
+        let mut cache = write(&self.cache);
+        if let Some(fresh) = fresh {
+            cache.replace(fresh);
+        }
+        cache.learn(&ends, mark);
         Ok(())
     }
 
@@ -117,6 +124,15 @@ impl LeaseCache {
         }
         cache.known = known;
         cache
+    }
+
+    /// Takes what was read of the same database later, and keeps what is known to be over.
+    fn replace(&mut self, fresh: Self) {
+        let over = std::mem::take(&mut self.over);
+        *self = fresh;
+        for (license, fence) in over {
+            self.ended(license, fence);
+        }
     }
 
     fn saw(&mut self, mark: Mark) {
@@ -225,5 +241,10 @@ mod tests {
         assert_eq!((cache.get(HASH), cache.seq), (None, 4));
         cache.learn(&[End { seq: 5, license: LICENSE, fence: fence(2) }], Mark::default());
         assert_eq!(cache.seq, 5);
+        // Nor by reading all anew, from rows of a moment before.
+        cache.replace(LeaseCache::new(4, vec![(HASH, entry(2))], Mark::default()));
+        assert_eq!(cache.get(HASH), None);
+        cache.granted(HASH, entry(2), Mark::default());
+        assert_eq!(cache.get(HASH), None);
     }
 }

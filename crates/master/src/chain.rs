@@ -3,6 +3,7 @@
 mod deploy;
 mod license;
 mod listing;
+mod listings;
 mod network;
 pub(crate) mod project;
 pub(crate) mod registry;

@@ -1,27 +1,23 @@
-//! A collection's listing: `project list-workload|show` of the project's owner; `license consent|delist` of the
+//! A collection's listing: `project list-workload` of the project's owner; `license consent|delist` of the
 //! collection's.
 //!
 //! Each command reads the chain first and sends a transaction only if it is needed, so it is safe
 //! to re-run. With `--calldata` it prints the transaction for a Safe or a hardware wallet.
 
-use std::fmt;
-
 use alloy::eips::BlockId;
 use anyhow::{bail, ensure};
 use clap::Args;
+use nodesys_chain::ChainError;
 use nodesys_chain::bindings::ProjectRegistry::{
     consentToListingCall, delistCollectionCall, listCollectionCall, listingConsentCall,
 };
 use nodesys_chain::bindings::{NodeLicense, RewardDistributor};
-use nodesys_chain::listing::{last_listing, listings_of};
-use nodesys_chain::project::{collection_of, registry_events};
-use nodesys_chain::{ChainError, Provider};
+use nodesys_chain::listing::last_listing;
+use nodesys_chain::project::collection_of;
 use nodesys_core::Address;
 use nodesys_core::address::address;
 use nodesys_core::ids::Name;
-use nodesys_core::listing::Listing;
-use nodesys_core::time::{Timestamp, UtcDay};
-use serde::Serialize;
+use nodesys_core::time::Timestamp;
 
 use super::project::{RegisteredProject, find};
 use super::registry::RegistryWriter;
@@ -147,44 +143,6 @@ pub(crate) async fn consent(settings: &Settings, args: &ConsentArgs) -> anyhow::
     let entry = format!("project {name} may {what} until {ends}");
     let call = consentToListingCall { collection, project, workload, until };
     writer.record(entry, done, call).await
-}
-
-/// A listing of the project's.
-#[derive(Debug, Serialize)]
-pub(crate) struct ListingView {
-    workload: Name,
-    collection: Address,
-    from: UtcDay,
-    /// First day on which it is over, where that is announced.
-    until: Option<UtcDay>,
-}
-
-impl fmt::Display for ListingView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { workload, collection, from, until } = self;
-        write!(f, "{workload}: {collection} from {from} on")?;
-        until.map_or(Ok(()), |until| write!(f, ", until before {until}"))
-    }
-}
-
-/// The project's listings that are not over, in the order of their beginning.
-pub(crate) async fn current(
-    settings: &Settings,
-    provider: &Provider,
-    project: &RegisteredProject,
-) -> anyhow::Result<Vec<ListingView>> {
-    let (first, newest) = (settings.first_block.unwrap_or(0), provider.latest_block().await?);
-    let events = registry_events(provider, project.registry, first, newest.number).await?;
-    let today = Timestamp::from_secs(newest.secs).day();
-    let listings = listings_of(&events, project.address)?;
-    let current = listings.into_iter().filter(|listing| listing.days.include(today));
-    let view = |Listing { collection, workload, days, .. }| ListingView {
-        workload,
-        collection,
-        from: days.from,
-        until: days.until,
-    };
-    Ok(current.map(view).collect())
 }
 
 /// Announces the end of a collection's listing.

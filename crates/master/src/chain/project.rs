@@ -22,7 +22,7 @@ use nodesys_core::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
 use super::deploy::{Contract, DeployArgs, DeploymentView, read_params};
-use super::listing::{self, ListingView};
+use super::listings::{self, ListingView};
 use super::tx::{SendArgs, TxSender, TxView, call_request};
 use crate::config::Settings;
 
@@ -168,7 +168,8 @@ pub(crate) async fn show(settings: &Settings) -> anyhow::Result<ProjectView> {
     let provider = settings.provider().await?;
     let project = find(settings, &provider).await?;
     let state = state_of(&provider, project.address, BlockNumberOrTag::Latest).await?;
-    let listings = listing::current(settings, &provider, &project).await?;
+    let first = settings.first_block.unwrap_or(0);
+    let listings = listings::current(&provider, project.registry, project.address, first).await?;
     Ok(ProjectView {
         project: project.address,
         name: project.name,

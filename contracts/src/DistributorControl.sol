@@ -315,6 +315,27 @@ abstract contract DistributorControl is IDistributorControl {
     }
 
     /*//////////////////////////////////////////////////////////////////////////
+                                   STRAY TOKENS
+    //////////////////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IDistributorControl
+    function withdrawStrayToken(address strayToken, address recipient, uint256 amount) external {
+        // Check
+        _requireOwner();
+        _requireRecipient(recipient);
+        if (strayToken == address(TOKEN)) revert NotStray(strayToken);
+        uint256 balanceBefore = _balance();
+        emit StrayWithdrawn(strayToken, recipient, amount);
+
+        // Interaction
+        IERC20(strayToken).safeTransfer(recipient, amount);
+
+        // Check: a token with two addresses has one balance.
+        uint256 balanceAfter = _balance();
+        if (balanceAfter < balanceBefore) revert BalanceFell(balanceBefore, balanceAfter);
+    }
+
+    /*//////////////////////////////////////////////////////////////////////////
                                       VIEWS
     //////////////////////////////////////////////////////////////////////////*/
 
@@ -382,13 +403,17 @@ abstract contract DistributorControl is IDistributorControl {
     /// @inheritdoc IDistributorControl
     function unallocated() public view returns (uint256) {
         uint256 owed = _head.total - _ledger.paid();
-        uint256 balance = TOKEN.balanceOf(address(this));
+        uint256 balance = _balance();
         return balance > owed ? balance - owed : 0;
     }
 
     /*//////////////////////////////////////////////////////////////////////////
                                     INTERNALS
     //////////////////////////////////////////////////////////////////////////*/
+
+    function _balance() private view returns (uint256) {
+        return TOKEN.balanceOf(address(this));
+    }
 
     function _requireOwner() private view {
         address current = owner();

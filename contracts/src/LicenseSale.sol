@@ -191,6 +191,26 @@ contract LicenseSale is ILicenseSale, Ownable2Step, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc ILicenseSale
+    function withdrawStrayToken(
+        address strayToken,
+        address recipient,
+        uint256 amount
+    ) external onlyOwner nonReentrant {
+        // Check
+        _requireRecipient(recipient);
+        if (strayToken == PAYMENT_TOKEN) revert NotStray(strayToken);
+        uint256 balanceBefore = _balance();
+        emit StrayWithdrawn(strayToken, recipient, amount);
+
+        // Interaction
+        IERC20(strayToken).safeTransfer(recipient, amount);
+
+        // Check: a token with two addresses has one balance.
+        uint256 balanceAfter = _balance();
+        if (balanceAfter < balanceBefore) revert BalanceFell(balanceBefore, balanceAfter);
+    }
+
+    /// @inheritdoc ILicenseSale
     function setWindow(uint64 startsAt, uint64 endsAt) external onlyOwner {
         _setWindow(startsAt, endsAt);
     }

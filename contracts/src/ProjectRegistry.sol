@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {ERC165Checker} from "@openzeppelin/contracts/utils/introspection/ERC165Checker.sol";
+import {LowLevelCall} from "@openzeppelin/contracts/utils/LowLevelCall.sol";
+import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 
 import {DistributorDeployer} from "./DistributorDeployer.sol";
 import {NetworkRegistry} from "./NetworkRegistry.sol";
 import {ReleaseRegistry} from "./ReleaseRegistry.sol";
-import {IProjectRegistry, Project, ProjectParams} from "./interfaces/IProjectRegistry.sol";
+import {IProjectRegistry, Listing, Project, ProjectParams} from "./interfaces/IProjectRegistry.sol";
+import {IRewardDistributor} from "./interfaces/IRewardDistributor.sol";
 
 /// @title ProjectRegistry
 /// @notice See {IProjectRegistry}. It holds no funds and has no power over a project's funds.
-contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, EIP712 {
-    struct Listing {
-        address project;
-        string workload;
+/// @dev It verifies no message itself, so it only tells its EIP-712 domain: OpenZeppelin's base contract
+/// would leave no room under the size limit.
+contract ProjectRegistry is IProjectRegistry, IERC5267, ReleaseRegistry, NetworkRegistry {
+    struct Listed {
+        Listing listing;
+        bytes32 placeId;
     }
 
     struct Consent {
@@ -32,8 +36,12 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
     mapping(address project => Project) private _projects;
     mapping(string name => address project) private _projectByName;
 
-    mapping(address project => mapping(string workload => address collection)) private _collections;
-    mapping(address collection => Listing) private _listings;
+    /// @dev The last collection of a place, which is a project's workload. It may be over, or listed
+    /// elsewhere since: `_collectionAt` tells.
+    mapping(bytes32 placeId => address collection) private _places;
+
+    /// @dev The last listing of a collection, which may be over: `_isListed` tells.
+    mapping(address collection => Listed) private _listings;
 
     /// @dev By collection, project, workload and the project's owner, with who consented: a consent ends
     /// with the ownership that it came from, and with that to which it was given.
@@ -43,7 +51,7 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
                                      CONSTRUCTOR
     //////////////////////////////////////////////////////////////////////////*/
 
-    constructor(address initialOperator) NetworkRegistry(initialOperator) EIP712("NodeSystem", "1") {
+    constructor(address initialOperator) NetworkRegistry(initialOperator) {
         DEPLOYER = new DistributorDeployer();
     }
 
@@ -109,7 +117,8 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
         _requireProjectOwner(project);
 
         // Effect
-        _projects[project].metadataURI = metadataURI;
+        string memory text = metadataURI;
+        _projects[project].metadataURI = text;
         emit MetadataSet(project, metadataURI);
     }
 
@@ -117,7 +126,7 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
     function announceTerms(address project, bytes32 termsHash, uint64 fromDay) external {
         // Check
         _requireProjectOwner(project);
-        uint256 today = block.timestamp / 1 days;
+        uint256 today = _today();
         if (termsHash == 0 || fromDay <= today) revert InvalidTerms(termsHash, fromDay, today);
 
         // Effect: the event is the record.
@@ -153,25 +162,42 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
         // Check
         _requireProjectOwner(project);
         _requireValidName(workload);
-        address taken = _collections[project][workload];
+        bytes32 placeId = _placeId(project, workload);
+        address taken = _collectionAt(placeId);
         if (taken != address(0)) revert WorkloadTaken(project, workload, taken);
-        address listedIn = _listings[collection].project;
-        if (listedIn != address(0)) revert CollectionAlreadyListed(collection, listedIn);
-        if (!ERC165Checker.supportsInterface(collection, type(IERC721).interfaceId)) {
-            revert NotCollection(collection);
+        if (_isListed(collection)) {
+            revert CollectionAlreadyListed(collection, _listings[collection].listing.project);
         }
+        _requireCollection(collection);
         address collectionOwner = _collectionOwner(collection);
-        if (
-            collectionOwner != msg.sender
-                && _consentedUntil(collection, project, workload, collectionOwner) == 0
-        ) {
-            revert ListingNotConsented(collection, project, collectionOwner);
+        if (collectionOwner != msg.sender) {
+            if (_consentedUntil(collection, project, workload, collectionOwner) == 0) {
+                revert ListingNotConsented(collection, project, collectionOwner);
+            }
+            // Effect: it is used up, so that a collection that was delisted does not come back by it.
+            delete _consents[_consentId(collection, project, workload)];
         }
 
+        // Effect: a listing that is over ended before this day began, so no two share a day.
+        uint48 fromDay = _today();
+        _places[placeId] = collection;
+        _listings[collection] = Listed(Listing(project, fromDay, 0, workload), placeId);
+        emit CollectionListed(project, collection, workload, fromDay);
+    }
+
+    /// @inheritdoc IProjectRegistry
+    function delistCollection(address collection) external {
+        // Check
+        if (!_isListed(collection)) revert NotListed(collection);
+        _requireCollectionOwner(collection);
+        Listing storage listing = _listings[collection].listing;
+        if (listing.untilDay != 0) revert AlreadyDelisted(collection, listing.untilDay);
+
         // Effect
-        _collections[project][workload] = collection;
-        _listings[collection] = Listing(project, workload);
-        emit CollectionListed(project, collection, workload);
+        address project = listing.project;
+        uint48 untilDay = _dayAt(block.timestamp + IRewardDistributor(project).timelock()) + 1;
+        listing.untilDay = untilDay;
+        emit CollectionDelisted(project, collection, untilDay);
     }
 
     /// @inheritdoc IProjectRegistry
@@ -184,10 +210,7 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
         // Check
         bytes32 consentId = _consentId(collection, project, workload);
         _requireValidName(workload);
-        address collectionOwner = _collectionOwner(collection);
-        if (msg.sender != collectionOwner) {
-            revert NotCollectionOwner(collection, msg.sender, collectionOwner);
-        }
+        _requireCollectionOwner(collection);
 
         // Effect
         _consents[consentId] = Consent(msg.sender, until);
@@ -199,17 +222,12 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
         address project,
         string calldata workload
     ) external view returns (address collection) {
-        return _collections[project][workload];
+        return _collectionAt(_placeId(project, workload));
     }
 
     /// @inheritdoc IProjectRegistry
-    function projectOfCollection(address collection) external view returns (address project) {
-        return _listings[collection].project;
-    }
-
-    /// @inheritdoc IProjectRegistry
-    function workloadOfCollection(address collection) external view returns (string memory workload) {
-        return _listings[collection].workload;
+    function listingOf(address collection) external view returns (Listing memory) {
+        return _listings[collection].listing;
     }
 
     /// @inheritdoc IProjectRegistry
@@ -219,6 +237,28 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
         string calldata workload
     ) external view returns (uint64 until) {
         return _consentedUntil(collection, project, workload, _collectionOwner(collection));
+    }
+
+    /*//////////////////////////////////////////////////////////////////////////
+                                 DOMAIN OF MESSAGES
+    //////////////////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IERC5267
+    function eip712Domain()
+        external
+        view
+        returns (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        )
+    {
+        // Name, version, chain and contract.
+        return (0x0f, "NodeSystem", "1", block.chainid, address(this), 0, new uint256[](0));
     }
 
     /*//////////////////////////////////////////////////////////////////////////
@@ -233,6 +273,31 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
     function _requireProjectOwner(address project) internal view override {
         address owner = _ownerOf(project);
         if (msg.sender != owner) revert NotProjectOwner(project, msg.sender, owner);
+    }
+
+    function _placeId(address project, string calldata workload) private pure returns (bytes32) {
+        return keccak256(abi.encode(project, workload));
+    }
+
+    /// @return collection Zero where none is listed there now.
+    function _collectionAt(bytes32 placeId) private view returns (address collection) {
+        collection = _places[placeId];
+        if (_listings[collection].placeId != placeId || !_isListed(collection)) return address(0);
+    }
+
+    function _isListed(address collection) private view returns (bool) {
+        Listing storage listing = _listings[collection].listing;
+        return listing.project != address(0) && (listing.untilDay == 0 || listing.untilDay > _today());
+    }
+
+    function _today() private view returns (uint48) {
+        return _dayAt(block.timestamp);
+    }
+
+    function _dayAt(uint256 timestamp) private pure returns (uint48) {
+        // Fits for longer than the sun will shine.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint48(timestamp / 1 days);
     }
 
     function _consentId(
@@ -260,14 +325,36 @@ contract ProjectRegistry is IProjectRegistry, ReleaseRegistry, NetworkRegistry, 
         return keccak256(abi.encode(creator, userSalt));
     }
 
+    function _requireCollectionOwner(address collection) private view {
+        address collectionOwner = _collectionOwner(collection);
+        if (msg.sender != collectionOwner) {
+            revert NotCollectionOwner(collection, msg.sender, collectionOwner);
+        }
+    }
+
     /// @dev Never zero: a collection without an owner has nobody who could consent.
     function _collectionOwner(address collection) private view returns (address) {
-        (bool success, bytes memory result) = collection.staticcall(abi.encodeWithSignature("owner()"));
-        if (!success || result.length != 32) revert CollectionOwnerUnknown(collection);
-        uint256 word = abi.decode(result, (uint256));
+        uint256 word = _ask(collection, abi.encodeWithSignature("owner()"));
         if (word == 0 || word > type(uint160).max) revert CollectionOwnerUnknown(collection);
         // forge-lint: disable-next-line(unsafe-typecast)
         return address(uint160(word));
+    }
+
+    /// @dev By ERC-165: it says yes for ERC-721, and no where every contract has to.
+    function _requireCollection(address collection) private view {
+        if (_supports(collection, type(IERC721).interfaceId) != 1 || _supports(collection, 0xffffffff) != 0) {
+            revert NotCollection(collection);
+        }
+    }
+
+    function _supports(address collection, bytes4 interfaceId) private view returns (uint256) {
+        return _ask(collection, abi.encodeCall(IERC165.supportsInterface, (interfaceId)));
+    }
+
+    /// @return word The answer; the highest, which is none to any question, where it is not just one word.
+    function _ask(address collection, bytes memory question) private view returns (uint256 word) {
+        (bool success, bytes32 answer,) = LowLevelCall.staticcallReturn64Bytes(collection, question);
+        return success && LowLevelCall.returnDataSize() == 32 ? uint256(answer) : type(uint256).max;
     }
 
     function _requireValidName(string calldata name) internal pure override {

@@ -298,7 +298,11 @@ contract RewardDistributor is IRewardDistributor, DistributorControl, EIP712 {
         if (commit.previous != last.commitHash) revert WrongPrevious(commit.previous, last.commitHash);
         uint64 epoch = uint64(last.epoch) + 1;
         if (commit.epoch != epoch) revert WrongEpoch(commit.epoch, epoch);
-        uint256 endsAt = (uint256(epoch) + 1) * 1 days;
+        uint256 endsAt;
+        // An epoch of 33 bits at most.
+        unchecked {
+            endsAt = (uint256(epoch) + 1) * 1 days;
+        }
         if (block.timestamp < endsAt) revert DayNotOver(epoch, endsAt, block.timestamp);
     }
 

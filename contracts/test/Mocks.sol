@@ -62,6 +62,29 @@ contract ReentrantClaimer {
     }
 }
 
+/// @dev Answers yes to every question.
+contract YesCollection {
+    fallback() external {
+        assembly {
+            mstore(0, 1)
+            return(0, 0x20)
+        }
+    }
+}
+
+/// @dev An ERC-721 whose owner is whoever it is told to be.
+contract ChangingCollection is ERC721 {
+    address public owner;
+
+    constructor(address owner_) ERC721("Changing", "CHG") {
+        owner = owner_;
+    }
+
+    function setOwner(address owner_) external {
+        owner = owner_;
+    }
+}
+
 /// @dev An ERC-721 whose owner() answers any word, or nothing.
 contract OddCollection is ERC721 {
     uint256 private immutable WORD;

@@ -61,6 +61,9 @@ interface IDistributorControl {
     /// @notice The owner took tokens that were owed to nobody.
     event UnallocatedWithdrawn(address indexed recipient, uint256 amount);
 
+    /// @notice The owner took tokens that came here by mistake.
+    event StrayWithdrawn(address indexed strayToken, address indexed recipient, uint256 amount);
+
     /*//////////////////////////////////////////////////////////////////////////
                                       ERRORS
     //////////////////////////////////////////////////////////////////////////*/
@@ -141,6 +144,12 @@ interface IDistributorControl {
     /// @notice Only `available` of the balance is owed to nobody.
     error InsufficientUnallocated(uint256 amount, uint256 available);
 
+    /// @notice The project's own token leaves by claims and by `withdrawUnallocated`.
+    error NotStray(address token);
+
+    /// @notice The withdrawal moved the project's own token.
+    error BalanceFell(uint256 balanceBefore, uint256 balanceAfter);
+
     /*//////////////////////////////////////////////////////////////////////////
                                     LOWERING RISK
     //////////////////////////////////////////////////////////////////////////*/
@@ -197,6 +206,14 @@ interface IDistributorControl {
 
     /// @notice Sends tokens that are owed to nobody, at most `unallocated()`. Owner, queued.
     function withdrawUnallocated(address recipient, uint256 amount) external;
+
+    /*//////////////////////////////////////////////////////////////////////////
+                                    STRAY TOKENS
+    //////////////////////////////////////////////////////////////////////////*/
+
+    /// @notice Sends ERC-20 tokens that came here by mistake. Owner, at once: they are promised to nobody.
+    /// The project's own token is none of them, under whatever address.
+    function withdrawStrayToken(address strayToken, address recipient, uint256 amount) external;
 
     /*//////////////////////////////////////////////////////////////////////////
                                       VIEWS

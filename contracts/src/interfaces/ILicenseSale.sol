@@ -141,6 +141,9 @@ interface ILicenseSale {
     /// @notice The owner took proceeds.
     event ProceedsWithdrawn(address indexed recipient, uint256 amount);
 
+    /// @notice The owner took tokens that came here by mistake.
+    event StrayWithdrawn(address indexed strayToken, address indexed recipient, uint256 amount);
+
     /// @notice A referrer took its rewards.
     event RewardClaimed(address indexed referrer, address indexed recipient, uint256 amount);
 
@@ -230,6 +233,12 @@ interface ILicenseSale {
     /// @notice There is nothing to pay this account.
     error NothingOwed(address account);
 
+    /// @notice What the sale is paid in leaves as proceeds and rewards.
+    error NotStray(address token);
+
+    /// @notice The withdrawal moved what the sale is paid in.
+    error BalanceFell(uint256 balanceBefore, uint256 balanceAfter);
+
     /*//////////////////////////////////////////////////////////////////////////
                                       FUNCTIONS
     //////////////////////////////////////////////////////////////////////////*/
@@ -243,6 +252,10 @@ interface ILicenseSale {
 
     /// @notice Pays everything that is not owed to referrers. Owner.
     function withdrawProceeds(address recipient) external returns (uint256 amount);
+
+    /// @notice Sends ERC-20 tokens that came here by mistake. Owner. Proceeds and rewards are none of them,
+    /// under whatever address.
+    function withdrawStrayToken(address strayToken, address recipient, uint256 amount) external;
 
     /// @notice Sets when the sale begins and ends. Owner.
     function setWindow(uint64 startsAt, uint64 endsAt) external;

@@ -36,6 +36,18 @@ struct Project {
     string metadataURI;
 }
 
+/// @notice That a collection's tokens license a project's workload, for whole days of UTC since 1970.
+/// @param project The project.
+/// @param fromDay First day: the one in which it was listed.
+/// @param untilDay First day on which it is listed no more; zero while no end is announced.
+/// @param workload The workload's name.
+struct Listing {
+    address project;
+    uint48 fromDay;
+    uint48 untilDay;
+    string workload;
+}
+
 /// @title Registry of projects, their license collections and releases, and the network's receipt keys
 /// @notice A project's id, here and everywhere else, is the address of its RewardDistributor. The
 /// registry is also the verifying contract of the EIP-712 domain of all off-chain messages.
@@ -82,8 +94,15 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
         uint64 until
     );
 
-    /// @notice The collection's tokens became the licenses of the project's workload.
-    event CollectionListed(address indexed project, address indexed collection, string workload);
+    /// @notice The collection's tokens are the licenses of the project's workload from day `fromDay` on, the
+    /// one that runs. No other listing of the collection, or of the workload, has a day from this one on.
+    event CollectionListed(
+        address indexed project, address indexed collection, string workload, uint64 fromDay
+    );
+
+    /// @notice The listing ends: the days before `untilDay` are the project's, no day from it on. Nothing
+    /// changes it any more.
+    event CollectionDelisted(address indexed project, address indexed collection, uint64 untilDay);
 
     /*//////////////////////////////////////////////////////////////////////////
                                        ERRORS
@@ -110,8 +129,14 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
     /// @notice Another collection has the workload's name in this project.
     error WorkloadTaken(address project, string workload, address collection);
 
-    /// @notice A collection is listed once in the registry.
+    /// @notice A collection is listed in one place at a time.
     error CollectionAlreadyListed(address collection, address project);
+
+    /// @notice The collection is not listed now.
+    error NotListed(address collection);
+
+    /// @notice The end of the collection's listing is announced, and stays.
+    error AlreadyDelisted(address collection, uint64 untilDay);
 
     /// @notice The address does not say of itself that it is an ERC-721 collection.
     error NotCollection(address collection);
@@ -162,13 +187,20 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
                                      COLLECTIONS
     //////////////////////////////////////////////////////////////////////////*/
 
-    /// @notice Lists a collection as the licenses of a workload, for good. The caller owns the
-    /// project; the collection's owner is the same account or has consented.
+    /// @notice Lists a collection as the licenses of a workload, from this day on, until it is delisted. The
+    /// caller owns the project; the collection's owner is the same account or has consented, which uses up
+    /// the consent. Refused while collection or workload are listed: their days overlap with no others'.
     function listCollection(address project, string calldata workload, address collection) external;
 
+    /// @notice Announces the end of the collection's listing. The collection's owner. The last day is the one
+    /// in which the project's timelock, as it is now, will have passed: so holders and project know it at
+    /// least that long before. It cannot be withdrawn; from the day after, collection and workload can be
+    /// listed anew.
+    function delistCollection(address collection) external;
+
     /// @notice The collection's owner allows the project to list it as the licenses of that workload,
-    /// until just before `until`; zero withdraws. The consent also ends when the collection or the project
-    /// changes its owner.
+    /// until just before `until`; zero withdraws. The consent is for one listing, and also ends when the
+    /// collection or the project changes its owner.
     function consentToListing(
         address collection,
         address project,
@@ -176,17 +208,15 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
         uint64 until
     ) external;
 
-    /// @notice The collection of the project's workload, or zero.
+    /// @notice The collection of the project's workload now, or zero.
     function collectionOf(
         address project,
         string calldata workload
     ) external view returns (address collection);
 
-    /// @notice The project the collection is listed in, or zero.
-    function projectOfCollection(address collection) external view returns (address project);
-
-    /// @notice The name of the workload the collection's tokens license, or empty.
-    function workloadOfCollection(address collection) external view returns (string memory workload);
+    /// @notice The collection's last listing, which is over from its `untilDay` on; all empty if it never had
+    /// one. So it tells for every day from `fromDay` on whose the collection is.
+    function listingOf(address collection) external view returns (Listing memory);
 
     /// @notice Until just before when the collection's present owner consents to the listing by the project,
     /// as it is owned now; zero if it does not, or did.

@@ -2,9 +2,9 @@
 pragma solidity 0.8.37;
 
 import {NodeLicense} from "../../src/NodeLicense.sol";
-import {IProjectRegistry, ProjectParams} from "../../src/interfaces/IProjectRegistry.sol";
+import {IProjectRegistry, Listing, ProjectParams} from "../../src/interfaces/IProjectRegistry.sol";
 import {BaseTest} from "../Base.t.sol";
-import {OddCollection} from "../Mocks.sol";
+import {OddCollection, YesCollection} from "../Mocks.sol";
 
 contract CollectionsTest is BaseTest {
     address private project;
@@ -28,18 +28,22 @@ contract CollectionsTest is BaseTest {
     function test_listsTheOwnersCollection() external {
         address collection = address(newLicense(OWNER));
         vm.expectEmit(address(registry));
-        emit IProjectRegistry.CollectionListed(project, collection, "render");
+        emit IProjectRegistry.CollectionListed(project, collection, "render", uint64(CREATION_DAY));
         list("render", collection);
 
         assertEq(registry.collectionOf(project, "render"), collection);
-        assertEq(registry.projectOfCollection(collection), project);
-        assertEq(registry.workloadOfCollection(collection), "render");
+        Listing memory listing = registry.listingOf(collection);
+        assertEq(listing.project, project);
+        assertEq(listing.fromDay, CREATION_DAY);
+        assertEq(listing.untilDay, 0);
+        assertEq(listing.workload, "render");
     }
 
     function test_unknownCollectionsAreEmpty() external view {
         assertEq(registry.collectionOf(project, "render"), address(0));
-        assertEq(registry.projectOfCollection(STRANGER), address(0));
-        assertEq(registry.workloadOfCollection(STRANGER), "");
+        Listing memory empty;
+        assertEq(abi.encode(registry.listingOf(STRANGER)), abi.encode(empty));
+        assertEq(abi.encode(registry.listingOf(address(0))), abi.encode(empty));
     }
 
     function test_listsAnothersCollectionWithConsent() external {
@@ -53,6 +57,7 @@ contract CollectionsTest is BaseTest {
         assertEq(registry.listingConsent(collection, project, "render"), until);
         vm.warp(until - 1);
         list("render", collection);
+        assertEq(registry.listingConsent(collection, project, "render"), 0);
     }
 
     /*//////////////////////////////////////////////////////////////////////////
@@ -182,6 +187,10 @@ contract CollectionsTest is BaseTest {
         list("render", address(token));
         vm.expectRevert(abi.encodeWithSelector(IProjectRegistry.NotCollection.selector, STRANGER));
         list("render", STRANGER);
+        // Whoever says yes to every question has not understood it.
+        address yes = address(new YesCollection());
+        vm.expectRevert(abi.encodeWithSelector(IProjectRegistry.NotCollection.selector, yes));
+        list("render", yes);
     }
 
     function test_revertWhen_theCollectionTellsNoOwner() external {

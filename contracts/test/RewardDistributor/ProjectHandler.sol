@@ -35,6 +35,16 @@ contract ProjectHandler is ProjectBook {
         funded += amount;
     }
 
+    /// @dev Another token comes here by mistake, and leaves.
+    function withdrawStrayToken(uint256 amount) external {
+        amount = bound(amount, 1, 50 ether);
+        DevToken stray = new DevToken("Stray", "STR", address(this));
+        stray.mint(address(DISTRIBUTOR), amount);
+        vm.prank(DISTRIBUTOR.owner());
+        DISTRIBUTOR.withdrawStrayToken(address(stray), RELAYER, amount);
+        assertEq(stray.balanceOf(RELAYER), amount);
+    }
+
     function post(uint256 seed) external {
         if (DISTRIBUTOR.isPaused() || DISTRIBUTOR.signer() == address(0)) return;
         uint64 epoch = DISTRIBUTOR.head().epoch + 1;

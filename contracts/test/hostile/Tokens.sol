@@ -134,3 +134,28 @@ contract HookToken is PlainToken(18) {
         if (!success) (refusals, lastRefusal) = (refusals + 1, reason);
     }
 }
+
+/// @dev One ledger under two addresses, as a token has that was moved to a new contract and kept the old.
+contract SharedToken is PlainToken(18) {
+    SecondAddress public immutable SECOND = new SecondAddress(this);
+
+    error NotSecond(address caller);
+
+    function transferFor(address from, address to, uint256 amount) external {
+        if (msg.sender != address(SECOND)) revert NotSecond(msg.sender);
+        _transfer(from, to, amount);
+    }
+}
+
+contract SecondAddress {
+    SharedToken private immutable SHARED;
+
+    constructor(SharedToken shared) {
+        SHARED = shared;
+    }
+
+    function transfer(address to, uint256 amount) external returns (bool) {
+        SHARED.transferFor(msg.sender, to, amount);
+        return true;
+    }
+}

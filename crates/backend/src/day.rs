@@ -221,7 +221,7 @@ async fn build(
     let parsing = tokio::task::spawn_blocking(move || parse_file::<UptimeRow>(&csv));
     let uptime = parsing.await.context("reading uptime.csv")?.map_err(anyhow::Error::from)?;
     let registry = app.domain.verifying_contract();
-    all_passed(&mut conn, project.project, registry, snapshot.number).await?;
+    all_passed(&mut conn, project.project, registry, day, snapshot.number).await?;
     let holders = holders(&mut conn, &uptime, snapshot.number, snapshot.secs).await?;
     drop(conn);
     let input = DayInput {
@@ -301,9 +301,10 @@ async fn all_passed(
     conn: &mut PgConnection,
     project: Address,
     registry: Address,
+    day: UtcDay,
     block: u64,
 ) -> ApiResult<()> {
-    let behind = db::mirror_source::behind(conn, project, registry, block).await?;
+    let behind = db::mirror_source::behind(conn, project, registry, day, block).await?;
     let Some(first) = behind.first() else { return Ok(()) };
     let (kind, address) = (first.kind.as_str(), first.address);
     Err(ApiError::chain_unavailable(match first.since {

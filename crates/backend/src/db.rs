@@ -17,6 +17,7 @@ pub(crate) mod lease;
 pub(crate) mod lease_end;
 pub(crate) mod lease_mark;
 pub(crate) mod license;
+pub(crate) mod listing;
 pub(crate) mod lock;
 pub(crate) mod mirror_source;
 pub(crate) mod network;

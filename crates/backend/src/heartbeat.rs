@@ -141,7 +141,8 @@ async fn judge(app: &App, heartbeat: &Heartbeat) -> ApiResult<Vec<Line>> {
     let mut lines = Vec::with_capacity(heartbeat.leases.len());
     for status in &heartbeat.leases {
         let fits = |entry: &LeaseEntry| {
-            entry.node_key == heartbeat.node_key && entry.fence == status.fence
+            (entry.node_key, entry.fence) == (heartbeat.node_key, status.fence)
+                && entry.is_listed(heartbeat.minute.day())
         };
         lines.push(match app.live.leases.find(status.license, fits).await? {
             Some(entry) => {

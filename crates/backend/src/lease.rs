@@ -81,6 +81,19 @@ fn known(license: Option<LicenseRow>, hash: B256) -> ApiResult<LicenseRow> {
     })
 }
 
+/// Refuses a license whose collection is listed no more.
+fn still_listed(license: &LicenseRow, now: Timestamp) -> ApiResult<()> {
+    if license.days.include(now.day()) {
+        return Ok(());
+    }
+    let until = license.days.until.unwrap_or(license.days.from);
+    Err(ApiError::unknown_license(format!(
+        "the collection of license {} is not listed since {until}: nothing is earned with it until a project \
+         lists it anew",
+        license.id
+    )))
+}
+
 /// Whether the request was taken before. One older than the last that was taken is refused.
 async fn is_repeat(
     conn: &mut PgConnection,
@@ -99,6 +112,7 @@ async fn is_repeat(
 async fn ask(app: &App, request: &LeaseRequest, node: NodeEntry) -> ApiResult<LeaseView> {
     let mut conn = app.pool.acquire().await?;
     let license = known(db::license::by_hash(&mut conn, request.license).await?, request.license)?;
+    still_listed(&license, app.clock.now())?;
     let newest = if is_repeat(&mut conn, request, &node, app.clock.now()).await? {
         // It was decided when it first came. Whoever sends it again learns what is so now, and costs
         // no read of the chain.

@@ -9,6 +9,7 @@ mod failover;
 mod fire;
 mod heartbeat;
 mod lease;
+mod listing;
 mod node;
 mod notify;
 mod release;

@@ -31,6 +31,7 @@ pub mod deterministic;
 pub mod error;
 pub mod gas;
 pub mod keystore;
+pub mod listing;
 pub mod logs;
 mod many;
 pub mod metadata;

@@ -85,17 +85,6 @@ pub struct DistributorState {
     pub token: Address,
 }
 
-/// A license collection and what its tokens license.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Collection {
-    /// The ERC-721 contract.
-    pub address: Address,
-    /// The workload.
-    pub workload: Name,
-    /// The block in which it was listed.
-    pub listed_in: u64,
-}
-
 /// The project of this name, or `None`.
 ///
 /// # Errors
@@ -112,7 +101,7 @@ pub async fn by_name(
     Ok((!project.is_zero()).then_some(project))
 }
 
-/// The collection of a project's workload, or `None` where none is listed.
+/// The collection of a project's workload, or `None` where none is listed now.
 ///
 /// # Errors
 ///
@@ -213,36 +202,6 @@ pub async fn registry_events(
     events_of(provider, registry, from, to).await
 }
 
-/// A project's collections as listed up to a block, in the order of listing. The events say it:
-/// the registry keeps no list.
-///
-/// # Errors
-///
-/// [`ChainError::OutOfRange`] where a listed workload's name is none to us.
-pub fn collections_of(
-    events: &[Logged<RegistryEvent>],
-    distributor: Address,
-    up_to: u64,
-) -> Result<Vec<Collection>, ChainError> {
-    events
-        .iter()
-        .filter(|logged| logged.block_number <= up_to)
-        .filter_map(|logged| match &logged.event {
-            RegistryEvent::CollectionListed(listed) if listed.project == distributor => {
-                let workload = listed.workload.parse();
-                Some(workload.map_or_else(
-                    |_| Err(out_of_range("a workload's name", &listed.workload)),
-                    |workload| {
-                        let (address, listed_in) = (listed.collection, logged.block_number);
-                        Ok(Collection { address, workload, listed_in })
-                    },
-                ))
-            }
-            _ => None,
-        })
-        .collect()
-}
-
 /// When a receipt key counts: seconds since 1970, each range without its end. At most two ranges, one
 /// of the network's key and one of the project's own; none where the key never counts.
 pub type KeyValidity = Vec<Range<u64>>;
@@ -318,21 +277,6 @@ pub async fn announced_terms(
         .event_signature(ProjectRegistry::TermsAnnounced::SIGNATURE_HASH)
         .topic1(project.into_word());
     events_matching(provider, "looking for announced terms", &filter, from, latest.number).await
-}
-
-/// The project that lists a collection, or `None`.
-///
-/// # Errors
-///
-/// Those of a read ([`ChainError`]).
-pub async fn project_of_collection(
-    provider: &Provider,
-    registry: Address,
-    collection: Address,
-) -> Result<Option<Address>, ChainError> {
-    let call = ProjectRegistry::projectOfCollectionCall { collection };
-    let project = provider.call(registry, &call, BlockId::latest()).await?;
-    Ok((!project.is_zero()).then_some(project))
 }
 
 /// A commit as the contract takes it.

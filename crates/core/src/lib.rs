@@ -18,6 +18,7 @@ pub mod holders;
 pub mod ids;
 pub mod keccak;
 pub mod license;
+pub mod listing;
 pub mod merkle;
 pub mod message;
 pub mod notify;

@@ -2,6 +2,8 @@
 
 mod deploy;
 mod license;
+mod listing;
+mod listings;
 mod network;
 mod prepared;
 pub(crate) mod project;
@@ -117,7 +119,7 @@ pub enum ProjectCommand {
         output: Format,
     },
     /// List a license collection as a workload of --project, permanently. Safe to re-run.
-    ListWorkload(registry::ListWorkloadArgs),
+    ListWorkload(listing::ListWorkloadArgs),
     /// Record a receipt key of --project's own, in place of the network's. Safe to re-run.
     #[command(after_help = OWN_RECEIPT_KEY)]
     ReceiptKey(registry::ReceiptKeyArgs),
@@ -168,7 +170,7 @@ impl ProjectCommand {
             Self::Show { output } => print(output, &project::show(settings).await?),
             Self::ListWorkload(args) => {
                 change(settings, &args.send, async |tx| {
-                    registry::list_workload(settings, tx, &args).await
+                    listing::list_workload(settings, tx, &args).await
                 })
                 .await
             }
@@ -230,7 +232,10 @@ pub enum LicenseCommand {
     /// Deploy a license collection. Safe to re-run: finds an existing one.
     Create(deploy::DeployArgs),
     /// Allow --project to list a collection of another owner; the sender is that owner.
-    Consent(registry::ConsentArgs),
+    Consent(listing::ConsentArgs),
+    /// Announce the end of a collection's listing, after the project's timelock; the sender is the
+    /// collection's owner.
+    Delist(listing::DelistArgs),
     /// Mint licenses; the sender is the collection's minter. Safe to re-run.
     Mint(license::MintArgs),
     /// Show the state of a collection.
@@ -255,10 +260,12 @@ impl LicenseCommand {
                     .await
             }
             Self::Consent(args) => {
-                change(settings, &args.send, async |tx| {
-                    registry::consent(settings, tx, &args).await
-                })
-                .await
+                change(settings, &args.send, async |tx| listing::consent(settings, tx, &args).await)
+                    .await
+            }
+            Self::Delist(args) => {
+                change(settings, &args.send, async |tx| listing::delist(settings, tx, &args).await)
+                    .await
             }
             Self::Mint(args) => {
                 change(settings, &args.send, async |tx| license::mint(tx, &args).await).await

@@ -174,7 +174,7 @@ mod tests {
                     "transfer",
                 ],
             ),
-            ("license", &["consent", "mint"]),
+            ("license", &["consent", "delist", "mint"]),
         ] {
             let group = command.find_subcommand_mut(noun).unwrap();
             for name in names {

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::keccak256;
+use nodesys_chain::listing::{last_listing, listings_of};
 use nodesys_chain::logs::license_events;
 use nodesys_chain::ownership::ownership_of;
 use nodesys_chain::project::{self, DistributorState};
@@ -20,6 +21,7 @@ use nodesys_core::files::{PointsRow, UptimeRow, parse_file};
 use nodesys_core::holders::{DayHolders, Holders};
 use nodesys_core::ids::{LicenseIndex, Name};
 use nodesys_core::license::{LicenseId, Ownership};
+use nodesys_core::listing::{IsListed, is_listed};
 use nodesys_core::message::Domain;
 use nodesys_core::time::UtcDay;
 use nodesys_core::uptime::ClosedUptime;
@@ -160,7 +162,7 @@ impl DayBuilder {
         let before = self.before(day, &state).await?;
         let snapshot = self.snapshot(day).await?;
         let CheckedUptime { closed, rows } = uptime;
-        let holders = self.holders(&rows, snapshot).await?;
+        let holders = self.holders(day, &rows, snapshot).await?;
         let points = points.or_else(|| self.terms.rule.points(&rows, closed.excused));
         let input = DayInput {
             project: self.project.clone(),
@@ -243,11 +245,16 @@ impl DayBuilder {
     ///
     /// [`DayError::HoldersDisagree`] where nobody vouches for logs that the state contradicts,
     /// [`DayError::NoState`] where nobody does and there is no state to hold them against.
-    /// [`DayError::ForeignCollection`] where a license is of a collection that the project does not list,
-    /// [`DayError::Chain`] where the chain cannot be read.
-    pub async fn holders(&self, rows: &[UptimeRow], at: BlockRef) -> Result<DayHolders, DayError> {
+    /// [`DayError::ForeignCollection`] where a license is of a collection that was not the project's on the
+    /// day, [`DayError::Chain`] where the chain cannot be read.
+    pub async fn holders(
+        &self,
+        day: UtcDay,
+        rows: &[UptimeRow],
+        at: BlockRef,
+    ) -> Result<DayHolders, DayError> {
         let collections: BTreeSet<Address> = rows.iter().map(|row| row.collection).collect();
-        self.check_listed(rows, &collections).await?;
+        self.check_listed(day, rows, &collections).await?;
         let collections: Vec<Address> = collections.into_iter().collect();
         let newest = self.provider.latest_block().await?;
         // Beyond the snapshot too: what came later is held against the newest state below.
@@ -285,18 +292,36 @@ impl DayBuilder {
         Ok(day)
     }
 
+    /// A day before a collection's last listing is looked for in the registry's logs.
     async fn check_listed(
         &self,
+        day: UtcDay,
         rows: &[UptimeRow],
         collections: &BTreeSet<Address>,
     ) -> Result<(), DayError> {
         let ProjectInfo { registry, distributor, .. } = self.project;
+        let mut logged = None;
         for &collection in collections {
-            let listed =
-                project::project_of_collection(&self.provider, registry, collection).await?;
-            let foreign = rows.iter().find(|row| row.collection == collection);
-            if let (false, Some(row)) = (listed == Some(distributor), foreign) {
-                return Err(DayError::ForeignCollection { license: row.license, collection });
+            let last = last_listing(&self.provider, registry, collection).await?;
+            let last = last.as_ref();
+            let mut listed = is_listed(distributor, collection, day, last, &[]);
+            if listed == IsListed::CannotTell {
+                let known = match logged.take() {
+                    Some(known) => known,
+                    None => {
+                        let newest = self.provider.latest_block().await?.number;
+                        let (from, provider) = (self.logs_from, &self.provider);
+                        let events =
+                            project::registry_events(provider, registry, from, newest).await?;
+                        listings_of(&events, distributor)?
+                    }
+                };
+                listed = is_listed(distributor, collection, day, last, &known);
+                logged = Some(known);
+            }
+            let row = rows.iter().find(|row| row.collection == collection);
+            if let (IsListed::No | IsListed::CannotTell, Some(row)) = (listed, row) {
+                return Err(DayError::ForeignCollection { license: row.license, collection, day });
             }
         }
         Ok(())

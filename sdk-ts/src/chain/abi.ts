@@ -43,10 +43,12 @@ export const distributorAbi = parseAbi([
 export const registryAbi = parseAbi([
   'struct Project { address owner; address pendingOwner; string name; string metadataURI; }',
   'event ProjectCreated(address indexed project, address indexed owner, string name, address token, address signer, address guardian, uint128 dailyQuota, uint64 delay, string metadataURI)',
-  'event CollectionListed(address indexed project, address indexed collection, string workload)',
+  'struct Listing { address project; uint48 fromDay; uint48 untilDay; string workload; }',
+  'event CollectionListed(address indexed project, address indexed collection, string workload, uint64 fromDay)',
+  'event CollectionDelisted(address indexed project, address indexed collection, uint64 untilDay)',
   'function projectOf(address project) view returns (Project)',
   'function projectByName(string name) view returns (address project)',
-  'function projectOfCollection(address collection) view returns (address project)',
+  'function listingOf(address collection) view returns (Listing)',
   'function receiptKeyOf(address project, address key) view returns (uint64 validFrom, uint64 validUntil)',
   'function ownReceiptKeysFrom(address project) view returns (uint64)',
 ]);

@@ -20,6 +20,7 @@ import { type Address, dayOf, epochOf, SECS_PER_DAY, ZERO_ADDRESS, ZERO_HASH } f
 import { licenseAbi, registryAbi } from './abi.js';
 import { Chain, ChainError, isRevert } from './chain.js';
 import { type History, Holders, quotasBetween, readHistory, standing } from './history.js';
+import { isListed, type Listing } from './listing.js';
 
 export interface AuditOptions {
   /** A viem client for each RPC; with several, most of them must agree. */
@@ -220,14 +221,19 @@ function factsOf(chain: Chain, history: History, folded: Folded, posted: PostedC
       }),
     async listed(collection) {
       const { registry: address, distributor } = project;
-      const request = { address, abi: registryAbi, functionName: 'projectOfCollection', args: [collection] } as const;
+      const request = { address, abi: registryAbi, functionName: 'listingOf', args: [collection] } as const;
       const found = await told(() => chain.call('reading whose collection it is', request));
       if (!found.known) return found;
-      if (found.value.toLowerCase() !== distributor) return known(false);
-      const since = history.listedIn.get(collection);
-      if (since === undefined) return unknown(`the RPC has no log of the listing of ${collection}`);
-      const at = await snapshot();
-      return at.known ? known(since <= at.value.block_number) : at;
+      const { project: lister, fromDay, untilDay } = found.value;
+      // Zero stands for none.
+      const until = untilDay === 0 ? undefined : BigInt(untilDay);
+      const last: Listing = { project: lister.toLowerCase() as Address, collection, from: BigInt(fromDay), until };
+      const day = posted.commit.epoch;
+      const ever = lister === ZERO_ADDRESS ? undefined : last;
+      const listed = isListed(distributor, collection, day, ever, history.listings);
+      return listed === undefined
+        ? unknown(`the RPC has no logs of a listing of ${collection} on ${posted.day}`)
+        : known(listed);
     },
     async quotas() {
       const at = await snapshot();

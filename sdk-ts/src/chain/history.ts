@@ -12,6 +12,7 @@ import type { ProjectInfo } from '../formats/bundle.js';
 import { type Address, dayOf, type Hash, name, ZERO_ADDRESS, ZERO_HASH } from '../parse.js';
 import { distributorAbi, licenseAbi, registryAbi } from './abi.js';
 import type { BlockRef, Chain, Logged } from './chain.js';
+import { type Listing, listingsOf } from './listing.js';
 
 /** Holder and rental of a token by its logs. */
 export interface Owned {
@@ -39,8 +40,8 @@ export interface History {
   state: DistributorState;
   events: Logged[];
   licenseLogs: Logged[];
-  /** The block in which a collection was listed, by its address. */
-  listedIn: ReadonlyMap<Address, bigint>;
+  /** The project's listings that logs tell of. */
+  listings: readonly Listing[];
   firstQuota: bigint | undefined;
   /** Why the logs cannot be complete; empty when state and logs agree. */
   gaps: string[];
@@ -78,15 +79,13 @@ export async function readHistory(
   const ofRegistry = await logs('the registry', [registry], registryAbi);
   const events = await logs('the distributor', [distributor], distributorAbi);
   const own = ofRegistry.filter((one) => one.args['project'] === distributor);
-  const listedIn = new Map<Address, bigint>();
-  for (const one of own) {
-    if (one.name === 'CollectionListed') listedIn.set(one.args['collection'] as Address, one.blockNumber);
-  }
-  const licenseLogs = await logs('the licenses', [...listedIn.keys()], licenseAbi);
+  const listings = listingsOf(ofRegistry, distributor);
+  const collections = new Set(listings.map((one) => one.collection));
+  const licenseLogs = await logs('the licenses', [...collections], licenseAbi);
   const created = own.find((one) => one.name === 'ProjectCreated');
   const firstQuota = created?.args['dailyQuota'] as bigint | undefined;
   const gaps = gapsOf(firstQuota, events, state);
-  return { project, newest, state, events, licenseLogs, listedIn, firstQuota, gaps, broken: brokenTokens(licenseLogs) };
+  return { project, newest, state, events, licenseLogs, listings, firstQuota, gaps, broken: brokenTokens(licenseLogs) };
 }
 
 export async function distributorState(chain: Chain, distributor: Address, at: bigint): Promise<DistributorState> {

@@ -37,7 +37,7 @@ export interface DayFacts {
   snapshot(): Promise<Fact<Snapshot>>;
   /** When a receipt key counts for the project, in seconds since 1970: from, and until just before. */
   receiptKey(key: Address): Promise<Fact<readonly { from: bigint; until: bigint }[]>>;
-  /** Whether the project listed a collection by the snapshot. */
+  /** Whether a collection was the project's on the day. */
   listed(collection: Address): Promise<Fact<boolean>>;
   /** The daily quotas in force between the snapshot and the post. */
   quotas(): Promise<Fact<readonly bigint[]>>;

@@ -72,6 +72,15 @@ pub(crate) async fn seed(pool: &PgPool, count: u32) -> anyhow::Result<Vec<Node>>
             .bind(workload)
             .execute(&mut *tx)
             .await?;
+        sqlx::query(
+            "insert into listing (collection, from_day, project, workload, listed_at, listed_block)
+             select collection, extract(epoch from now())::bigint / 86400, project, workload,
+                    extract(epoch from now())::bigint * 1000, 0
+             from collection where collection = $1",
+        )
+        .bind(collection.to_vec())
+        .execute(&mut *tx)
+        .await?;
         let licenses: Vec<LicenseId> = (0..count).map(|token| license(collection, token)).collect();
         let tokens: Vec<Vec<u8>> =
             licenses.iter().map(|id| id.token_id.to_be_bytes::<32>().to_vec()).collect();

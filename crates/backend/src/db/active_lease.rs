@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use nodesys_core::api::{LeaseState, LeaseView};
 use nodesys_core::ids::{Fence, LicenseIndex, Name};
 use nodesys_core::license::LicenseId;
-use nodesys_core::time::{Minute, Timestamp};
+use nodesys_core::time::{Minute, Timestamp, UtcDay};
 use nodesys_core::{Address, B256};
 use sqlx::PgConnection;
 
@@ -20,6 +20,15 @@ pub(crate) struct LeaseEntry {
     pub(crate) fence: Fence,
     /// First minute that may be credited.
     pub(crate) earns_from: Minute,
+    /// First day on which its listing is over, where that is announced.
+    pub(crate) listed_until: Option<UtcDay>,
+}
+
+impl LeaseEntry {
+    /// Whether the listing that it was granted under runs on a day.
+    pub(crate) fn is_listed(&self, day: UtcDay) -> bool {
+        self.listed_until.is_none_or(|until| day < until)
+    }
 }
 
 /// Another license of the same workload that the node runs.
@@ -44,8 +53,11 @@ pub(crate) async fn same_workload(
 pub(crate) async fn all(conn: &mut PgConnection) -> anyhow::Result<Vec<(B256, LeaseEntry)>> {
     let rows = sqlx::query!(
         r#"select o.license_hash::bytea as "hash!", o.idx as "idx!", l.fence as "fence!",
-                  n.node_key::bytea as "node_key!", l.earns_from as "earns_from!"
+                  n.node_key::bytea as "node_key!", l.earns_from as "earns_from!", s.until_day
            from lease l join license o on o.idx = l.license_idx join node n on n.idx = l.node_idx
+           left join listing s on s.collection = o.collection and s.from_day = (
+               select max(from_day) from listing m
+               where m.collection = o.collection and m.from_day <= l.granted_at::bigint / 86400000)
            where l.ended_at is null"#
     )
     .fetch_all(conn)
@@ -57,6 +69,7 @@ pub(crate) async fn all(conn: &mut PgConnection) -> anyhow::Result<Vec<(B256, Le
                 node_key: column::address(&row.node_key)?,
                 fence: column::fence(row.fence)?,
                 earns_from: Minute(column::unsigned(row.earns_from)?),
+                listed_until: row.until_day.map(column::day).transpose()?,
             };
             Ok((column::hash(&row.hash)?, entry))
         })
@@ -70,8 +83,11 @@ pub(crate) async fn by_hash(
 ) -> anyhow::Result<Option<LeaseEntry>> {
     let row = sqlx::query!(
         r#"select o.idx as "idx!", l.fence as "fence!", n.node_key::bytea as "node_key!",
-                  l.earns_from as "earns_from!"
+                  l.earns_from as "earns_from!", s.until_day
            from lease l join license o on o.idx = l.license_idx join node n on n.idx = l.node_idx
+           left join listing s on s.collection = o.collection and s.from_day = (
+               select max(from_day) from listing m
+               where m.collection = o.collection and m.from_day <= l.granted_at::bigint / 86400000)
            where o.license_hash = $1 and l.ended_at is null"#,
         hash.as_slice() as _
     )
@@ -83,6 +99,7 @@ pub(crate) async fn by_hash(
             node_key: column::address(&row.node_key)?,
             fence: column::fence(row.fence)?,
             earns_from: Minute(column::unsigned(row.earns_from)?),
+            listed_until: row.until_day.map(column::day).transpose()?,
         })
     })
     .transpose()
@@ -114,6 +131,23 @@ pub(crate) async fn granted_before(
         .collect()
 }
 
+/// Licenses with an active lease that was granted under a listing which is over on a day.
+pub(crate) async fn beyond_listing(
+    conn: &mut PgConnection,
+    day: UtcDay,
+) -> anyhow::Result<BTreeSet<LicenseIndex>> {
+    let rows = sqlx::query_scalar!(
+        r#"select l.license_idx as "license_idx!" from lease l join license o on o.idx = l.license_idx
+           join listing s on s.collection = o.collection
+           where l.ended_at is null and s.until_day <= $1
+             and l.granted_at::bigint / 86400000 between s.from_day and s.until_day - 1"#,
+        column::day_number(day)?
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(column::license).collect()
+}
+
 /// Of these licenses, those that no node runs.
 pub(crate) async fn unleased(
     conn: &mut PgConnection,
@@ -138,12 +172,13 @@ pub(crate) async fn of_node(
 ) -> anyhow::Result<Vec<LeaseView>> {
     let rows = sqlx::query!(
         r#"select o.idx as "idx!", o.collection::bytea as "collection!", o.token_id::bytea as "token_id!",
-                  o.license_hash::bytea as "hash!", c.project::bytea as "project!",
-                  c.workload as "workload!", l.fence as "fence!", l.granted_at::bigint as "granted_at!",
+                  o.license_hash::bytea as "hash!", s.project::bytea as "project!",
+                  s.workload as "workload!", l.fence as "fence!", l.granted_at::bigint as "granted_at!",
                   l.node_idx = $1 as "held!", n.node_key::bytea as "node_key!"
            from lease l
            join license o on o.idx = l.license_idx
-           join collection c on c.collection = o.collection
+           join lateral (select * from listing s where s.collection = o.collection
+                         order by s.from_day desc limit 1) s on true
            join node n on n.idx = $1
            where l.ended_at is null and (l.node_idx = $1 or exists (
                select from standby s where s.license_idx = l.license_idx and s.node_idx = $1))

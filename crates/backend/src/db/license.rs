@@ -3,13 +3,14 @@
 use nodesys_core::holders::{Holders, LicenseEvent};
 use nodesys_core::ids::{LicenseIndex, Name};
 use nodesys_core::license::LicenseId;
-use nodesys_core::time::Timestamp;
+use nodesys_core::listing::ListedDays;
+use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::{Address, B256, U256};
 use sqlx::PgConnection;
 
 use super::column;
 
-/// A license in the mirror.
+/// A license in the mirror, with the last listing of its collection, which may be over.
 #[derive(Debug, Clone)]
 pub(crate) struct LicenseRow {
     pub(crate) idx: LicenseIndex,
@@ -17,6 +18,8 @@ pub(crate) struct LicenseRow {
     pub(crate) hash: B256,
     pub(crate) project: Address,
     pub(crate) workload: Name,
+    pub(crate) days: ListedDays,
+    pub(crate) listed_at: Timestamp,
     pub(crate) first_leased: Option<Timestamp>,
 }
 
@@ -28,6 +31,9 @@ struct Columns {
     hash: Vec<u8>,
     project: Vec<u8>,
     workload: String,
+    from_day: i32,
+    until_day: Option<i32>,
+    listed_at: i64,
     first_leased: Option<i64>,
     chain_id: i64,
 }
@@ -46,6 +52,11 @@ impl TryFrom<Columns> for LicenseRow {
             hash: column::hash(&row.hash)?,
             project: column::address(&row.project)?,
             workload: row.workload.parse()?,
+            days: ListedDays {
+                from: column::day(row.from_day)?,
+                until: row.until_day.map(column::day).transpose()?,
+            },
+            listed_at: column::time(row.listed_at)?,
             first_leased: row.first_leased.map(column::time).transpose()?,
         })
     }
@@ -59,11 +70,13 @@ pub(crate) async fn by_hash(
     let row = sqlx::query_as!(
         Columns,
         r#"select l.idx as "idx!", l.collection::bytea as "collection!", l.token_id::bytea as "token_id!",
-                  l.license_hash::bytea as "hash!", c.project::bytea as "project!",
-                  c.workload as "workload!", l.first_leased::bigint as first_leased,
-                  k.chain_id as "chain_id!"
+                  l.license_hash::bytea as "hash!", s.project::bytea as "project!",
+                  s.workload as "workload!", s.from_day as "from_day!", s.until_day,
+                  s.listed_at::bigint as "listed_at!",
+                  l.first_leased::bigint as first_leased, k.chain_id as "chain_id!"
            from license l
-           join collection c on c.collection = l.collection
+           join lateral (select * from listing s where s.collection = l.collection
+                         order by s.from_day desc limit 1) s on true
            cross join chain_cursor k
            where l.license_hash = $1"#,
         hash.as_slice() as _
@@ -81,11 +94,13 @@ pub(crate) async fn by_index(
     let row = sqlx::query_as!(
         Columns,
         r#"select l.idx as "idx!", l.collection::bytea as "collection!", l.token_id::bytea as "token_id!",
-                  l.license_hash::bytea as "hash!", c.project::bytea as "project!",
-                  c.workload as "workload!", l.first_leased::bigint as first_leased,
-                  k.chain_id as "chain_id!"
+                  l.license_hash::bytea as "hash!", s.project::bytea as "project!",
+                  s.workload as "workload!", s.from_day as "from_day!", s.until_day,
+                  s.listed_at::bigint as "listed_at!",
+                  l.first_leased::bigint as first_leased, k.chain_id as "chain_id!"
            from license l
-           join collection c on c.collection = l.collection
+           join lateral (select * from listing s where s.collection = l.collection
+                         order by s.from_day desc limit 1) s on true
            cross join chain_cursor k
            where l.idx = $1"#,
         column::license_number(license)?
@@ -111,20 +126,25 @@ pub(crate) struct LeasedLicense {
     pub(crate) license: LicenseIndex,
     pub(crate) collection: Address,
     pub(crate) token_id: U256,
-    pub(crate) first_leased: Timestamp,
+    /// When it was first leased, or listed since, if that was later.
+    pub(crate) expected_since: Timestamp,
 }
 
-/// Licenses first leased before a moment, by index.
-pub(crate) async fn leased_before(
+/// Licenses that were a project's on a day, first leased before its end, by index.
+pub(crate) async fn leased_on(
     conn: &mut PgConnection,
-    until: Timestamp,
+    day: UtcDay,
 ) -> anyhow::Result<Vec<LeasedLicense>> {
     let rows = sqlx::query!(
-        r#"select c.project::bytea as "project!", l.idx as "idx!", l.collection::bytea as "collection!",
-                  l.token_id::bytea as "token_id!", l.first_leased::bigint as "first_leased!"
-           from license l join collection c on c.collection = l.collection
-           where l.first_leased::bigint < $1 order by l.idx"#,
-        column::millis(until)?
+        r#"select s.project::bytea as "project!", l.idx as "idx!", l.collection::bytea as "collection!",
+                  l.token_id::bytea as "token_id!",
+                  greatest(l.first_leased::bigint, s.listed_at::bigint) as "expected_since!"
+           from license l join listing s on s.collection = l.collection
+           where l.first_leased::bigint < $1
+             and s.from_day <= $2 and (s.until_day is null or s.until_day > $2)
+           order by l.idx"#,
+        column::millis(day.end())?,
+        column::day_number(day)?
     )
     .fetch_all(conn)
     .await?;
@@ -135,7 +155,7 @@ pub(crate) async fn leased_before(
                 license: column::license(row.idx)?,
                 collection: column::address(&row.collection)?,
                 token_id: column::uint256(&row.token_id)?,
-                first_leased: column::time(row.first_leased)?,
+                expected_since: column::time(row.expected_since)?,
             })
         })
         .collect()

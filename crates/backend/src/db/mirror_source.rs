@@ -1,7 +1,7 @@
 //! Rows of `mirror_source`: whom the mirror follows, and how far.
 
 use nodesys_chain::ownership::DELEGATE_REGISTRY;
-use nodesys_core::time::Timestamp;
+use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::{Address, B256};
 use sqlx::PgConnection;
 
@@ -228,11 +228,12 @@ pub(crate) struct Behind {
     pub(crate) since: Option<Timestamp>,
 }
 
-/// The sources of a project that have not passed a block. One without a row has passed none.
+/// The sources of a project's day that have not passed a block. One without a row has passed none.
 pub(crate) async fn behind(
     conn: &mut PgConnection,
     project: Address,
     registry: Address,
+    day: UtcDay,
     block: u64,
 ) -> anyhow::Result<Vec<Behind>> {
     let rows = sqlx::query!(
@@ -240,15 +241,17 @@ pub(crate) async fn behind(
            from (select 'registry' as kind, $2::bytea as address
                  union all select 'delegates', $3::bytea
                  union all select 'distributor', $1::bytea
-                 union all select 'collection', collection::bytea from collection
-                           where project = $1::bytea) w
+                 union all select 'collection', collection::bytea from listing
+                           where project = $1::bytea and from_day <= $5
+                             and (until_day is null or until_day > $5)) w
            left join mirror_source s on s.kind = w.kind and s.address = w.address
            where s.cursor_block is null or s.cursor_block < $4
            order by s.set_aside_at nulls last, w.kind, w.address"#,
         project.as_slice(),
         registry.as_slice(),
         DELEGATE_REGISTRY.as_slice(),
-        column::signed(block)?
+        column::signed(block)?,
+        column::day_number(day)?
     )
     .fetch_all(conn)
     .await?;
@@ -263,14 +266,15 @@ pub(crate) async fn behind(
         .collect()
 }
 
-/// How many facts of these blocks there are. Projects and collections count whatever their block.
+/// How many facts of these blocks there are. Projects and listings count whatever their block.
 pub(crate) async fn facts(conn: &mut PgConnection, from: u64, to: u64) -> anyhow::Result<u64> {
     let found = sqlx::query_scalar!(
         r#"select (select count(*) from license_event where block_number between $1 and $2)
                 + (select count(*) from claim where block_number between $1 and $2)
                 + (select count(*) from reward_commit where posted_block between $1 and $2)
                 + (select count(*) from reward_commit where revoked_block between $1 and $2)
-                + (select count(*) from project) + (select count(*) from collection) as "facts!""#,
+                + (select count(*) from project)
+                + (select count(*) + count(until_day) from listing) as "facts!""#,
         column::signed(from)?,
         column::signed(to)?
     )

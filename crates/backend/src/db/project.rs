@@ -1,4 +1,4 @@
-//! Rows of `project` and `collection`, from final blocks of the registry.
+//! Rows of `project` and `collection` (see `listing` for its days), from final blocks of the registry.
 
 use std::collections::BTreeSet;
 
@@ -150,26 +150,7 @@ pub(crate) async fn revision(conn: &mut PgConnection, project: Address) -> anyho
     Ok(u32::try_from(revision)?)
 }
 
-/// Stores a listed collection; idempotent.
-pub(crate) async fn insert_collection(
-    conn: &mut PgConnection,
-    collection: Address,
-    project: Address,
-    workload: &str,
-) -> anyhow::Result<()> {
-    sqlx::query!(
-        "insert into collection (collection, project, workload) values ($1, $2, $3)
-         on conflict (collection) do nothing",
-        collection.as_slice() as _,
-        project.as_slice() as _,
-        workload
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Every listed collection.
+/// Every collection that was ever listed.
 pub(crate) async fn collections(conn: &mut PgConnection) -> anyhow::Result<BTreeSet<Address>> {
     let rows = sqlx::query_scalar!(r#"select collection::bytea as "collection!" from collection"#)
         .fetch_all(conn)

@@ -39,6 +39,13 @@ pub(crate) async fn rewind(
     let to = column::signed(to)?;
     let events = sqlx::query!("delete from license_event where block_number > $1", to);
     let license_events = events.execute(&mut *conn).await?.rows_affected();
+    sqlx::query!("delete from listing where listed_block > $1", to).execute(&mut *conn).await?;
+    sqlx::query!(
+        "update listing set until_day = null, delisted_block = null where delisted_block > $1",
+        to
+    )
+    .execute(&mut *conn)
+    .await?;
     let claims = sqlx::query!("delete from claim where block_number > $1", to);
     let claims = claims.execute(&mut *conn).await?.rows_affected();
     let posts = sqlx::query!(

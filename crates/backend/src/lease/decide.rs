@@ -1,8 +1,8 @@
 //! The decision about a license's lease, from facts alone, the same at every replica.
 //!
 //! The facts are the license's newest lease, its standbys, and their operators' rights on chain.
-//! Invariants: an active lease ends only because the chain denies its operator or because it was
-//! silent for its time; only an operator confirmed by the chain gets a lease; the longest-waiting
+//! Invariants: an active lease ends only because the chain denies its operator, its listing is over, or it
+//! was silent for its time; only an operator confirmed by the chain gets a lease; the longest-waiting
 //! standby comes first.
 
 use nodesys_core::Address;
@@ -42,6 +42,8 @@ pub(super) struct Lease {
     pub(super) node: i32,
     pub(super) operator: Address,
     pub(super) granted: Timestamp,
+    /// Whether the listing under which it was granted still runs.
+    pub(super) listed: bool,
     pub(super) renewed: Renewed,
     pub(super) ended: Option<(Timestamp, EndReason)>,
 }
@@ -98,7 +100,7 @@ pub(super) fn decide(
     match lease.ended {
         None => {
             let waiting_since = waiting().map(|standby| standby.since).min();
-            let reason = if right(lease.operator) == Some(false) {
+            let reason = if !lease.listed || right(lease.operator) == Some(false) {
                 EndReason::NotEntitled
             } else if counted_from(lease.renewed, lease.granted, waiting_since) < at.overdue {
                 EndReason::Expired

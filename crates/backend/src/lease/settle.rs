@@ -138,13 +138,24 @@ async fn settle_with(
     }
     let standbys = standby::of_license(&mut tx, license, now).await?;
     let mut moment = Moment::new(now, &Liveness::until(&mut tx, now).await?);
-    if app.reference.may_decide(&app.clock).is_err() {
+    let vouched = app.reference.may_decide(&app.clock).is_ok();
+    if !vouched {
         // Nobody vouches for the time: no lease is silent for too long.
         moment.overdue = Timestamp::default();
     }
+    let today = now.day();
     let renewed = app.live.fold.read(|fold| fold.renewed(license.idx));
-    let facts = newest.as_ref().map(|lease| facts(lease, renewed));
-    let right = |operator: Address| rights.get(&operator).map(|right| right.allows());
+    let listed = license.days.include(today) || !vouched;
+    let facts = newest.as_ref().map(|lease| {
+        // One of an earlier listing ended with it.
+        let of_this = lease.granted.day() >= license.days.from || !vouched;
+        facts(lease, renewed, listed && of_this)
+    });
+    // Nobody runs what is not listed.
+    let right = |operator: Address| match listed {
+        true => rights.get(&operator).map(|right| right.allows()),
+        false => Some(false),
+    };
     let decision = decide(facts.as_ref(), &standbys, right, &moment);
     let changed = apply(&mut tx, license, newest.as_ref(), &decision, now).await?;
     let settled =
@@ -158,9 +169,9 @@ async fn settle_with(
 }
 
 /// A lease's row, for the decision.
-const fn facts(row: &LeaseRow, renewed: Renewed) -> Lease {
+const fn facts(row: &LeaseRow, renewed: Renewed, listed: bool) -> Lease {
     let LeaseRow { node, operator, granted, ended, .. } = *row;
-    Lease { node, operator, granted, renewed, ended }
+    Lease { node, operator, granted, listed, renewed, ended }
 }
 
 fn check_right(license: &LicenseRow, operator: Address, right: Option<&Right>) -> ApiResult<()> {

@@ -54,6 +54,7 @@ impl Periodic for Expiry {
         let waited: HashMap<LicenseIndex, Timestamp> =
             standby::waited_for(&mut tx, moment.forgotten).await?.into_iter().collect();
         let mut due = active_lease::unleased(&mut tx, waited.keys().copied()).await?;
+        due.extend(active_lease::beyond_listing(&mut tx, now.day()).await?);
         for lease in active_lease::granted_before(&mut tx, moment.overdue).await? {
             let renewed = self.app.live.fold.read(|fold| fold.renewed(lease.license));
             let since = waited.get(&lease.license).copied();

@@ -17,6 +17,7 @@ use super::pending::{Line, Pending};
 use crate::db::active_lease::{self, LeaseEntry};
 use crate::db::lease_end::{self, End};
 use crate::db::lease_mark::{self, Mark};
+use crate::db::listing;
 use crate::error::ApiResult;
 
 /// Active leases, from memory or their rows.
@@ -61,12 +62,24 @@ impl Leases {
         Ok(found.filter(fits))
     }
 
-    /// Applies every end of a lease that is numbered, our own ones included.
+    /// Applies every end of a lease that is numbered, our own ones included. When the end of a listing was
+    /// announced, which is seldom and days before, the leases are read anew with it.
     pub(crate) async fn learn_ends(&self, conn: &mut PgConnection) -> anyhow::Result<()> {
-        let known = read(&self.cache).seq;
+        let (known, known_listings) = {
+            let cache = read(&self.cache);
+            (cache.seq, cache.listing_ends)
+        };
+        let fresh = match listing::ends(conn).await? == known_listings {
+            true => None,
+            false => Some(LeaseCache::read(conn).await?),
+        };
         let ends = lease_end::after(conn, known).await?;
         let mark = lease_mark::newest(conn).await?;
-        write(&self.cache).learn(&ends, mark);
+        let mut cache = write(&self.cache);
+        if let Some(fresh) = fresh {
+            cache.replace(fresh);
+        }
+        cache.learn(&ends, mark);
         Ok(())
     }
 
@@ -88,6 +101,8 @@ struct LeaseCache {
     seq: i64,
     /// The newest change of a lease that was there when all of this was read.
     known: Mark,
+    /// The announced ends of listings that the leases were read with.
+    listing_ends: listing::Ends,
 }
 
 impl LeaseCache {
@@ -95,8 +110,10 @@ impl LeaseCache {
         // The number first: what ends from here on is learned later, if it was read as active. The mark
         // last: it covers all that was read.
         let seq = lease_end::newest(conn).await?;
+        let listing_ends = listing::ends(conn).await?;
         let leases = active_lease::all(conn).await?;
-        Ok(Self::new(seq, leases, lease_mark::newest(conn).await?))
+        let cache = Self::new(seq, leases, lease_mark::newest(conn).await?);
+        Ok(Self { listing_ends, ..cache })
     }
 
     /// `seq` must be read before the leases, and `known` after.
@@ -107,6 +124,15 @@ impl LeaseCache {
         }
         cache.known = known;
         cache
+    }
+
+    /// Takes what was read of the same database later, and keeps what is known to be over.
+    fn replace(&mut self, fresh: Self) {
+        let over = std::mem::take(&mut self.over);
+        *self = fresh;
+        for (license, fence) in over {
+            self.ended(license, fence);
+        }
     }
 
     fn saw(&mut self, mark: Mark) {
@@ -186,7 +212,13 @@ mod tests {
 
     fn entry(number: u64) -> LeaseEntry {
         let node_key = Address::repeat_byte(1);
-        LeaseEntry { license: LICENSE, node_key, fence: fence(number), earns_from: Minute(0) }
+        LeaseEntry {
+            license: LICENSE,
+            node_key,
+            fence: fence(number),
+            earns_from: Minute(0),
+            listed_until: None,
+        }
     }
 
     #[test]
@@ -209,5 +241,10 @@ mod tests {
         assert_eq!((cache.get(HASH), cache.seq), (None, 4));
         cache.learn(&[End { seq: 5, license: LICENSE, fence: fence(2) }], Mark::default());
         assert_eq!(cache.seq, 5);
+        // Nor by reading all anew, from rows of a moment before.
+        cache.replace(LeaseCache::new(4, vec![(HASH, entry(2))], Mark::default()));
+        assert_eq!(cache.get(HASH), None);
+        cache.granted(HASH, entry(2), Mark::default());
+        assert_eq!(cache.get(HASH), None);
     }
 }

@@ -122,7 +122,7 @@ async fn fold(
     Ok((bits, hashes))
 }
 
-/// Licenses ever leased before the day's end, by project. A project without any has none.
+/// Licenses ever leased before the day's end, by the project that listed them on it. A project without any has none.
 async fn leased(
     conn: &mut PgConnection,
     day: UtcDay,
@@ -130,7 +130,7 @@ async fn leased(
     let projects = db::project::existing_on(conn, day).await?;
     let mut by_project: BTreeMap<Address, Vec<LeasedLicense>> =
         projects.into_iter().map(|project| (project, Vec::new())).collect();
-    for license in db::license::leased_before(conn, day.end()).await? {
+    for license in db::license::leased_on(conn, day).await? {
         by_project.entry(license.project).or_default().push(license);
     }
     Ok(by_project)
@@ -149,7 +149,7 @@ fn files(
             collection: leased.collection,
             token_id: leased.token_id,
             minutes: bitmap.count(),
-            expected: MINUTES_PER_DAY - expected_from(day, leased.first_leased),
+            expected: MINUTES_PER_DAY - expected_from(day, leased.expected_since),
             bitmap,
         }
     };

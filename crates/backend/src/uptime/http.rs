@@ -8,12 +8,12 @@ use axum::response::Response;
 use nodesys_core::Address;
 use nodesys_core::api::{DayView, LicenseDay};
 use nodesys_core::files::{UptimeRow, parse_file};
+use nodesys_core::ids::LicenseIndex;
 use nodesys_core::license::LicenseId;
 use nodesys_core::time::{MINUTES_PER_DAY, UtcDay};
 use nodesys_core::uptime::ClosedUptime;
 
 use super::expected::expected_from;
-use crate::db::license::LicenseRow;
 use crate::error::{ApiError, ApiResult};
 use crate::params::{ProjectRef, TokenId};
 use crate::state::{App, AppState};
@@ -108,9 +108,13 @@ async fn day_of(app: &App, id: &LicenseId, day: UtcDay) -> ApiResult<LicenseDay>
     let license = db::license::by_hash(&mut conn, id.hash())
         .await?
         .ok_or_else(|| ApiError::unknown_license(format!("no license {id} is known")))?;
-    if db::day::has_file(&mut conn, license.project, day).await? {
+    let project = db::listing::project_on(&mut conn, id.collection, day).await?;
+    let project = project.ok_or_else(|| {
+        ApiError::not_leased(format!("on {day}: no project lists its collection then"))
+    })?;
+    if db::day::has_file(&mut conn, project, day).await? {
         drop(conn);
-        let row = closed_row(app, &license, day).await?;
+        let row = closed_row(app, project, license.idx, day).await?;
         let row = row.ok_or_else(|| ApiError::not_leased(format!("on or before {day}")))?;
         return Ok(LicenseDay {
             license: license.id,
@@ -128,7 +132,7 @@ async fn day_of(app: &App, id: &LicenseId, day: UtcDay) -> ApiResult<LicenseDay>
     let now = app.clock.now();
     // Of the present day, what has passed; of a day that waits for its close, all of it.
     let passed = if day == now.day() { now.minute().of_day() + 1 } else { MINUTES_PER_DAY };
-    let from = expected_from(day, first);
+    let from = expected_from(day, first.max(license.listed_at));
     Ok(LicenseDay {
         license: license.id,
         day,
@@ -141,12 +145,17 @@ async fn day_of(app: &App, id: &LicenseId, day: UtcDay) -> ApiResult<LicenseDay>
 
 /// A license's row of a closed day. The file may have millions: one at a time for each project, and
 /// away from other requests.
-async fn closed_row(app: &App, license: &LicenseRow, day: UtcDay) -> ApiResult<Option<UptimeRow>> {
-    let _turn = app.live.reading.wait(license.project).await;
+async fn closed_row(
+    app: &App,
+    project: Address,
+    license: LicenseIndex,
+    day: UtcDay,
+) -> ApiResult<Option<UptimeRow>> {
+    let _turn = app.live.reading.wait(project).await;
     let mut conn = app.pool.acquire().await?;
-    let csv = db::day::uptime_csv(&mut conn, license.project, day).await?.unwrap_or_default();
+    let csv = db::day::uptime_csv(&mut conn, project, day).await?.unwrap_or_default();
     drop(conn);
-    let start = format!("{},", license.idx.0).into_bytes();
+    let start = format!("{},", license.0).into_bytes();
     let looking = tokio::task::spawn_blocking(move || {
         let mut lines = csv.split_inclusive(|byte| *byte == b'\n');
         let header = lines.next().unwrap_or_default();

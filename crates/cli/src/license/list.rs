@@ -8,6 +8,7 @@ use nodesys_chain::ownership::{AtBlock, ownership_of, rights_of};
 use nodesys_core::holders::LicenseEvent;
 use nodesys_core::ids::Name;
 use nodesys_core::license::{LicenseId, Ownership, Right};
+use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256};
 use serde::Serialize;
 
@@ -34,6 +35,8 @@ pub(crate) struct LicenseRow {
     pub(crate) license: LicenseId,
     pub(crate) license_hash: B256,
     pub(crate) workload: Option<Name>,
+    /// First day on which it is listed no more, where that is announced.
+    pub(crate) listed_until: Option<UtcDay>,
     pub(crate) holder: Address,
     pub(crate) rental: Option<RentalView>,
     pub(crate) allowed: Option<bool>,
@@ -86,6 +89,7 @@ pub(crate) async fn list_licenses(
             license: *license,
             license_hash: license.hash(),
             workload: listed.workload.clone(),
+            listed_until: listed.listed_until,
             holder,
             rental: ownership.rental.map(Into::into),
             allowed: right.map(Right::allows),

@@ -5,13 +5,15 @@ use std::str::FromStr;
 
 use alloy::eips::BlockId;
 use nodesys_chain::bindings::ProjectRegistry;
+use nodesys_chain::listing::{last_listing, listings_of};
 use nodesys_chain::metadata::symbols_of;
-use nodesys_chain::project::Collection;
 use nodesys_chain::{ChainError, Provider, project};
 use nodesys_core::address::address;
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::ids::{Name, ParseError};
 use nodesys_core::license::LicenseId;
+use nodesys_core::listing::Listing;
+use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::{Address, U256};
 
 use crate::exit::Exit;
@@ -81,8 +83,10 @@ fn token_of_symbol(text: &str, symbol: &str) -> Option<U256> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedCollection {
     pub(crate) collection: Address,
-    /// The workload that its tokens license, by the registry.
+    /// The workload that its tokens license now, by the registry.
     pub(crate) workload: Option<Name>,
+    /// The first day on which its last listing is over, where that is announced.
+    pub(crate) listed_until: Option<UtcDay>,
     /// A stranger's text.
     pub(crate) symbol: Option<String>,
 }
@@ -96,28 +100,32 @@ pub(crate) struct ResolvedLicense {
     pub(crate) project: Option<Name>,
 }
 
-/// The project's collections, in the order of listing.
+/// The collections that the project lists now, in the order of listing.
 pub(crate) async fn collections(
     setup: &Setup,
     provider: &Provider,
     project: &ProjectInfo,
-) -> anyhow::Result<Vec<Collection>> {
-    let newest = provider.latest_block().await?.number;
+) -> anyhow::Result<Vec<Listing>> {
+    let newest = provider.latest_block().await?;
     let (registry, from) = (project.registry, setup.first_block());
-    let events = project::registry_events(provider, registry, from, newest).await?;
-    Ok(project::collections_of(&events, project.distributor, newest)?)
+    let events = project::registry_events(provider, registry, from, newest.number).await?;
+    let mut listings = listings_of(&events, project.distributor)?;
+    let today = Timestamp::from_secs(newest.secs).day();
+    listings.retain(|listing| listing.days.include(today));
+    Ok(listings)
 }
 
 /// The same with their symbols.
 pub(crate) async fn listed_collections(
     provider: &Provider,
-    collections: &[Collection],
+    listings: &[Listing],
 ) -> Result<Vec<ListedCollection>, ChainError> {
-    let addresses: Vec<Address> = collections.iter().map(|one| one.address).collect();
+    let addresses: Vec<Address> = listings.iter().map(|one| one.collection).collect();
     let symbols = symbols_of(provider, &addresses).await?;
-    let listed = collections.iter().zip(symbols).map(|(one, symbol)| ListedCollection {
-        collection: one.address,
+    let listed = listings.iter().zip(symbols).map(|(one, symbol)| ListedCollection {
+        collection: one.collection,
         workload: Some(one.workload.clone()),
+        listed_until: one.days.until,
         symbol,
     });
     Ok(listed.collect())
@@ -162,15 +170,20 @@ async fn of_address(
     provider.require_code(collection, "a license collection").await?;
     let symbol = symbols_of(provider, &[collection]).await?.into_iter().next().flatten();
     let Some(registry) = setup.settings.registry else {
-        return Ok((ListedCollection { collection, workload: None, symbol }, None));
+        let unknown = ListedCollection { collection, workload: None, listed_until: None, symbol };
+        return Ok((unknown, None));
     };
-    let call = ProjectRegistry::workloadOfCollectionCall { collection };
-    let workload = provider.call(registry, &call, BlockId::latest()).await?.parse().ok();
-    let project = match project::project_of_collection(provider, registry, collection).await? {
-        Some(project) => project::of(provider, registry, project).await?.map(|found| found.name),
-        None => None,
+    let last = last_listing(provider, registry, collection).await?;
+    let listed_until = last.as_ref().and_then(|last| last.days.until);
+    let today = Timestamp::from_secs(provider.latest_block().await?.secs).day();
+    let (workload, project) = match last.filter(|last| last.days.include(today)) {
+        Some(last) => {
+            let project = project::of(provider, registry, last.project).await?;
+            (Some(last.workload), project.map(|found| found.name))
+        }
+        None => (None, None),
     };
-    Ok((ListedCollection { collection, workload, symbol }, project))
+    Ok((ListedCollection { collection, workload, listed_until, symbol }, project))
 }
 
 async fn of_workload(
@@ -181,7 +194,9 @@ async fn of_workload(
 ) -> anyhow::Result<ListedCollection> {
     let collection = collection_of_workload(setup, provider, project, workload).await?;
     let symbol = symbols_of(provider, &[collection]).await?.into_iter().next().flatten();
-    Ok(ListedCollection { collection, workload: Some(workload.clone()), symbol })
+    let last = last_listing(provider, project.registry, collection).await?;
+    let listed_until = last.and_then(|last| last.days.until);
+    Ok(ListedCollection { collection, workload: Some(workload.clone()), listed_until, symbol })
 }
 
 /// The collection whose tokens license this workload.
@@ -260,6 +275,7 @@ mod tests {
         ListedCollection {
             collection: Address::repeat_byte(byte),
             workload: Some(format!("w{byte}").parse().unwrap()),
+            listed_until: None,
             symbol: Some(symbol.to_owned()),
         }
     }

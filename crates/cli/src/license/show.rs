@@ -5,6 +5,7 @@ use nodesys_chain::collection::minted_in;
 use nodesys_chain::ownership::{AtBlock, rights_of};
 use nodesys_core::ids::Name;
 use nodesys_core::license::{LicenseId, Ownership, Right};
+use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256};
 use serde::Serialize;
 
@@ -24,6 +25,8 @@ pub(crate) struct LicenseView {
     pub(crate) symbol: Option<String>,
     pub(crate) workload: Option<Name>,
     pub(crate) project: Option<Name>,
+    /// First day on which no project pays for it by its last listing.
+    pub(crate) listed_until: Option<UtcDay>,
     pub(crate) holder: Address,
     pub(crate) rental: Option<RentalView>,
     pub(crate) operator: Address,
@@ -87,6 +90,7 @@ pub(crate) async fn read_license(
         symbol: found.listed.symbol.as_deref().map(clean),
         workload: found.listed.workload,
         project: found.project,
+        listed_until: found.listed.listed_until,
         holder,
         rental: ownership.rental.map(Into::into),
         operator,

@@ -66,6 +66,7 @@ pub(crate) async fn propose(setup: &Setup, request: &AddRequest) -> anyhow::Resu
         project: entry.project,
         owner: place.project.owner,
         license,
+        listed_until: place.listed_until,
         operator,
         right: right_word(right),
         release: ReleaseSummary::of(&release, announced.runnable_at, runnable),

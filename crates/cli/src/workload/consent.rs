@@ -5,6 +5,7 @@ use std::fmt;
 use nodesys_core::ids::Name;
 use nodesys_core::license::LicenseId;
 use nodesys_core::release::{Amounts, Release, Version};
+use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256};
 use nodesys_render::Grant;
 use serde::Serialize;
@@ -20,6 +21,8 @@ pub(crate) struct ConsentSummary {
     pub(crate) project: Address,
     pub(crate) owner: Address,
     pub(crate) license: LicenseId,
+    /// First day on which its collection is listed no more, where that is announced.
+    pub(crate) listed_until: Option<UtcDay>,
     pub(crate) operator: Address,
     pub(crate) right: String,
     pub(crate) release: ReleaseSummary,
@@ -97,6 +100,9 @@ impl fmt::Display for ConsentSummary {
         writeln!(f, "workload   {}/{}", self.project_name, self.workload)?;
         writeln!(f, "project    {} (pinned), owner {}", self.project, self.owner)?;
         writeln!(f, "license    {collection}/{token_id}")?;
+        if let Some(until) = self.listed_until {
+            writeln!(f, "listed     until before {until}: from then on it earns nothing here")?;
+        }
         writeln!(f, "operator   {}: {}", self.operator, self.right)?;
         let release = &self.release;
         let when = match release.runnable {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use alloy::eips::BlockNumberOrTag;
 use anyhow::Context as _;
+use nodesys_chain::listing::last_listing;
 use nodesys_chain::logs::license_events;
 use nodesys_chain::ownership::{AtBlock, rights_of};
 use nodesys_chain::project::Project;
@@ -14,6 +15,7 @@ use nodesys_clock::DEVELOPMENT_CHAIN_ID;
 use nodesys_core::holders::LicenseEvent;
 use nodesys_core::license::{LicenseId, Right};
 use nodesys_core::release::Release;
+use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, U256};
 use nodesys_sdk::release::fetch::Fetcher;
 use reqwest::Url;
@@ -37,6 +39,8 @@ pub(crate) struct AddRequest {
 pub(crate) struct RegisteredWorkload {
     pub(crate) project: Project,
     pub(crate) collection: Address,
+    /// First day on which the collection is listed no more, where that is announced.
+    pub(crate) listed_until: Option<UtcDay>,
 }
 
 /// The chain, over one RPC or over several that must agree.
@@ -92,7 +96,9 @@ impl ChainReader {
                 pinned.label()
             )));
         }
-        Ok(RegisteredWorkload { project, collection })
+        let last = last_listing(provider, registry, collection).await?;
+        let listed_until = last.and_then(|last| last.days.until);
+        Ok(RegisteredWorkload { project, collection, listed_until })
     }
 
     /// The license: as named, as added before, or the only one that the operator may run.

@@ -146,7 +146,7 @@ mod tests {
                 "meta": {
                     "name": "nodesys-master",
                     "description": "pay",
-                    "createdFromSafeAddress": "0xcDcDcDcDcDcDcDcDcDcDcDcDcDcDcDcDcDcDcDcD",
+                    "createdFromSafeAddress": "0xCdCDCdCdcdcdcdCdcDcDCDcdcDcDCdCdcdCdcDCD",
                     "createdFromOwnerAddress": "",
                 },
                 "transactions": [{

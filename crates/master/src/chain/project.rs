@@ -22,6 +22,7 @@ use nodesys_core::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
 use super::deploy::{Contract, DeployArgs, DeploymentView};
+use super::listings::{self, ListingView};
 use super::tx::{SendArgs, TxSender, call_request};
 use crate::config::Settings;
 
@@ -113,6 +114,7 @@ pub(crate) struct ProjectView {
     owed: String,
     epoch: u64,
     revision: u32,
+    listings: Vec<ListingView>,
 }
 
 impl fmt::Display for ProjectView {
@@ -129,7 +131,8 @@ impl fmt::Display for ProjectView {
         writeln!(f, "balance      {}", self.balance)?;
         writeln!(f, "owed         {}", self.owed)?;
         writeln!(f, "last epoch   {}", self.epoch)?;
-        write!(f, "revision     {}", self.revision)
+        write!(f, "revision     {}", self.revision)?;
+        self.listings.iter().try_for_each(|listing| write!(f, "\nlisted       {listing}"))
     }
 }
 
@@ -166,6 +169,8 @@ pub(crate) async fn show(settings: &Settings) -> anyhow::Result<ProjectView> {
     let provider = settings.provider().await?;
     let project = find(settings, &provider).await?;
     let state = state_of(&provider, project.address, BlockNumberOrTag::Latest).await?;
+    let first = settings.first_block.unwrap_or(0);
+    let listings = listings::current(&provider, project.registry, project.address, first).await?;
     Ok(ProjectView {
         project: project.address,
         name: project.name,
@@ -177,6 +182,7 @@ pub(crate) async fn show(settings: &Settings) -> anyhow::Result<ProjectView> {
         owed: state.total.get().saturating_sub(state.paid.get()).to_string(),
         epoch: state.epoch,
         revision: state.revision,
+        listings,
     })
 }
 

@@ -9,15 +9,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy::eips::BlockId;
 use axum::http::{HeaderMap, header};
 use nodesys_chain::Provider;
-use nodesys_chain::bindings::ProjectRegistry;
-use nodesys_chain::project::project_of_collection;
+use nodesys_chain::listing::last_listing;
 use nodesys_clock::Clock;
 use nodesys_core::api::{LeaseState, LeaseView};
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::ids::{Fence, Name};
+use nodesys_core::listing::Listing;
 use nodesys_core::message::{Domain, WorkloadTicket};
 use nodesys_core::ticket::{Origin, TicketError, TicketText};
 use nodesys_core::{Address, B256};
@@ -50,8 +49,8 @@ pub(crate) struct Gate {
     clock: Clock,
     asking: Semaphore,
     licenses: Mutex<HashMap<B256, License>>,
-    /// Collections of this project with their workloads, and the time of the chain's answer.
-    listed: Mutex<HashMap<Address, (Name, u64)>>,
+    /// Listings of this project by collection, and the time of the chain's answer.
+    listed: Mutex<HashMap<Address, (Listing, u64)>>,
 }
 
 /// A ticket with a valid signature, whose lease is not checked yet.
@@ -205,28 +204,25 @@ impl Gate {
             && view.project == self.project.distributor
     }
 
-    /// The workload of a collection that this project lists, or `None` where it does not.
+    /// The workload of a collection that this project lists today, or `None` where it does not.
     async fn workload_of(&self, collection: Address) -> ApiResult<Option<Name>> {
         let now = self.clock.monotonic_millis();
-        if let Some((workload, at)) = locked(&self.listed).get(&collection)
+        let today = self.clock.now().day();
+        if let Some((listing, at)) = locked(&self.listed).get(&collection)
             && now.saturating_sub(*at) < LISTED_MILLIS
+            && listing.days.include(today)
         {
-            return Ok(Some(workload.clone()));
+            return Ok(Some(listing.workload.clone()));
         }
-        let registry = self.project.registry;
-        let chain = |error: &dyn std::fmt::Display| unknown(&format!("the chain: {error}"));
-        let project = project_of_collection(&self.provider, registry, collection)
-            .await
-            .map_err(|error| chain(&error))?;
-        if project != Some(self.project.distributor) {
-            return Ok(None);
-        }
-        let call = ProjectRegistry::workloadOfCollectionCall { collection };
-        let name = self.provider.call(registry, &call, BlockId::latest()).await;
-        let name = name.map_err(|error| chain(&error))?;
-        let name: Name = name.parse().map_err(|error| chain(&error))?;
-        locked(&self.listed).insert(collection, (name.clone(), now));
-        Ok(Some(name))
+        let last = last_listing(&self.provider, self.project.registry, collection).await;
+        let last = last.map_err(|error| unknown(&format!("the chain: {error}")))?;
+        let ours = |listing: &Listing| {
+            listing.project == self.project.distributor && listing.days.include(today)
+        };
+        let Some(listing) = last.filter(ours) else { return Ok(None) };
+        let workload = listing.workload.clone();
+        locked(&self.listed).insert(collection, (listing, now));
+        Ok(Some(workload))
     }
 
     fn remember(

@@ -119,6 +119,25 @@ async fn a_network_is_started_on_a_new_chain() {
     assert!(stage.refused(&list("store", &theirs)).contains("has to consent first"));
     assert!(stage.run_as("other", &consent)["transaction"].is_string());
     assert!(stage.run(&list("store", &theirs))["transaction"].is_string());
+    // Its owner alone delists it; it is told when that ends, and nothing is sent twice.
+    let delist = [&["license", "delist", "--collection", &theirs], &at[..]].concat();
+    assert!(stage.refused(&delist).contains("NotCollectionOwner"));
+    let told = stage.run_as("other", &delist);
+    assert!(told["transaction"].is_string(), "{told}");
+    let what = told["what"].as_str().unwrap();
+    assert!(what.contains("is listed through"), "{what}");
+    let again = stage.run_as("other", &delist);
+    assert_eq!(again["transaction"], Value::Null);
+    let shown = stage.run(&[&["project", "show"], &named[..]].concat());
+    let ends: Vec<bool> = shown["listings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|listing| listing["until"].is_string())
+        .collect();
+    assert_eq!(ends, [false, true], "{shown}");
+    let until = shown["listings"][1]["until"].as_str().unwrap();
+    assert!(again["what"].as_str().unwrap().ends_with(until), "{again}");
     // The registry is a contract, and has no owner().
     assert!(stage.refused(&list("other", &registry)).contains("names no owner"));
 

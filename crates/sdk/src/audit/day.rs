@@ -48,7 +48,7 @@ pub struct DayFacts<'a> {
     pub snapshot: Fact<Snapshot>,
     /// When the bundle's receipt key counts for the project.
     pub receipt_key: Fact<KeyValidity>,
-    /// Whether the project listed a collection by the snapshot.
+    /// Whether a collection was the project's on the day.
     pub listed: BTreeMap<Address, Fact<bool>>,
     /// The daily quotas in force between the snapshot and the post.
     pub quotas: Fact<Vec<Amount>>,

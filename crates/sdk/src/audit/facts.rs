@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::eips::BlockNumberOrTag;
+use nodesys_chain::listing::last_listing;
 use nodesys_chain::ownership::ownership_of;
-use nodesys_chain::project::{project_of_collection, receipt_key_validity};
+use nodesys_chain::project::receipt_key_validity;
 use nodesys_chain::{ChainError, Provider};
 use nodesys_core::bundle::{BUNDLE_JSON, Bundle, Format, PreviousDay, Snapshot};
 use nodesys_core::files::{HolderRow, PointsRow, RewardRow, Row, UptimeRow, parse_file};
 use nodesys_core::holders::{DayHolders, Holders, Uncounted, UncountedRow};
 use nodesys_core::ids::LicenseIndex;
 use nodesys_core::license::LicenseId;
-use nodesys_core::time::Timestamp;
+use nodesys_core::listing::{IsListed, is_listed};
+use nodesys_core::time::{Timestamp, UtcDay};
 use nodesys_core::{Address, U256};
 
 use super::day::{DayFacts, DayFiles, DoubtfulTokens, Fact, audit_day, names};
@@ -104,7 +106,7 @@ impl<'a> Auditor<'a> {
             posted: commit,
             posted_secs,
             receipt_key,
-            listed: self.listed(rows, &snapshot).await,
+            listed: self.listed(rows, commit.day).await,
             quotas: match &snapshot {
                 Ok(_) => self.history.quotas(commit.commit.epoch, up_to, commit.block_number),
                 Err(reason) => Err(reason.clone()),
@@ -174,30 +176,27 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// Whether the project lists each collection: the registry's state says so, its log says since when.
-    async fn listed(
-        &self,
-        rows: &[UptimeRow],
-        snapshot: &Fact<Snapshot>,
-    ) -> BTreeMap<Address, Fact<bool>> {
+    /// Whether each collection was the project's on the day.
+    async fn listed(&self, rows: &[UptimeRow], day: UtcDay) -> BTreeMap<Address, Fact<bool>> {
         let collections: BTreeSet<Address> = rows.iter().map(|row| row.collection).collect();
         let mut listed = BTreeMap::new();
         for collection in collections {
-            listed.insert(collection, self.is_listed(collection, snapshot).await);
+            listed.insert(collection, self.is_listed(collection, day).await);
         }
         listed
     }
 
-    async fn is_listed(&self, collection: Address, snapshot: &Fact<Snapshot>) -> Fact<bool> {
+    async fn is_listed(&self, collection: Address, day: UtcDay) -> Fact<bool> {
         let project = &self.history.project;
-        let found = project_of_collection(self.provider, project.registry, collection).await;
-        if told(found)? != Some(project.distributor) {
-            return Ok(false);
+        let last = told(last_listing(self.provider, project.registry, collection).await)?;
+        let logged = &self.history.listings;
+        match is_listed(project.distributor, collection, day, last.as_ref(), logged) {
+            IsListed::Yes => Ok(true),
+            IsListed::No => Ok(false),
+            IsListed::CannotTell => {
+                Err(format!("the RPC has no logs of a listing of {collection} on {day}"))
+            }
         }
-        let since = self.history.listed_in(collection);
-        let missing = || format!("the RPC has no log of the listing of {collection}");
-        let (since, snapshot) = (since.ok_or_else(missing)?, snapshot.as_ref()?);
-        Ok(since <= snapshot.block_number)
     }
 
     /// Tokens whose holder by the logs is not the committed one, and where the logs may be at fault.

@@ -8,15 +8,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::eips::BlockNumberOrTag;
+use nodesys_chain::listing::listings_of;
 use nodesys_chain::logs::{Logged, license_events};
 use nodesys_chain::project::{
-    Collection, DistributorEvent, DistributorState, RegistryEvent, collections_of,
-    distributor_events, registry_events, state_of,
+    DistributorEvent, DistributorState, RegistryEvent, distributor_events, registry_events,
+    state_of,
 };
 use nodesys_chain::{BlockRef, Provider};
 use nodesys_core::bundle::ProjectInfo;
 use nodesys_core::holders::{Holders, LicenseEvent};
 use nodesys_core::ids::Amount;
+use nodesys_core::listing::Listing;
 use nodesys_core::time::UtcDay;
 use nodesys_core::{Address, B256, U256};
 
@@ -63,7 +65,7 @@ pub struct History {
     pub state: DistributorState,
     /// Why the logs cannot be complete; empty when state and logs agree.
     pub gaps: Vec<String>,
-    pub(super) collections: Vec<Collection>,
+    pub(super) listings: Vec<Listing>,
     pub(super) events: Vec<Logged<DistributorEvent>>,
     pub(super) license_logs: Vec<Logged<LicenseEvent>>,
     first_quota: Option<Amount>,
@@ -95,8 +97,9 @@ impl History {
         let (from, to) = (range.logs_from, newest.number);
         let of_registry = registry_events(provider, registry, from, to).await?;
         let events = distributor_events(provider, distributor, from, to).await?;
-        let collections = collections_of(&of_registry, distributor, to)?;
-        let addresses: Vec<Address> = collections.iter().map(|one| one.address).collect();
+        let listings = listings_of(&of_registry, distributor)?;
+        let addresses: BTreeSet<Address> = listings.iter().map(|one| one.collection).collect();
+        let addresses: Vec<Address> = addresses.into_iter().collect();
         let license_logs = license_events(provider, &addresses, from, to).await?;
         let created = of_registry.iter().find_map(|logged| match &logged.event {
             RegistryEvent::ProjectCreated(created) if created.project == distributor => {
@@ -111,7 +114,7 @@ impl History {
             project,
             newest,
             state,
-            collections,
+            listings,
             events,
             license_logs,
             first_quota,
@@ -162,12 +165,6 @@ impl History {
             in_force.push(quota.of(epoch));
         }
         Ok(in_force)
-    }
-
-    /// The block in which a collection was listed, where its log is known.
-    pub(super) fn listed_in(&self, collection: Address) -> Option<u64> {
-        let found = self.collections.iter().find(|one| one.address == collection);
-        found.map(|one| one.listed_in)
     }
 
     /// Holders and renters by all logs up to the newest block.

@@ -62,13 +62,18 @@ pub enum DayError {
         /// The key.
         key: Address,
     },
-    /// The day file names a collection that the project does not list.
-    #[error("uptime.csv has license {license} of {collection}, which the project does not list")]
+    /// The day file names a collection of which the registry does not tell that it was the project's then.
+    #[error(
+        "uptime.csv has license {license} of {collection}, which the registry does not tell to be listed by \
+         the project on {day}"
+    )]
     ForeignCollection {
         /// The license.
         license: LicenseIndex,
         /// Its collection.
         collection: Address,
+        /// The day.
+        day: UtcDay,
     },
     /// Logs and calls of the RPC disagree.
     #[error(

@@ -39,12 +39,12 @@ async fn a_pruned_rpc_is_found_out_before_anything_is_signed() {
     let rows = parse_file::<UptimeRow>(&file(UptimeRow::FILE)).unwrap();
     let published = parse_file::<HolderRow>(&file(HolderRow::FILE)).unwrap();
     let snapshot = builder.snapshot(FIRST_DAY).await.unwrap();
-    assert_eq!(builder.holders(&rows, snapshot).await.unwrap().rows, published);
+    assert_eq!(builder.holders(FIRST_DAY, &rows, snapshot).await.unwrap().rows, published);
 
     // Its logs begin after the mints, and old state is gone: by the logs nobody holds anything.
     let newest = world.chain.reader.latest_block().await.unwrap();
     proxy.set(Fault::Pruned { below: newest.number - 1 });
-    let refused = builder.holders(&rows, snapshot).await.unwrap_err();
+    let refused = builder.holders(FIRST_DAY, &rows, snapshot).await.unwrap_err();
     assert!(matches!(refused, DayError::HoldersDisagree { .. }), "{refused}");
     world.chain.stop().await.unwrap();
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use alloy::eips::BlockNumberOrTag;
 use alloy::rpc::types::Log;
 use anyhow::Context;
+use nodesys_chain::listing;
 use nodesys_chain::logs::{Logged, event_of, license_event_of};
 use nodesys_chain::project::{DistributorEvent, RegistryEvent};
 use nodesys_core::Address;
@@ -19,6 +20,7 @@ use super::turn::Turn;
 use crate::db;
 use crate::db::claim::NewClaim;
 use crate::db::commit::Posting;
+use crate::db::listing::NewListing;
 use crate::db::mirror_source::Kind;
 use crate::db::project::NewProject;
 
@@ -81,23 +83,38 @@ async fn registry_event(
 ) -> anyhow::Result<()> {
     match &logged.event {
         RegistryEvent::ProjectCreated(created) => {
-            let block = place.chain.block(BlockNumberOrTag::Number(logged.block_number));
-            let block = block.await?.context("a project's block cannot be read")?;
             let new = NewProject {
                 project: created.project,
                 name: &created.name,
                 owner: created.owner,
                 token: created.token,
-                first_day: Timestamp::from_secs(block.secs).day(),
+                first_day: time_of(place, logged.block_number).await?.day(),
             };
             db::project::insert(conn, &new).await
         }
         RegistryEvent::CollectionListed(listed) => {
-            let (collection, project) = (listed.collection, listed.project);
-            db::project::insert_collection(conn, collection, project, &listed.workload).await
+            let new = NewListing {
+                collection: listed.collection,
+                project: listed.project,
+                workload: &listed.workload,
+                from: listing::day(listed.fromDay)?,
+                at: time_of(place, logged.block_number).await?,
+                block: logged.block_number,
+            };
+            db::listing::insert(conn, &new).await
+        }
+        RegistryEvent::CollectionDelisted(delisted) => {
+            let (collection, project) = (delisted.collection, delisted.project);
+            let until = listing::day(delisted.untilDay)?;
+            db::listing::end(conn, collection, project, until, logged.block_number).await
         }
         _ => Ok(()),
     }
+}
+
+async fn time_of(place: &Place, block: u64) -> anyhow::Result<Timestamp> {
+    let found = place.chain.block(BlockNumberOrTag::Number(block)).await?;
+    Ok(Timestamp::from_secs(found.context("the block of an event cannot be read")?.secs))
 }
 
 async fn distributor_event(

@@ -14,9 +14,10 @@ use super::turn::Turn;
 use crate::db::mirror_source::Kind;
 
 /// First topics of the events that are applied.
-const TOPICS: [B256; 10] = [
+const TOPICS: [B256; 11] = [
     ProjectRegistry::ProjectCreated::SIGNATURE_HASH,
     ProjectRegistry::CollectionListed::SIGNATURE_HASH,
+    ProjectRegistry::CollectionDelisted::SIGNATURE_HASH,
     RewardDistributor::Posted::SIGNATURE_HASH,
     RewardDistributor::HeadRewound::SIGNATURE_HASH,
     RewardDistributor::SignerDisabled::SIGNATURE_HASH,

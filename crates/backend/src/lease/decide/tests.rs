@@ -21,6 +21,7 @@ fn held(carried: Option<u64>, fit: Option<u64>) -> Lease {
         node: 1,
         operator: ALICE,
         granted: at(50),
+        listed: true,
         renewed: Renewed { carried: carried.map(at), fit: fit.map(at) },
         ended: None,
     }
@@ -126,6 +127,18 @@ fn silence_ends_it_ten_and_a_half_minutes_later() {
     assert_eq!(second, takes(3, EndReason::NotEntitled));
     // Never renewed: counted from the grant.
     assert_eq!(go(Some(&held(None, None)), &[]), Outcome::End(EndReason::Expired));
+}
+
+#[test]
+fn it_ends_with_its_listing() {
+    let over = Lease { listed: false, ..held(Some(99), Some(99)) };
+    assert_eq!(go(Some(&over), &[]), Outcome::End(EndReason::NotEntitled));
+    // Listed anew, another node may be waiting already.
+    assert_eq!(go(Some(&over), &[standby(2, BOB, 99)]), takes(2, EndReason::NotEntitled));
+    // Nobody gets what is not listed.
+    let nobody = |_| Some(false);
+    let decided = decide(Some(&over), &[standby(2, BOB, 99)], nobody, &moment());
+    assert_eq!(decided, Outcome::End(EndReason::NotEntitled));
 }
 
 #[test]

@@ -87,12 +87,12 @@ async fn a_collection_that_floods_is_set_aside_alone_and_catches_up(pool: PgPool
     let refusal = world.refused("chain_unavailable", world.client().request_lease(&request)).await;
     assert!(refusal.detail.contains(&gamma.to_string()), "{refusal:?}");
     let mut conn = world.pool.acquire().await.unwrap();
-    let behind = mirror_source::behind(&mut conn, project, world.chain.registry, last).await;
+    let behind = mirror_source::behind(&mut conn, project, world.chain.registry, DAY, last).await;
     let behind: Vec<Address> = behind.unwrap().iter().map(|source| source.address).collect();
     assert_eq!(behind, [gamma]);
     let ours = world.chain.distributor;
-    let ours = mirror_source::behind(&mut conn, ours, world.chain.registry, last).await.unwrap();
-    assert_eq!(ours, []);
+    let ours = mirror_source::behind(&mut conn, ours, world.chain.registry, DAY, last).await;
+    assert_eq!(ours.unwrap(), []);
     drop(conn);
     let ready = world.get_raw("/readyz").await;
     assert!(

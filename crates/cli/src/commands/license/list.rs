@@ -1,5 +1,6 @@
 //! `license list`: every license of the project.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use nodesys_core::Address;
@@ -47,6 +48,13 @@ impl fmt::Display for LicenseList {
             table.add_row(row);
         }
         writeln!(f, "{table}")?;
+        let ends = self
+            .licenses
+            .iter()
+            .filter_map(|line| line.listed_until.map(|until| (line.license.collection, until)));
+        for (collection, until) in ends.collect::<BTreeMap<_, _>>() {
+            writeln!(f, "collection {collection} is listed until before {until}")?;
+        }
         if let Some(operator) = self.operator {
             writeln!(f, "right of {operator}")?;
         }

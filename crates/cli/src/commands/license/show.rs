@@ -40,6 +40,12 @@ impl fmt::Display for LicenseView {
         writeln!(f, "symbol       {}", text(self.symbol.clone()))?;
         writeln!(f, "project      {}", text(self.project.as_ref().map(Name::to_string)))?;
         writeln!(f, "workload     {}", text(self.workload.as_ref().map(Name::to_string)))?;
+        match (self.listed_until, &self.project) {
+            (Some(until), Some(_)) => writeln!(f, "listed       until before {until}")?,
+            (Some(until), None) => writeln!(f, "listed       no more, since {until}")?,
+            (None, Some(_)) => writeln!(f, "listed       no end announced")?,
+            (None, None) => {}
+        }
         writeln!(f, "holder       {}", self.holder)?;
         writeln!(f, "renter       {}", text(self.rental.as_ref().map(ToString::to_string)))?;
         writeln!(f, "operator     {}", self.operator)?;

@@ -9,17 +9,18 @@ import type { PublicClient } from 'viem';
 
 import { commitOf, FIRST_DAY, type PreviousDay } from '../day/build.js';
 import { type DayFacts, type Fact, known, type PostedCommit, type Token, tokenKey, unknown } from '../day/facts.js';
+import { Holders } from '../day/holders.js';
 import { type Places, Whole } from '../day/places.js';
 import { Rows } from '../day/readings.js';
 import { type AuditReport, type DayReport, type Doubt, verdictOf } from '../day/report.js';
 import { ASK_ANOTHER_RPC, verifyDay } from '../day/verify.js';
 import { BUNDLE_JSON, parseBundle, type Snapshot } from '../formats/bundle.js';
-import { REWARDS } from '../formats/tables.js';
+import { REWARDS, UNCOUNTED_WORDS } from '../formats/tables.js';
 import { structHash } from '../messages.js';
 import { type Address, dayOf, epochOf, SECS_PER_DAY, ZERO_ADDRESS, ZERO_HASH } from '../parse.js';
 import { licenseAbi, registryAbi } from './abi.js';
 import { Chain, ChainError, isRevert } from './chain.js';
-import { type History, Holders, quotasBetween, readHistory, standing } from './history.js';
+import { type History, quotasBetween, readHistory, standing } from './history.js';
 
 export interface AuditOptions {
   /** A viem client for each RPC; with several, most of them must agree. */
@@ -236,6 +237,7 @@ function factsOf(chain: Chain, history: History, folded: Folded, posted: PostedC
       return known(quotasBetween(history, posted.commit.epoch, at.value.block_number, posted.blockNumber));
     },
     owned: (token, secs) => holders.at(token, secs),
+    uncounted: (token) => holders.uncounted(token),
     async doubtful(tokens) {
       const all = (reason: string) => new Map(tokens.map((token) => [tokenKey(token), reason]));
       const at = await snapshot();
@@ -256,11 +258,16 @@ async function contradicted(
 ): Promise<Map<string, string>> {
   const doubtful = new Map<string, string>();
   for (const token of tokens) {
-    const broken = history.broken.get(tokenKey(token));
     const [folded, called] = [newest.at(token, history.newest.secs), await ownership(chain, history, token)];
+    const uncounted = newest.uncounted(token);
     const same = folded.holder === called.holder && folded.renter === called.renter;
-    const reason = broken ?? (same ? undefined : 'logs and calls of the RPC disagree about who holds it now');
-    if (reason !== undefined) doubtful.set(tokenKey(token), reason);
+    // As complete logs would have it too, where nobody ever held it.
+    if (uncounted === 'no_transfer' ? called.holder === ZERO_ADDRESS : uncounted === undefined && same) continue;
+    const reason =
+      uncounted === undefined
+        ? 'logs and calls of the RPC disagree about who holds it now'
+        : `by its logs at the RPC, ${UNCOUNTED_WORDS[uncounted]}: they may not be all`;
+    doubtful.set(tokenKey(token), reason);
   }
   return doubtful;
 }

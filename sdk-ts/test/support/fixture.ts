@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 import {
   type Address, type Bundle, type DayFacts, FIRST_DAY, type Hash, known, memoryPlace, parseBundle, parseTable, type Place,
-  Places, type PostedCommit, type PreviousDay, REWARDS, structHash, HOLDERS, UPTIME, tokenKey,
+  Places, type PostedCommit, type PreviousDay, REWARDS, structHash, HOLDERS, UNCOUNTED, UPTIME, tokenKey,
 } from '../../src/index.js';
 import { sdk } from './paths.js';
 
@@ -42,6 +42,8 @@ export const bundleOf = (day: string): Bundle => parseBundle(filesOf(day).get('b
 export function factsOf(posted: PostedCommit, bundle: Bundle, files: Files): DayFacts {
   const uptime = parseTable(UPTIME, files.get('uptime.csv') as Uint8Array);
   const holders = parseTable(HOLDERS, files.get('holders.csv') as Uint8Array);
+  const uncounted = files.get('uncounted.csv');
+  const reasons = new Map(uncounted && parseTable(UNCOUNTED, uncounted).map((row) => [row.license, row.reason]));
   const owned = new Map(uptime.map((token, i) => [tokenKey(token), holders[i]]));
   const zero: Address = `0x${'0'.repeat(40)}`;
   return {
@@ -56,6 +58,7 @@ export function factsOf(posted: PostedCommit, bundle: Bundle, files: Files): Day
       const { holder, renter } = owned.get(tokenKey(token)) ?? { holder: zero, renter: zero };
       return { holder, renter };
     },
+    uncounted: (token) => reasons.get(owned.get(tokenKey(token))?.license ?? -1),
     doubtful: () => Promise.resolve(new Map()),
   };
 }

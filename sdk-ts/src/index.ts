@@ -1,7 +1,7 @@
 /** Node System for TypeScript; runs in Node and in browsers. */
 
 export { distributorAbi, licenseAbi, registryAbi } from './chain/abi.js';
-export { type AuditOptions, auditProject, NothingPosted } from './chain/audit.js';
+export { type AuditOptions, auditProject, NothingPosted, WrongChain } from './chain/audit.js';
 export { Chain, ChainError } from './chain/chain.js';
 export { projectInfo, UnknownProject } from './chain/history.js';
 export { accumulate, type Allocation, allocate, AmountError, type Budget, type Share } from './day/allocation.js';
@@ -52,4 +52,4 @@ export type {
   CommitView, DayView, LeaseView, LicenseDay as LicenseDayView, LicenseId, LicenseView, Network, NodeView,
   PointsChecked, ProjectRow, ProofView, RewardView,
 } from './api/views.js';
-export { auditIn, type AuditJob, type PlaceName, type Port, workerPort } from './worker/serve.js';
+export { auditIn, type AuditJob, type PlaceName, type Port, workerPort } from './worker/port.js';

@@ -12,7 +12,7 @@ import { type DayFacts, type Fact, known, type PostedCommit, type Token, tokenKe
 import { Holders } from '../day/holders.js';
 import { type Places, Whole } from '../day/places.js';
 import { Rows } from '../day/readings.js';
-import { type AuditReport, type DayReport, type Doubt, verdictOf } from '../day/report.js';
+import { type AuditReport, type CheckName, type DayReport, type Doubt, verdictOf } from '../day/report.js';
 import { ASK_ANOTHER_RPC, verifyDay } from '../day/verify.js';
 import { BUNDLE_JSON, parseBundle, type Snapshot } from '../formats/bundle.js';
 import { REWARDS, UNCOUNTED_WORDS } from '../formats/tables.js';
@@ -25,6 +25,8 @@ import { type History, quotasBetween, readHistory, standing } from './history.js
 export interface AuditOptions {
   /** A viem client for each RPC; with several, most of them must agree. */
   clients: PublicClient | readonly PublicClient[];
+  /** Where it is given, an RPC of another chain is refused. */
+  chainId?: bigint;
   registry: Address;
   /** The project, by its distributor's address. */
   distributor: Address;
@@ -38,6 +40,8 @@ export interface AuditOptions {
   logsFrom?: bigint;
   /** Called with each day as it is judged. */
   onDay?: (day: DayReport) => void;
+  /** Called as each step of a day's verification begins. */
+  onCheck?: (day: string, check: CheckName) => void;
   signal?: AbortSignal;
 }
 
@@ -46,9 +50,18 @@ export class NothingPosted extends Error {
   override name = 'NothingPosted';
 }
 
+/** The RPCs are of another chain. */
+export class WrongChain extends Error {
+  override name = 'WrongChain';
+}
+
 /** Audits the posted days of a project. */
 export async function auditProject(options: AuditOptions): Promise<AuditReport> {
   const chain = new Chain(options.clients);
+  const found = await chain.chainId();
+  if (options.chainId !== undefined && found !== options.chainId) {
+    throw new WrongChain(`the RPC is of chain ${found}, and the project is on chain ${options.chainId}`);
+  }
   const registry = options.registry.toLowerCase() as Address;
   const distributor = options.distributor.toLowerCase() as Address;
   const history = await readHistory(chain, registry, distributor, options.logsFrom ?? 0n);
@@ -78,7 +91,8 @@ export async function auditProject(options: AuditOptions): Promise<AuditReport> 
   let before = await previous(options.places, distributor, wanted[0] as PostedCommit);
   for (const commit of wanted) {
     options.signal?.throwIfAborted();
-    const outcome = await verifyDay(factsOf(chain, history, folded, commit, depth), options.places, before);
+    const onCheck = (check: CheckName) => options.onCheck?.(commit.day, check);
+    const outcome = await verifyDay(factsOf(chain, history, folded, commit, depth), options.places, before, onCheck);
     outcome.report.active = commit.activatesAt <= history.newest.secs;
     // A day whose outcome is not known puts the next one in doubt, and accuses nobody.
     before = outcome.after ? known(outcome.after) : unknown(`what ${commit.day} left is not known`);

@@ -35,9 +35,14 @@ export interface DayOutcome {
   after: PreviousDay | undefined;
 }
 
-/** Verifies one day. `before` is what it builds on, where that is known. */
-export async function verifyDay(facts: DayFacts, places: Places, before: Fact<PreviousDay>): Promise<DayOutcome> {
-  return new Verification(facts, places).run(before);
+/** Verifies one day. `before` is what it builds on, where that is known; `onCheck` is told each step that begins. */
+export async function verifyDay(
+  facts: DayFacts,
+  places: Places,
+  before: Fact<PreviousDay>,
+  onCheck?: (check: CheckName) => void,
+): Promise<DayOutcome> {
+  return new Verification(facts, places, onCheck).run(before);
 }
 
 /** A row of uptime.csv without its bitmap, of which only the rule knew. */
@@ -59,6 +64,7 @@ class Verification {
   constructor(
     private readonly facts: DayFacts,
     private readonly places: Places,
+    private readonly onCheck?: (check: CheckName) => void,
   ) {
     const { posted } = facts;
     this.day = posted.day;
@@ -95,6 +101,7 @@ class Verification {
   private begin(check: CheckName): void {
     this.check = check;
     this.reached.add(check);
+    this.onCheck?.(check);
   }
 
   private async steps(before: Fact<PreviousDay>): Promise<PreviousDay | undefined> {

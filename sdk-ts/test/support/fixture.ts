@@ -10,14 +10,20 @@ import { sdk } from './paths.js';
 
 export const PROJECT: Address = '0xe85e36041554088d2577f9eea2f2bdef17b0e397';
 const ROOT = sdk(`test/fixtures/days/${PROJECT}`);
+/** Days of the first format, each after the other. */
 export const DAYS = readdirSync(ROOT).sort();
+const ROOT_2 = sdk('test/fixtures/days-2/0xe31f6f2ef23ca69366584573459b4a5e9ec4ee51');
+/** The first day of another project, of the second format. */
+export const DAY_2 = readdirSync(ROOT_2)[0] as string;
+const folderOf = (day: string) => `${day === DAY_2 ? ROOT_2 : ROOT}/${day}`;
 export const TABLES = ['uptime.csv', 'holders.csv', 'points.csv', 'rewards.csv'] as const;
 
 export type Files = Map<string, Uint8Array>;
 
 /** The files of a day, by name. */
 export function filesOf(day: string): Files {
-  return new Map(readdirSync(`${ROOT}/${day}`).map((file) => [file, readFileSync(`${ROOT}/${day}/${file}`)]));
+  const folder = folderOf(day);
+  return new Map(readdirSync(folder).map((file) => [file, readFileSync(`${folder}/${file}`)]));
 }
 
 interface SignedCommit {
@@ -26,7 +32,7 @@ interface SignedCommit {
 }
 
 export function signedCommit(day: string): SignedCommit {
-  return JSON.parse(readFileSync(`${ROOT}/${day}/commit.json`, 'utf8'));
+  return JSON.parse(readFileSync(`${folderOf(day)}/commit.json`, 'utf8'));
 }
 
 export function postedOf(day: string): PostedCommit {
@@ -65,7 +71,7 @@ export function factsOf(posted: PostedCommit, bundle: Bundle, files: Files): Day
 
 /** A day's files as a place has them. */
 export function placeOf(day: string, files: Files, name = 'a mirror'): Place {
-  return memoryPlace(name, new Map([...files].map(([file, bytes]) => [`${PROJECT}/${day}/${file}`, bytes])));
+  return memoryPlace(name, new Map([...files].map(([file, bytes]) => [`${bundleOf(day).project.distributor}/${day}/${file}`, bytes])));
 }
 
 export const places = (day: string, files: Files) => new Places([placeOf(day, files)]);

@@ -126,6 +126,17 @@ test("a closed day's minutes and their gaps are those of the API", async () => {
   await visitor.leaves();
 });
 
+test('a license that counts for nobody says why', async () => {
+  const visitor = await Visitor.comes(browser);
+  await visitor.page.route(`**/v1/licenses/${ALPHA}/1`, async (route) => {
+    const answer = (await (await route.fetch()).json()) as object;
+    await route.fulfill({ json: { ...answer, holder: null, uncounted: 'taken_from_another' } });
+  });
+  await visitor.goes(`/licenses/${ALPHA}/1`);
+  assert.match(await visitor.text(), /counts for nobody: a log takes it from somebody[^]*none by its logs/);
+  await visitor.leaves();
+});
+
 test('before the project began nothing was expected: not 100 %, not open', async () => {
   const visitor = await Visitor.comes(browser);
   for (const path of [`/licenses/${ALPHA}/1?day=2020-02-29`, `/projects/${endpoints.project}/days/2020-02-29`]) {

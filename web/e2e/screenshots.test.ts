@@ -49,10 +49,9 @@ test('why an account earned what it earned', async () => {
 });
 
 test('a day, verified here', () =>
-  pictured('day', `/projects/${endpoints.project}/days/${day}`, 560, async ({ page }) => {
+  pictured('day', `/projects/${endpoints.project}/days/${day}`, 430, async ({ page }) => {
     await page.fill('#verify input', endpoints.rpc);
     await page.click('#verify form button');
     await page.waitForSelector('.verdict-good');
-    await page.locator('#verify').scrollIntoViewIfNeeded();
-    await page.evaluate(() => scrollTo(0, (document.querySelector('#verify')?.getBoundingClientRect().top ?? 0) + scrollY - 24));
+    await page.evaluate(() => scrollTo(0, (document.querySelector('#verify form')?.getBoundingClientRect().top ?? 0) + scrollY - 9));
   }));

@@ -60,7 +60,8 @@ export function Verify({ chainId, registry, project, day }: Wanted) {
     <div className="result">
       <p>
         Fetches the committed files from this backend and the facts from your RPC, recomputes the day in this browser, and holds it
-        against the commit on chain. No word of the backend is taken for it.
+        against the commit on chain. What is still the backend’s is this page and the registry’s address at its foot: hold that against
+        the one you know, or run <code>nodesys audit</code>.
       </p>
       <RpcForm use={(url) => void run(url)} busy={running} action="Verify this day" />
       {running && <Running check={state.check} stop={stop} />}

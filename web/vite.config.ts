@@ -15,6 +15,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     manifest: true,
   },
-  worker: { format: 'es' },
+  // By this name the backend gives it the policy under which it may compile its Keccak.
+  worker: { format: 'es', rolldownOptions: { output: { entryFileNames: 'assets/worker-[hash].js' } } },
   server: { proxy: { '/v1': backend, '/readyz': backend } },
 });

@@ -1,7 +1,7 @@
 /** Node System for TypeScript; runs in Node and in browsers. */
 
 export { distributorAbi, licenseAbi, registryAbi } from './chain/abi.js';
-export { type AuditOptions, auditProject, NothingPosted } from './chain/audit.js';
+export { type AuditOptions, auditProject, NothingPosted, WrongChain } from './chain/audit.js';
 export { Chain, ChainError } from './chain/chain.js';
 export { projectInfo, UnknownProject } from './chain/history.js';
 export { accumulate, type Allocation, allocate, AmountError, type Budget, type Share } from './day/allocation.js';
@@ -10,6 +10,7 @@ export {
   uptimeLeaf,
 } from './day/build.js';
 export { type DayFacts, type Fact, known, type PostedCommit, type Token, tokenKey, unknown } from './day/facts.js';
+export { Holders, type LicenseEvent } from './day/holders.js';
 export { memoryPlace, type Parts, type Place, Places, type PlacesOptions } from './day/places.js';
 export {
   type AuditReport, CHECKS, type CheckName, type CheckReport, type DayReport, type Doubt, doubtText, type Finding,
@@ -21,13 +22,14 @@ export { type DayOutcome, verifyDay } from './day/verify.js';
 export { type Bitmap, bitmap, bitmapText, countMinutes, fromMinuteOn, hasMinute, ratioPpm, runsOf }
   from './formats/bitmap.js';
 export {
-  type Bundle, BUNDLE_JSON, type ClosedUptime, COMMIT_JSON, parseBundle, type ProjectInfo, type Snapshot, type Terms,
-  terms, TREE_JSON, UnknownFormat, writeBundle,
+  type Bundle, BUNDLE_JSON, type ClosedUptime, COMMIT_JSON, type Format, FORMAT_1, FORMAT_2, parseBundle, type ProjectInfo,
+  type Snapshot, type Terms, terms, termsHash, TREE_JSON, UnknownFormat, writeBundle,
 } from './formats/bundle.js';
 export { canonicalJson } from './formats/json.js';
 export { type Difference, parseTable, TableError, TableReader, writeTable } from './formats/reader.js';
 export {
-  type HolderRow, HOLDERS, POINTS, type PointsRow, type RewardRow, REWARDS, type Table, UPTIME, type UptimeRow,
+  type HolderRow, HOLDERS, POINTS, type PointsRow, type RewardRow, REWARDS, type Table, type Uncounted, UNCOUNTED,
+  UNCOUNTED_WORDS, type UncountedRow, UPTIME, type UptimeRow,
 } from './formats/tables.js';
 export { keccak256, KeccakStream } from './keccak.js';
 export {
@@ -50,4 +52,4 @@ export type {
   CommitView, DayView, LeaseView, LicenseDay as LicenseDayView, LicenseId, LicenseView, Network, NodeView,
   PointsChecked, ProjectRow, ProofView, RewardView,
 } from './api/views.js';
-export { auditIn, type AuditJob, type PlaceName, type Port, workerPort } from './worker/serve.js';
+export { auditIn, type AuditJob, type PlaceName, type Port, workerPort } from './worker/port.js';

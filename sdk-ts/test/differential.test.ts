@@ -2,7 +2,7 @@
  * The same random days through this package and through the Rust auditor: what one builds the other accepts, and
  * where an owner lies both say so.
  *
- * NODESYS_DAYS says how many (20 by default, 200 in `scripts/test deep`), NODESYS_SEED which.
+ * NODESYS_DAYS says how many (30 by default, 200 in `scripts/test deep`), NODESYS_SEED which.
  */
 
 import assert from 'node:assert/strict';
@@ -16,12 +16,15 @@ import { foundry } from 'viem/chains';
 
 import { auditProject, type AuditReport, NothingPosted, Places, reportText } from '../src/index.js';
 import { folderPlace } from '../src/node/index.js';
+import { type Lie, LIES } from './support/lies.js';
 import { Random } from './support/random.js';
 import { rustAudit, type RustReport } from './support/rust.js';
-import { LIES, Story } from './support/story.js';
+import { Story } from './support/story.js';
 
-const COUNT = Number(process.env['NODESYS_DAYS'] ?? 20);
+const COUNT = Number(process.env['NODESYS_DAYS'] ?? 30);
 const SEED = Number(process.env['NODESYS_SEED'] ?? 1);
+
+const UNREADABLE = new Set<Lie | undefined>(['terms hash', 'no hash']);
 
 let story: Story;
 let folder: string;
@@ -82,16 +85,23 @@ test('the Rust auditor and this one say the same of every random day', async () 
   ];
   assert.equal(ours.days.length, COUNT);
   for (const [i, told] of story.days.entries()) {
-    const expected = told.lie === undefined ? 'holds' : 'does_not_hold';
     const of = (day: string) => ours.findings.filter((one) => one.day === day).map((one) => one.problem);
-    assert.equal(ours.days[i]?.verdict, expected, `${told.day} ${told.lie}: ${of(told.day)} ${reportText(ours)}`);
+    const words = `${told.day} ${told.lie}: ${of(told.day)} ${reportText(ours)}`;
+    // What a day leaves that cannot be read is not known: the next one is neither proven nor accused.
+    const unsure = UNREADABLE.has(story.days[i - 1]?.lie);
+    const verdict = ours.days[i]?.verdict;
+    if (told.lie === undefined) assert.ok(verdict === 'holds' || (unsure && verdict === 'cannot_tell'), words);
+    else assert.ok(verdict === 'does_not_hold' || (unsure && verdict === 'cannot_tell'), words);
   }
   alike(ours, theirs);
   const rules = new Set(story.days.map((day) => day.rule));
   const excused = story.days.filter((day) => day.excused > 0).length;
   const lies = new Set(story.days.map((day) => day.lie));
-  console.log(`${COUNT} days: ${[...rules]} rules, ${excused} with excuses, ${ours.revoked.length} revoked, ${lies.size - 1} lies`);
-  if (COUNT < 20) return;
+  const uncounted = story.days.reduce((sum, day) => sum + day.uncounted, 0);
+  const formats = new Set(story.days.map((day) => day.format));
+  console.log(`${COUNT} days: ${[...rules]} rules, ${excused} with excuses, ${ours.revoked.length} revoked, ${lies.size - 1} lies, ${uncounted} not counted`);
+  if (COUNT < 30) return;
+  assert.ok(formats.size === 2 && uncounted > COUNT);
   assert.ok(rules.size === 3 && excused > 0 && ours.revoked.length > 0 && lies.size === LIES.length + 1);
 });
 

@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { keccak256, toBytes } from 'viem';
+
 import {
-  bitmap, canonicalJson, countMinutes, dayOf, epochOf, fromMinuteOn, parseBundle, ParseError, parseTable, POINTS, ratioPpm,
+  bitmap, canonicalJson, countMinutes, dayOf, epochOf, FORMAT_1, FORMAT_2, fromMinuteOn, parseBundle, ParseError, parseTable, POINTS, ratioPpm,
   REWARDS, runsOf, type Table, TableError, TableReader, UnknownFormat, UPTIME, writeBundle, writeTable,
 } from '../src/index.js';
 import { joined } from '../src/day/build.js';
@@ -106,7 +108,7 @@ test('minute m is bit m % 8 of byte m / 8', () => {
   assert.equal(ratioPpm(fromMinuteOn(1439), 3, none), 333_333);
 });
 
-test('bundle.json has one spelling, and one format', () => {
+test('bundle.json has one spelling, and a known format', () => {
   for (const day of DAYS) {
     const bytes = filesOf(day).get('bundle.json') as Uint8Array;
     assert.deepEqual(writeBundle(parseBundle(bytes)), new Uint8Array(bytes));
@@ -130,7 +132,7 @@ test('bundle.json has one spelling, and one format', () => {
       assert.notEqual(other, text);
       assert.throws(() => parseBundle(encode(other)), (error) => error instanceof ParseError && problem.test(error.message), other.slice(0, 80));
     }
-    for (const format of ['nodesys-bundle-2', 'constructor', '']) {
+    for (const format of ['nodesys-bundle-3', 'constructor', '']) {
       const other = encode(text.replace('nodesys-bundle-1', format));
       assert.throws(() => parseBundle(other), UnknownFormat);
     }
@@ -138,6 +140,21 @@ test('bundle.json has one spelling, and one format', () => {
   }
   assert.equal(canonicalJson({ b: 1n, a: [true, null, 'x"'] }), '{"a":[true,null,"x\\""],"b":"1"}');
   assert.equal(bundleOf(DAYS[0] as string).terms.beneficiary, 'renter');
+});
+
+test('the second format names its terms by their hash, the first does not', () => {
+  const one = bundleOf(DAYS[0] as string);
+  const hash = keccak256(toBytes(canonicalJson(one.terms)));
+  const two = (terms_hash: unknown) => encode(
+    canonicalJson({ ...(JSON.parse(new TextDecoder().decode(writeBundle(one))) as object), format: FORMAT_2, terms_hash }),
+  );
+  assert.equal(parseBundle(two(hash)).terms_hash, hash);
+  assert.deepEqual(writeBundle(parseBundle(two(hash))), new Uint8Array(two(hash)));
+  for (const other of [undefined, null, `0x${'0'.repeat(64)}`]) {
+    assert.throws(() => parseBundle(two(other)), (error) => error instanceof ParseError && /terms_hash/.test(error.message));
+  }
+  const first = encode(new TextDecoder().decode(two(hash)).replace(FORMAT_2, FORMAT_1));
+  assert.throws(() => parseBundle(first), (error) => error instanceof ParseError && /unknown field/.test(error.message));
 });
 
 test('days are those of the calendar', () => {

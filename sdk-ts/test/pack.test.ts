@@ -135,7 +135,9 @@ test("the browser's worker audits without Node's process", async () => {
       rpcs: [story.devnet.url], registry: story.devnet.registry, distributor: story.devnet.distributor,
       places: [{ kind: 'backend' as const, at: environment['BACKEND'] ?? '' }],
     };
-    const report = await auditIn(threadPort(worker), job);
+    const steps: string[] = [];
+    const report = await auditIn(threadPort(worker), job, undefined, (day, check) => steps.push(`${day} ${check}`));
+    assert.deepEqual(steps.slice(0, 1), ['2026-01-01 bundle']);
     // Its only place has no files: it says so, and accuses nobody.
     assert.equal(report.verdict, 'cannot_tell');
     assert.match(report.doubts[0]?.problem ?? '', /no place gave it/);

@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import { privateKeyToAccount } from 'viem/accounts';
 
 import {
-  type Address, buildDay, type ClosedUptime, countMinutes, type DayFacts, dayOf, digest, domainOf, FIRST_DAY, fromMinuteOn, type Hash,
+  type Address, buildDay, type ClosedUptime, countMinutes, type DayFacts, dayOf, digest, domainOf, FIRST_DAY,
+  FORMAT_2, fromMinuteOn, type Hash,
   known, type LicenseDay, type Place, Places, possiblePoints, pointsWith, type Terms, UPTIME, type UptimeRow, uptimeLeaf,
   verifyDay, writeTable,
 } from '../src/index.js';
@@ -49,7 +50,7 @@ test('a day of 100,000 licenses', async () => {
   }
   const snapshot = { block_number: 7n, block_hash: random.hex(32) as Hash, block_secs: 1_767_312_000n };
   const day = await buildDay({
-    project, epoch, revision: 0, dailyQuota: 10n ** 25n, terms, snapshot, closed, licenses, before: FIRST_DAY,
+    format: FORMAT_2, project, epoch, revision: 0, dailyQuota: 10n ** 25n, terms, snapshot, closed, licenses, before: FIRST_DAY,
   });
   const place: Place = {
     name: 'memory',
@@ -66,6 +67,7 @@ test('a day of 100,000 licenses', async () => {
     receiptKey: async () => known([{ from: 0n, until: 1n << 63n }]),
     listed: async () => known(true),
     quotas: async () => known([10n ** 25n]),
+    uncounted: () => undefined,
     owned: ({ tokenId }) => ({ holder: holders[Number(tokenId)] as Address, renter: zero }),
     doubtful: async () => new Map(),
   };

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
@@ -14,6 +15,9 @@ const file = process.env['NODESYS_ENDPOINTS'] ?? '../target/demo/endpoints.json'
 if (!existsSync(file)) throw new Error(`no ${file}: run scripts/demo --serve, or name its endpoints.json in NODESYS_ENDPOINTS`);
 export const endpoints = JSON.parse(readFileSync(file, 'utf8')) as Endpoints;
 export const site = process.env['NODESYS_SITE'] ?? endpoints.backend;
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+interface Violation { id: string; help: string; nodes: { html: string; failureSummary: string }[] }
 
 const found = [process.env['NODESYS_CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
   .find((path) => path !== undefined && existsSync(path));
@@ -69,6 +73,19 @@ export class Visitor {
 
   text(selector = 'main'): Promise<string> {
     return this.page.innerText(selector);
+  }
+
+  /** What keeps people out of the page as it is now, by axe. */
+  async barriers(): Promise<string[]> {
+    // The policy lets no page load it, so it comes by the debugger's way.
+    await this.page.evaluate(axe);
+    const violations = await this.page.evaluate(async () => {
+      const run = (globalThis as unknown as { axe: { run(options: object): Promise<{ violations: Violation[] }> } }).axe;
+      const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+      return (await run.run({ runOnly: tags })).violations;
+    });
+    const told = (one: Violation['nodes'][number]) => `  ${one.html}\n  ${one.failureSummary}`;
+    return violations.map(({ id, help, nodes }) => `${id}: ${help}\n${nodes.map(told).join('\n')}`);
   }
 
   async leaves(): Promise<void> {

@@ -1,6 +1,7 @@
 /** What the backend answers, by the names of its OpenAPI file. A newer backend may answer more fields. */
 
 import { bitmap } from '../formats/bitmap.js';
+import { uncounted } from '../formats/tables.js';
 import {
   address, amount, boolean, day, hash, integer, list, name, nullable, oneOf, open, optional, type Parsed, type Parser, points, text,
   uint256, uint32, uint64,
@@ -51,6 +52,8 @@ export const licenseView = open({
   /** Null once burnt. */
   holder: nullable(address),
   rental: optional(open({ renter: address, until_secs: seconds })),
+  /** Why it counts for nobody, where its logs do not tell who holds it. */
+  uncounted: optional(uncounted),
 });
 export type LicenseView = Parsed<typeof licenseView>;
 

@@ -9,22 +9,25 @@ import type { PublicClient } from 'viem';
 
 import { commitOf, FIRST_DAY, type PreviousDay } from '../day/build.js';
 import { type DayFacts, type Fact, known, type PostedCommit, type Token, tokenKey, unknown } from '../day/facts.js';
+import { Holders } from '../day/holders.js';
 import { type Places, Whole } from '../day/places.js';
 import { Rows } from '../day/readings.js';
-import { type AuditReport, type DayReport, type Doubt, verdictOf } from '../day/report.js';
+import { type AuditReport, type CheckName, type DayReport, type Doubt, verdictOf } from '../day/report.js';
 import { ASK_ANOTHER_RPC, verifyDay } from '../day/verify.js';
 import { BUNDLE_JSON, parseBundle, type Snapshot } from '../formats/bundle.js';
-import { REWARDS } from '../formats/tables.js';
+import { REWARDS, UNCOUNTED_WORDS } from '../formats/tables.js';
 import { structHash } from '../messages.js';
 import { type Address, dayOf, epochOf, SECS_PER_DAY, ZERO_ADDRESS, ZERO_HASH } from '../parse.js';
 import { licenseAbi, registryAbi } from './abi.js';
 import { Chain, ChainError, isRevert } from './chain.js';
-import { type History, Holders, quotasBetween, readHistory, standing } from './history.js';
+import { type History, quotasBetween, readHistory, standing } from './history.js';
 import { isListed, type Listing } from './listing.js';
 
 export interface AuditOptions {
   /** A viem client for each RPC; with several, most of them must agree. */
   clients: PublicClient | readonly PublicClient[];
+  /** Where it is given, an RPC of another chain is refused. */
+  chainId?: bigint;
   registry: Address;
   /** The project, by its distributor's address. */
   distributor: Address;
@@ -38,6 +41,8 @@ export interface AuditOptions {
   logsFrom?: bigint;
   /** Called with each day as it is judged. */
   onDay?: (day: DayReport) => void;
+  /** Called as each step of a day's verification begins. */
+  onCheck?: (day: string, check: CheckName) => void;
   signal?: AbortSignal;
 }
 
@@ -46,9 +51,18 @@ export class NothingPosted extends Error {
   override name = 'NothingPosted';
 }
 
+/** The RPCs are of another chain. */
+export class WrongChain extends Error {
+  override name = 'WrongChain';
+}
+
 /** Audits the posted days of a project. */
 export async function auditProject(options: AuditOptions): Promise<AuditReport> {
   const chain = new Chain(options.clients);
+  const found = await chain.chainId();
+  if (options.chainId !== undefined && found !== options.chainId) {
+    throw new WrongChain(`the RPC is of chain ${found}, and the project is on chain ${options.chainId}`);
+  }
   const registry = options.registry.toLowerCase() as Address;
   const distributor = options.distributor.toLowerCase() as Address;
   const history = await readHistory(chain, registry, distributor, options.logsFrom ?? 0n);
@@ -78,7 +92,8 @@ export async function auditProject(options: AuditOptions): Promise<AuditReport> 
   let before = await previous(options.places, distributor, wanted[0] as PostedCommit);
   for (const commit of wanted) {
     options.signal?.throwIfAborted();
-    const outcome = await verifyDay(factsOf(chain, history, folded, commit, depth), options.places, before);
+    const onCheck = (check: CheckName) => options.onCheck?.(commit.day, check);
+    const outcome = await verifyDay(factsOf(chain, history, folded, commit, depth), options.places, before, onCheck);
     outcome.report.active = commit.activatesAt <= history.newest.secs;
     // A day whose outcome is not known puts the next one in doubt, and accuses nobody.
     before = outcome.after ? known(outcome.after) : unknown(`what ${commit.day} left is not known`);
@@ -242,6 +257,7 @@ function factsOf(chain: Chain, history: History, folded: Folded, posted: PostedC
       return known(quotasBetween(history, posted.commit.epoch, at.value.block_number, posted.blockNumber));
     },
     owned: (token, secs) => holders.at(token, secs),
+    uncounted: (token) => holders.uncounted(token),
     async doubtful(tokens) {
       const all = (reason: string) => new Map(tokens.map((token) => [tokenKey(token), reason]));
       const at = await snapshot();
@@ -262,11 +278,16 @@ async function contradicted(
 ): Promise<Map<string, string>> {
   const doubtful = new Map<string, string>();
   for (const token of tokens) {
-    const broken = history.broken.get(tokenKey(token));
     const [folded, called] = [newest.at(token, history.newest.secs), await ownership(chain, history, token)];
+    const uncounted = newest.uncounted(token);
     const same = folded.holder === called.holder && folded.renter === called.renter;
-    const reason = broken ?? (same ? undefined : 'logs and calls of the RPC disagree about who holds it now');
-    if (reason !== undefined) doubtful.set(tokenKey(token), reason);
+    // As complete logs would have it too, where nobody ever held it.
+    if (uncounted === 'no_transfer' ? called.holder === ZERO_ADDRESS : uncounted === undefined && same) continue;
+    const reason =
+      uncounted === undefined
+        ? 'logs and calls of the RPC disagree about who holds it now'
+        : `by its logs at the RPC, ${UNCOUNTED_WORDS[uncounted]}: they may not be all`;
+    doubtful.set(tokenKey(token), reason);
   }
   return doubtful;
 }

@@ -7,20 +7,16 @@
 
 import type { Abi } from 'viem';
 
-import { type PostedCommit, tokenKey } from '../day/facts.js';
+import type { PostedCommit } from '../day/facts.js';
+import type { LicenseEvent } from '../day/holders.js';
 import type { ProjectInfo } from '../formats/bundle.js';
 import { type Address, dayOf, type Hash, name, ZERO_ADDRESS, ZERO_HASH } from '../parse.js';
 import { distributorAbi, licenseAbi, registryAbi } from './abi.js';
 import type { BlockRef, Chain, Logged } from './chain.js';
 import { type Listing, listingsOf } from './listing.js';
 
-/** Holder and rental of a token by its logs. */
-export interface Owned {
-  holder: Address;
-  renter: Address;
-  /** Last second of the rental. */
-  untilSecs: bigint;
-}
+/** An event of a license, with its block. */
+export type LicenseLog = LicenseEvent & { blockNumber: bigint };
 
 /** A distributor's state at one block. */
 export interface DistributorState {
@@ -39,14 +35,12 @@ export interface History {
   newest: BlockRef;
   state: DistributorState;
   events: Logged[];
-  licenseLogs: Logged[];
+  licenseLogs: LicenseLog[];
   /** The project's listings that logs tell of. */
   listings: readonly Listing[];
   firstQuota: bigint | undefined;
   /** Why the logs cannot be complete; empty when state and logs agree. */
   gaps: string[];
-  /** Tokens whose logs contradict themselves, with the reason. */
-  broken: ReadonlyMap<string, string>;
 }
 
 /** The registry does not know the distributor. */
@@ -81,11 +75,11 @@ export async function readHistory(
   const own = ofRegistry.filter((one) => one.args['project'] === distributor);
   const listings = listingsOf(ofRegistry, distributor);
   const collections = new Set(listings.map((one) => one.collection));
-  const licenseLogs = await logs('the licenses', [...collections], licenseAbi);
+  const licenseLogs = (await logs('the licenses', [...collections], licenseAbi)).map(licenseLog);
   const created = own.find((one) => one.name === 'ProjectCreated');
   const firstQuota = created?.args['dailyQuota'] as bigint | undefined;
   const gaps = gapsOf(firstQuota, events, state);
-  return { project, newest, state, events, licenseLogs, listings, firstQuota, gaps, broken: brokenTokens(licenseLogs) };
+  return { project, newest, state, events, licenseLogs, listings, firstQuota, gaps };
 }
 
 export async function distributorState(chain: Chain, distributor: Address, at: bigint): Promise<DistributorState> {
@@ -212,48 +206,10 @@ function gapsOf(firstQuota: bigint | undefined, events: readonly Logged[], state
   return gaps;
 }
 
-/** Holders and rentals, folded from logs in chain order. */
-export class Holders {
-  private readonly tokens = new Map<string, Owned>();
-
-  apply({ name: event, address: collection, args }: Logged): void {
-    const key = tokenKey({ collection, tokenId: args['tokenId'] as bigint });
-    const owned = this.tokens.get(key) ?? { holder: ZERO_ADDRESS, renter: ZERO_ADDRESS, untilSecs: 0n };
-    // A transfer alone ends no rental: a collection that ends it logs UpdateUser too.
-    if (event === 'Transfer') this.tokens.set(key, { ...owned, holder: args['to'] as Address });
-    if (event === 'UpdateUser') {
-      this.tokens.set(key, { ...owned, renter: args['user'] as Address, untilSecs: args['expires'] as bigint });
-    }
-  }
-
-  /** At a block's time; a rental runs through its last second. */
-  at(token: { collection: Address; tokenId: bigint }, secs: bigint): { holder: Address; renter: Address } {
-    const owned = this.tokens.get(tokenKey(token));
-    if (owned === undefined) return { holder: ZERO_ADDRESS, renter: ZERO_ADDRESS };
-    return { holder: owned.holder, renter: owned.untilSecs >= secs ? owned.renter : ZERO_ADDRESS };
-  }
-}
-
-/** Tokens whose transfers do not follow one upon the other from a mint, and those rented before it. */
-function brokenTokens(logs: readonly Logged[]): Map<string, string> {
-  const holders = new Map<string, Address>();
-  const broken = new Map<string, string>();
-  for (const { name: event, address: collection, args, blockNumber } of logs) {
-    const key = tokenKey({ collection, tokenId: args['tokenId'] as bigint });
-    const say = (reason: string) => {
-      if (!broken.has(key)) broken.set(key, reason);
-    };
-    if (event === 'Transfer') {
-      if (args['from'] !== (holders.get(key) ?? ZERO_ADDRESS)) {
-        say(
-          `its logs at the RPC are not complete: block ${blockNumber} takes it from somebody who does not hold ` +
-            'it by the logs before',
-        );
-      }
-      holders.set(key, args['to'] as Address);
-    } else if (event === 'UpdateUser' && !holders.has(key)) {
-      say(`it is rented in block ${blockNumber}, and no log before mints it`);
-    }
-  }
-  return broken;
+/** A log of a collection as the fold takes it. */
+function licenseLog({ name: event, address: collection, args, blockNumber }: Logged): LicenseLog {
+  const token = { collection, tokenId: args['tokenId'] as bigint, blockNumber };
+  return event === 'Transfer'
+    ? { ...token, kind: 'transfer', from: args['from'] as Address, to: args['to'] as Address }
+    : { ...token, kind: 'rental', renter: args['user'] as Address, untilSecs: args['expires'] as bigint };
 }

@@ -9,13 +9,13 @@ import { encodeAbiParameters, keccak256 as keccak } from 'viem';
 
 import { type Bitmap, bitmapText } from '../formats/bitmap.js';
 import {
-  type Bundle, BUNDLE_JSON, type ClosedUptime, FORMAT_1, type ProjectInfo, type Snapshot, type Terms, termsProblem,
-  writeBundle,
+  type Bundle, BUNDLE_JSON, type ClosedUptime, type Format, FORMAT_2, type ProjectInfo, type Snapshot, type Terms,
+  termsHash, termsProblem, writeBundle,
 } from '../formats/bundle.js';
 import { writeTable } from '../formats/reader.js';
 import {
-  HOLDERS, type HolderRow, POINTS, type PointsRow, type RewardRow, REWARDS, type Table, type TableFile, UPTIME,
-  type UptimeRow,
+  HOLDERS, POINTS, type RewardRow, REWARDS, type Table, type TableFile, type Uncounted,
+  UNCOUNTED, type UncountedRow, UPTIME, type UptimeRow,
 } from '../formats/tables.js';
 import { KeccakStream, keccak256 } from '../keccak.js';
 import { type RewardCommit, structHash } from '../messages.js';
@@ -42,9 +42,12 @@ export interface LicenseDay {
   points: bigint;
   holder: Address;
   renter: Address;
+  /** Why it counts for nobody; it then has neither holder nor renter. */
+  uncounted?: Uncounted | undefined;
 }
 
 export interface DayInput {
+  format: Format;
   project: ProjectInfo;
   epoch: bigint;
   revision: number;
@@ -79,6 +82,11 @@ export async function tableHash<Row>(table: Table<Row>, rows: Iterable<Row>): Pr
   return stream.finish();
 }
 
+/** The rows of uncounted.csv. */
+export function uncountedOf(licenses: readonly Pick<LicenseDay, 'license' | 'uncounted'>[]): UncountedRow[] {
+  return licenses.flatMap(({ license, uncounted: reason }) => (reason === undefined ? [] : [{ license, reason }]));
+}
+
 function shareOf(terms: Terms, excluded: ReadonlySet<Address>, day: LicenseDay): Share {
   const rented = terms.beneficiary === 'renter' && day.renter !== ZERO_ADDRESS;
   const beneficiary = rented ? day.renter : day.holder;
@@ -92,6 +100,12 @@ export async function buildDay(input: DayInput): Promise<BuiltDay> {
   const { terms, licenses, before } = input;
   const problem = termsProblem(terms);
   if (problem !== undefined) throw new DayError(problem);
+  const two = input.format === FORMAT_2;
+  const counted = licenses.find(
+    ({ uncounted, holder, renter }) =>
+      uncounted !== undefined && (!two || holder !== ZERO_ADDRESS || renter !== ZERO_ADDRESS),
+  );
+  if (counted !== undefined) throw new DayError(`license ${counted.license} is in uncounted.csv, and counted`);
   const excluded = new Set(terms.excluded);
   const shares = licenses.map((day) => shareOf(terms, excluded, day));
   const budget = { dayReward: terms.day_reward, carryIn: before.carry, dailyQuota: input.dailyQuota };
@@ -99,12 +113,13 @@ export async function buildDay(input: DayInput): Promise<BuiltDay> {
   const rewards = accumulate(before.rewards, shares, allocation.allocated);
   const tree = await RewardTree.build(rewards);
   const bundle: Bundle = {
-    format: FORMAT_1,
+    format: input.format,
     project: input.project,
     epoch: input.epoch,
     revision: input.revision,
     previous: before.commit,
     terms,
+    ...(two ? { terms_hash: termsHash(terms) } : {}),
     snapshot: input.snapshot,
     daily_quota: input.dailyQuota,
     carry_in: before.carry,
@@ -113,6 +128,7 @@ export async function buildDay(input: DayInput): Promise<BuiltDay> {
     files: {
       'uptime.csv': input.closed.uptime_csv,
       'holders.csv': await tableHash(HOLDERS, licenses),
+      ...(two ? { 'uncounted.csv': await tableHash(UNCOUNTED, uncountedOf(licenses)) } : {}),
       'points.csv': await tableHash(POINTS, licenses),
       'rewards.csv': await tableHash(REWARDS, rewards),
     },
@@ -156,13 +172,15 @@ export function uptimeLeaf(project: Address, uptimeCsv: Hash, excused: Bitmap): 
 export function dayFiles(
   day: BuiltDay,
   uptime: Iterable<UptimeRow>,
-  licenses: readonly (HolderRow & PointsRow)[],
+  licenses: readonly LicenseDay[],
 ): Map<TableFile | typeof BUNDLE_JSON, Uint8Array> {
   const whole = <Row>(table: Table<Row>, rows: Iterable<Row>) => joined([...writeTable(table, rows)]);
+  const two = day.bundle.format === FORMAT_2;
   return new Map<TableFile | typeof BUNDLE_JSON, Uint8Array>([
     [BUNDLE_JSON, day.bundleJson],
     [UPTIME.file, whole(UPTIME, uptime)],
     [HOLDERS.file, whole(HOLDERS, licenses)],
+    ...(two ? [[UNCOUNTED.file, whole(UNCOUNTED, uncountedOf(licenses))] as const] : []),
     [POINTS.file, whole(POINTS, licenses)],
     [REWARDS.file, whole(REWARDS, day.rewards)],
   ]);

@@ -1,6 +1,7 @@
 /** What the chain says of a day, and what of it cannot be told. */
 
 import type { ProjectInfo, Snapshot } from '../formats/bundle.js';
+import type { Uncounted } from '../formats/tables.js';
 import type { RewardCommit } from '../messages.js';
 import type { Address, Hash } from '../parse.js';
 
@@ -43,6 +44,8 @@ export interface DayFacts {
   quotas(): Promise<Fact<readonly bigint[]>>;
   /** Holder and renter (zero for none) by the logs up to the snapshot, at a block's time. */
   owned(token: Token, secs: bigint): { holder: Address; renter: Address };
+  /** Why these logs do not tell who holds it; `undefined` where they do. */
+  uncounted(token: Token): Uncounted | undefined;
   /** Tokens among these whose logs contradict themselves or the chain's state, with the reason. */
   doubtful(tokens: readonly Token[]): Promise<ReadonlyMap<string, string>>;
 }

@@ -5,18 +5,20 @@
  * A table that others determine is computed, and only its committed hash is asked for.
  */
 
-import { type Bundle, BUNDLE_JSON, bundleValue, parseBundle, UnknownFormat } from '../formats/bundle.js';
+import { type Bundle, BUNDLE_JSON, bundleValue, FORMAT_1, parseBundle, UnknownFormat } from '../formats/bundle.js';
 import { type JsonDifference, jsonDifference } from '../formats/json.js';
 import type { Difference } from '../formats/reader.js';
-import { HOLDERS, type HolderRow, POINTS, type PointsRow, REWARDS, type Table, UPTIME } from '../formats/tables.js';
+import { HOLDERS, POINTS, type PointsRow, REWARDS, type Table, UNCOUNTED, UPTIME } from '../formats/tables.js';
 import { digest, domainOf, structHash } from '../messages.js';
 import { type Address, dayOf, type Hash, ParseError, SECS_PER_DAY } from '../parse.js';
 import { signerOf } from '../signature.js';
 import { AmountError } from './allocation.js';
 import {
-  type BuiltDay, buildDay, commitOf, DayError, type LicenseDay, type PreviousDay, tableHash, uptimeLeaf,
+  type BuiltDay, buildDay, commitOf, DayError, type LicenseDay, type PreviousDay, tableHash, uncountedOf, uptimeLeaf,
 } from './build.js';
-import { type DayFacts, type Fact, type Token, tokenKey } from './facts.js';
+import { at, COMMITTED, compareHolders, type DayHolders, suspects } from './compare.js';
+import { type DayFacts, type Fact, type Token } from './facts.js';
+import { holdersOf } from './holders.js';
 import { type Places, type Reading, Whole } from './places.js';
 import { Compared, Rows } from './readings.js';
 import { CHECKS, type CheckName, type DayReport, type Doubt, type Finding, type PassedOver, verdictOf }
@@ -33,9 +35,14 @@ export interface DayOutcome {
   after: PreviousDay | undefined;
 }
 
-/** Verifies one day. `before` is what it builds on, where that is known. */
-export async function verifyDay(facts: DayFacts, places: Places, before: Fact<PreviousDay>): Promise<DayOutcome> {
-  return new Verification(facts, places).run(before);
+/** Verifies one day. `before` is what it builds on, where that is known; `onCheck` is told each step that begins. */
+export async function verifyDay(
+  facts: DayFacts,
+  places: Places,
+  before: Fact<PreviousDay>,
+  onCheck?: (check: CheckName) => void,
+): Promise<DayOutcome> {
+  return new Verification(facts, places, onCheck).run(before);
 }
 
 /** A row of uptime.csv without its bitmap, of which only the rule knew. */
@@ -57,6 +64,7 @@ class Verification {
   constructor(
     private readonly facts: DayFacts,
     private readonly places: Places,
+    private readonly onCheck?: (check: CheckName) => void,
   ) {
     const { posted } = facts;
     this.day = posted.day;
@@ -93,6 +101,7 @@ class Verification {
   private begin(check: CheckName): void {
     this.check = check;
     this.reached.add(check);
+    this.onCheck?.(check);
   }
 
   private async steps(before: Fact<PreviousDay>): Promise<PreviousDay | undefined> {
@@ -117,12 +126,7 @@ class Verification {
     if (!before.known) this.doubt(before.reason);
     let built: BuiltDay | undefined;
     if (licenses !== undefined && points !== undefined && holders !== undefined && before.known) {
-      const days = licenses.map(({ minutes }, i) => ({
-        ...(holders[i] as HolderRow),
-        minutes,
-        points: points[i] as bigint,
-      }));
-      built = await this.rebuild(bundle, days, before.value);
+      built = await this.rebuild(bundle, licenses, points, holders, before.value);
     }
     if (built !== undefined) {
       this.report.accounts = built.rewards.length;
@@ -291,60 +295,60 @@ class Verification {
     return true;
   }
 
-  /** Holders and renters, as committed, once each row is held against the chain. */
-  private async holders(bundle: Bundle, licenses: readonly License[]): Promise<HolderRow[] | undefined> {
+  /** Holders, renters and who is not counted, as committed, once each row is held against the chain. */
+  private async holders(bundle: Bundle, licenses: readonly License[]): Promise<DayHolders | undefined> {
     this.begin('holders');
-    const secs = bundle.snapshot.block_secs;
-    const folded = licenses.map((token) => ({ license: token.license, ...this.facts.owned(token, secs) }));
-    if (bundle.files[HOLDERS.file] === (await tableHash(HOLDERS, folded))) return folded;
-    const read = await this.readRows<HolderRow, HolderRow>(bundle, HOLDERS, (row) => row);
-    if (read === 'refused') return undefined;
-    const differs = (row: HolderRow, i: number) => {
-      const given = read?.[i];
-      return given === undefined || HOLDERS.write(given) !== HOLDERS.write(row);
-    };
-    const suspects = licenses.filter((_, i) => differs(folded[i] as HolderRow, i));
-    const doubtful = await this.facts.doubtful(suspects);
-    if (read === undefined) {
-      if (doubtful.size === 0) this.found('its committed hash is not that of the holders on chain', HOLDERS.file);
-      else this.withheld(HOLDERS.file);
+    const rows = holdersOf(this.facts, licenses, bundle);
+    const ours = { rows, uncounted: uncountedOf(rows) };
+    const [holders, uncounted] = [
+      await this.committedRows(bundle, HOLDERS, ours.rows),
+      bundle.format === FORMAT_1 ? ours.uncounted : await this.committedRows(bundle, UNCOUNTED, ours.uncounted),
+    ];
+    if (holders === ours.rows && uncounted === ours.uncounted) return ours;
+    const all = Array.isArray(holders) && Array.isArray(uncounted);
+    const committed = all ? { rows: holders, uncounted } : undefined;
+    const doubtful = await this.facts.doubtful(suspects(committed, ours, licenses));
+    if (committed === undefined) {
+      for (const [read, { file }] of [[holders, HOLDERS], [uncounted, UNCOUNTED]] as const) {
+        if (read !== undefined) continue;
+        if (doubtful.size === 0) this.found('its committed hash is not that of the holders on chain', file);
+        else this.withheld(file);
+      }
       return undefined;
     }
-    let reason: string | undefined;
-    for (const [i, row] of folded.entries()) {
-      if (!differs(row, i)) continue;
-      const token = licenses[i] as License;
-      const why = doubtful.get(tokenKey(token));
-      if (why !== undefined) {
-        reason ??= `the holder of license ${row.license} (${token.tokenId}): ${why}`;
-        continue;
-      }
-      const given = read[i] === undefined ? undefined : HOLDERS.write(read[i]);
-      this.differs(COMMITTED, at(HOLDERS, i + 2, given, HOLDERS.write(row)));
-      // One proof is enough, and a shifted file would differ in each row.
-      break;
-    }
-    const extra = read[folded.length];
-    if (extra !== undefined) {
-      const difference = at(HOLDERS, folded.length + 2, HOLDERS.write(extra), undefined);
-      this.differs('there is no such license in uptime.csv', difference);
-    }
-    if (reason !== undefined) this.doubt(reason);
-    return read.length === folded.length && read.every((row, i) => row.license === folded[i]?.license)
-      ? read
-      : undefined;
+    const { differences, doubt } = compareHolders(committed, ours, licenses, doubtful);
+    for (const { problem, difference } of differences) this.differs(problem, difference);
+    if (doubt !== undefined) this.doubt(doubt);
+    return committed;
+  }
+
+  /** The rows of a table as they were committed: ours where they have its hash. */
+  private async committedRows<Row>(
+    bundle: Bundle,
+    table: Table<Row>,
+    ours: readonly Row[],
+  ): Promise<readonly Row[] | 'refused' | undefined> {
+    if (bundle.files[table.file] === (await tableHash(table, ours))) return ours;
+    return this.readRows<Row, Row>(bundle, table, (row) => row);
   }
 
   /** The day from what was committed: what it gives must be what was. */
-  private async rebuild(bundle: Bundle, days: LicenseDay[], before: PreviousDay): Promise<BuiltDay | undefined> {
+  private async rebuild(
+    bundle: Bundle,
+    licenses: readonly License[],
+    points: readonly bigint[],
+    holders: DayHolders,
+    before: PreviousDay,
+  ): Promise<BuiltDay | undefined> {
     this.begin('rewards');
     const { project, posted } = this.facts;
     const { revision, epoch } = posted.commit;
-    const { daily_quota: dailyQuota, terms, snapshot, uptime: closed } = bundle;
+    const { format, daily_quota: dailyQuota, terms, snapshot, uptime: closed } = bundle;
     let built: BuiltDay;
     try {
       built = await buildDay({
-        project, epoch, revision, dailyQuota, terms, snapshot, closed, licenses: days, before,
+        format, project, epoch, revision, dailyQuota, terms, snapshot, closed, before,
+        licenses: licenseDays(licenses, points, holders),
       });
     } catch (error) {
       if (!(error instanceof DayError || error instanceof AmountError || error instanceof TreeError)) throw error;
@@ -369,17 +373,11 @@ class Verification {
     rows: readonly Row[],
     problem: string,
   ): Promise<void> {
-    const expected = this.hashOf(bundle, table);
-    if (expected === undefined || expected === (await tableHash(table, rows))) return;
-    const given = await this.read(table.file, expected, () => new Compared(table, rows));
+    const expected = hashOf(bundle, table);
+    if (expected === (await tableHash(table, rows))) return;
+    const given = expected && (await this.read(table.file, expected, () => new Compared(table, rows)));
     if (given?.difference !== undefined) this.differs(problem, given.difference);
     else this.found(`${problem}: its committed hash is not that of the right file`, table.file);
-  }
-
-  private hashOf<Row>(bundle: Bundle, table: Table<Row>): Hash | undefined {
-    const expected = Object.hasOwn(bundle.files, table.file) ? bundle.files[table.file] : undefined;
-    if (expected === undefined) this.found(`it names no hash of ${table.file}`, BUNDLE_JSON);
-    return expected;
   }
 
   /** The committed rows of a table that nothing else determines; in doubt where nobody gives it. */
@@ -390,14 +388,17 @@ class Verification {
     return rows;
   }
 
-  /** `refused` where the committed bytes cannot be read, or no hash is named: that is found. */
+  /** `refused` where the committed bytes cannot be read: that is found, as is that no hash is named. */
   private async readRows<Row, T>(
     bundle: Bundle,
     table: Table<Row>,
     take: (row: Row) => T,
   ): Promise<T[] | 'refused' | undefined> {
-    const expected = this.hashOf(bundle, table);
-    if (expected === undefined) return 'refused';
+    const expected = hashOf(bundle, table);
+    if (expected === undefined) {
+      this.found(`it names no hash of ${table.file}`, BUNDLE_JSON);
+      return undefined;
+    }
     const taking = () => new Rows(table, take);
     const read = await this.read(table.file, expected, taking);
     if (read?.error === undefined) return read?.rows;
@@ -419,7 +420,7 @@ class Verification {
     if (built?.commitHash === commitHash) {
       return { commit: commitHash, rewards: built.rewards, carry: built.bundle.carry_out };
     }
-    const expected = bundle.files[REWARDS.file];
+    const expected = hashOf(bundle, REWARDS);
     if (expected === undefined) return undefined;
     const read = await this.read(REWARDS.file, expected, () => new Rows(REWARDS, (row) => row));
     if (read === undefined || read.error !== undefined) return undefined;
@@ -449,13 +450,27 @@ class Verification {
   }
 }
 
-const COMMITTED = 'it was committed, but it is wrong';
 export const ASK_ANOTHER_RPC = "try again in a minute, or name another RPC with the project's whole history";
+
+const hashOf = <Row>(bundle: Bundle, { file }: Table<Row>): Hash | undefined =>
+  Object.hasOwn(bundle.files, file) ? bundle.files[file] : undefined;
+
+/** Tables as one: each has the licenses of uptime.csv, or the day cannot be built. */
+function licenseDays(licenses: readonly License[], points: readonly bigint[], holders: DayHolders): LicenseDay[] {
+  const reasons = new Map(holders.uncounted.map(({ license, reason }) => [license, reason]));
+  if (holders.rows.length > licenses.length) throw new DayError('holders.csv has more licenses than uptime.csv');
+  const days = licenses.map(({ license, minutes }, i) => {
+    const row = holders.rows[i];
+    if (row?.license !== license) throw new DayError(`license ${license} has no row in holders.csv`);
+    const { holder, renter } = row;
+    return { license, minutes, points: points[i] as bigint, holder, renter, uncounted: reasons.get(license) };
+  });
+  const known = new Set(licenses.map(({ license }) => license));
+  const unknown = holders.uncounted.find(({ license }) => !known.has(license));
+  if (unknown !== undefined) throw new DayError(`license ${unknown.license} is not in uptime.csv`);
+  return days;
+}
 
 function json1({ pointer, given, computed }: JsonDifference): Difference {
   return { file: BUNDLE_JSON, line: 1, header: pointer, given, computed };
-}
-
-function at<Row>(table: Table<Row>, line: number, given: string | undefined, computed: string | undefined): Difference {
-  return { file: table.file, line, header: table.header, given, computed };
 }

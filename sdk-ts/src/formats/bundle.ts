@@ -1,8 +1,11 @@
 /** `bundle.json`: everything that a day's root was made from, by hash. */
 
+import { keccak256, stringToBytes } from 'viem';
+
 import { rule, ruleProblem } from '../day/rule.js';
 import {
-  address, amount, decimal, hash, list, name, object, oneOf, ParseError, type Parsed, record, uint32, uint64,
+  address, amount, decimal, type Hash, hash, list, name, object, oneOf, ParseError, type Parsed, type Parser, record, uint32,
+  uint64,
 } from '../parse.js';
 import { signature } from '../signature.js';
 import { bitmap, bitmapText } from './bitmap.js';
@@ -11,7 +14,10 @@ import { canonicalJson, parseCanonical } from './json.js';
 export const BUNDLE_JSON = 'bundle.json';
 export const COMMIT_JSON = 'commit.json';
 export const TREE_JSON = 'tree.json';
+/** The last log of a license decided who held it. */
 export const FORMAT_1 = 'nodesys-bundle-1';
+/** `uncounted.csv` names licenses whose logs contradict themselves, and `terms_hash` the terms. */
+export const FORMAT_2 = 'nodesys-bundle-2';
 
 export const terms = object({
   /** What the project pays for the day, in wei. */
@@ -43,8 +49,8 @@ export const closedUptime = object({
 });
 export type ClosedUptime = Parsed<typeof closedUptime>;
 
-const bundle1 = object({
-  format: oneOf(FORMAT_1),
+const fields = {
+  format: oneOf(FORMAT_1, FORMAT_2),
   project: projectInfo,
   /** The day's number. */
   epoch: uint64,
@@ -70,11 +76,18 @@ const bundle1 = object({
   }),
   root: hash,
   uptime: closedUptime,
+};
+const bundle1 = object(fields);
+const bundle2 = object({
+  ...fields,
+  /** {@link termsHash}, as the registry's `TermsAnnounced` has it. */
+  terms_hash: hash,
 });
-export type Bundle = Parsed<typeof bundle1>;
+export type Format = typeof FORMAT_1 | typeof FORMAT_2;
+export type Bundle = Parsed<typeof bundle1> & { terms_hash?: Hash };
 
 /** A parser for each format that this version knows. */
-const FORMATS: Record<string, typeof bundle1> = { [FORMAT_1]: bundle1 };
+const FORMATS: Record<string, Parser<Bundle>> = { [FORMAT_1]: bundle1, [FORMAT_2]: bundle2 };
 
 /** A bundle of a format that a later version of this package may know: nothing is proven by it. */
 export class UnknownFormat extends Error {
@@ -91,8 +104,15 @@ export function parseBundle(bytes: Uint8Array): Bundle {
   if (typeof format !== 'string') throw new ParseError('/format', 'there is none');
   const parser = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
   if (parser === undefined) throw new UnknownFormat(format);
-  return parser(value);
+  const bundle = parser(value);
+  if (bundle.format === FORMAT_2 && bundle.terms_hash !== termsHash(bundle.terms)) {
+    throw new ParseError('/terms_hash', 'not the hash of the terms');
+  }
+  return bundle;
 }
+
+/** keccak256 of the terms' canonical JSON. */
+export const termsHash = (of: Terms): Hash => keccak256(stringToBytes(canonicalJson(of)));
 
 /** The bundle as JSON has it. */
 export function bundleValue(bundle: Bundle): unknown {

@@ -1,6 +1,6 @@
 /** The tables of a day: one row type each, and one spelling of every row. */
 
-import { address, amount, type Address, decimal, ParseError, points, uint256 } from '../parse.js';
+import { address, amount, type Address, decimal, oneOf, type Parsed, ParseError, points, uint256 } from '../parse.js';
 import { type Bitmap, bitmap, bitmapText, countMinutes, MINUTES_PER_DAY } from './bitmap.js';
 
 /** How rows of one table are read and written. */
@@ -14,7 +14,7 @@ export interface Table<Row> {
   key(row: Row): number | string;
 }
 
-export type TableFile = 'uptime.csv' | 'holders.csv' | 'points.csv' | 'rewards.csv';
+export type TableFile = 'uptime.csv' | 'holders.csv' | 'uncounted.csv' | 'points.csv' | 'rewards.csv';
 
 export interface UptimeRow {
   license: number;
@@ -29,10 +29,27 @@ export interface UptimeRow {
 
 export interface HolderRow {
   license: number;
-  /** Zero where the token is burnt. */
+  /** Zero where the token is burnt, or not counted. */
   holder: Address;
   /** Zero where no rental runs. */
   renter: Address;
+}
+
+/** Why a license counts for nobody on a day: by its logs nobody can tell who holds it. */
+export const uncounted = oneOf('no_transfer', 'rented_before_transfer', 'taken_from_another');
+export type Uncounted = Parsed<typeof uncounted>;
+
+/** The reasons in words. */
+export const UNCOUNTED_WORDS: Record<Uncounted, string> = {
+  no_transfer: 'no log of its collection transfers it',
+  rented_before_transfer: 'it is rented, and no log before mints it',
+  taken_from_another: 'a log takes it from somebody who does not hold it by the logs before',
+};
+
+/** A license that counts for nobody: its row of holders.csv names nobody. */
+export interface UncountedRow {
+  license: number;
+  reason: Uncounted;
 }
 
 export interface PointsRow {
@@ -88,6 +105,14 @@ export const HOLDERS: Table<HolderRow> = {
     renter: address(renter, 'renter'),
   }),
   write: (row) => `${row.license},${row.holder},${row.renter}`,
+  key: (row) => row.license,
+};
+
+export const UNCOUNTED: Table<UncountedRow> = {
+  file: 'uncounted.csv',
+  header: 'license,reason',
+  read: ([first, reason]) => ({ license: license(first), reason: uncounted(reason, 'reason') }),
+  write: (row) => `${row.license},${row.reason}`,
   key: (row) => row.license,
 };
 

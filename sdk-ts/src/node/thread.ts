@@ -2,7 +2,7 @@
 
 import type { MessagePort, Worker } from 'node:worker_threads';
 
-import type { Port } from '../worker/serve.js';
+import type { Port } from '../worker/port.js';
 
 export function threadPort(thread: Worker | MessagePort): Port {
   return {

@@ -1,44 +1,12 @@
-/** An audit in a worker, so that a page stays awake: what a worker does with messages, and its caller's side. */
+/** The worker's side of an audit in a worker: it carries out what it is asked for. */
 
 import { createPublicClient, http, type PublicClient } from 'viem';
 
 import { httpPlace } from '../api/place.js';
-import { auditProject } from '../chain/audit.js';
+import { type AuditOptions, auditProject } from '../chain/audit.js';
 import { type Place, Places } from '../day/places.js';
-import type { AuditReport, DayReport } from '../day/report.js';
-import type { Address } from '../parse.js';
-
-/** A place by its name, as a message can carry it. */
-export interface PlaceName {
-  kind: 'backend' | 'mirror' | 'folder';
-  /** A URL; a path where it is a folder, which only Node can read. */
-  at: string;
-}
-
-/** What an audit needs, as a message can carry it. */
-export interface AuditJob {
-  rpcs: readonly string[];
-  registry: Address;
-  distributor: Address;
-  places: readonly PlaceName[];
-  from?: string;
-  to?: string;
-  finalityDepth?: bigint;
-  logsFrom?: bigint;
-}
-
-type Asked = { id: number; job: AuditJob };
-type Answered =
-  | { id: number; day: DayReport }
-  | { id: number; report: AuditReport }
-  | { id: number; error: { name: string; message: string } };
-
-/** What a worker of a browser and one of Node have in common. */
-export interface Port {
-  postMessage(message: unknown): void;
-  /** Calls `take` with each message, and `failed` where the other side ends, until what it returns is called. */
-  listen(take: (message: unknown) => void, failed?: (error: Error) => void): () => void;
-}
+import type { AuditReport } from '../day/report.js';
+import type { Answered, Asked, AuditJob, PlaceName, Port } from './port.js';
 
 /** Opens a place by its name. */
 export type OpenPlace = (place: PlaceName) => Place;
@@ -53,7 +21,11 @@ export function serveAudits(port: Port, openPlace: OpenPlace): void {
   port.listen((message) => {
     const { id, job } = message as Asked;
     const answer = (what: Answered) => port.postMessage(what);
-    audit(job, openPlace, (day) => answer({ id, day })).then(
+    const told: Told = {
+      onDay: (day) => answer({ id, day }),
+      onCheck: (of, check) => answer({ id, check, of }),
+    };
+    audit(job, openPlace, told).then(
       (report) => answer({ id, report }),
       (error: unknown) => {
         const { name, message: words } = error instanceof Error ? error : new Error(String(error));
@@ -63,47 +35,10 @@ export function serveAudits(port: Port, openPlace: OpenPlace): void {
   });
 }
 
-async function audit(job: AuditJob, openPlace: OpenPlace, onDay: (day: DayReport) => void): Promise<AuditReport> {
+type Told = Pick<AuditOptions, 'onDay' | 'onCheck'>;
+
+async function audit(job: AuditJob, openPlace: OpenPlace, told: Told): Promise<AuditReport> {
   const { rpcs, places, ...rest } = job;
   const clients = rpcs.map((url) => createPublicClient({ transport: http(url) }) as PublicClient);
-  return auditProject({ ...rest, clients, places: new Places(places.map(openPlace)), onDay });
-}
-
-let asked = 0;
-
-/** The caller's side: an audit in a worker that serves them. The worker stays, for the next one. */
-export function auditIn(port: Port, job: AuditJob, onDay?: (day: DayReport) => void): Promise<AuditReport> {
-  asked += 1;
-  const id = asked;
-  return new Promise((resolve, reject) => {
-    const end = port.listen((message) => {
-      const answer = message as Answered;
-      if (answer.id !== id) return;
-      if ('day' in answer) {
-        onDay?.(answer.day);
-        return;
-      }
-      end();
-      if ('report' in answer) resolve(answer.report);
-      else reject(Object.assign(new Error(answer.error.message), { name: answer.error.name }));
-    }, reject);
-    port.postMessage({ id, job } satisfies Asked);
-  });
-}
-
-/** A browser's worker as a port. */
-export function workerPort(worker: Worker): Port {
-  return {
-    postMessage: (message) => worker.postMessage(message),
-    listen(take, failed) {
-      const message = ({ data }: MessageEvent) => take(data);
-      const error = (event: ErrorEvent) => failed?.(new Error(`the worker failed: ${event.message}`));
-      worker.addEventListener('message', message);
-      worker.addEventListener('error', error);
-      return () => {
-        worker.removeEventListener('message', message);
-        worker.removeEventListener('error', error);
-      };
-    },
-  };
+  return auditProject({ ...rest, clients, places: new Places(places.map(openPlace)), ...told });
 }

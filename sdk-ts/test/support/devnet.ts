@@ -146,11 +146,23 @@ export class Devnet {
     this.distributor = lower(distributor as string);
     await this.call(owner, 'ProjectRegistry', this.registry, 'createProject', [params]);
     await this.call(owner, 'DevToken', this.token, 'mint', [this.distributor, project.funds]);
+    this.collection = await this.list('render');
+  }
+
+  /** A collection of its own for a workload, listed in the project. */
+  async list(workload: string): Promise<Address> {
+    const { owner } = this.people;
     const license = artifact('NodeLicense').abi.find((one) => one.type === 'constructor');
-    const plain = { name: 'Acme render', symbol: 'A', owner: owner.address, minter: owner.address };
-    this.collection = await this.create(owner, 'NodeLicense', [filled(parts(license?.inputs[0]), plain)]);
-    const listed = [this.distributor, 'render', this.collection];
+    const plain = { name: `Acme ${workload}`, symbol: 'A', owner: owner.address, minter: owner.address };
+    const collection = await this.create(owner, 'NodeLicense', [filled(parts(license?.inputs[0]), plain)]);
+    const listed = [this.distributor, workload, collection];
     await this.call(owner, 'ProjectRegistry', this.registry, 'listCollection', listed);
+    return collection;
+  }
+
+  /** Gives a contract other code. */
+  async become(address: Address, bytecode: Hex): Promise<void> {
+    await this.test.setCode({ address, bytecode });
   }
 
   /** Records a receipt key from now on: the network's, or the project's own. */

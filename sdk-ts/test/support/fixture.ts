@@ -4,20 +4,26 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 import {
   type Address, type Bundle, type DayFacts, FIRST_DAY, type Hash, known, memoryPlace, parseBundle, parseTable, type Place,
-  Places, type PostedCommit, type PreviousDay, REWARDS, structHash, HOLDERS, UPTIME, tokenKey,
+  Places, type PostedCommit, type PreviousDay, REWARDS, structHash, HOLDERS, UNCOUNTED, UPTIME, tokenKey,
 } from '../../src/index.js';
 import { sdk } from './paths.js';
 
 export const PROJECT: Address = '0xe85e36041554088d2577f9eea2f2bdef17b0e397';
 const ROOT = sdk(`test/fixtures/days/${PROJECT}`);
+/** Days of the first format, each after the other. */
 export const DAYS = readdirSync(ROOT).sort();
+const ROOT_2 = sdk('test/fixtures/days-2/0xe31f6f2ef23ca69366584573459b4a5e9ec4ee51');
+/** The first day of another project, of the second format. */
+export const DAY_2 = readdirSync(ROOT_2)[0] as string;
+const folderOf = (day: string) => `${day === DAY_2 ? ROOT_2 : ROOT}/${day}`;
 export const TABLES = ['uptime.csv', 'holders.csv', 'points.csv', 'rewards.csv'] as const;
 
 export type Files = Map<string, Uint8Array>;
 
 /** The files of a day, by name. */
 export function filesOf(day: string): Files {
-  return new Map(readdirSync(`${ROOT}/${day}`).map((file) => [file, readFileSync(`${ROOT}/${day}/${file}`)]));
+  const folder = folderOf(day);
+  return new Map(readdirSync(folder).map((file) => [file, readFileSync(`${folder}/${file}`)]));
 }
 
 interface SignedCommit {
@@ -26,7 +32,7 @@ interface SignedCommit {
 }
 
 export function signedCommit(day: string): SignedCommit {
-  return JSON.parse(readFileSync(`${ROOT}/${day}/commit.json`, 'utf8'));
+  return JSON.parse(readFileSync(`${folderOf(day)}/commit.json`, 'utf8'));
 }
 
 export function postedOf(day: string): PostedCommit {
@@ -42,6 +48,8 @@ export const bundleOf = (day: string): Bundle => parseBundle(filesOf(day).get('b
 export function factsOf(posted: PostedCommit, bundle: Bundle, files: Files): DayFacts {
   const uptime = parseTable(UPTIME, files.get('uptime.csv') as Uint8Array);
   const holders = parseTable(HOLDERS, files.get('holders.csv') as Uint8Array);
+  const uncounted = files.get('uncounted.csv');
+  const reasons = new Map(uncounted && parseTable(UNCOUNTED, uncounted).map((row) => [row.license, row.reason]));
   const owned = new Map(uptime.map((token, i) => [tokenKey(token), holders[i]]));
   const zero: Address = `0x${'0'.repeat(40)}`;
   return {
@@ -56,13 +64,14 @@ export function factsOf(posted: PostedCommit, bundle: Bundle, files: Files): Day
       const { holder, renter } = owned.get(tokenKey(token)) ?? { holder: zero, renter: zero };
       return { holder, renter };
     },
+    uncounted: (token) => reasons.get(owned.get(tokenKey(token))?.license ?? -1),
     doubtful: () => Promise.resolve(new Map()),
   };
 }
 
 /** A day's files as a place has them. */
 export function placeOf(day: string, files: Files, name = 'a mirror'): Place {
-  return memoryPlace(name, new Map([...files].map(([file, bytes]) => [`${PROJECT}/${day}/${file}`, bytes])));
+  return memoryPlace(name, new Map([...files].map(([file, bytes]) => [`${bundleOf(day).project.distributor}/${day}/${file}`, bytes])));
 }
 
 export const places = (day: string, files: Files) => new Places([placeOf(day, files)]);

@@ -9,26 +9,25 @@ import { join } from 'node:path';
 import { privateKeyToAccount } from 'viem/accounts';
 
 import {
-  type Address, bitmap, type Bitmap, bitmapText, type Bundle, type BuiltDay, buildDay, canonicalJson, type ClosedUptime,
-  commitOf, countMinutes, dayFiles, dayOf, domainOf, epochOf, FIRST_DAY, fromMinuteOn, type Hash, HOLDERS, type Hex,
-  keccak256, type LicenseDay, parseTable, pointsWith, POINTS, possiblePoints, type PreviousDay, type RewardCommit, REWARDS,
-  type RewardRow, RewardTree, rootOf, type Rule, structHash, type Terms, toWire, typedData, UPTIME, uptimeLeaf,
-  type UptimeRow, writeBundle, writeTable,
+  type Address, type Bitmap, type BuiltDay, buildDay, canonicalJson, type ClosedUptime, commitOf, countMinutes, dayFiles, dayOf,
+  domainOf, epochOf, FIRST_DAY, type Format, FORMAT_1, FORMAT_2, fromMinuteOn, type Hash, type Hex, type LicenseDay,
+  parseTable, pointsWith, possiblePoints, type PreviousDay, type RewardCommit, REWARDS, rootOf, type Rule, structHash,
+  type Terms, type Token, toWire, typedData, UPTIME, uptimeLeaf, type UptimeRow, writeBundle,
 } from '../../src/index.js';
-import { joined, tableHash } from '../../src/day/build.js';
+import { tableHash } from '../../src/day/build.js';
 import { artifact, Devnet, lower, person, TOKEN } from './devnet.js';
+import { type Lie, lied } from './lies.js';
+import { OddCollection } from './odd.js';
 import type { Random } from './random.js';
 
 const SECS_PER_DAY = 86_400n;
 const QUOTA = 1_000n * TOKEN;
 export const DELAY = 600n;
-const THIEF: Address = `0x${'ff'.repeat(20)}`;
 const ZERO: Address = `0x${'0'.repeat(40)}`;
 export const HOLDING = Array.from({ length: 6 }, (_, i) => person(10 + i));
 
-/** What an owner lies about, once a day is computed. */
-export const LIES = ['points', 'holders', 'rewards', 'carry', 'quota', 'snapshot', 'receipt key', 'excused', 'root'] as const;
-export type Lie = (typeof LIES)[number];
+
+type DayOwner = Pick<LicenseDay, 'holder' | 'renter' | 'uncounted'>;
 
 export interface ToldDay {
   day: string;
@@ -36,6 +35,9 @@ export interface ToldDay {
   commit: RewardCommit;
   rule: Rule['name'];
   excused: number;
+  format: Format;
+  /** Licenses that are not counted. */
+  uncounted: number;
 }
 
 export class Story {
@@ -50,6 +52,7 @@ export class Story {
 
   constructor(
     readonly devnet: Devnet,
+    private readonly odd: OddCollection,
     private readonly folder: string,
     private readonly random: Random,
   ) {}
@@ -59,7 +62,7 @@ export class Story {
     const devnet = await Devnet.start(first * SECS_PER_DAY + 3_600n);
     try {
       await devnet.deploy({ name: 'acme', dailyQuota: QUOTA, delay: DELAY, funds: 1_000_000n * TOKEN });
-      const story = new Story(devnet, folder, random);
+      const story = new Story(devnet, await OddCollection.create(devnet), folder, random);
       await story.rotate();
       for (let i = 0; i < 4 + random.int(5); i += 1) await story.mint();
       return story;
@@ -103,21 +106,22 @@ export class Story {
       }
     }
     if (random.oneIn(4)) await this.mint();
+    if (random.oneIn(2)) await this.odd.add(random);
     if (random.oneIn(5)) await this.rotate();
   }
 
   private uptime(): UptimeRow[] {
     const { random } = this;
-    return this.owned.flatMap((_, i) => {
+    const tokens = (collection: Address, { length }: ArrayLike<unknown>, first: number) =>
+      Array.from({ length }, (_, i) => ({ license: first + 2 * i, collection, tokenId: BigInt(i + 1) }));
+    const all = [...tokens(this.devnet.collection, this.owned, 0), ...tokens(this.odd.address, this.odd.tokens, 1)];
+    return all.sort((a, b) => a.license - b.license).flatMap((token) => {
       // A license that was never leased has no row.
-      if (i > 0 && random.oneIn(12)) return [];
+      if (token.license > 0 && random.oneIn(12)) return [];
       const expected = random.oneIn(3) ? random.int(1441) : 1440;
       const seen = fromMinuteOn(random.oneIn(2) ? 1440 - expected : random.int(1441));
       for (let hole = 0; hole < random.int(4); hole += 1) seen.fill(0, random.int(180), random.int(180));
-      return [{
-        license: 2 * i, collection: this.devnet.collection, tokenId: BigInt(i + 1), minutes: countMinutes(seen), expected,
-        bitmap: seen,
-      }];
+      return [{ ...token, minutes: countMinutes(seen), expected, bitmap: seen }];
     });
   }
 
@@ -171,16 +175,17 @@ export class Story {
     const excused = random.oneIn(3) ? fromMinuteOn(1440 - random.int(400)) : new Uint8Array(180);
     const closed = await this.closed(epoch, await tableHash(UPTIME, uptime), excused);
     const terms = this.terms();
+    const format: Format = lie === undefined && random.oneIn(3) ? FORMAT_1 : FORMAT_2;
     const licenses: LicenseDay[] = [];
     for (const row of uptime) {
-      const { holder, renter } = await this.ownerAt(row.tokenId, block);
+      const owner = await this.ownerAt(row, format, block);
       const points = pointsWith(possiblePoints(terms.rule, row, excused), random.below(25n));
-      licenses.push({ license: row.license, minutes: row.minutes, points, holder, renter });
+      licenses.push({ license: row.license, minutes: row.minutes, points, ...owner });
     }
     const project = { chain_id: 31_337n, registry: devnet.registry, distributor: devnet.distributor, name: 'acme' };
     const snapshot = { block_number: block.number, block_hash: block.hash, block_secs: block.timestamp };
     const input = {
-      project, epoch, revision: this.revision, dailyQuota: QUOTA, terms, snapshot, closed, licenses, before: this.before,
+      format, project, epoch, revision: this.revision, dailyQuota: QUOTA, terms, snapshot, closed, licenses, before: this.before,
     };
     const honest = await buildDay(input);
     if (lie === undefined && random.oneIn(4)) await this.revoked(honest);
@@ -193,11 +198,19 @@ export class Story {
     await this.post(commit, files);
     const rewards = parseTable(REWARDS, files.get('rewards.csv') as Uint8Array);
     this.before = { commit: structHash('RewardCommit', commit), rewards, carry: told.carry_out };
-    this.days.push({ day: dayOf(epoch), lie, commit, rule: terms.rule.name, excused: countMinutes(excused) });
+    this.days.push({
+      day: dayOf(epoch), lie, commit, rule: terms.rule.name, excused: countMinutes(excused), format,
+      uncounted: licenses.filter((one) => one.uncounted !== undefined).length,
+    });
   }
 
-  private async ownerAt(tokenId: bigint, block: { timestamp: bigint }): Promise<{ holder: Address; renter: Address }> {
-    const { client, collection } = this.devnet;
+  private async ownerAt({ collection, tokenId }: Token, format: Format, block: { timestamp: bigint }): Promise<DayOwner> {
+    if (collection === this.odd.address) {
+      const { last, reason } = this.odd.tokens[Number(tokenId) - 1] as (typeof this.odd.tokens)[number];
+      const counts = format === FORMAT_1 || reason === undefined;
+      return counts ? last : { holder: ZERO, renter: ZERO, uncounted: reason };
+    }
+    const { client } = this.devnet;
     const { abi } = artifact('NodeLicense');
     const read = (functionName: string) =>
       client.readContract({ address: collection, abi, functionName, args: [tokenId] });
@@ -232,64 +245,4 @@ export class Story {
     await devnet.call(devnet.people.owner, 'RewardDistributor', devnet.distributor, 'revoke', args);
     this.revision += 1;
   }
-}
-
-/** The bundle that a liar commits; the files are changed with it. */
-async function lied(lie: Lie, bundle: Bundle, files: Map<string, Uint8Array>, random: Random): Promise<Bundle> {
-  const of = <Row>(table: Parameters<typeof parseTable<Row>>[0]) => parseTable(table, files.get(table.file) as Uint8Array);
-  const told: Bundle = { ...bundle, files: { ...bundle.files } };
-  const write = async <Row>(table: Parameters<typeof parseTable<Row>>[0], rows: Row[]) => {
-    files.set(table.file, joined([...writeTable(table, rows)]));
-    told.files[table.file] = await keccak256(files.get(table.file) as Uint8Array);
-  };
-  const withRewards = async (rows: RewardRow[]) => {
-    const tree = await RewardTree.build(rows);
-    await write(REWARDS, rows);
-    Object.assign(told, { root: tree.root, totals: { ...told.totals, cumulative: tree.total } });
-  };
-  switch (lie) {
-    case 'points': {
-      const rows = of(POINTS);
-      const row = random.pick(rows);
-      row.points += 10_000_000_019n;
-      await write(POINTS, rows);
-      break;
-    }
-    case 'holders': {
-      const rows = of(HOLDERS);
-      random.pick(rows).holder = `0x${'ab'.repeat(20)}`;
-      await write(HOLDERS, rows);
-      break;
-    }
-    case 'rewards': {
-      const rows = of(REWARDS);
-      const [victim, thief] = [rows[0], rows.find((row) => row.account === THIEF)];
-      // Where nobody has anything, there is nothing to take.
-      if (victim === undefined || victim.cumulative < 2n) return lied('carry', bundle, files, random);
-      victim.cumulative -= 1n;
-      if (thief === undefined) rows.push({ account: THIEF, cumulative: 1n });
-      else thief.cumulative += 1n;
-      await withRewards(rows);
-      break;
-    }
-    case 'root':
-      told.root = random.hex(32) as Hash;
-      break;
-    case 'carry':
-      told.carry_out += 1n;
-      break;
-    case 'quota':
-      told.daily_quota += 1n;
-      break;
-    case 'snapshot':
-      told.snapshot = { ...told.snapshot, block_number: told.snapshot.block_number - 1n };
-      break;
-    case 'receipt key':
-      told.uptime = { ...told.uptime, receipt_key: `0x${'12'.repeat(20)}` };
-      break;
-    case 'excused':
-      told.uptime = { ...told.uptime, excused: bitmap(bitmapText(told.uptime.excused.map((byte) => byte ^ 1))) };
-      break;
-  }
-  return told;
 }

@@ -6,10 +6,11 @@
  */
 
 import type { CommitView } from '../../../sdk-ts/src/api/views.js';
-import { type Bundle, parseBundle } from '../../../sdk-ts/src/formats/bundle.js';
+import { type Bundle, FORMAT_1, parseBundle } from '../../../sdk-ts/src/formats/bundle.js';
 import { TableReader } from '../../../sdk-ts/src/formats/reader.js';
 import {
-  type HolderRow, HOLDERS, POINTS, type PointsRow, type RewardRow, REWARDS, type Table, UPTIME, type UptimeRow,
+  type HolderRow, HOLDERS, POINTS, type PointsRow, type RewardRow, REWARDS, type Table, UNCOUNTED, type UncountedRow, UPTIME,
+  type UptimeRow,
 } from '../../../sdk-ts/src/formats/tables.js';
 import type { Address, Hash } from '../../../sdk-ts/src/parse.js';
 import { keccak256 } from '../lib/keccak.js';
@@ -61,6 +62,12 @@ export interface DayTables {
 /** `bundle.json` of a commit. */
 export const bundleOf = async ({ project, day, commit }: CommitView): Promise<Bundle> =>
   parseBundle(await committed(project, day, 'bundle.json', commit.data_hash));
+
+/** Its licenses that count for nobody. */
+export async function uncountedOf({ project, day }: CommitView, bundle: Bundle): Promise<UncountedRow[]> {
+  if (bundle.format === FORMAT_1) return [];
+  return rows(UNCOUNTED, await committed(project, day, UNCOUNTED.file, bundle.files[UNCOUNTED.file] as Hash));
+}
 
 /** Its tables. */
 export async function tablesOf({ project, day }: CommitView, bundle: Bundle): Promise<DayTables> {

@@ -28,6 +28,17 @@ export const tablesQuery = (view: CommitView) =>
     ...forever,
   });
 
+/** Who was not counted; nobody on days of the first format. */
+export const uncountedQuery = (view: CommitView) =>
+  queryOptions({
+    queryKey: ['uncounted', view.project, view.day, view.commit.data_hash],
+    queryFn: async ({ client }) => {
+      const bundle = await client.ensureQueryData(bundleQuery(view));
+      return (await import('./committed.js')).uncountedOf(view, bundle);
+    },
+    ...forever,
+  });
+
 /** Why an account got its amount of a committed day. */
 export const whyQuery = (account: Address, view: CommitView) =>
   queryOptions({

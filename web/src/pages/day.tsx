@@ -1,18 +1,21 @@
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 
-import type { CommitView, ProjectRow } from '../../../sdk-ts/src/api/views.js';
+import type { CommitView } from '../../../sdk-ts/src/api/views.js';
 import { countMinutes } from '../../../sdk-ts/src/formats/bitmap.js';
 import { epochOf } from '../../../sdk-ts/src/parse.js';
 import { queries } from '../api/backend.js';
-import { bundleQuery, MOST_LICENSES, tablesQuery } from '../api/files.js';
+import { bundleQuery, MOST_LICENSES, tablesQuery, uncountedQuery } from '../api/files.js';
 import { useNow } from '../api/now.js';
 import { count, dayAfter, dayText, percent } from '../lib/format.js';
 import { readProject } from '../lib/lookup.js';
 import { ruleWords } from '../lib/terms.js';
+import { uncountedWords } from '../lib/verdict.js';
 import { Link, useTitle } from '../router.js';
 import { AddressText, Amount, Badge, Card, Empty, Facts, Failed, Figure, Hash, Loading, Moment, PageHead, Table } from '../ui/bits.js';
 import { Unreadable } from './missing.js';
+
+const Verify = lazy(async () => ({ default: (await import('../ui/verify.js')).Verify }));
 
 /** One day of a project: what was closed, committed, posted, and what each license got. */
 export function DayPage({ params }: { params: Record<string, string> }) {
@@ -77,12 +80,15 @@ function Day({ name, day }: { name: string; day: string }) {
         ? roots.isError ? <Failed error={roots.error} what="the commits" /> : <Loading what="the commit" lines={3} />
         : view === undefined
           ? <Card title="Commit"><Empty title="Nothing is committed for this day yet.">The project’s owner computes and signs it once the day is closed.</Empty></Card>
-          : <Committed view={view} project={project.data} />}
+          : <Committed view={view} />}
     </>
   );
 }
 
-function Committed({ view }: { view: CommitView; project: ProjectRow }) {
+function Committed({ view }: { view: CommitView }) {
+  const network = useQuery(queries.network());
+  const uncounted = useQuery(uncountedQuery(view)).data;
+  const onChain = view.state === 'posted' || view.state === 'active';
   const bundle = useQuery(bundleQuery(view));
   const tone = view.state === 'revoked' ? 'bad' : view.state === 'accepted' ? 'wait' : 'good';
   return (
@@ -99,6 +105,17 @@ function Committed({ view }: { view: CommitView; project: ProjectRow }) {
           ]}
         />
       </Card>
+      <Card title="Verify" id="verify">
+        {!onChain
+          ? <Empty title="There is nothing to verify yet.">A day is verified against its commit on chain, and this one is {view.state}.</Empty>
+          : network.data === undefined
+            ? <Loading what="the network" />
+            : (
+              <Suspense fallback={<Loading what="the verification" />}>
+                <Verify chainId={network.data.chain_id} registry={network.data.registry} project={view.project} day={view.day} />
+              </Suspense>
+            )}
+      </Card>
       {bundle.error !== null && <Failed error={bundle.error} what="the day’s files" />}
       {bundle.data !== undefined && (
         <Card title="What was divided" says="commit">
@@ -113,6 +130,9 @@ function Committed({ view }: { view: CommitView; project: ProjectRow }) {
             {ruleWords(bundle.data.terms.rule)} Holders are those at block {count(bundle.data.snapshot.block_number)}, of{' '}
             <Moment millis={Number(bundle.data.snapshot.block_secs) * 1000} />. {`${bundle.data.carry_out}`} wei are carried to the next day.
           </p>
+          {uncounted !== undefined && uncountedWords(uncounted.map((row) => row.reason)) !== undefined && (
+            <p className="notice">{uncountedWords(uncounted.map((row) => row.reason))}</p>
+          )}
         </Card>
       )}
       {bundle.data !== undefined && <Licenses view={view} many={bundle.data.totals.licenses > MOST_LICENSES} />}

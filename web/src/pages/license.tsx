@@ -2,6 +2,7 @@ import { useQueries, useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 
 import type { LicenseView } from '../../../sdk-ts/src/api/views.js';
+import { UNCOUNTED_WORDS } from '../../../sdk-ts/src/formats/tables.js';
 import { epochOf, type Address } from '../../../sdk-ts/src/parse.js';
 import { queries } from '../api/backend.js';
 import { useNow } from '../api/now.js';
@@ -48,16 +49,19 @@ function License({ collection, tokenId }: { collection: Address; tokenId: bigint
 }
 
 function Known({ license }: { license: LicenseView }) {
-  const { project: address, holder, rental, license: id } = license;
+  const { project: address, holder, rental, uncounted, license: id } = license;
   const project = useQuery(queries.project(address));
   const lease = useQuery(queries.lease(licenseHash(id.chain_id, id.collection, id.token_id)));
   return (
     <>
+      {uncounted !== undefined && (
+        <p className="notice">It counts for nobody: {UNCOUNTED_WORDS[uncounted]}. Its share goes to the others.</p>
+      )}
       <div className="pair">
         <Card title="Who has it" says="backend">
           <Facts
             facts={[
-              ['Holder', holder === null ? 'burnt' : <AddressText key="h" address={holder} to={`/accounts/${holder}`} />],
+              ['Holder', holder === null ? (uncounted === undefined ? 'burnt' : 'none by its logs') : <AddressText key="h" address={holder} to={`/accounts/${holder}`} />],
               ['Renter', rental === undefined ? 'not rented out' : <AddressText key="r" address={rental.renter} to={`/accounts/${rental.renter}`} />],
               ...(rental === undefined ? [] : [['Rented until', <Moment key="u" millis={Number(rental.until_secs) * 1000} />] as [string, React.ReactNode]]),
               ['Project', <Link key="p" to={`/projects/${address}`}>{project.data?.name ?? '…'}</Link>],

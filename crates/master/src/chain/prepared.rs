@@ -146,7 +146,7 @@ mod tests {
                 "meta": {
                     "name": "nodesys-master",
                     "description": "pay",
-                    "createdFromSafeAddress": "0xCdCDCdCdcdcdcdCdcDcDCDcdcDcDCdCdcdCdcDCD",
+                    "createdFromSafeAddress": "0xCdCDCdCdcdcdcdCdcDcDCdcDcDCdCdcdCdcDCDcD",
                     "createdFromOwnerAddress": "",
                 },
                 "transactions": [{

@@ -7,6 +7,9 @@ import {BaseTest} from "../Base.t.sol";
 import {OddCollection, YesCollection} from "../Mocks.sol";
 
 contract CollectionsTest is BaseTest {
+    // forge-lint: disable-next-line(unsafe-typecast)
+    uint64 private constant TODAY = uint64(CREATION_DAY);
+
     address private project;
     uint64 private until;
 
@@ -28,7 +31,7 @@ contract CollectionsTest is BaseTest {
     function test_listsTheOwnersCollection() external {
         address collection = address(newLicense(OWNER));
         vm.expectEmit(address(registry));
-        emit IProjectRegistry.CollectionListed(project, collection, "render", uint64(CREATION_DAY));
+        emit IProjectRegistry.CollectionListed(project, collection, "render", TODAY);
         list("render", collection);
 
         assertEq(registry.collectionOf(project, "render"), collection);

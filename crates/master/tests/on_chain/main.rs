@@ -1,6 +1,7 @@
 //! `project`, `license` and `sale` of the real program against a real anvil: each command twice, since
 //! each has to be safe to repeat.
 
+mod docs;
 mod network;
 mod safe;
 mod terms;
@@ -34,11 +35,16 @@ struct Stage {
     folder: TempDir,
     owner: Address,
     provider: Provider,
+    /// Settings in the environment.
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Stage {
     async fn start() -> Self {
-        let anvil = Anvil::start(&[]);
+        Self::on(Anvil::start(&[])).await
+    }
+
+    async fn on(anvil: Anvil) -> Self {
         let url = anvil.url.clone();
 
         let folder = tempfile::tempdir().expect("a folder");
@@ -48,7 +54,8 @@ impl Stage {
         }
         std::fs::write(folder.path().join("password"), "secret\n").expect("a password");
         let provider = anvil.provider().await;
-        Self { _anvil: anvil, url, folder, owner: funded().address(), provider }
+        let (owner, settings) = (funded().address(), Vec::new());
+        Self { _anvil: anvil, url, folder, owner, provider, settings }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -73,7 +80,8 @@ impl Stage {
             .args(["--rpc", self.url.expose().as_str(), "--chain-id", "31337"])
             .env("NODESYS_SENDER_KEYSTORE", self.path(who))
             .env("NODESYS_SENDER_PASSWORD_FILE", self.path("password"))
-            .env("NODESYS_TRANSACTIONS", self.path("transactions"));
+            .env("NODESYS_TRANSACTIONS", self.path("transactions"))
+            .envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
         command
     }
 

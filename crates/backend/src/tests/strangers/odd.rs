@@ -17,6 +17,7 @@ use sqlx::PgPool;
 use crate::periodic::Periodic as _;
 use crate::tests::commit::{builder, run_day};
 use crate::tests::support::World;
+use crate::tests::support::node::healthy;
 use nodesys_testing::anvil::ask;
 use nodesys_testing::chain::{DAY, QUOTA, alice, bob, owner};
 
@@ -39,6 +40,32 @@ async fn logs_transfer(world: &World, from: Address, to: Address, token: u64) {
     let code = code.to_string();
     ask(&chain.provider, "anvil_setCode", json!([collection.to_string(), code])).await;
     chain.finalize().await;
+}
+
+/// Answers every call with one address, that of whoever the collection likes.
+fn says(holder: Address) -> String {
+    format!("0x73{}60005260206000f3", alloy::hex::encode(holder))
+}
+
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn a_collection_that_lies_about_its_holders_moves_no_reward(pool: PgPool) {
+    let mut world = World::new(pool).await;
+    let node = world.node(&alice(), 1).await;
+    let lease = world.lease(&node, &world.chain.a1()).await;
+    node.beat(&world, &[healthy(&lease)]).await.unwrap();
+    let carol = says(Address::repeat_byte(0xca));
+    let alpha = world.chain.alpha.to_string();
+    ask(&world.chain.provider, "anvil_setCode", json!([alpha, carol])).await;
+    world.close_day(DAY).await;
+
+    let alone = builder(&world);
+    let refused = alone.build(DAY).await.unwrap_err();
+    assert!(matches!(refused, DayError::HoldersDisagree { .. }), "{refused}");
+    let built = DayBuilder { second_opinion: true, ..alone }.build(DAY).await.unwrap();
+    let paid: Vec<Address> = built.rewards.iter().map(|row| row.account).collect();
+    assert_eq!(paid, [alice().address()], "logs decide");
+    assert_eq!(built.files["uncounted.csv"], b"license,reason\n");
+    assert_eq!(world.computed(DAY).await.commit, built.commit);
 }
 
 #[sqlx::test(migrations = "../../migrations/backend")]

@@ -64,8 +64,10 @@ async fn metrics_are_whole_from_the_start_on_a_listener_of_their_own(pool: PgPoo
     let scraped = loop {
         let (status, text) = get(&format!("{admin}/metrics")).await;
         assert_eq!(status, 200);
-        if text.contains("\nnodesys_poster_posts_left ") && text.contains("\nnodesys_mirror_block ")
-        {
+        // The last that each job sets.
+        let last =
+            ["nodesys_poster_posts_left", "nodesys_mirror_block", "nodesys_rights_overdue_leases"];
+        if last.iter().all(|name| text.contains(&format!("\n{name} "))) {
             break text;
         }
         sleeper.sleep(Duration::from_millis(20)).await;

@@ -86,13 +86,20 @@ def recompute(folder, before):
     for name, given in bundle["files"].items():
         require(day, name, given, text(hashed((folder / name).read_bytes())))
     terms, rule = bundle["terms"], bundle["terms"]["rule"]
+    closed = bundle["uptime"]
+    require(day, "uptime/uptime_csv", closed["uptime_csv"], bundle["files"]["uptime.csv"])
+    leaf = [bundle["project"]["distributor"], closed["uptime_csv"], text(hashed(bytes.fromhex(closed["excused"][2:])))]
+    node = hashed(hashed(b"".join(map(word, leaf))))
+    for sibling in closed["path"]:
+        node = hashed(b"".join(sorted([node, word(sibling)])))
+    require(day, "uptime/closed/message/uptime_hash", closed["closed"]["message"]["uptime_hash"], text(node))
     if bundle["format"] == "nodesys-bundle-2":
         terms_json = json.dumps(terms, sort_keys=True, separators=(",", ":")).encode()
         require(day, "terms_hash", bundle["terms_hash"], text(hashed(terms_json)))
     uptime, holders, points = (table(folder, name) for name in ("uptime.csv", "holders.csv", "points.csv"))
     uncounted = {row["license"] for row in table(folder, "uncounted.csv")} if "uncounted.csv" in bundle["files"] else set()
 
-    excused = minutes(bundle["uptime"]["excused"])
+    excused = minutes(closed["excused"])
     shares = []
     for up, held, got in zip(uptime, holders, points, strict=True):
         require(day, "licenses", (up["license"], up["license"]), (held["license"], got["license"]))
@@ -100,7 +107,8 @@ def recompute(folder, before):
         rented = terms["beneficiary"] == "renter" and held["renter"] != ZERO
         account = held["renter"] if rented else held["holder"]
         if up["license"] in uncounted:
-            require(day, f"license {up['license']}, which is not counted, has nobody", account, ZERO)
+            who = (held["holder"], held["renter"])
+            require(day, f"license {up['license']}, which is not counted", who, (ZERO, ZERO))
         counts = account != ZERO and account not in terms["excluded"]
         shares.append((account, int(got["points"]) if counts else 0))
 

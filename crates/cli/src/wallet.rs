@@ -33,6 +33,44 @@ pub struct WalletArgs {
     pub signature: Option<WalletSignature>,
 }
 
+/// Options of a command that sends transactions of a wallet, or only shows them.
+#[derive(Debug, Clone, Args)]
+pub struct SendingArgs {
+    /// Encrypted JSON keystore of the account that sends.
+    #[arg(long, value_name = "FILE", env = "NODESYS_KEYSTORE", hide_env = true)]
+    pub keystore: Option<PathBuf>,
+    /// File whose first line is the keystore's password; asked for at the terminal if absent.
+    #[arg(long, value_name = "FILE", env = "NODESYS_PASSWORD_FILE", hide_env = true)]
+    pub password_file: Option<PathBuf>,
+    /// Check everything and print it; send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print what another wallet has to send, receiver and data; send nothing.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub calldata: bool,
+    /// Do not ask for confirmation.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+impl SendingArgs {
+    /// Whether anything is to be sent.
+    pub(crate) const fn sends(&self) -> bool {
+        !self.dry_run && !self.calldata
+    }
+
+    /// The keystore's key, where one is given.
+    pub(crate) fn key(&self) -> anyhow::Result<Option<SigningKey>> {
+        let open = |path: &PathBuf| open_keystore(path, self.password_file.as_deref());
+        self.keystore.as_ref().map(open).transpose()
+    }
+
+    /// The same for a transaction: without one no password is asked for.
+    pub(crate) fn sender_key(&self) -> anyhow::Result<Option<SigningKey>> {
+        if self.sends() { self.key() } else { Ok(None) }
+    }
+}
+
 /// Who signs.
 pub(crate) enum Wallet {
     /// A key that is here.

@@ -165,6 +165,7 @@ struct Token {
     contradiction: Option<Uncounted>,
 }
 
+const NOBODYS: Ownership = Ownership { holder: None, rental: None };
 const NO_RENTAL: Rental = Rental { renter: Address::ZERO, until_secs: 0 };
 
 impl Holders {
@@ -208,12 +209,29 @@ impl Holders {
     /// A rental runs through its last second, as ERC-4907's `userOf` has it.
     pub fn at(&self, collection: Address, token_id: U256, block_secs: u64) -> Ownership {
         let Some(Token { holder, rental, .. }) = self.tokens.get(&(collection, token_id)) else {
-            return Ownership { holder: None, rental: None };
+            return NOBODYS;
         };
         let runs = !rental.renter.is_zero() && rental.until_secs >= block_secs;
         Ownership {
             holder: (!holder.is_zero()).then_some(*holder),
             rental: runs.then_some(*rental),
+        }
+    }
+
+    /// The facts of one license at a block's time (seconds since 1970), as far as they count.
+    ///
+    /// # Errors
+    ///
+    /// Why it counts for nobody.
+    pub fn counted_at(
+        &self,
+        collection: Address,
+        token_id: U256,
+        block_secs: u64,
+    ) -> Result<Ownership, Uncounted> {
+        match self.uncounted(collection, token_id) {
+            Some(reason) => Err(reason),
+            None => Ok(self.at(collection, token_id, block_secs)),
         }
     }
 
@@ -223,16 +241,15 @@ impl Holders {
     pub fn of_day(&self, uptime: &[UptimeRow], block_secs: u64, format: Format) -> DayHolders {
         let mut day = DayHolders::default();
         for row in uptime {
-            let reason = match format {
-                Format::One => None,
-                Format::Two => self.uncounted(row.collection, row.token_id),
+            let (license, collection, token_id) = (row.license, row.collection, row.token_id);
+            let counted = match format {
+                Format::One => Ok(self.at(collection, token_id, block_secs)),
+                Format::Two => self.counted_at(collection, token_id, block_secs),
             };
-            let owned = match reason {
-                Some(_) => Ownership { holder: None, rental: None },
-                None => self.at(row.collection, row.token_id, block_secs),
-            };
-            let license = row.license;
-            day.uncounted.extend(reason.map(|reason| UncountedRow { license, reason }));
+            let owned = counted.unwrap_or_else(|reason| {
+                day.uncounted.push(UncountedRow { license, reason });
+                NOBODYS
+            });
             day.rows.push(HolderRow {
                 license,
                 holder: owned.holder.unwrap_or_default(),

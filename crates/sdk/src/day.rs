@@ -5,7 +5,7 @@
 //! module follows the head of the chain (through commits not yet posted, where there are some),
 //! stays within the daily quota and is covered by the distributor's balance.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::keccak256;
@@ -19,7 +19,7 @@ use nodesys_core::bundle::{
 };
 use nodesys_core::files::{PointsRow, UptimeRow, parse_file};
 use nodesys_core::holders::{DayHolders, Holders};
-use nodesys_core::ids::{LicenseIndex, Name};
+use nodesys_core::ids::Name;
 use nodesys_core::license::{LicenseId, Ownership};
 use nodesys_core::listing::{IsListed, is_listed};
 use nodesys_core::message::Domain;
@@ -262,19 +262,19 @@ impl DayBuilder {
             license_events(&self.provider, &collections, self.logs_from, newest.number).await?;
         let up_to_snapshot = logs.iter().filter(|logged| logged.block_number <= at.number);
         let holders: Holders = up_to_snapshot.map(|logged| logged.event).collect();
-        let mut checked = self.cross_check(rows, &holders, at).await?;
-        if checked == StateCheck::Forgotten {
-            let now: Holders = logs.iter().map(|logged| logged.event).collect();
-            checked = self.cross_check(rows, &now, newest).await?;
-        }
+        let checked = match self.cross_check(rows, &holders, at).await? {
+            StateCheck::Forgotten => {
+                let now: Holders = logs.iter().map(|logged| logged.event).collect();
+                self.cross_check(rows, &now, newest).await?
+            }
+            checked => checked,
+        };
         let doubt = match checked {
             StateCheck::Agrees => None,
             StateCheck::Forgotten => {
                 Some(DayError::NoState { snapshot: at.number, newest: newest.number })
             }
-            StateCheck::Differs { license, block, folded, called } => {
-                Some(DayError::HoldersDisagree { license, block, folded, called })
-            }
+            StateCheck::Differs(error) => Some(error),
         };
         match doubt {
             Some(error) if self.provider.sources() < 2 && !self.second_opinion => {
@@ -300,25 +300,22 @@ impl DayBuilder {
         collections: &BTreeSet<Address>,
     ) -> Result<(), DayError> {
         let ProjectInfo { registry, distributor, .. } = self.project;
-        let mut logged = None;
+        let mut last = BTreeMap::new();
         for &collection in collections {
-            let last = last_listing(&self.provider, registry, collection).await?;
-            let last = last.as_ref();
-            let mut listed = is_listed(distributor, collection, day, last, &[]);
-            if listed == IsListed::CannotTell {
-                let known = match logged.take() {
-                    Some(known) => known,
-                    None => {
-                        let newest = self.provider.latest_block().await?.number;
-                        let (from, provider) = (self.logs_from, &self.provider);
-                        let events =
-                            project::registry_events(provider, registry, from, newest).await?;
-                        listings_of(&events, distributor)?
-                    }
-                };
-                listed = is_listed(distributor, collection, day, last, &known);
-                logged = Some(known);
+            last.insert(collection, last_listing(&self.provider, registry, collection).await?);
+        }
+        // The registry's state tells of the days since a collection's last listing.
+        let logged = match last.values().flatten().any(|last| day < last.days.from) {
+            false => Vec::new(),
+            true => {
+                let newest = self.provider.latest_block().await?.number;
+                let (from, provider) = (self.logs_from, &self.provider);
+                let events = project::registry_events(provider, registry, from, newest).await?;
+                listings_of(&events, distributor)?
             }
+        };
+        for (&collection, last) in &last {
+            let listed = is_listed(distributor, collection, day, last.as_ref(), &logged);
             let row = rows.iter().find(|row| row.collection == collection);
             if let (IsListed::No | IsListed::CannotTell, Some(row)) = (listed, row) {
                 return Err(DayError::ForeignCollection { license: row.license, collection, day });
@@ -353,19 +350,19 @@ impl DayBuilder {
             Err(error) => return Err(error.into()),
         };
         for (row, called) in rows.iter().zip(called.facts) {
-            let uncounted = holders.uncounted(row.collection, row.token_id);
-            let folded = match uncounted {
-                Some(_) => Ownership { holder: None, rental: None },
-                None => holders.at(row.collection, row.token_id, at.secs),
+            let folded = match holders.counted_at(row.collection, row.token_id, at.secs) {
+                Ok(folded) if folded == called => continue,
+                // Nobody holds it either way.
+                Err(_) if called.holder.is_none() => continue,
+                Ok(folded) => words(&folded),
+                Err(reason) => reason.to_string(),
             };
-            if folded != called {
-                return Ok(StateCheck::Differs {
-                    license: row.license,
-                    block: at.number,
-                    folded: uncounted.map_or_else(|| words(&folded), |reason| reason.to_string()),
-                    called: words(&called),
-                });
-            }
+            return Ok(StateCheck::Differs(DayError::HoldersDisagree {
+                license: row.license,
+                block: at.number,
+                folded,
+                called: words(&called),
+            }));
         }
         Ok(StateCheck::Agrees)
     }
@@ -455,18 +452,13 @@ impl DayBuilder {
 }
 
 /// Holders by logs, held against the state of one block.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum StateCheck {
     Agrees,
     /// The node has no state of that block any more.
     Forgotten,
-    /// The first license of which calls say something else.
-    Differs {
-        license: LicenseIndex,
-        block: u64,
-        folded: String,
-        called: String,
-    },
+    /// Calls say something else; of the first such license.
+    Differs(DayError),
 }
 
 /// `expected` is the commit that the day after names as its previous one, `found` the chain's.

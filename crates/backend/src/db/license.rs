@@ -237,7 +237,7 @@ pub(crate) async fn insert_event(
              (block_number, log_index, license_idx, kind, sender, account, expires_secs)
          values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (block_number, log_index) do update set sender = excluded.sender
-         where license_event.sender is null",
+         where license_event.sender is null and excluded.sender is not null",
         column::signed(block_number)?,
         i32::try_from(log_index)?,
         idx,

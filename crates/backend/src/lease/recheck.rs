@@ -55,6 +55,7 @@ impl Periodic for Recheck {
     async fn tick(&mut self) -> anyhow::Result<()> {
         let mut touched = std::mem::take(&mut self.touched);
         let done = self.follow(&mut touched).await;
+        self.tell_unread();
         if done.is_err() {
             // Not checked yet: the pages they come from are not read again.
             self.touched = touched;
@@ -69,12 +70,21 @@ impl Recheck {
         let now = self.app.clock.now();
         self.app.health.followed(followed.is_ok(), now);
         followed?;
-        self.check_touched(touched).await?;
-        self.check_due(touched.anybody(), now).await
+        // Of a source that is set aside nothing is decided.
+        let aside: BTreeSet<Address> = {
+            let mut conn = self.app.pool.acquire().await?;
+            db::mirror_source::all(&mut conn).await?.iter().filter_map(aside).collect()
+        };
+        self.check_touched(touched, &aside).await?;
+        self.check_due(touched.anybody(), &aside, now).await
     }
 
     /// Checks the leases that new blocks concern, and those of collections that could not be read.
-    async fn check_touched(&mut self, touched: &Touched) -> anyhow::Result<()> {
+    async fn check_touched(
+        &mut self,
+        touched: &Touched,
+        aside: &BTreeSet<Address>,
+    ) -> anyhow::Result<()> {
         let unread: Vec<Address> = self.unread.keys().copied().collect();
         let (licenses, operators) = (touched.licenses(), touched.operators());
         if licenses.is_empty() && operators.is_empty() && unread.is_empty() {
@@ -89,12 +99,25 @@ impl Recheck {
             self.unread.contains_key(&lease.id.collection)
                 || touched.concerns(lease.license, &lease.id, lease.operator)
         });
-        let checked: BTreeSet<Address> = unread.into_iter().collect();
-        self.check(leases, &checked).await
+        let still = self.check(leases, aside).await?;
+        self.unread.retain(|collection, _| {
+            let still = still.contains_key(collection);
+            if !still {
+                tracing::info!(%collection, "rights can be read again");
+            }
+            still
+        });
+        self.note_unread(still);
+        Ok(())
     }
 
     /// Checks the leases whose turn it is, or as many as the requests of a minute suffice for.
-    async fn check_due(&mut self, all: bool, now: Timestamp) -> anyhow::Result<()> {
+    async fn check_due(
+        &mut self,
+        all: bool,
+        aside: &BTreeSet<Address>,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
         let app = self.app.clone();
         let active = db::active_lease::count(&mut *app.pool.acquire().await?).await?;
         self.pace.count(active, now);
@@ -119,7 +142,8 @@ impl Recheck {
                 self.pace.after = None;
                 continue;
             };
-            self.check(page, &BTreeSet::new()).await?;
+            let unread = self.check(page, aside).await?;
+            self.note_unread(unread);
             self.pace.checked(fit, last);
             requests = requests.saturating_sub(taken);
         }
@@ -128,29 +152,23 @@ impl Recheck {
         Ok(())
     }
 
-    /// Ends those of the leases that the newest block does not allow. `all_of` are collections of which
-    /// these are all active leases.
+    /// Ends those of the leases that the newest block does not allow. Returns the collections that could
+    /// not be read.
     async fn check(
-        &mut self,
+        &self,
         mut leases: Vec<OperatedLease>,
-        all_of: &BTreeSet<Address>,
-    ) -> anyhow::Result<()> {
-        let app = self.app.clone();
-        let aside: BTreeSet<Address> = {
-            let mut conn = app.pool.acquire().await?;
-            db::mirror_source::all(&mut conn).await?.iter().filter_map(aside).collect()
-        };
+        aside: &BTreeSet<Address>,
+    ) -> anyhow::Result<BTreeMap<Address, ChainError>> {
+        let app = &self.app;
         leases.retain(|lease| !aside.contains(&lease.id.collection));
         let asks: Vec<(LicenseId, Address)> =
             leases.iter().map(|lease| (lease.id, lease.operator)).collect();
         if asks.is_empty() {
-            self.note_unread(BTreeMap::new(), all_of);
-            return Ok(());
+            return Ok(BTreeMap::new());
         }
         let rights = ownership::rights_each(&app.chain, &asks, BlockNumberOrTag::Latest).await?;
         // The RPC may have switched to another chain meanwhile; its answer must end nothing.
         app.chain.recheck_chain().await?;
-        self.note_unread(rights.unread, all_of);
         for (held, fact) in leases.iter().zip(&rights.facts) {
             if fact.is_none_or(|(_, right)| right.allows()) {
                 continue;
@@ -159,29 +177,26 @@ impl Recheck {
                 let mut conn = app.pool.acquire().await?;
                 db::license::by_index(&mut conn, held.license).await?
             };
-            end_denied(&app, &license, held.operator)
+            end_denied(app, &license, held.operator)
                 .await
                 .map_err(|error| anyhow::anyhow!("license {}: {error:?}", held.id))?;
         }
-        Ok(())
+        Ok(rights.unread)
     }
 
-    /// Keeps which collections could not be read, to be checked again by the next tick. Each is told once.
-    fn note_unread(&mut self, unread: BTreeMap<Address, ChainError>, all_of: &BTreeSet<Address>) {
+    /// Adds collections that could not be read, to be checked again by the next tick. Each is told once.
+    fn note_unread(&mut self, unread: BTreeMap<Address, ChainError>) {
         let now = self.app.clock.now();
-        self.unread.retain(|collection, _| {
-            let still = unread.contains_key(collection) || !all_of.contains(collection);
-            if !still {
-                tracing::info!(%collection, "rights can be read again");
-            }
-            still
-        });
         for (collection, error) in unread {
             self.unread.entry(collection).or_insert_with(|| {
                 tracing::error!(%collection, %error, "rights cannot be read: its leases stay");
                 now
             });
         }
+    }
+
+    /// Tells metrics and probes of them.
+    fn tell_unread(&self) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge of few things")]
         metrics::gauge!("nodesys_rights_unread_collections").set(self.unread.len() as f64);
         let words = self.unread.iter().map(|(it, since)| format!("collection {it} since {since}"));

@@ -203,7 +203,7 @@ impl Poster {
         let provider = &self.app.chain;
         // A day's commit is not posted before its end.
         let from = day::snapshot(&self.app, row.day).await;
-        let from = from.map_or(self.app.first_block, |block| block.number);
+        let from = from.map_err(|error| anyhow!("the snapshot of {}: {error:?}", row.day))?.number;
         // An RPC that is behind knows neither the post nor the nonce.
         provider.latest_block().await?;
         let posted = chain::posted_at(provider, row.to, row.commit_hash, from).await?;

@@ -65,8 +65,12 @@ async fn metrics_are_whole_from_the_start_on_a_listener_of_their_own(pool: PgPoo
         let (status, text) = get(&format!("{admin}/metrics")).await;
         assert_eq!(status, 200);
         // The last that each job sets.
-        let last =
-            ["nodesys_poster_posts_left", "nodesys_mirror_block", "nodesys_rights_overdue_leases"];
+        let last = [
+            "nodesys_poster_posts_left",
+            "nodesys_mirror_block",
+            "nodesys_rights_overdue_leases",
+            "nodesys_rights_unread_collections",
+        ];
         if last.iter().all(|name| text.contains(&format!("\n{name} "))) {
             break text;
         }

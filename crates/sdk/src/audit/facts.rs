@@ -249,12 +249,12 @@ impl<'a> Auditor<'a> {
         let mut doubtful = DoubtfulTokens::new();
         for (&(collection, token_id), called) in suspects.iter().zip(called.facts) {
             let now = self.history.holders_now();
-            let reason = match now.uncounted(collection, token_id) {
+            let reason = match now.counted_at(collection, token_id, newest.secs) {
                 // As complete logs would have it too, where nobody ever held it.
-                Some(Uncounted::NoTransfer) if called.holder.is_none() => continue,
-                Some(reason) => format!("by its logs at the RPC, {reason}: they may not be all"),
-                None if now.at(collection, token_id, newest.secs) == called => continue,
-                None => "logs and calls of the RPC disagree about who holds it now".to_owned(),
+                Err(Uncounted::NoTransfer) if called.holder.is_none() => continue,
+                Err(reason) => format!("by its logs at the RPC, {reason}: they may not be all"),
+                Ok(folded) if folded == called => continue,
+                Ok(_) => "logs and calls of the RPC disagree about who holds it now".to_owned(),
             };
             doubtful.insert((collection, token_id), reason);
         }

@@ -11,8 +11,9 @@ use crate::exit::Exit;
 use crate::license::buy::{Allowance, Order, Purchase, PurchaseState, check_funds, find, send};
 use crate::license::name::collection_of_workload;
 use crate::output::{self, counted, decimal, say};
-use crate::prompt::{confirm, open_keystore};
+use crate::prompt::confirm;
 use crate::setup::Setup;
+use crate::wallet::SendingArgs;
 
 /// Options of `license buy`.
 #[derive(Debug, clap::Args)]
@@ -36,30 +37,18 @@ pub struct BuyArgs {
     /// The account that gets the licenses [default: the buyer].
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub recipient: Option<Address>,
-    /// Encrypted JSON keystore of the account that pays.
-    #[arg(long, value_name = "FILE", env = "NODESYS_KEYSTORE", hide_env = true)]
-    pub keystore: Option<PathBuf>,
-    /// File whose first line is the keystore's password; asked for at the terminal if absent.
-    #[arg(long, value_name = "FILE", env = "NODESYS_PASSWORD_FILE", hide_env = true)]
-    pub password_file: Option<PathBuf>,
     /// The account that pays, instead of a keystore: with --dry-run or --calldata.
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub account: Option<Address>,
-    /// Check everything and print the price; send nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print the transactions for another wallet to send, in order; send nothing.
-    #[arg(long, conflicts_with = "dry_run")]
-    pub calldata: bool,
-    /// Do not ask for confirmation.
-    #[arg(long, short)]
-    pub yes: bool,
+    /// The wallet, and whether it sends.
+    #[command(flatten)]
+    pub sending: SendingArgs,
 }
 
 /// Runs the verb.
 pub(crate) async fn run(setup: &Setup, args: &BuyArgs) -> anyhow::Result<Exit> {
-    let sends = !args.dry_run && !args.calldata;
-    if args.max_cost.is_none() && !args.dry_run {
+    let sending = &args.sending;
+    if args.max_cost.is_none() && !sending.dry_run {
         return Err(Exit::Usage.because(
             "--max-cost is missing: the most that the purchase may cost, since the price can rise \
              before it is in a block. --dry-run shows the price now",
@@ -69,20 +58,17 @@ pub(crate) async fn run(setup: &Setup, args: &BuyArgs) -> anyhow::Result<Exit> {
         Some(path) => read_allowance(path)?,
         None => Allowance::default(),
     };
-    let key = match &args.keystore {
-        Some(path) if sends => Some(open_keystore(path, args.password_file.as_deref())?),
-        None if sends => {
-            return Err(Exit::Usage
-                .because("--keystore is missing (or --account with --dry-run or --calldata)"));
-        }
-        _ => None,
-    };
+    let key = sending.sender_key()?;
+    if sending.sends() && key.is_none() {
+        return Err(Exit::Usage
+            .because("--keystore is missing (or --account with --dry-run or --calldata)"));
+    }
     let provider = match &key {
         Some(key) => setup.sending_provider(key).await?,
         None => setup.provider().await?,
     };
     let buyer = key.as_ref().map(nodesys_core::signature::SigningKey::address).or(args.account);
-    let recipient = match (args.recipient.or(buyer), args.dry_run) {
+    let recipient = match (args.recipient.or(buyer), sending.dry_run) {
         (Some(recipient), _) => recipient,
         (None, true) => Address::ZERO,
         (None, false) => return Err(Exit::Usage.because("--account or --recipient is missing")),
@@ -105,14 +91,14 @@ pub(crate) async fn run(setup: &Setup, args: &BuyArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let purchase = sale.price(&provider, &order, limit, buyer).await?;
-    let purchase = if args.dry_run {
+    let purchase = if sending.dry_run {
         Purchase { state: PurchaseState::DryRun, transactions: Vec::new(), ..purchase }
-    } else if args.calldata {
+    } else if sending.calldata {
         Purchase { state: PurchaseState::Calldata, ..purchase }
     } else {
         check_funds(&provider, &purchase).await?;
         say(&purchase);
-        confirm("Send this purchase?", args.yes)?;
+        confirm("Send this purchase?", sending.yes)?;
         send(&provider, purchase).await?
     };
     output::print(setup.format(), &purchase)?;

@@ -1,7 +1,6 @@
 //! `rewards claim`: shows the claim, asks, sends it, and prints the receipt.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use nodesys_chain::Provider;
 use nodesys_chain::gas::Gas;
@@ -11,21 +10,15 @@ use nodesys_core::{Address, U256};
 use super::source::SourceArgs;
 use crate::exit::Exit;
 use crate::output::{self, amount, decimal, say};
-use crate::prompt::{confirm, open_keystore};
-use crate::rewards::claim::{Claim, ClaimState, Payee};
-use crate::rewards::claim::{prepare, send};
+use crate::prompt::confirm;
+use crate::rewards::claim::{Claim, ClaimState, Payee, PreparedClaim, prepare, send};
 use crate::rewards::source::ProofSource;
 use crate::setup::Setup;
+use crate::wallet::SendingArgs;
 
 /// Options of `rewards claim`.
 #[derive(Debug, clap::Args)]
 pub struct ClaimArgs {
-    /// Encrypted JSON keystore of the account that earned.
-    #[arg(long, value_name = "FILE", env = "NODESYS_KEYSTORE", hide_env = true)]
-    pub keystore: Option<PathBuf>,
-    /// File whose first line is the keystore's password; asked for at the terminal if absent.
-    #[arg(long, value_name = "FILE", env = "NODESYS_PASSWORD_FILE", hide_env = true)]
-    pub password_file: Option<PathBuf>,
     /// The account that earned, instead of a keystore: with --dry-run or --calldata.
     #[arg(long, value_name = "ADDRESS")]
     #[arg(value_parser = address)]
@@ -40,15 +33,9 @@ pub struct ClaimArgs {
     /// The source of the proof.
     #[command(flatten)]
     pub from: SourceArgs,
-    /// Check everything and print it; send nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print the transaction's `to` and `data` for another wallet to send; send nothing.
-    #[arg(long, conflicts_with = "dry_run")]
-    pub calldata: bool,
-    /// Do not ask for confirmation.
-    #[arg(long, short)]
-    pub yes: bool,
+    /// The wallet, and whether it sends.
+    #[command(flatten)]
+    pub sending: SendingArgs,
 }
 
 /// Runs the verb.
@@ -57,19 +44,30 @@ pub(crate) async fn run(setup: &Setup, args: &ClaimArgs) -> anyhow::Result<Exit>
     let source = ProofSource::new(setup, &args.from.from)?;
     let (provider, account) = claimant(setup, args).await?;
     let (claim, prepared) = prepare(setup, &source, &provider, account, payee(args)).await?;
+    finish(setup, &provider, claim, prepared, &args.sending).await
+}
+
+/// Sends what was prepared, or shows it, and prints what came of it.
+pub(super) async fn finish(
+    setup: &Setup,
+    provider: &Provider,
+    claim: Claim,
+    prepared: Option<PreparedClaim>,
+    sending: &SendingArgs,
+) -> anyhow::Result<Exit> {
     let claim = match prepared {
         None => claim,
-        Some(prepared) if args.calldata => Claim {
+        Some(prepared) if sending.calldata => Claim {
             state: ClaimState::Calldata,
             to: Some(claim.distributor),
             data: Some(prepared.data),
             ..claim
         },
-        Some(_) if args.dry_run => Claim { state: ClaimState::DryRun, ..claim },
+        Some(_) if sending.dry_run => Claim { state: ClaimState::DryRun, ..claim },
         Some(prepared) => {
-            let sender = provider.sender().unwrap_or(account);
-            ask_and_check(&claim, sender, &prepared.gas, args.yes)?;
-            send(&provider, claim, prepared).await?
+            let sender = provider.sender().unwrap_or(claim.account);
+            ask_and_check(&claim, sender, &prepared.gas, sending.yes)?;
+            send(provider, claim, prepared).await?
         }
     };
     output::print(setup.format(), &claim)?;
@@ -86,10 +84,8 @@ fn payee(args: &ClaimArgs) -> Payee {
 
 /// The account that claims, and a connection that signs with its key where there is one.
 async fn claimant(setup: &Setup, args: &ClaimArgs) -> anyhow::Result<(Provider, Address)> {
-    let key = match &args.keystore {
-        Some(path) => Some(open_keystore(path, args.password_file.as_deref())?),
-        None => None,
-    };
+    let sends = args.sending.sends();
+    let key = args.sending.key()?;
     let account = match (&key, args.account) {
         (Some(_), Some(account)) if args.for_contract => account,
         (Some(key), Some(account)) if key.address() != account => {
@@ -100,7 +96,7 @@ async fn claimant(setup: &Setup, args: &ClaimArgs) -> anyhow::Result<(Provider, 
             )));
         }
         (Some(key), _) => key.address(),
-        (None, Some(account)) if args.dry_run || args.calldata => account,
+        (None, Some(account)) if !sends => account,
         (None, Some(_)) => {
             return Err(Exit::Usage.because(
                 "--keystore is missing: a claim is signed by the account. With --dry-run or \
@@ -113,19 +109,14 @@ async fn claimant(setup: &Setup, args: &ClaimArgs) -> anyhow::Result<(Provider, 
         }
     };
     let provider = match &key {
-        Some(key) if !args.dry_run && !args.calldata => setup.sending_provider(key).await?,
+        Some(key) if sends => setup.sending_provider(key).await?,
         _ => setup.provider().await?,
     };
     Ok((provider, account))
 }
 
 /// Shows what is about to be sent, and takes a yes; the sender must be able to pay the gas.
-pub(super) fn ask_and_check(
-    claim: &Claim,
-    sender: Address,
-    gas: &Gas,
-    yes: bool,
-) -> anyhow::Result<()> {
+fn ask_and_check(claim: &Claim, sender: Address, gas: &Gas, yes: bool) -> anyhow::Result<()> {
     // Every EVM chain counts its own coin in 18 decimals.
     let coin = |value: U256| decimal(value, 18);
     let fee = claim.relayer_fee.map_or_else(String::new, |fee| {

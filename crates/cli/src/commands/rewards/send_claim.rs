@@ -5,16 +5,14 @@ use std::path::PathBuf;
 use nodesys_core::address::from_json;
 use nodesys_core::signature::WalletSignature;
 
-use super::claim::ask_and_check;
+use super::claim::finish;
 use super::source::SourceArgs;
 use crate::exit::Exit;
-use crate::output;
 use crate::pair::files::read_bytes;
-use crate::prompt::open_keystore;
-use crate::rewards::claim::{Claim, ClaimState, send};
 use crate::rewards::signed::{ClaimFile, prepare_signed};
 use crate::rewards::source::ProofSource;
 use crate::setup::Setup;
+use crate::wallet::SendingArgs;
 
 /// Options of `rewards send-claim`.
 #[derive(Debug, clap::Args)]
@@ -25,24 +23,12 @@ pub struct SendClaimArgs {
     /// The account's signature over the message of the file, unless the file has it.
     #[arg(long, value_name = "SIGNATURE")]
     pub signature: Option<WalletSignature>,
-    /// Encrypted JSON keystore of the sender, who pays the gas.
-    #[arg(long, value_name = "FILE", env = "NODESYS_KEYSTORE", hide_env = true)]
-    pub keystore: Option<PathBuf>,
-    /// File whose first line is the keystore's password; asked for at the terminal if absent.
-    #[arg(long, value_name = "FILE", env = "NODESYS_PASSWORD_FILE", hide_env = true)]
-    pub password_file: Option<PathBuf>,
     /// The source of the proof.
     #[command(flatten)]
     pub from: SourceArgs,
-    /// Check everything and print it; send nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print the transaction's `to` and `data` for another wallet to send; send nothing.
-    #[arg(long, conflicts_with = "dry_run")]
-    pub calldata: bool,
-    /// Do not ask for confirmation.
-    #[arg(long, short)]
-    pub yes: bool,
+    /// The wallet, and whether it sends.
+    #[command(flatten)]
+    pub sending: SendingArgs,
 }
 
 /// Runs the verb.
@@ -56,12 +42,9 @@ pub(crate) async fn run(setup: &Setup, args: &SendClaimArgs) -> anyhow::Result<E
         )
     })?;
     let source = ProofSource::new(setup, &args.from.from)?;
-    let provider = match &args.keystore {
-        _ if args.dry_run || args.calldata => setup.provider().await?,
-        Some(path) => {
-            let key = open_keystore(path, args.password_file.as_deref())?;
-            setup.sending_provider(&key).await?
-        }
+    let provider = match args.sending.sender_key()? {
+        Some(key) => setup.sending_provider(&key).await?,
+        None if !args.sending.sends() => setup.provider().await?,
         None => {
             return Err(Exit::Usage.because(
                 "--keystore is missing: the sender pays the gas. --dry-run and --calldata need none",
@@ -69,21 +52,5 @@ pub(crate) async fn run(setup: &Setup, args: &SendClaimArgs) -> anyhow::Result<E
         }
     };
     let (claim, prepared) = prepare_signed(setup, &source, &provider, &file, signature).await?;
-    let claim = match prepared {
-        None => claim,
-        Some(prepared) if args.calldata => Claim {
-            state: ClaimState::Calldata,
-            to: Some(claim.distributor),
-            data: Some(prepared.data),
-            ..claim
-        },
-        Some(_) if args.dry_run => Claim { state: ClaimState::DryRun, ..claim },
-        Some(prepared) => {
-            let sender = provider.sender().unwrap_or(claim.account);
-            ask_and_check(&claim, sender, &prepared.gas, args.yes)?;
-            send(&provider, claim, prepared).await?
-        }
-    };
-    output::print(setup.format(), &claim)?;
-    Ok(Exit::Done)
+    finish(setup, &provider, claim, prepared, &args.sending).await
 }

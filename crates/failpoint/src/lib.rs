@@ -1,7 +1,7 @@
 //! Failpoints: named points at which a development build ends at once, as by `kill -9`.
 //!
 //! `NODESYS_FAILPOINT=<name>` names the one that fires, the first time it is reached. The crash
-//! tests (`test/e2e/tests/crashes.rs`) go through all of [`BACKEND`] and [`MASTER`], those of
+//! tests (`test/e2e/tests/network/crashes.rs`) go through all of [`BACKEND`] and [`MASTER`], those of
 //! `nodesys start` (`crates/cli/tests/install`) through all of [`CLI`], those of `nodesys update`
 //! (`crates/cli/tests/update`) through all of [`UPDATE`]. Release builds have none.
 

@@ -1,7 +1,5 @@
 //! The reward signer's key is stolen, and a watch with the guardian's key is running.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

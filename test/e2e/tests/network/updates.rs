@@ -1,8 +1,6 @@
 //! `nodesys update` on a node whose receipts are real: begun only with a fresh one, kept after
 //! three more, rolled back by itself without them, but not for the backend's fault.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use std::process::{Child, Stdio};
 
 use nodesys_core::time::Timestamp;

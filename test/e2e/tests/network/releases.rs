@@ -1,8 +1,6 @@
 //! A project owner's releases by the real program: announced on chain, handed to the backend and to a
 //! folder, shown, taken down; every command twice.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use std::path::Path;
 
 use nodesys_core::release::Release;

@@ -1,7 +1,5 @@
 //! delegate.xyz v2: delegates of holder and renter run licenses, until the delegation is revoked.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use nodesys_core::api::{LeaseState, LineResult};
 use nodesys_core::message::Domain;
 use nodesys_core::time::Timestamp;

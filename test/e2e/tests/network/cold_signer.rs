@@ -1,8 +1,6 @@
 //! The reward signer's key is on none of the project's machines: a day is exported, signed, and
 //! imported.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use alloy::primitives::hex;
 use nodesys_core::B256;
 use nodesys_core::signature::SigningKey;

@@ -1,8 +1,6 @@
 //! Takeover over two replicas: a node dies and another runs its license; a license is sold and
 //! rented in mid-day; no minute is credited to two nodes.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use std::collections::BTreeSet;
 
 use nodesys_core::api::{LeaseState, LineResult};

@@ -3,8 +3,6 @@
 //! Blocks are final under eight further ones. The backend and the master make final decisions only
 //! from final blocks; work that a reorganisation undoes, they do again.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use std::collections::BTreeMap;
 
 use nodesys_chain::project::{DistributorEvent, distributor_events};

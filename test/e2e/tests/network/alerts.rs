@@ -1,7 +1,5 @@
 //! Webhooks report a node and a workload that are down, once, across restarts and replicas.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;

@@ -1,8 +1,6 @@
 //! The backend is killed at every critical point: each time exactly one post per epoch is on chain,
 //! no acknowledged heartbeat is lost, and the closed files equal those of a day without a crash.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use std::collections::BTreeMap;
 
 use nodesys_chain::project::{DistributorEvent, distributor_events};

@@ -1,7 +1,5 @@
 //! One license, one day, one claim; and the same bytes at two replicas.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use nodesys_core::api::CommitState;
 use nodesys_core::ids::Amount;
 use nodesys_core::time::Timestamp;

@@ -1,7 +1,5 @@
 //! The same random days through the Rust of `core` and through the contract, leaf by leaf.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -10,7 +10,7 @@ use clap::Args;
 use nodesys_chain::keystore;
 use nodesys_core::signature::SigningKey;
 use nodesys_core::text::lines;
-use zeroize::Zeroizing;
+use nodesys_service::secret;
 
 use crate::exit::Exit;
 
@@ -38,23 +38,10 @@ pub fn open_keystore(path: &Path, password_file: Option<&Path>) -> anyhow::Resul
     std::fs::metadata(path).with_context(|| format!("keystore {}", path.display()))?;
     let password = match password_file {
         Some(file) => keystore::read_password(file)?,
-        None => password(path)?,
+        None => secret::ask_password(path, "--password-file FILE")
+            .map_err(|error| Exit::Usage.because(format!("{error:#}")))?,
     };
     Ok(keystore::open(path, &password)?)
-}
-
-fn password(keystore: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let nobody = || {
-        Exit::Usage.because(
-            "the keystore's password is needed, and there is no terminal to ask at: give \
-             --password-file FILE",
-        )
-    };
-    if !io::stderr().is_terminal() {
-        return Err(nobody());
-    }
-    let question = format!("Password of {}: ", keystore.display());
-    rpassword::prompt_password(question).map(Zeroizing::new).map_err(|_| nobody())
 }
 
 /// Asks for a yes, unless `--yes` was given.

@@ -31,7 +31,7 @@ pub const GLOBAL_V6: &str = "2000::/3";
 /// IPv4 that is not the public internet: IANA's special-purpose registry, multicast, and cloud
 /// metadata outside these. Metadata at 169.254.169.254, 100.100.100.200 and 192.0.0.192 lies in
 /// them.
-const CLOSED_V4: [&str; 17] = [
+const CLOSED_V4: [&str; 19] = [
     "0.0.0.0/8",        // this network
     "10.0.0.0/8",       // private
     "100.64.0.0/10",    // carrier-grade NAT
@@ -43,7 +43,9 @@ const CLOSED_V4: [&str; 17] = [
     "192.0.2.0/24",     // documentation
     "192.31.196.0/24",  // AS112
     "192.52.193.0/24",  // AMT
+    "192.88.99.0/24",   // 6to4 relays
     "192.168.0.0/16",   // private
+    "192.175.48.0/24",  // AS112
     "198.18.0.0/15",    // benchmarking
     "198.51.100.0/24",  // documentation
     "203.0.113.0/24",   // documentation
@@ -59,6 +61,9 @@ const CLOSED_V6: [&str; 5] = [
     "2620:4f:8000::/48", // AS112
     "3fff::/20",         // documentation
 ];
+
+/// The well-known prefix of NAT64, by which hosts without IPv4 reach it.
+const NAT64: u128 = 0x64_ff9b << 96;
 
 /// A range of addresses, written with its first address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,10 +145,17 @@ pub fn closed(v4: bool, local: &[Cidr]) -> Vec<String> {
     ranges.iter().map(Cidr::to_string).collect()
 }
 
-/// Whether an address lies on the public internet.
+/// Whether an address lies on the public internet. An IPv4 address in IPv6's spelling (`::ffff:10.1.2.3`),
+/// or behind a translator of that name (NAT64, `64:ff9b::10.1.2.3`, RFC 6052), is judged as the IPv4
+/// address that it reaches.
 pub fn is_public(address: IpAddr) -> bool {
-    // An IPv4 address in IPv6's spelling (`::ffff:10.1.2.3`) is reached as the IPv4 address.
-    let address = address.to_canonical();
+    let address = match address.to_canonical() {
+        IpAddr::V6(v6) if v6.to_bits() >> 32 == NAT64 >> 32 => {
+            let [.., a, b, c, d] = v6.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        other => other,
+    };
     let (every, closed) =
         if address.is_ipv4() { (EVERY_V4, &CLOSED_V4[..]) } else { (GLOBAL_V6, &CLOSED_V6[..]) };
     let within = |text: &str| text.parse::<Cidr>().is_ok_and(|range| range.has(address));
@@ -182,18 +194,30 @@ mod tests {
             "172.31.255.255",
             "192.0.0.192",
             "192.168.1.1",
+            "192.175.48.1",
             "198.18.0.1",
+            "198.19.0.1",
+            "203.0.113.7",
             "224.0.0.251",
+            "240.0.0.1",
             "255.255.255.255",
             "::",
             "::1",
+            "::127.0.0.1",
             "::ffff:10.0.0.1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
             "64:ff9b::a00:1",
             "64:ff9b:1::1",
             "100::1",
             "2001::1",
             "2001:db8::1",
             "2002:a00:1::1",
+            "2002:101:101::1",
+            "3fff::1",
+            "5f00::1",
             "fc00::1",
             "fd00:ec2::254",
             "fe80::1",
@@ -209,6 +233,9 @@ mod tests {
             "100.128.0.0",
             "172.32.0.1",
             "192.169.0.1",
+            "223.255.255.255",
+            "::ffff:1.1.1.1",
+            "64:ff9b::101:101",
             "2606:4700::1111",
             "2a00:1450::1",
         ] {

@@ -34,6 +34,21 @@ pub const NONCE_WINDOW_MILLIS: u64 = 5 * 60_000;
 pub const MINUTES_PER_DAY: u16 = 1440;
 const SECS_PER_DAY: u64 = 86_400;
 
+/// The wait in milliseconds after a failure that so many came before: `first`, twice that, and so on, up to
+/// `longest`.
+///
+/// # Examples
+///
+/// ```
+/// let waits = [0, 1, 2, 40].map(|failures| nodesys_core::time::doubled(60, failures, 3600));
+/// assert_eq!(waits, [60, 120, 240, 3600]);
+/// ```
+pub const fn doubled(first: u64, failures: u32, longest: u64) -> u64 {
+    let factor = if failures < u64::BITS { 1 << failures } else { u64::MAX };
+    let wait = first.saturating_mul(factor);
+    if wait < longest { wait } else { longest }
+}
+
 /// A moment in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,

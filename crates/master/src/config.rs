@@ -3,7 +3,6 @@
 //! Each command checks the settings that it needs, and names a missing flag.
 
 use std::fmt;
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -21,7 +20,6 @@ use nodesys_core::ids::Name;
 use nodesys_core::signature::SigningKey;
 use nodesys_service::{secret, signals};
 use serde::{Deserialize, Deserializer};
-use zeroize::Zeroizing;
 
 use crate::output::say;
 
@@ -366,17 +364,7 @@ fn open(keystore: &Path, password: Option<&Path>, flag: &str) -> anyhow::Result<
     std::fs::metadata(keystore).with_context(|| format!("keystore {}", keystore.display()))?;
     let password = match password {
         Some(file) => keystore::read_password(file)?,
-        None => {
-            let nobody = || {
-                format!(
-                    "the password of {} is needed, and there is no terminal to ask at: give {flag}",
-                    keystore.display()
-                )
-            };
-            ensure!(std::io::stderr().is_terminal(), nobody());
-            let question = format!("Password of {}: ", keystore.display());
-            rpassword::prompt_password(question).map(Zeroizing::new).with_context(nobody)?
-        }
+        None => secret::ask_password(keystore, flag)?,
     };
     Ok(keystore::open(keystore, &password)?)
 }

@@ -1,7 +1,7 @@
 //! Files with secrets: who else may read one, by one rule for every program.
 
 use std::fs::{File, Metadata};
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
@@ -56,6 +56,23 @@ pub fn values(path: &Path) -> anyhow::Result<Vec<Zeroizing<String>>> {
     let values: Vec<_> = values.map(|value| Zeroizing::new(value.to_owned())).collect();
     ensure!(!values.is_empty(), "{} is empty", path.display());
     Ok(values)
+}
+
+/// Asks at the terminal for the password of a keystore.
+///
+/// # Errors
+///
+/// Where there is no terminal to ask at; `instead` is how else it can be given.
+pub fn ask_password(keystore: &Path, instead: &str) -> anyhow::Result<Zeroizing<String>> {
+    let keystore = keystore.display();
+    let nobody = || {
+        format!(
+            "the password of {keystore} is needed, and there is no terminal to ask at: give {instead}"
+        )
+    };
+    ensure!(std::io::stderr().is_terminal(), nobody());
+    let question = format!("Password of {keystore}: ");
+    rpassword::prompt_password(question).map(Zeroizing::new).with_context(nobody)
 }
 
 /// The file's mode, if others may read or change it.

@@ -20,6 +20,7 @@ mod vouch;
 use alloy::eips::BlockNumberOrTag;
 use anyhow::{Context, bail};
 use nodesys_chain::{BlockRef, Provider};
+use nodesys_core::time::doubled;
 use nodesys_core::{Address, B256};
 use sqlx::PgConnection;
 
@@ -162,8 +163,8 @@ async fn set_aside(
     reason: &str,
 ) -> anyhow::Result<()> {
     let now = app.clock.now();
-    let wait = FIRST_WAIT_MILLIS << source.failures.min(6);
-    let next_try = now.plus_millis(wait.min(LONGEST_WAIT_MILLIS));
+    let wait = doubled(FIRST_WAIT_MILLIS, source.failures, LONGEST_WAIT_MILLIS);
+    let next_try = now.plus_millis(wait);
     mirror_source::set_aside(conn, source, reason, now, next_try).await?;
     if source.set_aside.is_none() {
         metrics::counter!("nodesys_mirror_sources_set_aside_total").increment(1);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream;
 use nodesys_clock::Clock;
+use nodesys_core::time::doubled;
 use sqlx::Connection as _;
 
 use super::facts;
@@ -141,7 +142,7 @@ pub(super) async fn record(
 
 /// The delay after this many failures.
 fn retry_millis(attempts: u32) -> u64 {
-    FIRST_RETRY_MILLIS.saturating_mul(1 << attempts.min(20)).min(LONGEST_RETRY_MILLIS)
+    doubled(FIRST_RETRY_MILLIS, attempts, LONGEST_RETRY_MILLIS)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! answers an estimate otherwise than a transaction.
 
 use clap::Args;
-use nodesys_core::time::Timestamp;
+use nodesys_core::time::{Timestamp, doubled};
 
 /// The first wait of a row that is parked; it doubles each time.
 const FIRST_WAIT_MILLIS: u64 = 60_000;
@@ -52,8 +52,7 @@ pub(super) struct OverLimit(pub(super) String);
 
 /// When a row is tried again that was parked this often before.
 pub(super) fn next_try(now: Timestamp, failures: u32) -> Timestamp {
-    let wait = FIRST_WAIT_MILLIS << failures.min(10);
-    now.plus_millis(wait.min(LONGEST_WAIT_MILLIS))
+    now.plus_millis(doubled(FIRST_WAIT_MILLIS, failures, LONGEST_WAIT_MILLIS))
 }
 
 /// What to offer at these prices, as the most and the tip: `factor` times the usual, within the limit.

@@ -46,13 +46,7 @@ impl Finding {
         found: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self {
-            check,
-            verdict: Verdict::Warning,
-            found: found.into(),
-            fix: Some(fix.into()),
-            command: None,
-        }
+        Self { verdict: Verdict::Warning, fix: Some(fix.into()), ..Self::good(check, found) }
     }
 
     pub(crate) fn bad(
@@ -60,13 +54,7 @@ impl Finding {
         found: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self {
-            check,
-            verdict: Verdict::Bad,
-            found: found.into(),
-            fix: Some(fix.into()),
-            command: None,
-        }
+        Self { verdict: Verdict::Bad, fix: Some(fix.into()), ..Self::good(check, found) }
     }
 
     /// With what can be done about it by itself.

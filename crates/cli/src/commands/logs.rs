@@ -2,11 +2,10 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::LogParams;
 use nodesys_render::MANAGER_NAMESPACE;
 
 use crate::cluster::connect::connect;
-use crate::commands::pod_log::print_log;
+use crate::commands::pod_log::{LogLines, print_log};
 use crate::exit::Exit;
 use crate::manager::readiness::manager_pods;
 use crate::setup::Setup;
@@ -19,16 +18,9 @@ Examples:
   nodesys logs --follow --lines 10
   nodesys logs --previous        # of the previous run, after a crash")]
 pub struct LogsArgs {
-    /// Number of lines from the end.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 200)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub lines: u32,
-    /// Follow the log.
-    #[arg(short, long, conflicts_with = "previous")]
-    pub follow: bool,
-    /// The log of the previous run.
-    #[arg(long)]
-    pub previous: bool,
+    /// Which lines.
+    #[command(flatten)]
+    pub lines: LogLines,
 }
 
 /// Runs the command.
@@ -39,11 +31,5 @@ pub async fn run(setup: &Setup, args: &LogsArgs) -> anyhow::Result<Exit> {
         Exit::NotFound.because("the manager does not run: see nodesys status, run nodesys start")
     })?;
     let api: Api<Pod> = Api::namespaced(cluster.client, MANAGER_NAMESPACE);
-    let params = LogParams {
-        follow: args.follow,
-        previous: args.previous,
-        tail_lines: Some(args.lines.into()),
-        ..LogParams::default()
-    };
-    print_log(&api, &name, &params, "the manager's log").await
+    print_log(&api, &name, &args.lines.params(), "the manager's log").await
 }

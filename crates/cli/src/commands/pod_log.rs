@@ -9,6 +9,32 @@ use crate::cluster::connect::cluster_error;
 use crate::exit::Exit;
 use crate::output;
 
+/// Which lines of a log.
+#[derive(Debug, clap::Args)]
+pub struct LogLines {
+    /// Number of lines from the end.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 200)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    lines: u32,
+    /// Follow the log.
+    #[arg(short, long, conflicts_with = "previous")]
+    follow: bool,
+    /// The log of the previous run.
+    #[arg(long)]
+    previous: bool,
+}
+
+impl LogLines {
+    pub(crate) fn params(&self) -> LogParams {
+        LogParams {
+            follow: self.follow,
+            previous: self.previous,
+            tail_lines: Some(self.lines.into()),
+            ..LogParams::default()
+        }
+    }
+}
+
 /// Prints a pod's log line by line, to its end.
 pub(crate) async fn print_log(
     pods: &Api<Pod>,

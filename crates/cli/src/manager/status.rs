@@ -1,5 +1,6 @@
 //! The local manager's own view: `GET /v1/status`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -30,7 +31,7 @@ pub(crate) struct ManagerStatus {
     pub(crate) backend: String,
     pub(crate) last_receipt: Option<ReportedReceipt>,
     pub(crate) last_error: Option<ReportedError>,
-    pub(crate) workloads: Vec<ReportedWorkload>,
+    pub(crate) workloads: Vec<ManagedWorkload>,
     /// When it was asked; for words.
     #[serde(skip)]
     pub(crate) asked: Timestamp,
@@ -52,8 +53,9 @@ pub(crate) struct ReportedError {
     pub(crate) message: String,
 }
 
+/// A workload as the manager has it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct ReportedWorkload {
+pub(crate) struct ManagedWorkload {
     pub(crate) name: String,
     pub(crate) collection: Address,
     pub(crate) token_id: String,
@@ -63,7 +65,25 @@ pub(crate) struct ReportedWorkload {
     pub(crate) last_result: Option<String>,
     pub(crate) status: Health,
     pub(crate) heard_secs_ago: Option<u64>,
+    pub(crate) work: Option<String>,
     pub(crate) detail: Option<String>,
+    pub(crate) release: Option<ManagedRelease>,
+}
+
+/// Its releases.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct ManagedRelease {
+    pub(crate) current: Option<String>,
+    pub(crate) rollout: Option<String>,
+    pub(crate) announced: Option<String>,
+    #[serde(default)]
+    pub(crate) quarantined: BTreeMap<String, String>,
+    pub(crate) problem: Option<String>,
+    pub(crate) waits: Option<String>,
+    pub(crate) trouble: Option<String>,
+    #[serde(default)]
+    pub(crate) changed: Vec<String>,
+    pub(crate) chain_read: Option<String>,
 }
 
 impl ManagerStatus {

@@ -58,7 +58,6 @@ pub(crate) enum Outcome {
         version: Version,
         towards: Option<Version>,
         /// Why it would not be begun now.
-        #[serde(rename = "hindrance")]
         blocking_reason: Option<String>,
     },
     UnderWay {

@@ -5,11 +5,12 @@ use nodesys_core::{Address, U256};
 use serde::Serialize;
 
 use crate::cluster::connect::connect;
+use crate::manager::status::ManagedWorkload;
 use crate::node;
 use crate::node::workloads::WorkloadEntry;
 use crate::output::{clean_words, health_word};
 use crate::setup::Setup;
-use crate::workload::live::{LeaseHolder, ManagedWorkload, managed_workloads};
+use crate::workload::live::{LeaseHolder, managed_workloads};
 
 /// How a workload is.
 #[derive(Debug, Serialize)]

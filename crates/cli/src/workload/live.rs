@@ -5,47 +5,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nodesys_core::Address;
 use nodesys_core::api::LeaseState;
-use nodesys_core::message::Status as Health;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::connect::cluster_error;
 use crate::exit::Exit;
-use crate::manager::status::request_status;
+use crate::manager::status::{ManagedWorkload, request_status};
 use crate::node::workloads::WorkloadEntry;
 use crate::setup::Setup;
-
-/// A workload as the manager has it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct ManagedWorkload {
-    pub(crate) name: String,
-    collection: Address,
-    token_id: String,
-    pub(crate) lease: String,
-    pub(crate) fence: Option<String>,
-    pub(crate) lease_problem: Option<String>,
-    pub(crate) last_result: Option<String>,
-    pub(crate) status: Health,
-    pub(crate) heard_secs_ago: Option<u64>,
-    pub(crate) work: Option<String>,
-    pub(crate) detail: Option<String>,
-    pub(crate) release: Option<ManagedRelease>,
-}
-
-/// Its releases.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct ManagedRelease {
-    pub(crate) current: Option<String>,
-    pub(crate) rollout: Option<String>,
-    pub(crate) announced: Option<String>,
-    #[serde(default)]
-    pub(crate) quarantined: std::collections::BTreeMap<String, String>,
-    pub(crate) problem: Option<String>,
-    pub(crate) waits: Option<String>,
-    pub(crate) trouble: Option<String>,
-    #[serde(default)]
-    pub(crate) changed: Vec<String>,
-    pub(crate) chain_read: Option<String>,
-}
 
 #[derive(Deserialize)]
 struct Body {

@@ -294,6 +294,6 @@ fn a_node_whose_manager_is_silent_is_not_updated() {
     let line = format!("{FIRST} --manager http://127.0.0.1:1");
     world.run(&line).fails(5, "does not answer");
     let check = world.run(&format!("{line} --check")).json(0);
-    assert!(check["hindrance"].as_str().unwrap().contains("does not answer"), "{check}");
+    assert!(check["blocking_reason"].as_str().unwrap().contains("does not answer"), "{check}");
     world.is_at(CURRENT);
 }

@@ -5,7 +5,7 @@ use kube::Api;
 use kube::api::LogParams;
 
 use crate::cluster::connect::connect;
-use crate::commands::pod_log::print_log;
+use crate::commands::pod_log::{LogLines, print_log};
 use crate::exit::Exit;
 use crate::node::workloads::WorkloadsFile;
 use crate::setup::Setup;
@@ -21,16 +21,9 @@ pub struct LogsArgs {
     /// The container, if the workload has more than one.
     #[arg(short, long, value_name = "NAME")]
     pub container: Option<String>,
-    /// Number of lines from the end.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 200)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub lines: u32,
-    /// Follow the log.
-    #[arg(short, long, conflicts_with = "previous")]
-    pub follow: bool,
-    /// The log of the previous run.
-    #[arg(long)]
-    pub previous: bool,
+    /// Which lines.
+    #[command(flatten)]
+    pub lines: LogLines,
 }
 
 /// Runs the verb.
@@ -64,13 +57,7 @@ pub(crate) async fn run(setup: &Setup, args: &LogsArgs) -> anyhow::Result<Exit> 
         }
     };
     let api: Api<Pod> = Api::namespaced(cluster.client, &entry.namespace());
-    let params = LogParams {
-        follow: args.follow,
-        previous: args.previous,
-        tail_lines: Some(args.lines.into()),
-        container: Some(container),
-        ..LogParams::default()
-    };
+    let params = LogParams { container: Some(container), ..args.lines.params() };
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     print_log(&api, name, &params, &format!("the log of {}", entry.label())).await
 }

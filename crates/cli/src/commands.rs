@@ -8,6 +8,7 @@ mod config;
 mod doctor;
 mod help;
 mod info;
+mod join;
 mod license;
 mod logs;
 mod notify;
@@ -35,6 +36,7 @@ pub use bundle::BundleCommand;
 pub use config::ConfigCommand;
 pub use doctor::DoctorArgs;
 pub use info::InfoArgs;
+pub use join::JoinArgs;
 pub use license::LicenseCommand;
 pub use logs::LogsArgs;
 pub use notify::NotifyCommand;
@@ -51,7 +53,7 @@ pub use workload::WorkloadCommand;
 
 const EXAMPLES: &str = "\
 Examples:
-  nodesys config set rpc https://rpc.example.org
+  nodesys join eip155:8453:0x5fbdb2315678afecb367f032d93f642f64180aa3 --rpc https://rpc.example.org
   nodesys pair request > request.json
   nodesys license show A1
   nodesys status
@@ -83,6 +85,8 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Take a network's settings from its file, by the hash on chain. Safe to re-run: takes what has changed.
+    Join(JoinArgs),
     /// Start this node: its cluster and the manager in it. Safe to re-run: resumes, repairs, or does nothing.
     Start(StartArgs),
     /// Stop the manager and the workloads; their data stays.
@@ -161,6 +165,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
     }
     let setup = Setup::read(cli.settings)?;
     match &cli.command {
+        Command::Join(args) => join::run(&setup, args).await,
         Command::Pair(command) => pair::run(&setup, command).await,
         Command::License(command) => license::run(&setup, command).await,
         Command::Start(args) => start::run(&setup, args).await,

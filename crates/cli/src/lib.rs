@@ -12,6 +12,7 @@ mod exit;
 mod license;
 mod lifecycle;
 mod manager;
+mod network;
 mod node;
 mod output;
 mod pair;

@@ -7,4 +7,5 @@ pub(crate) mod config;
 pub(crate) mod file;
 pub(crate) mod key;
 pub(crate) mod lock;
+pub(crate) mod network_file;
 pub(crate) mod workloads;

@@ -75,6 +75,29 @@ impl Setup {
         })
     }
 
+    /// An error that names everything that is missing of what a node needs, if something is.
+    pub fn require_node_settings(&self) -> anyhow::Result<()> {
+        let settings = &self.settings;
+        let all = [
+            ("chain_id", settings.chain_id.is_some()),
+            ("registry", settings.registry.is_some()),
+            ("backend", settings.backend.is_some()),
+            ("rpc", !settings.rpc.is_empty()),
+        ];
+        let missing: Vec<_> = all.iter().filter(|(_, there)| !there).map(|(key, _)| *key).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let commands: Vec<String> =
+            missing.iter().map(|key| format!("\n  nodesys config set {key} VALUE")).collect();
+        Err(Exit::Usage.because(format!(
+            "settings are missing: {}. `nodesys join NETWORK --rpc URL` takes all of them from the network's \
+             file; or set each:{}",
+            missing.join(", "),
+            commands.concat()
+        )))
+    }
+
     /// The registry.
     pub fn registry(&self) -> anyhow::Result<Address> {
         Self::need(&self.settings.registry, "--registry").copied()

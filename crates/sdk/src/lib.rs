@@ -34,6 +34,8 @@ pub mod bundles;
 pub mod client;
 pub mod commit;
 pub mod day;
+mod fetch;
 pub mod guardian;
+pub mod network;
 pub mod release;
 pub mod watch;

@@ -37,10 +37,10 @@ enum Fault {
 }
 
 /// Numbers from a seed (SplitMix64), so that a failing run can be repeated.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -61,17 +61,17 @@ impl Dice {
 
 /// What the loader was told.
 #[derive(Default)]
-struct Told {
-    receipts: AtomicUsize,
-    refusals: AtomicUsize,
-    over: AtomicBool,
+pub(super) struct Told {
+    pub(super) receipts: AtomicUsize,
+    pub(super) refusals: AtomicUsize,
+    pub(super) over: AtomicBool,
 }
 
-fn number(variable: &str) -> Option<u64> {
+pub(super) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
-fn signal(name: &str, pid: u32) {
+pub(super) fn signal(name: &str, pid: u32) {
     let sent = Command::new("kill").args([name, &pid.to_string()]).stderr(Stdio::null()).status();
     assert!(sent.unwrap().success(), "{name} {pid}");
 }
@@ -117,7 +117,8 @@ async fn what_was_acknowledged_is_recorded_whatever_was_killed() {
     let nodes = nodes(&replicas[0].1, domain, NODES).await;
 
     let told = Arc::new(Told::default());
-    let clients = Arc::new(RwLock::new([replicas[0].1.clone(), replicas[1].1.clone()]));
+    let clients: Vec<Client> = replicas.iter().map(|(_, client)| client.clone()).collect();
+    let clients = Arc::new(RwLock::new(clients));
     let loading = tokio::spawn(load(nodes, clients.clone(), told.clone()));
     let mut sleeper = Clock::system().sleeper();
     for round in 1..=rounds {
@@ -166,10 +167,17 @@ async fn what_was_acknowledged_is_recorded_whatever_was_killed() {
         again.unwrap_or_else(|_| panic!("seed {seed}: not well a minute after round {round}"));
     }
     told.over.store(true, Ordering::Relaxed);
-    let roots = loading.await.unwrap();
+    let roots: Vec<B256> = loading.await.unwrap().into_iter().map(|(_, root)| root).collect();
+    require_recorded(&url, &roots, seed).await;
+    let refusals = told.refusals.load(Ordering::Relaxed);
+    println!("faults: {} receipts, all recorded; {refusals} refusals", roots.len());
+    assert!(roots.len() > 10, "{}", roots.len());
+}
 
-    let mut conn = PgConnection::connect(&url).await.unwrap();
-    for root in &roots {
+/// What a receipt says is in the database.
+pub(super) async fn require_recorded(url: &str, roots: &[B256], seed: u64) {
+    let mut conn = PgConnection::connect(url).await.unwrap();
+    for root in roots {
         let stored: bool =
             sqlx::query_scalar("select exists (select from heartbeat_batch where root = $1)")
                 .bind(root.as_slice())
@@ -178,22 +186,26 @@ async fn what_was_acknowledged_is_recorded_whatever_was_killed() {
                 .unwrap();
         assert!(stored, "seed {seed}: a receipt's batch {root} is not recorded");
     }
-    let refusals = told.refusals.load(Ordering::Relaxed);
-    println!("faults: {} receipts, all recorded; {refusals} refusals", roots.len());
-    assert!(roots.len() > 10, "{}", roots.len());
 }
 
-/// Sends heartbeats of all nodes in turn, to one replica or the other; returns the roots of the receipts.
-async fn load(nodes: Vec<Node>, clients: Arc<RwLock<[Client; 2]>>, told: Arc<Told>) -> Vec<B256> {
+/// Sends heartbeats of all nodes in turn, to each replica in turn; of each receipt the minute and the root.
+pub(super) async fn load(
+    nodes: Vec<Node>,
+    clients: Arc<RwLock<Vec<Client>>>,
+    told: Arc<Told>,
+) -> Vec<(u64, B256)> {
     let mut sleeper = Clock::system().sleeper();
     let mut roots = Vec::new();
     for (turn, node) in nodes.iter().cycle().enumerate() {
         if told.over.load(Ordering::Relaxed) {
             break;
         }
-        let client = clients.read().unwrap()[turn % 2].clone().with_timeout(ANSWER);
+        let client = {
+            let clients = clients.read().unwrap();
+            clients[turn % clients.len()].clone().with_timeout(ANSWER)
+        };
         if let Ok(receipt) = node.beat(&client, &[]).await {
-            roots.push(receipt.batch.message.root);
+            roots.push((receipt.batch.message.minute, receipt.batch.message.root));
             told.receipts.fetch_add(1, Ordering::Relaxed);
         } else {
             told.refusals.fetch_add(1, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use nodesys_core::release::Image;
 
 use crate::bundle::create::{CreateRequest, Created, create};
 use crate::commands::start::run_start;
-use crate::download::pin::{Arch, Pin};
+use crate::download::pin::{self, Arch};
 use crate::exit::Exit;
 use crate::lifecycle::plan::StartRequest;
 use crate::output;
@@ -83,9 +83,9 @@ fn arch(text: &str) -> Result<Arch, String> {
 pub async fn run(setup: &Setup, command: &BundleCommand) -> anyhow::Result<Exit> {
     match command {
         BundleCommand::Create(args) => {
-            let arch = args.arch.map_or_else(Arch::here, Ok)?;
+            let arch = args.arch.map_or_else(pin::here, Ok)?;
             let request = CreateRequest {
-                pin: &Pin::read(&args.k3s_pin, arch)?,
+                pin: &pin::read(&args.k3s_pin, arch)?,
                 arch,
                 key: &args.wallet.open()?,
                 downloads: &setup.home()?.join("downloads"),

@@ -6,12 +6,14 @@ use anyhow::Context as _;
 use nodesys_core::Address;
 use nodesys_core::cidr::Cidr;
 use nodesys_core::release::Image;
+use nodesys_sdk::network::NetworkFile;
 
 use crate::bundle::archive::Bundle;
 use crate::cluster::driver_of;
-use crate::download::pin::{Arch, Pin};
+use crate::download::pin::{self, Arch};
 use crate::exit::Exit;
 use crate::node::cluster_file::{ClusterFile, DriverKind, Phase};
+use crate::node::network_file;
 
 /// How long the manager may take where nobody says it.
 pub(crate) const WAIT_SECS: u64 = 300;
@@ -81,11 +83,14 @@ impl InstallPlan {
                 require_same_cluster(&file, request, kubeconfig.as_deref())?;
                 file
             }
-            None => new_cluster(home, request, kubeconfig, bundle.as_ref())?,
+            None => {
+                let network = network_file::read(home)?;
+                new_cluster(home, request, kubeconfig, bundle.as_ref(), network.as_ref())?
+            }
         };
         require_own_flags(&file, request)?;
         if let Some(path) = &request.k3s_pin {
-            file.k3s = Some(Pin::read(path, Arch::here()?)?);
+            file.k3s = Some(pin::read(path, pin::here()?)?);
         }
         if let Some(image) = &request.k3s_image {
             if file.k3s_image.as_ref().is_some_and(|there| there != image) {
@@ -155,9 +160,13 @@ fn new_cluster(
     request: &StartRequest,
     kubeconfig: Option<PathBuf>,
     bundle: Option<&Bundle>,
+    network: Option<&NetworkFile>,
 ) -> anyhow::Result<ClusterFile> {
+    // What the joined network has for this machine serves where nothing else is said.
+    let pin = || network.and_then(|file| file.k3s.as_ref()?.of(Arch::here()?));
+    let pinned = pin().filter(|_| cfg!(target_os = "linux")).map(|_| DriverKind::K3s);
     let of_bundle = bundle.map(|_| DriverKind::K3s);
-    let driver = request.driver.or(of_bundle);
+    let driver = request.driver.or(of_bundle).or(pinned);
     let driver = driver.ok_or_else(|| missing("--driver", "k3s, k3d or existing"))?;
     let own = driver_of(driver).kubeconfig(home);
     let kubeconfig = own.or(kubeconfig).ok_or_else(|| {
@@ -165,10 +174,14 @@ fn new_cluster(
     })?;
     let image = bundle.map(|bundle| bundle.manifest.manager_image.clone());
     let image = image.or_else(|| request.manager_image.clone());
+    let image = image.or_else(|| network.and_then(|file| file.manager_image.clone()));
     let image = image
         .ok_or_else(|| missing("--manager-image", "give the manager's image, by its digest"))?;
     let mut file = ClusterFile::new(driver, kubeconfig, image);
     file.context.clone_from(&request.context);
+    if driver == DriverKind::K3s {
+        file.k3s = pin();
+    }
     Ok(file)
 }
 
@@ -177,7 +190,7 @@ fn take_bundle(
     bundle: &Bundle,
     signer: Option<Address>,
 ) -> anyhow::Result<()> {
-    let here = Arch::here()?;
+    let here = pin::here()?;
     if bundle.manifest.arch != here {
         return Err(Exit::Usage.because(format!(
             "the bundle is for {}, and this machine is {here}: get one for {here}",

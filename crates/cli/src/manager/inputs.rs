@@ -26,6 +26,7 @@ pub(crate) struct ManagerInputs {
 impl ManagerInputs {
     /// Of the settings, the node key, and the workloads.
     pub(crate) async fn read(setup: &Setup) -> anyhow::Result<Self> {
+        setup.require_node_settings()?;
         let settings = &setup.settings;
         let chain_id = *Setup::need(&settings.chain_id, "--chain-id")?;
         let registry = setup.registry()?;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nodesys_core::time::Timestamp;
 use nodesys_core::update::{Program, VERIFIED_FORMAT, Verified, VerifiedTarget};
+use nodesys_sdk::network::Updates;
 use tokio::process::Command;
 
 use crate::download::hash::hash_of;
-use crate::download::pin::{Arch, PinnedFile, Sha256Hash};
+use crate::download::pin::{self, PinnedFile, Sha256Hash};
 use crate::download::pinned::fetch_verified;
 use crate::exit::Exit;
 use crate::output::say;
@@ -43,11 +44,48 @@ pub(crate) async fn latest_time(setup: &Setup) -> anyhow::Result<Timestamp> {
     }
 }
 
+/// The root to trust at the first update.
+pub(crate) enum Root {
+    /// The operator's file.
+    Given(PathBuf),
+    /// Of the joined network, or built in.
+    Known(tempfile::NamedTempFile),
+}
+
+impl Root {
+    /// What the operator gives, else the joined network's, else the one that was built in.
+    pub(crate) fn of(
+        given: Option<&Path>,
+        network: Option<&Updates>,
+    ) -> anyhow::Result<Option<Self>> {
+        if let Some(path) = given {
+            return Ok(Some(Self::Given(path.to_owned())));
+        }
+        let text = match (network, BUILT_IN_ROOT) {
+            (Some(updates), _) => {
+                serde_json::to_string(&updates.root).context("the network's root")?
+            }
+            (None, Some(text)) => text.to_owned(),
+            (None, None) => return Ok(None),
+        };
+        let file = tempfile::NamedTempFile::new().context("a file for the root")?;
+        std::fs::write(file.path(), text).context("a file for the root")?;
+        Ok(Some(Self::Known(file)))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(path) => path,
+            Self::Known(file) => file.path(),
+        }
+    }
+}
+
 /// Verifies it; the trusted metadata are kept.
 pub(crate) async fn verify(
     folder: &UpdateFolder,
     repository: &str,
-    root: Option<&Path>,
+    root: Option<&Root>,
     now: Timestamp,
 ) -> anyhow::Result<Verified> {
     let program = beside()?;
@@ -55,19 +93,9 @@ pub(crate) async fn verify(
     command.args(["verify", "--repository", repository]);
     command.arg("--trusted").arg(folder.trusted());
     command.arg("--now-secs").arg(now.secs().to_string()).kill_on_drop(true);
-    let _built_in = match (root, BUILT_IN_ROOT) {
-        (Some(root), _) => {
-            command.arg("--root").arg(root);
-            None
-        }
-        (None, Some(text)) => {
-            let file = tempfile::NamedTempFile::new().context("a file for the root")?;
-            std::fs::write(file.path(), text).context("a file for the root")?;
-            command.arg("--root").arg(file.path());
-            Some(file)
-        }
-        (None, None) => None,
-    };
+    if let Some(root) = root {
+        command.arg("--root").arg(root.path());
+    }
     let output = tokio::time::timeout(PATIENCE, command.output())
         .await
         .map_err(|_| {
@@ -130,7 +158,7 @@ pub(crate) async fn have(
         let base = format!("{}/targets/{}", repository.trim_end_matches('/'), target.file);
         let url = base.parse().with_context(|| format!("the address of {}", target.name))?;
         // The architecture was chosen with the target; it is not looked at again.
-        let file = PinnedFile { arch: Arch::here()?, sha256, size: target.size, urls: vec![url] };
+        let file = PinnedFile { arch: pin::here()?, sha256, size: target.size, urls: vec![url] };
         fetch_verified(&file, goal, &target.name).await?;
         return Ok(sha256);
     }

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use nodesys_core::Address;
 use nodesys_core::update::Platform;
+use nodesys_sdk::network::Updates;
 use semver::Version;
 
 use super::{repository, steps, timer};
 use crate::exit::Exit;
 use crate::node;
+use crate::node::network_file;
 use crate::output::say;
 use crate::setup::Setup;
 use crate::update::catalogue::{Catalogue, Choice, ListedRelease, NodeFacts, choose};
@@ -46,9 +48,11 @@ pub(crate) async fn update(setup: &Setup, request: &UpdateRequest) -> anyhow::Re
              program may not read the files that a newer one has written (docs/updates.md)",
         ));
     }
-    let repository = repository_of(request, &state)?;
+    let network = network_file::read(setup.home()?)?.and_then(|file| file.updates);
+    let repository = repository_of(request, &state, network.as_ref())?;
     let now = repository::latest_time(setup).await?;
-    let verified = repository::verify(&folder, &repository, request.root.as_deref(), now).await?;
+    let root = repository::Root::of(request.root.as_deref(), network.as_ref())?;
+    let verified = repository::verify(&folder, &repository, root.as_ref(), now).await?;
     keep_choices(request, &folder, &mut state, &repository)?;
     let here = Platform::of(std::env::consts::ARCH, std::env::consts::OS);
     let catalogue = Catalogue::of(&verified, &here)?;
@@ -165,7 +169,11 @@ async fn under_way(
     Ok(Report::new(&from, &state, None, outcome))
 }
 
-fn repository_of(request: &UpdateRequest, state: &UpdateState) -> anyhow::Result<String> {
+fn repository_of(
+    request: &UpdateRequest,
+    state: &UpdateState,
+    network: Option<&Updates>,
+) -> anyhow::Result<String> {
     let given = match &request.repository {
         // Kept as it is meant here and now.
         Some(text) if !text.contains("://") => {
@@ -175,7 +183,8 @@ fn repository_of(request: &UpdateRequest, state: &UpdateState) -> anyhow::Result
         given => given.clone(),
     };
     let built_in = repository::BUILT_IN_REPOSITORY.map(str::to_owned);
-    given.or_else(|| state.repository.clone()).or(built_in).ok_or_else(|| {
+    let joined = network.map(|updates| updates.repository.to_string());
+    given.or_else(|| state.repository.clone()).or(joined).or(built_in).ok_or_else(|| {
         Exit::Usage.because(
             "--repository is missing: say where releases come from, an http(s) URL or a folder",
         )

@@ -6,6 +6,7 @@ mod acme;
 mod bad_input;
 mod chain;
 mod home;
+mod join;
 mod offline;
 mod purchase;
 mod signed_claim;

@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use alloy::eips::BlockId;
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use nodesys_chain::bindings::ProjectRegistry::*;
 use nodesys_core::time::Timestamp;
-use nodesys_core::{Address, B256, keccak256};
+use nodesys_core::{Address, keccak256};
+use nodesys_sdk::network::{Announced, NetworkFile, NetworkId, announced};
 use serde::Serialize;
 
 use super::registry::RegistryWriter;
@@ -48,30 +49,8 @@ pub(crate) struct RegistryView {
     pending_operator: Address,
     /// Zero for none.
     guardian: Address,
-    file: Option<FileView>,
-    waiting_file: Option<FileView>,
-}
-
-/// A network file on chain.
-#[derive(Debug, Serialize)]
-struct FileView {
-    hash: B256,
-    uri: String,
-    from: Timestamp,
-}
-
-impl FileView {
-    fn of(file: NetworkFile) -> Option<Self> {
-        let NetworkFile { fileHash: hash, uri, from } = file;
-        (!hash.is_zero()).then(|| Self { hash, uri, from: Timestamp::from_secs(from) })
-    }
-}
-
-impl fmt::Display for FileView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The text is the operator's, so escaped.
-        write!(f, "{} at {:?} from {}", self.hash, self.uri, self.from)
-    }
+    file: Option<Announced>,
+    waiting_file: Option<Announced>,
 }
 
 impl fmt::Display for RegistryView {
@@ -99,14 +78,14 @@ pub(crate) async fn show(settings: &Settings) -> anyhow::Result<RegistryView> {
     let provider = settings.provider().await?;
     provider.require_code(registry, "the registry").await?;
     let at = BlockId::latest();
-    let file = provider.call(registry, &networkFileCall {}, at).await?;
+    let files = announced(&provider, registry).await?;
     Ok(RegistryView {
         registry,
         operator: provider.call(registry, &networkOperatorCall {}, at).await?,
         pending_operator: provider.call(registry, &pendingNetworkOperatorCall {}, at).await?,
         guardian: provider.call(registry, &networkGuardCall {}, at).await?.guardian,
-        file: FileView::of(file.current),
-        waiting_file: FileView::of(file.waiting),
+        file: files.current,
+        waiting_file: files.waiting,
     })
 }
 
@@ -118,8 +97,12 @@ pub(crate) async fn file(
 ) -> anyhow::Result<TxView> {
     let path = args.file.display();
     let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {path}"))?;
+    let parsed = NetworkFile::parse(&bytes)
+        .with_context(|| format!("{path} is not a network file (docs/network.md)"))?;
     let hash = keccak256(&bytes);
     let writer = RegistryWriter::of(settings, tx).await?;
+    let id = NetworkId { chain_id: tx.provider.chain_id(), registry: writer.registry };
+    ensure!(parsed.id() == id, "{path} is of the network {}, not of {id}", parsed.id());
     let known = writer.read(networkFileCall {}).await?;
     // What waits is what the operator wants last.
     let newest = if known.waiting.from > 0 { &known.waiting } else { &known.current };

@@ -84,7 +84,6 @@ impl Page {
         page.file("project.json", &project.to_string());
         let release = RELEASES.split("```json release\n").nth(1).expect("a release");
         page.file("render.json", release.split("```").next().expect("its end"));
-        page.file("network.json", "{}");
         page
     }
 
@@ -122,6 +121,11 @@ async fn the_commands_of_the_owners_page_run_as_printed() {
     let address = made["address"].as_str().expect("an address").to_owned();
     page.stage.settings =
         vec![("NODESYS_REGISTRY", address), ("NODESYS_PROJECT", "acme".to_owned())];
+    let mut network: Value =
+        serde_json::from_str(include_str!("../../network.example.json")).expect("an example");
+    network["chain_id"] = json!("31337");
+    network["registry"] = made["address"].clone();
+    page.file("network.json", &network.to_string());
     registry.for_each(|line| drop(page.run(line)));
 
     // A Safe prepares a project of its own; then the owner with a key makes one of that name.

@@ -65,8 +65,30 @@ async fn a_network_is_started_on_a_new_chain() {
     let appoint = [&["registry", "guardian", &guardian], &at[..]].concat();
     assert!(stage.run(&appoint)["transaction"].is_string());
     assert_eq!(stage.run(&appoint)["transaction"], Value::Null);
-    for (text, from) in [("1", "at once"), ("2", "7 days from now")] {
-        let file = stage.write("network.json", &json!(text));
+    let network_file = |first_block: &str| {
+        json!({
+            "format": "nodesys-network-1", "name": "net", "chain_id": "31337", "registry": registry,
+            "first_block": first_block, "backends": ["https://backend.example/"],
+        })
+    };
+    for (bad, part) in [
+        (json!("1"), "is not a network file"),
+        (
+            {
+                let mut other = network_file("1");
+                other["chain_id"] = json!("1");
+                other
+            },
+            "is of the network eip155:1:",
+        ),
+    ] {
+        let file = stage.write("bad.json", &bad);
+        let file = ["registry", "network-file", "--file", self::text(&file), "--uri", "ipfs://net"];
+        let words = stage.refused(&[&file[..], &at].concat());
+        assert!(words.contains(part), "{words}");
+    }
+    for (first_block, from) in [("1", "at once"), ("2", "7 days from now")] {
+        let file = stage.write("network.json", &network_file(first_block));
         let file = ["registry", "network-file", "--file", self::text(&file), "--uri", "ipfs://net"];
         let file = [&file[..], &at].concat();
         let told = stage.run(&file);

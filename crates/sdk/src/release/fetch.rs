@@ -1,21 +1,15 @@
 //! Release documents: fetched from wherever they are, and taken only if their hash is the announced
 //! one, so that no server has to be trusted.
 //!
-//! A project's server is named by its owner, and this program runs inside the operator's network:
-//! it asks public addresses only (any on the development chain), follows no redirect, and reads no
-//! more than a release can have.
+//! A project's server is named by its owner, so it is asked as [`crate::fetch`] does: at public addresses only
+//! (any on the development chain).
 
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
-
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use nodesys_core::B256;
 use nodesys_core::release::{MAX_BYTES, Release};
 use reqwest::Url;
 
-use nodesys_core::cidr::is_public;
-
-const TIMEOUT: Duration = Duration::from_secs(20);
+use crate::fetch::{get, shown};
 
 /// Where releases are asked for.
 ///
@@ -81,62 +75,14 @@ impl Fetcher {
         hash: B256,
         private: bool,
     ) -> anyhow::Result<Release> {
-        ensure!(matches!(base.scheme(), "http" | "https"), "expected http:// or https://");
         let mut url = base.clone();
         url.path_segments_mut()
             .map_err(|()| anyhow::anyhow!("the URL has no path"))?
             .pop_if_empty()
             .extend(path);
-        let mut client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("nodesys/", env!("CARGO_PKG_VERSION")));
-        // Else a name of the project could lead into the network of the operator.
-        if !private {
-            let host = url.host_str().context("the URL has no host")?.to_owned();
-            // Resolved once, and asked at just these addresses.
-            client = client.no_proxy().resolve_to_addrs(&host, &public_addresses(&url).await?);
-        }
-        let mut answer = client.build()?.get(url).send().await.map_err(without_url)?;
-        ensure!(answer.status().is_success(), "it answered {}", answer.status());
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(without_url)? {
-            ensure!(
-                body.len() + chunk.len() <= MAX_BYTES,
-                "its answer has more than the {MAX_BYTES} bytes of a release"
-            );
-            body.extend_from_slice(&chunk);
-        }
+        let body = get(&url, MAX_BYTES, private).await?;
         Ok(Release::from_announced(&body, hash)?)
     }
-}
-
-/// Where the URL leads; an error where any of it is not public.
-async fn public_addresses(url: &Url) -> anyhow::Result<Vec<SocketAddr>> {
-    let addresses = url.socket_addrs(|| None);
-    let addresses = match url.domain() {
-        // An address in place of a name.
-        None => addresses?,
-        Some(name) => {
-            let port = url.port_or_known_default().context("the URL has no port")?;
-            tokio::net::lookup_host((name, port)).await.context("no such host")?.collect()
-        }
-    };
-    let private = addresses.iter().map(SocketAddr::ip).find(|ip: &IpAddr| !is_public(*ip));
-    if let Some(ip) = private {
-        bail!("it leads to {ip}, which is not a public address");
-    }
-    Ok(addresses)
-}
-
-/// The URL is told beside it, without what it may carry.
-fn without_url(error: reqwest::Error) -> anyhow::Error {
-    anyhow::Error::new(error.without_url())
-}
-
-fn shown(url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
 #[cfg(test)]

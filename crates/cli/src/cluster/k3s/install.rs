@@ -23,7 +23,7 @@ use crate::cluster::connect::client_of;
 use crate::cluster::driver::InstallRequest;
 use crate::cluster::finding::Verdict;
 use crate::cluster::pods::node_is_ready;
-use crate::download::pin::{Arch, Pin};
+use crate::download::pin::{self, Pin};
 use crate::download::pinned::fetch_into;
 use crate::exit::Exit;
 use crate::node::cluster_file::{ClusterFile, Made};
@@ -39,7 +39,7 @@ pub(crate) async fn install(
     progress: &Progress,
 ) -> anyhow::Result<()> {
     let InstallRequest { archives, wait_secs } = request;
-    let arch = Arch::here()?;
+    let arch = pin::here()?;
     file.k3s = Some(pin.clone());
     file.will_make(home, Made::Cache { path: CACHE.into() })?;
     std::fs::create_dir_all(CACHE).with_context(|| format!("cannot make {CACHE}"))?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use nodesys_clock::Clock;
 use nodesys_core::B256;
 use nodesys_core::message::Domain;
+use nodesys_core::time::Minute;
 use nodesys_sdk::client::Client;
 use nodesys_testing::anvil::CHAIN_ID;
 use nodesys_testing::chain::Chain;
@@ -193,7 +194,7 @@ pub(super) async fn load(
     nodes: Vec<Node>,
     clients: Arc<RwLock<Vec<Client>>>,
     told: Arc<Told>,
-) -> Vec<(u64, B256)> {
+) -> Vec<(Minute, B256)> {
     let mut sleeper = Clock::system().sleeper();
     let mut roots = Vec::new();
     for (turn, node) in nodes.iter().cycle().enumerate() {

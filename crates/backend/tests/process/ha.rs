@@ -104,7 +104,7 @@ async fn what_was_acknowledged_survives_the_loss_of_a_primary() {
     let taken = loading.await.unwrap();
     let roots: Vec<B256> = taken.iter().map(|(_, root)| *root).collect();
     require_recorded(&url, &roots, seed).await;
-    let minutes: BTreeSet<u64> = taken.iter().map(|(minute, _)| *minute).collect();
+    let minutes: BTreeSet<u64> = taken.iter().map(|(minute, _)| minute.0).collect();
     let (first, last) = (minutes.first().unwrap(), minutes.last().unwrap());
     let lost = last - first + 1 - minutes.len() as u64;
     let refusals = told.refusals.load(Ordering::Relaxed);

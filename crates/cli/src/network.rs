@@ -8,7 +8,7 @@ use std::fmt;
 
 use nodesys_chain::Provider;
 use nodesys_sdk::network::{
-    Announced, Announcements, NetworkFile, NetworkId, Place, announced, fetch,
+    Announced, Announcements, Fetched, NetworkFile, NetworkId, Place, announced, fetch,
 };
 use serde::Serialize;
 
@@ -161,8 +161,7 @@ fn same(one: &str, other: &str) -> bool {
 
 /// What joining would do.
 pub(crate) struct JoinPlan {
-    pub(crate) file: NetworkFile,
-    bytes: Vec<u8>,
+    pub(crate) fetched: Fetched,
     pub(crate) announced: Announced,
     pub(crate) waiting: Option<Announced>,
     /// `None` where no network was joined before.
@@ -179,8 +178,9 @@ impl JoinPlan {
     ) -> anyhow::Result<Self> {
         let home = setup.home()?;
         let config = read_file(home)?;
-        let before = network_file::read(home)?;
-        let id = network_of(setup, &config, before.as_ref(), given)?;
+        let kept = network_file::read(home)?;
+        let before = kept.as_ref().map(|kept| &kept.file);
+        let id = network_of(setup, &config, before, given)?;
         let provider = Provider::connect_all(setup.rpcs()?, Some(id.chain_id)).await?;
         provider.require_code(id.registry, "the registry").await?;
         let Announcements { current, waiting } = announced(&provider, id.registry).await?;
@@ -190,16 +190,19 @@ impl JoinPlan {
                  nodesys config set"
             ))
         })?;
-        let mut places = places.to_vec();
-        places.push(Place::OnChain(current.uri.clone()));
-        let fetched = fetch(id, &current, &places)
-            .await
-            .map_err(|error| Exit::Network.because(format!("{error:#}")))?;
+        let fetched = match &kept {
+            Some(kept) if kept.hash() == current.hash => kept.clone(),
+            _ => {
+                let announced = Place::OnChain(current.uri.clone());
+                let places: Vec<Place> = places.iter().cloned().chain([announced]).collect();
+                let fetched = fetch(id, &current, &places).await;
+                fetched.map_err(|error| Exit::Network.because(format!("{error:#}")))?
+            }
+        };
         let rpcs: Vec<&str> = setup.rpcs()?.iter().map(|rpc| rpc.expose().as_str()).collect();
-        let merged = merge(&config, before.as_ref(), &fetched.file, &rpcs.join(","));
-        let changes = before.as_ref().map(|before| changes(before, &fetched.file));
-        let (file, bytes) = (fetched.file, fetched.bytes);
-        Ok(Self { file, bytes, announced: current, waiting, changes, merged })
+        let merged = merge(&config, before, &fetched.file, &rpcs.join(","));
+        let changes = before.map(|before| changes(before, &fetched.file));
+        Ok(Self { fetched, announced: current, waiting, changes, merged })
     }
 
     /// Whether the operator has to agree: at first, and to other programs.
@@ -211,7 +214,7 @@ impl JoinPlan {
     pub(crate) fn apply(&self, setup: &Setup) -> anyhow::Result<()> {
         let home = setup.home()?;
         write_file(home, &self.merged.config)?;
-        network_file::write(home, &self.bytes)
+        network_file::write(home, &self.fetched.bytes)
     }
 }
 

@@ -275,13 +275,29 @@ impl fmt::Display for Place {
     }
 }
 
-/// A network file whose bytes have the announced hash.
+/// A network file, and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     /// The bytes.
     pub bytes: Vec<u8>,
     /// Parsed.
     pub file: NetworkFile,
+}
+
+impl Fetched {
+    /// Of the bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`NetworkFile::parse`].
+    pub fn parse(bytes: Vec<u8>) -> anyhow::Result<Self> {
+        Ok(Self { file: NetworkFile::parse(&bytes)?, bytes })
+    }
+
+    /// keccak256 of the bytes, as it is announced.
+    pub fn hash(&self) -> B256 {
+        keccak256(&self.bytes)
+    }
 }
 
 /// The announced file, from the first place that has it.
@@ -299,15 +315,15 @@ pub async fn fetch(
     for place in places {
         match place.bytes(id.chain_id).await {
             Ok(bytes) if keccak256(&bytes) == announced.hash => {
-                let file = NetworkFile::parse(&bytes).context(
+                let fetched = Fetched::parse(bytes).context(
                     "the announced file is not a network file: tell the network's operator",
                 )?;
                 ensure!(
-                    file.id() == id,
+                    fetched.file.id() == id,
                     "the announced file is of another network, {}: tell the network's operator",
-                    file.id()
+                    fetched.file.id()
                 );
-                return Ok(Fetched { bytes, file });
+                return Ok(fetched);
             }
             Ok(_) => problems.push(format!("{place}: other bytes than the announced ones")),
             Err(error) => problems.push(format!("{place}: {error:#}")),

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::network::{Change, JoinPlan};
+use crate::node::cluster_file::ClusterFile;
 use crate::node::config::SettingKey;
 use crate::output::{self, say};
 use crate::prompt::confirm;
@@ -67,7 +68,7 @@ struct JoinView<'a> {
 
 impl<'a> JoinView<'a> {
     fn of(plan: &'a JoinPlan, done: bool) -> Self {
-        let file = &plan.file;
+        let file = &plan.fetched.file;
         Self {
             network: file.id().to_string(),
             name: file.name.to_string(),
@@ -139,8 +140,11 @@ pub async fn run(setup: &Setup, args: &JoinArgs) -> anyhow::Result<Exit> {
         plan.apply(setup)?;
     }
     output::print(setup.format(), &JoinView::of(&plan, !args.dry_run))?;
-    if !args.dry_run && plan.changes.is_none() {
-        say("next: nodesys pair request, then nodesys start (see nodesys pair --help)");
+    if !args.dry_run && !plan.merged.written.is_empty() {
+        say(match ClusterFile::read(setup.home()?)? {
+            None => "next: nodesys pair request, then nodesys start (see nodesys pair --help)",
+            Some(_) => "next: nodesys start, which gives the manager its new settings",
+        });
     }
     Ok(Exit::Done)
 }

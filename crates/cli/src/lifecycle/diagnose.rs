@@ -17,8 +17,10 @@ use crate::cluster::preflight;
 use crate::lifecycle::start::contacts;
 use crate::manager::inputs::ManagerInputs;
 use crate::manager::readiness::{is_ready, manager_pods};
+use crate::network::JoinPlan;
 use crate::node::cluster_file::{ClusterFile, Phase};
 use crate::node::config::CONFIG_JSON;
+use crate::node::network_file;
 use crate::output::moment;
 use crate::setup::Setup;
 use crate::status::clock;
@@ -57,6 +59,7 @@ pub async fn diagnose(setup: &Setup) -> anyhow::Result<Vec<Finding>> {
             Some(words) => Finding::bad("clock", words, "set it: timedatectl set-ntp true"),
         });
     }
+    findings.extend(network(setup).await?);
     let inputs = ManagerInputs::read(setup).await;
     findings.push(match &inputs {
         Ok(_) => Finding::good("settings", "complete"),
@@ -87,6 +90,25 @@ pub async fn diagnose(setup: &Setup) -> anyhow::Result<Vec<Finding>> {
         )),
     }
     Ok(findings)
+}
+
+/// Whether the joined network announces another file by now.
+async fn network(setup: &Setup) -> anyhow::Result<Option<Finding>> {
+    if network_file::read(setup.home()?)?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(match JoinPlan::of(setup, None, &[]).await {
+        Ok(JoinPlan { changes: Some(changes), .. }) if !changes.is_empty() => {
+            let all: Vec<&str> = changes.iter().map(|change| change.what).collect();
+            let found = format!("its file has changed: {}", all.join(", "));
+            Finding::warning("network", found, "run nodesys join")
+        }
+        Ok(plan) => Finding::good("network", format!("{}, as announced", plan.fetched.file.name)),
+        Err(error) => {
+            let fix = "see nodesys status; a file from elsewhere: nodesys join --from FILE";
+            Finding::warning("network", format!("{error:#}"), fix)
+        }
+    }))
 }
 
 /// The machine, where the cluster is of its own.

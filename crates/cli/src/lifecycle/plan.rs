@@ -84,7 +84,7 @@ impl InstallPlan {
                 file
             }
             None => {
-                let network = network_file::read(home)?;
+                let network = network_file::read(home)?.map(|kept| kept.file);
                 new_cluster(home, request, kubeconfig, bundle.as_ref(), network.as_ref())?
             }
         };

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Context as _;
-use nodesys_sdk::network::NetworkFile;
+use nodesys_sdk::network::Fetched;
 
 use crate::exit::Exit;
 use crate::node::file::replace;
@@ -13,7 +13,7 @@ use crate::node::file::replace;
 pub(crate) const NETWORK_JSON: &str = "network.json";
 
 /// The file that was agreed to; `None` where the node has joined no network.
-pub(crate) fn read(home: &Path) -> anyhow::Result<Option<NetworkFile>> {
+pub(crate) fn read(home: &Path) -> anyhow::Result<Option<Fetched>> {
     let path = home.join(NETWORK_JSON);
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
@@ -22,13 +22,13 @@ pub(crate) fn read(home: &Path) -> anyhow::Result<Option<NetworkFile>> {
             return Err(error).with_context(|| format!("{} cannot be read", path.display()));
         }
     };
-    let file = NetworkFile::parse(&bytes).map_err(|error| {
+    let kept = Fetched::parse(bytes).map_err(|error| {
         Exit::Usage.because(format!(
             "{} is not a network file: {error:#}; remove it, and run nodesys join again",
             path.display()
         ))
     })?;
-    Ok(Some(file))
+    Ok(Some(kept))
 }
 
 /// Keeps it.

@@ -48,7 +48,7 @@ pub(crate) async fn update(setup: &Setup, request: &UpdateRequest) -> anyhow::Re
              program may not read the files that a newer one has written (docs/updates.md)",
         ));
     }
-    let network = network_file::read(setup.home()?)?.and_then(|file| file.updates);
+    let network = network_file::read(setup.home()?)?.and_then(|kept| kept.file.updates);
     let repository = repository_of(request, &state, network.as_ref())?;
     let now = repository::latest_time(setup).await?;
     let root = repository::Root::of(request.root.as_deref(), network.as_ref())?;

@@ -71,7 +71,7 @@ async fn a_network_is_joined_by_its_hash_and_followed_by_the_operators_yes() {
     assert_eq!(home.run("config get chain_id").expect(0).trim(), CHAIN_ID.to_string());
 
     // Safe to re-run, without a question, and for one network only.
-    let again = join("--from mirror.json -o json").json(0);
+    let again = join("-o json").json(0);
     assert_eq!((&again["changes"], &again["written"]), (&json!([]), &json!([])), "{again}");
     join(&format!("eip155:{CHAIN_ID}:{nobody}")).fails(2, "belongs to the network");
 
@@ -79,10 +79,12 @@ async fn a_network_is_joined_by_its_hash_and_followed_by_the_operators_yes() {
     let moved = network(&chain, |it| it["backends"] = json!(["https://c.example/"]));
     announce(&chain, &moved, "ipfs://moved").await;
     home.write("moved.json", &moved);
-    let waits = join("--from moved.json --from mirror.json").expect(0);
+    let waits = join("").expect(0);
     assert!(waits.contains("waiting") && waits.contains("ipfs://moved"), "{waits}");
     chain.pass(WEEK_SECS + 1).await;
     join("").fails(7, "is not fetched here");
+    let doctor = home.run("doctor -o json").stdout;
+    assert!(doctor.contains("is not fetched here"), "{doctor}");
     let taken = join("--from moved.json -o json").json(0);
     assert_eq!(taken["changes"][0]["what"], "backends", "{taken}");
     assert_eq!(home.run("config get backend").expect(0).trim(), "https://c.example/");
@@ -101,6 +103,8 @@ async fn a_network_is_joined_by_its_hash_and_followed_by_the_operators_yes() {
 
     // A choice of the operator's own stays.
     home.run("config set backend https://own.example/").expect(0);
-    let kept = join("--from other.json -o json").json(0);
+    let kept = join("-o json").json(0);
+    let doctor = home.run("doctor").stdout;
+    assert!(doctor.contains("acme, as announced"), "{doctor}");
     assert_eq!(kept["kept"], json!(["backend"]), "{kept}");
 }

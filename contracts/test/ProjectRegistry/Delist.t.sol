@@ -41,8 +41,7 @@ contract DelistTest is BaseTest {
     function newProject(string memory name) private returns (address) {
         ProjectParams memory params = defaultParams();
         params.name = name;
-        vm.prank(OWNER);
-        return registry.createProject(params);
+        return address(newProject(OWNER, params));
     }
 
     /*//////////////////////////////////////////////////////////////////////////

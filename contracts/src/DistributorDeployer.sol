@@ -19,19 +19,24 @@ contract DistributorDeployer {
         REGISTRY = IProjectRegistry(msg.sender);
     }
 
-    /// @notice Deploys the distributor at `addressOf(salt, params)`.
-    function deploy(bytes32 salt, ProjectParams calldata params) external returns (address) {
+    /// @notice Deploys the distributor at `addressOf(creator, params)`.
+    function deploy(address creator, ProjectParams calldata params) external returns (address) {
         // Check
         if (msg.sender != address(REGISTRY)) revert NotRegistry(msg.sender, address(REGISTRY));
 
         // Interaction
-        return address(new RewardDistributor{salt: salt}(REGISTRY, params));
+        return address(new RewardDistributor{salt: _salt(creator, params)}(REGISTRY, params));
     }
 
-    /// @notice The address of the distributor with this salt and these parameters.
-    function addressOf(bytes32 salt, ProjectParams calldata params) external view returns (address) {
+    /// @notice The address of the distributor that this creator has with these parameters.
+    function addressOf(address creator, ProjectParams calldata params) external view returns (address) {
         bytes memory initCode =
             abi.encodePacked(type(RewardDistributor).creationCode, abi.encode(REGISTRY, params));
-        return Create2.computeAddress(salt, keccak256(initCode));
+        return Create2.computeAddress(_salt(creator, params), keccak256(initCode));
+    }
+
+    /// @dev The creator is part of the salt, so nobody can take another's address.
+    function _salt(address creator, ProjectParams calldata params) private pure returns (bytes32) {
+        return keccak256(abi.encode(creator, params.userSalt));
     }
 }

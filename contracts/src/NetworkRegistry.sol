@@ -27,7 +27,7 @@ abstract contract NetworkRegistry is INetworkRegistry, ProjectChecks {
     /// @inheritdoc INetworkRegistry
     mapping(address project => uint64) public ownReceiptKeysFrom;
 
-    mapping(address project => mapping(address key => Validity)) private _receiptKeys;
+    mapping(address project => mapping(address key => Validity)) internal _receiptKeys;
 
     /// @dev What waited is written into place by the next function that writes here.
     NetworkFile private _file;
@@ -207,11 +207,5 @@ abstract contract NetworkRegistry is INetworkRegistry, ProjectChecks {
 
     function _earlier(uint64 a, uint64 b) private pure returns (uint64) {
         return a < b ? a : b;
-    }
-
-    function _time() private view returns (uint64) {
-        // Fits for longer than the sun will shine.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return uint64(block.timestamp);
     }
 }

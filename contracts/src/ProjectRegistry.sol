@@ -27,14 +27,30 @@ contract ProjectRegistry is IProjectRegistry, IERC5267, ReleaseRegistry, Network
         uint64 until;
     }
 
+    /*//////////////////////////////////////////////////////////////////////////
+                                      CONSTANTS
+    //////////////////////////////////////////////////////////////////////////*/
+
+    /// @dev Longer than a transaction that pays enough waits for its block, and short for who creates a project.
+    uint64 private constant RESERVATION_WAIT = 5 minutes;
+
+    /// @dev Long enough for the owners of a Safe; whoever hoards names has to pay anew.
+    uint64 private constant RESERVATION_LASTS = 7 days;
+
+    /// @dev The characters of a name, a bit for each: a to z, 0 to 9, dash.
+    uint256 private constant NAME_CHARACTERS = 0x07fffffe0000000003ff200000000000;
+
     DistributorDeployer private immutable DEPLOYER;
 
     /*//////////////////////////////////////////////////////////////////////////
                                        STORAGE
     //////////////////////////////////////////////////////////////////////////*/
 
-    mapping(address project => Project) private _projects;
+    mapping(address project => Project) internal _projects;
     mapping(string name => address project) private _projectByName;
+
+    /// @dev When the address of a project to come was reserved.
+    mapping(address project => uint64) private _reservedAt;
 
     /// @dev The last collection of a place, which is a project's workload. It may be over, or listed
     /// elsewhere since: `_collectionAt` tells.
@@ -60,6 +76,19 @@ contract ProjectRegistry is IProjectRegistry, IERC5267, ReleaseRegistry, Network
     //////////////////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IProjectRegistry
+    function reserveProject(address project) external {
+        // Check: nobody who repeats it prolongs or delays what was reserved.
+        (, uint64 until) = reservationOf(project);
+        if (block.timestamp < until) return;
+
+        // Effect
+        _reservedAt[project] = _time();
+        uint64 from;
+        (from, until) = reservationOf(project);
+        emit ProjectReserved(project, from, until);
+    }
+
+    /// @inheritdoc IProjectRegistry
     function createProject(ProjectParams calldata params) external returns (address project) {
         // Check
         _requireValidName(params.name);
@@ -68,9 +97,16 @@ contract ProjectRegistry is IProjectRegistry, IERC5267, ReleaseRegistry, Network
 
         // Interaction: first, because it yields the project's address. The code that runs is our own
         // and calls nothing.
-        project = DEPLOYER.deploy(_salt(msg.sender, params.userSalt), params);
+        project = DEPLOYER.deploy(msg.sender, params);
+
+        // Check: last, so that who tries a creation before the reservation hears of all else that is wrong.
+        (uint64 from, uint64 until) = reservationOf(project);
+        if (block.timestamp < from || block.timestamp >= until) {
+            revert ProjectNotReserved(project, from, until);
+        }
 
         // Effect
+        delete _reservedAt[project];
         _projects[project] = Project(msg.sender, address(0), params.name, params.metadataURI);
         _projectByName[params.name] = project;
         emit ProjectCreated(
@@ -135,7 +171,15 @@ contract ProjectRegistry is IProjectRegistry, IERC5267, ReleaseRegistry, Network
 
     /// @inheritdoc IProjectRegistry
     function projectAddress(address creator, ProjectParams calldata params) external view returns (address) {
-        return DEPLOYER.addressOf(_salt(creator, params.userSalt), params);
+        return DEPLOYER.addressOf(creator, params);
+    }
+
+    /// @inheritdoc IProjectRegistry
+    function reservationOf(address project) public view returns (uint64 from, uint64 until) {
+        uint64 reservedAt = _reservedAt[project];
+        if (reservedAt == 0) return (0, 0);
+        from = block.chainid == DEV_CHAIN_ID ? reservedAt : reservedAt + RESERVATION_WAIT;
+        until = reservedAt + RESERVATION_LASTS;
     }
 
     /// @inheritdoc IProjectRegistry
@@ -320,11 +364,6 @@ contract ProjectRegistry is IProjectRegistry, IERC5267, ReleaseRegistry, Network
         if (consent.consenter != collectionOwner || until <= block.timestamp) return 0;
     }
 
-    /// @dev The creator is part of the salt, so nobody can take another's address.
-    function _salt(address creator, bytes32 userSalt) private pure returns (bytes32) {
-        return keccak256(abi.encode(creator, userSalt));
-    }
-
     function _requireCollectionOwner(address collection) private view {
         address collectionOwner = _collectionOwner(collection);
         if (msg.sender != collectionOwner) {
@@ -363,8 +402,7 @@ contract ProjectRegistry is IProjectRegistry, IERC5267, ReleaseRegistry, Network
         bool valid = length != 0 && length <= 32;
         for (uint256 i; valid && i < length; ++i) {
             bytes1 c = text[i];
-            bool dash = c == "-";
-            valid = (c >= "a" && c <= "z") || (c >= "0" && c <= "9") || (dash && i != 0 && i != length - 1);
+            valid = NAME_CHARACTERS >> uint8(c) & 1 != 0 && (c != "-" || (i != 0 && i != length - 1));
         }
         if (!valid) revert InvalidName(name);
     }

@@ -50,9 +50,6 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
     /// @dev Bounds the loops below, whatever a stolen release key does.
     uint256 private constant MAX_PENDING = 32;
 
-    /// @dev Only here the delay has no lower bound, so that a demo need not wait a day.
-    uint256 private constant DEV_CHAIN_ID = 31_337;
-
     /*//////////////////////////////////////////////////////////////////////////
                                        STORAGE
     //////////////////////////////////////////////////////////////////////////*/
@@ -133,7 +130,7 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
         ReleaseAuthority memory fresh;
         fresh.releaseKey = releaseKey;
         fresh.releaseDelay = releaseDelay;
-        _authorities[project] = fresh;
+        _store(project, fresh);
         emit ReleaseKeySet(project, releaseKey, releaseDelay);
     }
 
@@ -147,8 +144,8 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
 
         // Effect
         authority.nextReleaseKey = releaseKey;
-        authority.nextReleaseKeyFrom = _now() + CHANGE_WAIT;
-        _authorities[project] = authority;
+        authority.nextReleaseKeyFrom = _time() + CHANGE_WAIT;
+        _store(project, authority);
         emit ReleaseKeyQueued(project, releaseKey, authority.nextReleaseKeyFrom);
     }
 
@@ -162,7 +159,7 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
 
         // Effect
         (authority.nextReleaseKey, authority.nextReleaseKeyFrom) = (address(0), 0);
-        _authorities[project] = authority;
+        _store(project, authority);
         emit ReleaseKeyCancelled(project, cancelled, msg.sender);
     }
 
@@ -176,7 +173,7 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
 
         // Effect
         authority.releaseKey = address(0);
-        _authorities[project] = authority;
+        _store(project, authority);
         emit ReleaseKeyDisabled(project, disabled, msg.sender);
     }
 
@@ -192,7 +189,7 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
         // Effect
         authority.releaseDelay = releaseDelay;
         (authority.nextReleaseDelay, authority.nextReleaseDelayFrom) = (0, 0);
-        _authorities[project] = authority;
+        _store(project, authority);
         emit ReleaseDelayRaised(project, previousDelay, releaseDelay);
     }
 
@@ -208,8 +205,8 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
 
         // Effect
         authority.nextReleaseDelay = releaseDelay;
-        authority.nextReleaseDelayFrom = _now() + CHANGE_WAIT;
-        _authorities[project] = authority;
+        authority.nextReleaseDelayFrom = _time() + CHANGE_WAIT;
+        _store(project, authority);
         emit ReleaseDelayQueued(project, releaseDelay, authority.nextReleaseDelayFrom);
     }
 
@@ -223,7 +220,7 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
         // Effect
         uint64 cancelled = authority.nextReleaseDelay;
         (authority.nextReleaseDelay, authority.nextReleaseDelayFrom) = (0, 0);
-        _authorities[project] = authority;
+        _store(project, authority);
         emit ReleaseDelayCancelled(project, cancelled, msg.sender);
     }
 
@@ -237,7 +234,7 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
         string calldata workload
     ) external view returns (WorkloadReleases memory found) {
         ReleaseAuthority memory authority = releaseAuthorityOf(project);
-        found.timestamp = _now();
+        found.timestamp = _time();
         found.releaseKey = authority.releaseKey;
         found.releaseDelay = authority.releaseDelay;
 
@@ -305,6 +302,12 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
                                       INTERNALS
     //////////////////////////////////////////////////////////////////////////*/
 
+    /// @dev Apart, because the compiler writes the code for it wherever it stands, and the registry is near the
+    /// size limit.
+    function _store(address project, ReleaseAuthority memory authority) private {
+        _authorities[project] = authority;
+    }
+
     /// @return effectiveAt When the announcement comes into effect.
     function _announce(
         address project,
@@ -328,7 +331,7 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
         uint64 notBefore = _settle(record);
         uint256 pending = record.pending.length;
         if (pending == MAX_PENDING) revert TooManyPending(project, workload, pending);
-        announcement.announcedAt = _now();
+        announcement.announcedAt = _time();
         effectiveAt = announcement.announcedAt + authority.releaseDelay;
         // A lowered delay must not let a version overtake an earlier one.
         if (effectiveAt < notBefore) effectiveAt = notBefore;
@@ -337,7 +340,7 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
         record.pending.push(version);
         record.newest = version;
         authority.inUse = true;
-        _authorities[project] = authority;
+        _store(project, authority);
     }
 
     /// @dev Keeps in `pending` only what may still come into effect, in order.
@@ -405,11 +408,5 @@ abstract contract ReleaseRegistry is IReleaseRegistry, ProjectChecks {
         if (value < minDelay || value > MAX_RELEASE_DELAY) {
             revert ReleaseDelayOutOfBounds(value, minDelay, MAX_RELEASE_DELAY);
         }
-    }
-
-    function _now() private view returns (uint64) {
-        // Fits for longer than the sun will shine.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return uint64(block.timestamp);
     }
 }

@@ -20,6 +20,8 @@ abstract contract BaseTest is Test {
     uint64 internal constant DELAY = 24 hours;
     uint64 internal constant TIMELOCK = 7 days;
     uint64 internal constant GRACE = 14 days;
+    uint64 internal constant RESERVATION_WAIT = 5 minutes;
+    uint64 internal constant RESERVATION_LASTS = 7 days;
     uint256 internal constant FUNDS = 1_000_000 ether;
     bytes32 internal constant NO_COMMIT = 0;
 
@@ -43,8 +45,7 @@ abstract contract BaseTest is Test {
         (signer, signerKey) = makeAddrAndKey("signer");
         registry = new ProjectRegistry(OPERATOR);
         token = new DevToken("Reward", "RWD", address(this));
-        vm.prank(OWNER);
-        distributor = RewardDistributor(registry.createProject(defaultParams()));
+        distributor = newProject(OWNER, defaultParams());
         token.mint(address(distributor), FUNDS);
     }
 
@@ -60,6 +61,19 @@ abstract contract BaseTest is Test {
             claimsForContracts: false,
             userSalt: bytes32(0)
         });
+    }
+
+    /// @dev The project at its address, which was reserved as long ago as it has to be.
+    function newProject(
+        address creator,
+        ProjectParams memory params
+    ) internal returns (RewardDistributor project) {
+        uint256 time = vm.getBlockTimestamp();
+        vm.warp(time - RESERVATION_WAIT);
+        registry.reserveProject(registry.projectAddress(creator, params));
+        vm.warp(time);
+        vm.prank(creator);
+        project = RewardDistributor(registry.createProject(params));
     }
 
     /*//////////////////////////////////////////////////////////////////////////

@@ -56,6 +56,9 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
                                        EVENTS
     //////////////////////////////////////////////////////////////////////////*/
 
+    /// @notice The project at this address may be created from `from` until just before `until`.
+    event ProjectReserved(address indexed project, uint64 from, uint64 until);
+
     /// @notice A project was created and its RewardDistributor deployed at `project`.
     event ProjectCreated(
         address indexed project,
@@ -114,6 +117,10 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
     /// @notice Another project has the name.
     error NameTaken(string name, address project);
 
+    /// @notice The project may be created from `from` until just before `until`; both are zero if it was not
+    /// reserved.
+    error ProjectNotReserved(address project, uint64 from, uint64 until);
+
     /// @notice No project has this address.
     error UnknownProject(address project);
 
@@ -154,7 +161,13 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
                                       PROJECTS
     //////////////////////////////////////////////////////////////////////////*/
 
-    /// @notice Creates a project owned by the caller and deploys its RewardDistributor.
+    /// @notice Reserves the address that `projectAddress` foretells: five minutes later, and for seven days from
+    /// now, its creator may create the project. Anyone may send it; while a reservation lasts, nothing changes.
+    /// The address shows nobody the project's name: so whoever learns it from the creation is too late to take
+    /// it. The name itself goes to the first who creates a project of that name.
+    function reserveProject(address project) external;
+
+    /// @notice Creates a project owned by the caller, at a reserved address, and deploys its RewardDistributor.
     /// @return project The project's id: the distributor's address, as `projectAddress` foretells.
     function createProject(ProjectParams calldata params) external returns (address project);
 
@@ -173,6 +186,10 @@ interface IProjectRegistry is INetworkRegistry, IReleaseRegistry {
 
     /// @notice The address of the project `creator` would create from `params`.
     function projectAddress(address creator, ProjectParams calldata params) external view returns (address);
+
+    /// @notice From when, and until just before when, the project at this address may be created; zero and zero
+    /// if it is not reserved.
+    function reservationOf(address project) external view returns (uint64 from, uint64 until);
 
     /// @notice The project of this name, or zero.
     function projectByName(string calldata name) external view returns (address project);

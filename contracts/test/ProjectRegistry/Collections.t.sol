@@ -125,7 +125,7 @@ contract CollectionsTest is BaseTest {
     function test_revertWhen_theConsentIsForAnotherProject() external {
         ProjectParams memory params = defaultParams();
         params.name = "other";
-        address other = registry.createProject(params);
+        address other = address(newProject(address(this), params));
         address collection = address(newLicense(ALICE));
         vm.prank(ALICE);
         registry.consentToListing(collection, other, "render", until);

@@ -41,8 +41,7 @@ contract DelistTest is BaseTest {
     function newProject(string memory name) private returns (address) {
         ProjectParams memory params = defaultParams();
         params.name = name;
-        vm.prank(OWNER);
-        return registry.createProject(params);
+        return address(newProject(OWNER, params));
     }
 
     /*//////////////////////////////////////////////////////////////////////////
@@ -72,6 +71,41 @@ contract DelistTest is BaseTest {
         uint256 end = uint256(registry.listingOf(address(collection)).untilDay) * 1 days;
         assertGt(end, time + timelock);
         assertLe(end, time + timelock + 1 days);
+    }
+
+    /// @dev Whenever a collection is delisted and somebody tries to list again, and however long the timelock is:
+    /// each day of the collection, and of the workload, is one listing's. None is two's, and none is lost to who
+    /// lists again on the first day that is free. A fuzzed test, because a solver does not end with the division
+    /// into days.
+    function testFuzz_noDayIsTwosAndNoneIsLost(
+        uint256 delistedAt,
+        uint256 againAt,
+        uint64 timelock
+    ) external {
+        address other = newProject("other");
+        NodeLicense another = newLicense(OWNER);
+        delistedAt = bound(delistedAt, vm.getBlockTimestamp(), vm.getBlockTimestamp() + 3650 days);
+        timelock = uint64(bound(timelock, TIMELOCK + 1, 30 days));
+        // Around the end, where it matters.
+        againAt = bound(againAt, delistedAt, delistedAt + timelock + 3 days);
+        vm.prank(OWNER);
+        distributor.raiseTimelock(timelock);
+        vm.warp(delistedAt);
+        delist();
+        consent(other, "render");
+        uint256 untilDay = registry.listingOf(address(collection)).untilDay;
+
+        vm.warp(againAt);
+        bool over = againAt / 1 days >= untilDay;
+        assertEq(registry.collectionOf(project, "render"), over ? address(0) : address(collection));
+        assertEq(tryListing(other, address(collection)), over);
+        assertEq(tryListing(project, address(another)), over);
+        if (over) assertEq(registry.listingOf(address(collection)).fromDay, againAt / 1 days);
+    }
+
+    function tryListing(address in_, address listed) private returns (bool success) {
+        vm.prank(OWNER);
+        (success,) = address(registry).call(abi.encodeCall(registry.listCollection, (in_, "render", listed)));
     }
 
     /// @dev The notice is the timelock's length when the end is announced.

@@ -113,8 +113,7 @@ contract ListingInvariantTest is BaseTest {
         super.setUp();
         ProjectParams memory params = defaultParams();
         params.name = "other";
-        vm.prank(OWNER);
-        address other = registry.createProject(params);
+        address other = address(newProject(OWNER, params));
         handler = new ListingHandler(registry, OWNER, address(distributor), other);
         targetContract(address(handler));
         bytes4[] memory acts = new bytes4[](3);

@@ -8,6 +8,37 @@ import {IProjectRegistry, Project, ProjectParams} from "../../src/interfaces/IPr
 import {BaseTest} from "../Base.t.sol";
 
 contract CreateProjectTest is BaseTest {
+    function reserve(address project) private returns (uint64 from, uint64 until) {
+        from = uint64(vm.getBlockTimestamp()) + RESERVATION_WAIT;
+        until = uint64(vm.getBlockTimestamp()) + RESERVATION_LASTS;
+        vm.expectEmit(address(registry));
+        emit IProjectRegistry.ProjectReserved(project, from, until);
+        vm.prank(STRANGER);
+        registry.reserveProject(project);
+        assertReserved(project, from, until);
+    }
+
+    function assertReserved(address project, uint64 from, uint64 until) private view {
+        (uint64 knownFrom, uint64 knownUntil) = registry.reservationOf(project);
+        assertEq(knownFrom, from);
+        assertEq(knownUntil, until);
+    }
+
+    function refuseAt(
+        uint256 time,
+        ProjectParams memory params,
+        address project,
+        uint64 from,
+        uint64 until
+    ) private {
+        vm.warp(time);
+        vm.expectRevert(
+            abi.encodeWithSelector(IProjectRegistry.ProjectNotReserved.selector, project, from, until)
+        );
+        vm.prank(ALICE);
+        registry.createProject(params);
+    }
+
     function paramsNamed(string memory name) private view returns (ProjectParams memory params) {
         params = defaultParams();
         params.name = name;
@@ -16,6 +47,8 @@ contract CreateProjectTest is BaseTest {
     function test_deploysTheDistributorAtTheForetoldAddress() external {
         ProjectParams memory params = paramsNamed("beta");
         address foretold = registry.projectAddress(ALICE, params);
+        reserve(foretold);
+        vm.warp(vm.getBlockTimestamp() + RESERVATION_WAIT);
 
         vm.expectEmit(address(registry));
         emit IProjectRegistry.ProjectCreated(
@@ -34,6 +67,81 @@ contract CreateProjectTest is BaseTest {
         assertEq(known.pendingOwner, address(0));
         assertEq(known.name, "beta");
         assertEq(known.metadataURI, "ipfs://acme");
+    }
+
+    function test_revertWhen_notReserved() external {
+        ProjectParams memory params = paramsNamed("beta");
+        address project = registry.projectAddress(ALICE, params);
+        assertReserved(project, 0, 0);
+        refuseAt(vm.getBlockTimestamp(), params, project, 0, 0);
+    }
+
+    function test_revertWhen_reservedTooShortlyOrTooLongAgo() external {
+        ProjectParams memory params = paramsNamed("beta");
+        address project = registry.projectAddress(ALICE, params);
+        (uint64 from, uint64 until) = reserve(project);
+        refuseAt(from - 1, params, project, from, until);
+        refuseAt(until, params, project, from, until);
+
+        // It can be reserved anew, and that is used up by the creation.
+        (from, until) = reserve(project);
+        vm.warp(until - 1);
+        vm.prank(ALICE);
+        assertEq(registry.createProject(params), project);
+        assertReserved(project, 0, 0);
+    }
+
+    function test_reservingAgainChangesNothing() external {
+        address project = registry.projectAddress(ALICE, paramsNamed("beta"));
+        (uint64 from, uint64 until) = reserve(project);
+        vm.warp(until - 1);
+        vm.recordLogs();
+        vm.prank(BOB);
+        registry.reserveProject(project);
+        assertEq(vm.getRecordedLogs().length, 0);
+        assertReserved(project, from, until);
+    }
+
+    /// @dev Who learns the name from the creation has to reserve it first, and is too late.
+    function test_whoSeesTheCreationCannotTakeTheName() external {
+        ProjectParams memory params = paramsNamed("beta");
+        (uint64 from,) = reserve(registry.projectAddress(ALICE, params));
+        vm.warp(from);
+        // In the mempool, before the creation: first without a reservation, then with one of this block.
+        params.signer = BOB;
+        address stolen = registry.projectAddress(BOB, params);
+        vm.expectRevert(abi.encodeWithSelector(IProjectRegistry.ProjectNotReserved.selector, stolen, 0, 0));
+        vm.prank(BOB);
+        registry.createProject(params);
+        (uint64 stolenFrom, uint64 stolenUntil) = reserve(stolen);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IProjectRegistry.ProjectNotReserved.selector, stolen, stolenFrom, stolenUntil
+            )
+        );
+        vm.prank(BOB);
+        registry.createProject(params);
+
+        params.signer = signer;
+        vm.prank(ALICE);
+        address project = registry.createProject(params);
+        assertEq(registry.projectByName("beta"), project);
+        vm.warp(stolenFrom);
+        params.signer = BOB;
+        vm.expectRevert(abi.encodeWithSelector(IProjectRegistry.NameTaken.selector, "beta", project));
+        vm.prank(BOB);
+        registry.createProject(params);
+    }
+
+    /// @dev A demo need not wait.
+    function test_onTheDevChainAReservationCountsAtOnce() external {
+        vm.chainId(31_337);
+        ProjectParams memory params = paramsNamed("beta");
+        address project = registry.projectAddress(ALICE, params);
+        refuseAt(vm.getBlockTimestamp(), params, project, 0, 0);
+        registry.reserveProject(project);
+        vm.prank(ALICE);
+        assertEq(registry.createProject(params), project);
     }
 
     function test_theAddressCommitsToEveryParameter() external view {
@@ -84,7 +192,7 @@ contract CreateProjectTest is BaseTest {
         }
         string[4] memory good = ["a", "0", "a-0--z", "abcdefghijklmnopqrstuvwxyz012345"];
         for (uint256 i; i < good.length; ++i) {
-            registry.createProject(paramsNamed(good[i]));
+            newProject(address(this), paramsNamed(good[i]));
         }
     }
 
@@ -102,10 +210,10 @@ contract CreateProjectTest is BaseTest {
             abi.encodeWithSelector(DistributorDeployer.NotRegistry.selector, STRANGER, address(this))
         );
         vm.prank(STRANGER);
-        deployer.deploy(0, defaultParams());
+        deployer.deploy(ALICE, defaultParams());
 
-        address foretold = deployer.addressOf(0, defaultParams());
-        assertEq(deployer.deploy(0, defaultParams()), foretold);
+        address foretold = deployer.addressOf(ALICE, defaultParams());
+        assertEq(deployer.deploy(ALICE, defaultParams()), foretold);
     }
 
     function test_tellsTheDomainOfOffChainMessages() external view {

@@ -213,7 +213,7 @@ contract ClaimTest is BaseTest {
         ProjectParams memory params = defaultParams();
         params.name = "reentrant";
         params.token = address(reentrant);
-        distributor = RewardDistributor(registry.createProject(params));
+        distributor = newProject(address(this), params);
         reentrant.mint(address(distributor), 100);
         ReentrantClaimer claimer = new ReentrantClaimer(distributor);
         bytes32 root = MerkleTree.leaf(address(claimer), 10);

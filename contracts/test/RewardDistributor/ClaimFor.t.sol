@@ -38,8 +38,7 @@ contract ClaimForTest is BaseTest {
     function newProject(string memory name, address paysIn) private returns (RewardDistributor) {
         ProjectParams memory params = defaultParams();
         (params.name, params.token, params.claimsForContracts) = (name, paysIn, true);
-        vm.prank(OWNER);
-        return RewardDistributor(registry.createProject(params));
+        return newProject(OWNER, params);
     }
 
     function refuse(address who, bytes memory reason) private {
@@ -79,8 +78,7 @@ contract ClaimForTest is BaseTest {
     function test_revertWhen_theProjectWasCreatedWithoutIt() external {
         ProjectParams memory params = defaultParams();
         params.name = "without";
-        vm.prank(OWNER);
-        distributor = RewardDistributor(registry.createProject(params));
+        distributor = newProject(OWNER, params);
         token.mint(address(distributor), FUNDS);
         assertFalse(distributor.claimsForContracts());
         refuse(account, abi.encodeWithSelector(IRewardDistributor.ClaimForIsOff.selector));

@@ -38,8 +38,7 @@ contract DistributorInvariantTest is BaseTest {
         ProjectParams memory params = defaultParams();
         (params.name, params.token, params.dailyQuota) = (name, address(paysIn), 100 ether);
         params.claimsForContracts = true;
-        vm.prank(makeAddr(name));
-        RewardDistributor project = RewardDistributor(registry.createProject(params));
+        RewardDistributor project = newProject(makeAddr(name), params);
         paysIn.mint(address(project), ENDOWMENT);
         made = new ProjectHandler(project, paysIn, honest);
     }

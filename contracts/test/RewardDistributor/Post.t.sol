@@ -126,7 +126,7 @@ contract PostTest is BaseTest {
         ProjectParams memory params = defaultParams();
         params.name = "safe";
         params.signer = address(new Wallet1271(signer));
-        distributor = RewardDistributor(registry.createProject(params));
+        distributor = newProject(address(this), params);
         token.mint(address(distributor), FUNDS);
 
         RewardCommit memory commit = ready(ROOT, 1);
@@ -225,7 +225,7 @@ contract PostTest is BaseTest {
         ProjectParams memory params = defaultParams();
         params.name = "large";
         params.dailyQuota = type(uint128).max;
-        distributor = RewardDistributor(registry.createProject(params));
+        distributor = newProject(address(this), params);
 
         uint256 tooLarge = uint256(type(uint112).max) + 1;
         RewardCommit memory commit = ready(ROOT, tooLarge);
@@ -281,7 +281,7 @@ contract PostTest is BaseTest {
     function test_revertWhen_signedForAnotherDistributor() external {
         ProjectParams memory params = defaultParams();
         params.name = "other";
-        RewardDistributor other = RewardDistributor(registry.createProject(params));
+        RewardDistributor other = newProject(address(this), params);
         RewardCommit memory commit = ready(ROOT, 1);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(signerKey, other.hashCommit(commit));
         refuseSignature(commit, abi.encodePacked(r, s, v));

@@ -70,8 +70,7 @@ contract WithdrawStrayTest is BaseTest {
         SecondAddress second = shared.SECOND();
         ProjectParams memory params = defaultParams();
         (params.name, params.token) = ("shared", address(shared));
-        vm.prank(OWNER);
-        distributor = RewardDistributor(registry.createProject(params));
+        distributor = newProject(OWNER, params);
         shared.mint(address(distributor), 9);
         vm.expectRevert(abi.encodeWithSelector(IDistributorControl.BalanceFell.selector, 9, 8));
         take(address(second), OWNER, 1);

@@ -35,8 +35,7 @@ contract HostileTokenTest is BaseTest {
     function use(address hostile) private {
         ProjectParams memory params = defaultParams();
         (params.name, params.token) = ("hostile", hostile);
-        vm.prank(OWNER);
-        distributor = RewardDistributor(registry.createProject(params));
+        distributor = newProject(OWNER, params);
         PlainToken(hostile).mint(address(distributor), OWED);
         (root, aliceProof, bobProof) = treeOf(40 ether, 60 ether);
         postActive(root, OWED);
@@ -133,7 +132,7 @@ contract HostileTokenTest is BaseTest {
         ProjectParams memory params = defaultParams();
         (params.token, params.dailyQuota) = (address(paysIn), total);
         params.name = paysIn.decimals() == 6 ? "six" : "thirty";
-        distributor = RewardDistributor(registry.createProject(params));
+        distributor = newProject(address(this), params);
         paysIn.mint(address(distributor), total);
         postActive(root, total);
         vm.prank(ALICE);

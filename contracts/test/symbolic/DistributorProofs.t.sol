@@ -6,7 +6,7 @@ import {Test} from "forge-std/Test.sol";
 
 import {ProjectParams} from "../../src/interfaces/IProjectRegistry.sol";
 import {Claim, Entry, Head, RewardCommit} from "../../src/interfaces/IRewardDistributor.sol";
-import {DistributorHarness, PlainBalances, SignsEverything} from "./Harness.sol";
+import {DistributorHarness, OwnerOfAll, PlainBalances, SignsEverything, TouchesAnother} from "./Harness.sol";
 
 /// @dev Symbolic proofs, run by halmos (`scripts/test symbolic`); forge does not run `check_`.
 /// Every argument, and the state before the call as far as it is set, is any value at all. What bounds
@@ -14,6 +14,8 @@ import {DistributorHarness, PlainBalances, SignsEverything} from "./Harness.sol"
 contract DistributorProofs is Test {
     /// @dev Noon of a day far from zero.
     uint256 private constant TIME = 20_000 days + 12 hours;
+    address private constant OWNER = address(0xa11ce);
+    address private constant DELEGATES = address(0xde1e);
 
     PlainBalances private token;
     DistributorHarness private distributor;
@@ -23,6 +25,7 @@ contract DistributorProofs is Test {
         token = new PlainBalances();
         address signer = address(new SignsEverything());
         distributor = new DistributorHarness(
+            new OwnerOfAll(OWNER),
             ProjectParams("proof", address(token), signer, address(2), 1, 24 hours, "", true, 0)
         );
     }
@@ -146,6 +149,77 @@ contract DistributorProofs is Test {
         vm.prank(sender);
         (bool success,) = address(distributor)
             .call(abi.encodeCall(distributor.claimFor, (c.account, root, c.cumulative, proof)));
+        assert(!success);
+    }
+
+    /// @dev Nor of one whose code is a delegation (EIP-7702), to whatever it delegates.
+    function check_claimFor_forcesNobodyWhoDelegates(Case memory c, address sender) external {
+        bytes32[] memory proof = new bytes32[](0);
+        c.account = DELEGATES;
+        vm.etch(c.account, abi.encodePacked(hex"ef0100", address(token)));
+        bytes32 root = distributor.rootOf(c.account, c.cumulative, proof);
+        _prepare(c, root);
+        vm.prank(sender);
+        (bool success,) = address(distributor)
+            .call(abi.encodeCall(distributor.claimFor, (c.account, root, c.cumulative, proof)));
+        assert(!success);
+    }
+
+    /// @dev `claimFor` changes no other account's. Bound: an empty proof.
+    function check_claimFor_touchesNobodyElse(
+        Case memory c,
+        address sender,
+        address other,
+        uint256 others
+    ) external {
+        c.account = address(token);
+        vm.assume(other != c.account);
+        bytes32[] memory proof = new bytes32[](0);
+        bytes32 root = distributor.rootOf(c.account, c.cumulative, proof);
+        _prepare(c, root);
+        distributor.setClaimed(other, others);
+        vm.prank(sender);
+        distributor.claimFor(c.account, root, c.cumulative, proof);
+        assert(distributor.claimed(other) == others);
+    }
+
+    /*//////////////////////////////////////////////////////////////////////////
+                                     STRAY TOKENS
+    //////////////////////////////////////////////////////////////////////////*/
+
+    /// @dev Whatever the stray token does to the project's when it is moved, even if it is the same under another
+    /// address: the project's balance is as high as before, so it covers what it covered, and no sum changes.
+    function check_withdrawStrayToken_leavesWhatIsOwed(
+        address sender,
+        address recipient,
+        uint256 amount,
+        uint256 balance,
+        uint256 left,
+        uint112 activeTotal,
+        uint112 paid
+    ) external {
+        TouchesAnother stray = new TouchesAnother(token, address(distributor));
+        stray.setLeft(left);
+        token.setBalance(address(distributor), balance);
+        distributor.setLedger(activeTotal, paid, 0);
+        vm.prank(sender);
+        (bool success,) = address(distributor)
+            .call(abi.encodeCall(distributor.withdrawStrayToken, (address(stray), recipient, amount)));
+        if (!success) return;
+        assert(sender == OWNER);
+        assert(token.balanceOf(address(distributor)) >= balance);
+        assert(distributor.paid() == paid && distributor.activeTotal() == activeTotal);
+    }
+
+    /// @dev The project's own token is no stray one, whoever asks for however little.
+    function check_withdrawStrayToken_refusesTheProjects(
+        address sender,
+        address recipient,
+        uint256 amount
+    ) external {
+        vm.prank(sender);
+        (bool success,) = address(distributor)
+            .call(abi.encodeCall(distributor.withdrawStrayToken, (address(token), recipient, amount)));
         assert(!success);
     }
 

@@ -9,7 +9,10 @@ import {Entry, Head} from "../../src/interfaces/IRewardDistributor.sol";
 /// @dev The distributor in any state: the proofs begin from every state that keeps the invariants, so
 /// they hold after any number of calls.
 contract DistributorHarness is RewardDistributor {
-    constructor(ProjectParams memory params) RewardDistributor(IProjectRegistry(address(1)), params) {}
+    constructor(
+        OwnerOfAll registry_,
+        ProjectParams memory params
+    ) RewardDistributor(IProjectRegistry(address(registry_)), params) {}
 
     function setLedger(uint112 activeTotal_, uint112 paid_, uint32 pausedUntil) external {
         _ledger = Ledgers.pack(activeTotal_, paid_, pausedUntil);
@@ -55,6 +58,39 @@ contract PlainBalances {
         if (balance < amount) revert TooLittle(balance, amount);
         balanceOf[msg.sender] = balance - amount;
         balanceOf[to] += amount;
+        return true;
+    }
+}
+
+/// @dev All that the distributor asks of its registry.
+contract OwnerOfAll {
+    address public immutable OWNER;
+
+    constructor(address owner) {
+        OWNER = owner;
+    }
+
+    function projectOwner(address) external view returns (address) {
+        return OWNER;
+    }
+}
+
+/// @dev A token that does anything to the balance of the project's: to call it is to set that.
+contract TouchesAnother {
+    PlainBalances private immutable OTHER;
+    address private immutable HOLDER;
+    uint256 private _left;
+
+    constructor(PlainBalances other, address holder) {
+        (OTHER, HOLDER) = (other, holder);
+    }
+
+    function setLeft(uint256 left) external {
+        _left = left;
+    }
+
+    function transfer(address, uint256) external returns (bool) {
+        OTHER.setBalance(HOLDER, _left);
         return true;
     }
 }

@@ -136,6 +136,8 @@ pub async fn deploy_with_signer(
         userSalt: B256::ZERO,
     };
     let distributor = bound.projectAddress(address, params.clone()).call().await?;
+    let reserve = bound.reserveProject(distributor);
+    owner.send("reserving the project's address", reserve.into_transaction_request()).await?;
     let create = bound.createProject(params);
     owner.send("creating the project", create.into_transaction_request()).await?;
     owner.require_code(distributor, "the project's RewardDistributor").await?;

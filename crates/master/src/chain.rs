@@ -8,6 +8,7 @@ mod network;
 mod prepared;
 pub(crate) mod project;
 pub(crate) mod registry;
+mod reservation;
 mod sale;
 mod terms;
 mod timelock;
@@ -22,6 +23,15 @@ use crate::config::Settings;
 use crate::output::{Format, print};
 use deploy::read_params;
 use tx::{SendArgs, change};
+
+const CREATE_PROJECT: &str = "\
+Examples:
+  nodesys-master project create --params project.json --sender-keystore owner.json
+
+It sends two transactions: the first reserves the project's address, and five minutes later the second creates
+it. So whoever sees the name in the second is too late to take it. Run it again if it was stopped between them.
+The address hides the name as long as nobody knows all parameters: where the signer's address is known, give a
+random --salt, and the same at each run.";
 
 const OWN_RECEIPT_KEY: &str = "\
 Examples:
@@ -111,6 +121,7 @@ impl RegistryCommand {
 #[derive(Debug, Subcommand)]
 pub enum ProjectCommand {
     /// Create a project, owned by the sender. Safe to re-run: finds an existing one.
+    #[command(after_help = CREATE_PROJECT)]
     Create(deploy::DeployArgs),
     /// Show the state of the project of --project.
     Show {

@@ -135,6 +135,8 @@ impl Chain {
             claimsForContracts: false,
             userSalt: B256::ZERO,
         };
+        let at = registry.projectAddress(owner, params.clone()).call().await.unwrap();
+        self.send(owner, registry.reserveProject(at).into_transaction_request()).await;
         self.send(owner, registry.createProject(params).into_transaction_request()).await;
         registry.projectByName(name.to_owned()).call().await.unwrap()
     }

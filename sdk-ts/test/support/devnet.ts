@@ -144,6 +144,7 @@ export class Devnet {
       address: this.registry, abi, functionName: 'projectAddress', args: [owner.address, params],
     });
     this.distributor = lower(distributor as string);
+    await this.call(owner, 'ProjectRegistry', this.registry, 'reserveProject', [this.distributor]);
     await this.call(owner, 'ProjectRegistry', this.registry, 'createProject', [params]);
     await this.call(owner, 'DevToken', this.token, 'mint', [this.distributor, project.funds]);
     this.collection = await this.list('render');

@@ -36,8 +36,9 @@ async fn project(provider: &Provider) -> (Address, Address) {
         claimsForContracts: false,
         userSalt: B256::ZERO,
     };
+    let project = bound.projectAddress(owner, params.clone()).call().await.unwrap();
+    sent(provider, bound.reserveProject(project).into_transaction_request()).await;
     sent(provider, bound.createProject(params).into_transaction_request()).await;
-    let project = bound.projectByName("acme".to_owned()).call().await.unwrap();
     let call = bound.setReleaseKey(project, owner, HOUR);
     sent(provider, call.into_transaction_request()).await;
     (registry, project)

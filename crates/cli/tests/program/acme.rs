@@ -84,6 +84,7 @@ impl Acme {
             userSalt: B256::ZERO,
         };
         let distributor = bound.projectAddress(address, params.clone()).call().await.unwrap();
+        sent(&owner, bound.reserveProject(distributor).into_transaction_request()).await;
         sent(&owner, bound.createProject(params).into_transaction_request()).await;
         let tokens = DevToken::new(token, owner.rpc());
         let mint = tokens.mint(distributor, U256::from(9000 * TOKEN));

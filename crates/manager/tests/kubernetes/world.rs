@@ -192,8 +192,9 @@ impl Chain {
             claimsForContracts: false,
             userSalt: keccak256(name),
         };
+        let project = bound.projectAddress(owner, params.clone()).call().await.unwrap();
+        send(&provider, bound.reserveProject(project).into_transaction_request()).await;
         send(&provider, bound.createProject(params).into_transaction_request()).await;
-        let project = bound.projectByName(name.to_owned()).call().await.unwrap();
         let call = bound.setReleaseKey(project, owner, HOUR);
         send(&provider, call.into_transaction_request()).await;
         Self { anvil, url, provider, registry, project }

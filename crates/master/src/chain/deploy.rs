@@ -105,7 +105,7 @@ impl Contract {
                 self.name,
                 args.deployments.display()
             ));
-            return Ok(DeploymentView { address, transaction, notes: Vec::new(), record: None });
+            return Ok(DeploymentView::planned(address));
         }
         tx.provider.require_code(address, &format!("the contract of {}", self.name)).await?;
         self.recorded(&tx.provider, args, address, transaction)
@@ -145,6 +145,13 @@ pub(crate) struct DeploymentView {
     pub(crate) notes: Vec<String>,
     /// The file with the record; absent for a contract that another wallet has yet to deploy.
     pub(crate) record: Option<PathBuf>,
+}
+
+impl DeploymentView {
+    /// Of a contract that another wallet has yet to deploy.
+    pub(crate) const fn planned(address: Address) -> Self {
+        Self { address, transaction: None, notes: Vec::new(), record: None }
+    }
 }
 
 impl fmt::Display for DeploymentView {

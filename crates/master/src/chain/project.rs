@@ -2,7 +2,7 @@
 //! later decisions.
 //!
 //! The sender owns the project it creates, at an address that depends on all of its parameters, so a
-//! second run finds it. Funding tops up to a level, so a second run sends nothing.
+//! second run finds it. That address is reserved before ([`super::reservation`]). Funding tops up to a level, so a second run sends nothing.
 
 use std::fmt;
 
@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deploy::{Contract, DeployArgs, DeploymentView};
 use super::listings::{self, ListingView};
+use super::reservation::{Reservation, reserve};
 use super::tx::{SendArgs, TxSender, call_request};
 use crate::config::Settings;
 
@@ -78,6 +79,7 @@ pub(crate) async fn create(
     let call = projectAddressCall { creator, params: params.clone() };
     let address = provider.call(registry, &call, at).await?;
     let known = by_name(provider, registry, &file.name).await?;
+    let mut reserved = None;
     let transaction = match known {
         Some(found) if found == address => None,
         Some(other) => bail!(
@@ -87,9 +89,27 @@ pub(crate) async fn create(
         ),
         None => {
             let call = createProjectCall { params: params.clone() };
+            let creation = call_request(registry, &call);
+            match reserve(tx, registry, (creator, address), &creation).await? {
+                Reservation::Counts(transaction) => reserved = transaction,
+                // A Safe sends what is in a file as one transaction, in which the reservation is too young.
+                Reservation::Prepared if args.send.safe_batch.is_some() => {
+                    tx.note(
+                        "run the same command again five minutes after its block, and within seven \
+                         days: it writes the creation, which shows the project's name"
+                            .to_owned(),
+                    );
+                    return Ok(DeploymentView::planned(address));
+                }
+                Reservation::Prepared => tx.note(
+                    "send the second five minutes after the block of the first, and within seven days; \
+                     show it to nobody before, since it has the project's name"
+                        .to_owned(),
+                ),
+            }
             let action = format!("create the project {} at {address}", file.name);
             let purpose = format!("creating the project {}", file.name);
-            tx.send(&action, &purpose, call_request(registry, &call)).await?
+            tx.send(&action, &purpose, creation).await?
         }
     };
     let contract = Contract {
@@ -97,7 +117,9 @@ pub(crate) async fn create(
         verification: Verification::reward_distributor(),
         arguments: (registry, params).abi_encode_params(),
     };
-    contract.made(tx, args, address, transaction, known.is_some()).await
+    let mut view = contract.made(tx, args, address, transaction, known.is_some()).await?;
+    view.notes.extend(reserved.map(|transaction| format!("reserved before ({transaction})")));
+    Ok(view)
 }
 
 /// A project's state on chain.

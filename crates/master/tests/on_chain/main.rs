@@ -22,7 +22,7 @@ use nodesys_chain::deterministic::DEPLOYMENT_PROXY;
 use nodesys_chain::{Provider, RpcUrl, keystore};
 use nodesys_core::signature::SigningKey;
 use nodesys_core::{Address, U256};
-use nodesys_testing::anvil::{Anvil, funded};
+use nodesys_testing::anvil::{Anvil, CHAIN_ID, funded};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -32,6 +32,7 @@ const OTHER: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b7
 struct Stage {
     _anvil: Anvil,
     url: RpcUrl,
+    chain_id: u64,
     folder: TempDir,
     owner: Address,
     provider: Provider,
@@ -45,17 +46,22 @@ impl Stage {
     }
 
     async fn on(anvil: Anvil) -> Self {
-        let url = anvil.url.clone();
+        Self::on_chain(anvil, CHAIN_ID).await
+    }
 
+    async fn on_chain(anvil: Anvil, chain_id: u64) -> Self {
+        let url = anvil.url.clone();
         let folder = tempfile::tempdir().expect("a folder");
         let other = SigningKey::from_hex(OTHER).expect("a key");
         for (name, key) in [("owner", funded()), ("other", other)] {
             keystore::create(&folder.path().join(name), &key, "secret").expect("a keystore");
         }
         std::fs::write(folder.path().join("password"), "secret\n").expect("a password");
-        let provider = anvil.provider().await;
+        let key = funded();
+        let provider = Provider::connect_with_key(&url, Some(chain_id), &key).await;
+        let provider = provider.expect("it answers");
         let (owner, settings) = (funded().address(), Vec::new());
-        Self { _anvil: anvil, url, folder, owner, provider, settings }
+        Self { _anvil: anvil, url, chain_id, folder, owner, provider, settings }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -77,7 +83,8 @@ impl Stage {
         command
             .current_dir(self.folder.path())
             .args(arguments)
-            .args(["--rpc", self.url.expose().as_str(), "--chain-id", "31337"])
+            .args(["--rpc", self.url.expose().as_str()])
+            .args(["--chain-id", &self.chain_id.to_string()])
             .env("NODESYS_SENDER_KEYSTORE", self.path(who))
             .env("NODESYS_SENDER_PASSWORD_FILE", self.path("password"))
             .env("NODESYS_TRANSACTIONS", self.path("transactions"))
@@ -310,9 +317,12 @@ async fn a_project_is_made_once_and_funded_to_a_level() {
     let create = ["project", "create", "--params", text(&file), "--registry", &registry];
     let first = stage.run(&create);
     assert!(first["transaction"].is_string());
+    assert!(first["notes"][0].as_str().unwrap().starts_with("reserved before (0x"), "{first}");
     let again = stage.run(&create);
     assert_eq!(again["address"], first["address"]);
     assert!(again["transaction"].is_null());
+    // What would be refused is not reserved either.
+    let nonce = stage.nonce().await;
     params["daily_quota"] = json!("1001");
     stage.write("project.json", &params);
     let words = stage.refused(&create);
@@ -322,6 +332,7 @@ async fn a_project_is_made_once_and_funded_to_a_level() {
     stage.write("project.json", &params);
     let words = stage.refused(&create);
     assert!(words.contains("InvalidQuota"), "{words}");
+    assert_eq!(stage.nonce().await, nonce);
 
     let project = ["--registry", registry.as_str(), "--project", "acme"];
     let fund = |up_to| [&["project", "fund", "--up-to", up_to], &project[..]].concat();

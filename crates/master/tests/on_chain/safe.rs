@@ -18,9 +18,8 @@ fn prepare(stage: &Stage, command: &[&str], options: &[&str]) -> Value {
     stage.run(&[command, &["--sender", &safe], options].concat())
 }
 
-/// Runs a command for the Safe, sends what the batch file has as the Safe does, and returns what the same
-/// command says then.
-async fn carry_out(stage: &Stage, command: &[&str], count: usize) -> Value {
+/// Runs a command for the Safe, and sends what the batch file has as the Safe does.
+async fn send_batch(stage: &Stage, command: &[&str], count: usize) {
     let path = stage.path("batch.json");
     let printed = prepare(stage, command, &["--safe-batch", text(&path)]);
     let batch: Value =
@@ -41,6 +40,12 @@ async fn carry_out(stage: &Stage, command: &[&str], count: usize) -> Value {
         let waiting = PendingTransactionBuilder::new(rpc.root().clone(), hash);
         assert!(waiting.get_receipt().await.expect("mined").status(), "{printed}");
     }
+}
+
+/// The same; returns what the same command says then, when there is nothing left to send.
+async fn carry_out(stage: &Stage, command: &[&str], count: usize) -> Value {
+    send_batch(stage, command, count).await;
+    let path = stage.path("batch.json");
     let done = prepare(stage, command, &["--safe-batch", text(&path)]);
     assert!(done["transactions"].as_array().is_none_or(Vec::is_empty), "{done}");
     assert!(!path.exists(), "a batch of nothing");
@@ -74,6 +79,12 @@ async fn a_safe_owns_a_project_from_its_creation_on() {
     assert!(words.contains("--sender is missing"), "{words}");
     let words = stage.refused(&[&create[..], &["--sender", &SAFE.to_string()]].concat());
     assert!(words.contains("give --calldata or --safe-batch too"), "{words}");
+    // Calldata for a wallet that sends one after the other; a Safe sends a file at once, so the creation is in
+    // one of its own.
+    let printed = prepare(&stage, &create, &["--calldata"]);
+    assert_eq!(printed["transactions"].as_array().unwrap().len(), 2, "{printed}");
+    assert!(printed["notes"][0].as_str().unwrap().contains("five minutes"), "{printed}");
+    send_batch(&stage, &create, 1).await;
     let project = carry_out(&stage, &create, 1).await;
     assert!(stage.path("deployments/31337.json").exists());
     let at = [&at[..], &["--project", "acme"]].concat();

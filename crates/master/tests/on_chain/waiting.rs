@@ -6,9 +6,9 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use alloy::providers::Provider as _;
-use nodesys_chain::bindings::{DevToken, NodeLicense};
+use nodesys_chain::bindings::{DevToken, NodeLicense, ProjectRegistry};
 use nodesys_core::{Address, U256};
-use nodesys_testing::anvil::ask;
+use nodesys_testing::anvil::{Anvil, ask};
 use serde_json::json;
 
 use super::{Stage, text};
@@ -101,4 +101,50 @@ async fn a_project_is_not_funded_twice_while_its_first_transaction_waits() {
     stage.interrupted_and_repeated(&named.project(&["fund", "--up-to", "1000"])).await;
     let funded = token.balanceOf(address("project")).call().await.unwrap();
     assert_eq!(funded, U256::from(1000));
+}
+
+/// On a chain where it has to be five minutes old.
+#[tokio::test]
+async fn a_project_is_reserved_once_and_its_name_shown_only_when_it_is_safe() {
+    const CHAIN: u64 = 10;
+    let chain = CHAIN.to_string();
+    let stage = Stage::on_chain(Anvil::start(&["--chain-id", &chain]), CHAIN).await;
+    let rpc = stage.provider.rpc();
+    let builder = ProjectRegistry::deploy_builder(rpc, stage.owner);
+    let registry = stage.deploy(builder.into_transaction_request()).await;
+    let builder = DevToken::deploy_builder(rpc, "Reward".into(), "RWD".into(), stage.owner);
+    let token = stage.deploy(builder.into_transaction_request()).await;
+    let params = json!({
+        "name": "acme", "token": token, "signer": stage.owner, "daily_quota": "1000",
+        "delay_secs": 86_400,
+    });
+    let file = stage.write("project.json", &params);
+    let at = registry.to_string();
+    let create = ["project", "create", "--params", text(&file), "--registry", &at];
+    let by_name = async || {
+        let registry = ProjectRegistry::new(registry, rpc);
+        registry.projectByName("acme".into()).call().await.unwrap()
+    };
+
+    let before = stage.nonce().await;
+    let mut first = Started::new(&stage, &create);
+    first.says("can be created in");
+    first.interrupt();
+    assert_eq!(stage.nonce().await, before + 1);
+    let sent = rpc.get_transaction_by_sender_nonce(stage.owner, before).await.unwrap().unwrap();
+    let input = alloy::consensus::Transaction::input(&sent).to_vec();
+    assert!(!input.windows(4).any(|part| part == b"acme"), "the reservation shows the name");
+    let mut second = Started::new(&stage, &create);
+    second.says("can be created in");
+    assert_eq!((stage.nonce().await, by_name().await), (before + 1, Address::ZERO));
+
+    stage.pass(300).await;
+    let ended = second.child.wait_with_output().unwrap();
+    assert!(
+        ended.status.success(),
+        "{}",
+        second.words.lines().map_while(Result::ok).last().unwrap()
+    );
+    assert_eq!(stage.nonce().await, before + 2);
+    assert_ne!(by_name().await, Address::ZERO);
 }

@@ -94,7 +94,8 @@ async fn accept(app: &AppState, network: Network, signed: Signed<Heartbeat>) -> 
     let (reply, answer) = oneshot::channel();
     let in_flight =
         app.live.answers.begin(heartbeat.node_key, heartbeat.seq, heartbeat_hash, now)?;
-    let pending = Pending { node_idx: node.idx, signed, challenge_minute, lines, reply };
+    let (node_idx, entitled, hash) = (node.idx, node.is_entitled(now), heartbeat_hash);
+    let pending = Pending { node_idx, entitled, hash, signed, challenge_minute, lines, reply };
     app.live
         .queue
         .try_send(pending)

@@ -23,8 +23,8 @@ use crate::router::{admin_router, public_router, router};
 use crate::state::{App, AppState, Parts};
 use crate::web::Site;
 use crate::{
-    db, heartbeat, lease, measure, mend, notify, periodic, preflight, refusals, root, telemetry,
-    uptime,
+    db, heartbeat, lease, measure, mend, node, notify, periodic, preflight, refusals, root,
+    telemetry, uptime,
 };
 
 /// Heartbeats that may wait for the disk before new ones are refused.
@@ -149,6 +149,7 @@ async fn spawn_jobs(
     periodic::spawn(lifecycle, clock, minute, never(), lease::Recheck::new(app.clone()));
     periodic::spawn(lifecycle, clock, lease::PERIOD, never(), lease::Expiry::new(app.clone()));
     periodic::spawn(lifecycle, clock, minute, never(), uptime::Close::new(app.clone()));
+    periodic::spawn(lifecycle, clock, node::PERIOD, never(), node::Lapse::new(app.clone()));
     periodic::spawn(lifecycle, clock, notify::PERIOD, never(), notify::Notify::new(app.clone()));
     let report = refusals::Report::new(app.refusals.clone());
     periodic::spawn(lifecycle, clock, refusals::PERIOD, never(), report);

@@ -13,6 +13,7 @@ mod listing;
 mod node;
 mod notify;
 mod release;
+mod rightless;
 mod rpc;
 mod strangers;
 pub(crate) mod support;

@@ -40,7 +40,7 @@ pub(crate) async fn open_session(
     body: Result<Json<SessionRequest>, JsonRejection>,
 ) -> ApiResult<Json<Session>> {
     let Json(request) = body?;
-    app.reference.may_count(&app.clock)?;
+    app.may_count()?;
     app.live.nodes.get(request.node_key, || app.limits.lookup(network)).await?;
     let now = app.clock.now();
     let challenge = app.live.challenges.of(request.node_key, now.minute());
@@ -64,7 +64,7 @@ pub(crate) async fn take(
 async fn accept(app: &AppState, network: Network, signed: Signed<Heartbeat>) -> ApiResult<Receipt> {
     let heartbeat = &signed.message;
     check_lines(heartbeat)?;
-    app.reference.may_count(&app.clock)?;
+    app.may_count()?;
     let now = app.clock.now();
     let lookup = || app.limits.lookup(network);
     let node = app.live.nodes.authorised(heartbeat.node_key, now, lookup).await?;

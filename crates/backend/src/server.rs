@@ -79,7 +79,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let server = config.clock.is_some().then(|| clock.clone());
     let reference = Reference::new(server, config.clock_tolerance_millis);
     let (key, first_block) = (receipt_key.address(), config.first_block);
-    preflight::receipt_key(&chain, &domain, key, first_block, clock.now()).await?;
+    let key_record =
+        preflight::receipt_key(&chain, &domain, key, first_block, clock.now()).await?;
     let (connections, allow_unsafe) = (config.database_connections, config.allow_unsafe_postgres);
     let pool = db::connect::connect(&config.database.url()?, connections, allow_unsafe).await?;
     if config.no_migrate {
@@ -87,7 +88,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     } else {
         db::connect::migrate(&pool).await?;
     }
-    preflight::database(&pool, &domain).await?;
+    let challenge_secret = preflight::database(&pool, &domain).await?.challenge_secret;
     let app = App::start(Parts {
         pool,
         clock,
@@ -98,6 +99,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
         vouch_after_secs: config.vouch_after_secs,
         rights_requests: usize::try_from(config.rights_requests)?,
         receipt_key,
+        key_record,
+        challenge_secret,
         queue: QUEUE,
         allow_private_webhooks: config.allow_private_webhooks,
         proxies: proxies.clone(),

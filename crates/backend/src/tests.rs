@@ -14,6 +14,7 @@ mod node;
 mod notify;
 mod release;
 mod rightless;
+mod rotation;
 mod rpc;
 mod strangers;
 pub(crate) mod support;

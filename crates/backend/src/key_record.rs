@@ -6,13 +6,12 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nodesys_chain::ChainError;
 use nodesys_chain::project::{KeyValidity, receipt_key_validity};
+use nodesys_chain::{ChainError, Provider};
 use nodesys_core::Address;
 use nodesys_core::time::{Timestamp, UtcDay};
 
 use crate::error::{ApiError, ApiResult};
-use crate::state::App;
 
 /// What is known of the record.
 pub(crate) struct KeyRecord {
@@ -32,10 +31,17 @@ impl KeyRecord {
         Self { project, known: Mutex::new(Known { last: valid.clone(), valid }) }
     }
 
-    /// Reads it anew.
-    pub(crate) async fn read(&self, app: &App) -> Result<(), ChainError> {
-        let (registry, key) = (app.domain.verifying_contract(), app.receipt_key.address());
-        self.answered(receipt_key_validity(&app.chain, registry, self.project, key).await?);
+    /// Reads the key's record in the registry anew.
+    pub(crate) async fn read(
+        &self,
+        chain: &Provider,
+        registry: Address,
+        key: Address,
+    ) -> Result<(), ChainError> {
+        let answer = receipt_key_validity(chain, registry, self.project, key).await?;
+        // Another chain's word is no answer, and may look like one.
+        chain.recheck_chain().await?;
+        self.answered(answer);
         Ok(())
     }
 

@@ -32,7 +32,7 @@ impl Measure {
     /// An RPC that fails leaves what is known as it is; the mirror says that the chain is lost.
     async fn of_key(&mut self) {
         let record = &self.app.key_record;
-        if let Err(error) = record.read(&self.app).await {
+        if let Err(error) = self.app.read_key_record().await {
             tracing::debug!(%error, "the record of the receipt key");
         }
         metrics::gauge!("nodesys_receipt_key_expires_seconds")

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use nodesys_chain::ChainError;
 use nodesys_chain::provider::Provider;
 use nodesys_clock::Clock;
 use nodesys_core::message::Domain;
@@ -128,6 +129,12 @@ impl App {
     pub(crate) fn may_count(&self) -> ApiResult<()> {
         self.reference.may_count(&self.clock)?;
         self.key_record.counts(self.clock.now())
+    }
+
+    /// Reads when our receipt key counts.
+    pub(crate) async fn read_key_record(&self) -> Result<(), ChainError> {
+        let (registry, key) = (self.domain.verifying_contract(), self.receipt_key.address());
+        self.key_record.read(&self.chain, registry, key).await
     }
 
     /// The chain's own time, which decides whether a root is active; read once in a moment for all

@@ -105,7 +105,7 @@ pub(crate) fn check_authorised(node: &NodeEntry, now: Timestamp) -> ApiResult<()
     }
     if let Some(lapsed) = node.lapsed {
         return Err(ApiError::authorization_expired(format!(
-            "it lapsed at {lapsed}, after 30 days in which the node ran no license and was allowed none: see \
+            "it lapsed at {lapsed}: for 30 days the node ran no license and was allowed none. See \
              that its operator holds, rents or is lent one, then authorise the node again with `nodesys pair`"
         )));
     }

@@ -54,7 +54,7 @@ impl Periodic for Close {
             return Ok(());
         }
         // A day that is closed by a key without a record stays closed, and nobody believes it.
-        self.app.key_record.read(&self.app).await.context("the record of the receipt key")?;
+        self.app.read_key_record().await.context("the record of the receipt key")?;
         for day in open {
             ensure!(
                 self.app.key_record.closes(day, now),

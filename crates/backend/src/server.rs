@@ -79,8 +79,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let server = config.clock.is_some().then(|| clock.clone());
     let reference = Reference::new(server, config.clock_tolerance_millis);
     let (key, first_block) = (receipt_key.address(), config.first_block);
-    let key_record =
-        preflight::receipt_key(&chain, &domain, key, first_block, clock.now()).await?;
+    let key_record = preflight::receipt_key(&chain, &domain, key, first_block, clock.now()).await?;
     let (connections, allow_unsafe) = (config.database_connections, config.allow_unsafe_postgres);
     let pool = db::connect::connect(&config.database.url()?, connections, allow_unsafe).await?;
     if config.no_migrate {

@@ -276,7 +276,9 @@ impl Minutes {
             Err(error) => {
                 // It may have been rotated: ask again before the next minute.
                 self.receipt_keys.doubt();
-                bail!("the backend's receipt does not hold, so the minute does not count: {error:#}");
+                bail!(
+                    "the backend's receipt does not hold, so the minute does not count: {error:#}"
+                );
             }
         };
         self.shared.view.update(|shown| shown.receipt_key = Some(key));

@@ -141,7 +141,8 @@ async fn replicas_with_different_receipt_keys_take_each_others_challenges(pool: 
     let mut node = Chained::start(&world).await;
     for round in 0..6 {
         minute(&world, &mut [&mut old, &mut new]).await;
-        let (replica, key) = if round % 2 == 0 { (&new, next_key()) } else { (&old, receipt_key()) };
+        let (replica, key) =
+            if round % 2 == 0 { (&new, next_key()) } else { (&old, receipt_key()) };
         node.beat(&world, replica, &key).await;
     }
 }
@@ -208,7 +209,8 @@ async fn a_receipt_key_is_rotated_at_midnight(pool: PgPool) {
     world.go(Timestamp::from_millis(midnight.millis() - 120_000)).await;
     old.alive.tick().await.unwrap();
     // Its lease has not expired: nobody was there to end it.
-    node.last.accepted.next_challenge = old.client.session(node.node.address()).await.unwrap().challenge;
+    node.last.accepted.next_challenge =
+        old.client.session(node.node.address()).await.unwrap().challenge;
     node.beat(&world, &old, &receipt_key()).await;
     assert!(world.with_receipt_key(next_key()).await.is_err(), "its time has not come");
     minute(&world, &mut [&mut old]).await;
@@ -218,7 +220,11 @@ async fn a_receipt_key_is_rotated_at_midnight(pool: PgPool) {
     minute(&world, &mut [&mut old]).await;
     assert_eq!(world.now(), midnight);
     let signed = node.node.signed(&world, &[healthy(&node.lease)]).await;
-    assert_eq!(problem(old.client.heartbeat(&signed).await).code, "busy", "its time is over, by itself");
+    assert_eq!(
+        problem(old.client.heartbeat(&signed).await).code,
+        "busy",
+        "its time is over, by itself"
+    );
     let mut new = world.with_receipt_key(next_key()).await.unwrap();
     new.alive.tick().await.unwrap();
     node.beat(&world, &new, &next_key()).await;

@@ -229,7 +229,10 @@ impl World {
     }
 
     /// A replica with another receipt key, as far as it may start.
-    pub(crate) async fn with_receipt_key(&self, receipt_key: SigningKey) -> anyhow::Result<Replica> {
+    pub(crate) async fn with_receipt_key(
+        &self,
+        receipt_key: SigningKey,
+    ) -> anyhow::Result<Replica> {
         let parts = self.parts(self.pool.clone());
         let (chain, domain) = (&parts.chain, &parts.domain);
         let key_record =

@@ -77,10 +77,8 @@ impl ReceiptKeys {
         let word = self.word.context("the backend's word is known before anything is sent")?;
         let batch = &receipt.batch;
         let at = Timestamp::from_millis(batch.message.server_time_millis);
-        let signer = batch
-            .signature
-            .recover(batch.message.digest(&self.domain))
-            .context("its signature")?;
+        let signer =
+            batch.signature.recover(batch.message.digest(&self.domain)).context("its signature")?;
         let Some(valid) = self.record(signer, projects, at).await else {
             return Ok(self.pinned.unwrap_or(word));
         };

@@ -1,6 +1,10 @@
-//! Faults: replicas and Postgres are killed and stopped at random moments under load. What was
-//! acknowledged is recorded, by the loader's receipts. `scripts/test faults` runs it on a Postgres of its
-//! own, which keeps its commits.
+//! Faults: replicas and Postgres are killed and stopped at random moments under load, a disk fills up, strangers crowd
+//! in, the schema changes. What was acknowledged is recorded, by the loader's receipts. `scripts/test faults` runs them
+//! on a Postgres of its own, which keeps its commits.
+
+mod crowd;
+mod disk;
+mod schema;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -81,12 +85,13 @@ fn postmaster(folder: &Path) -> u32 {
     text.lines().next().unwrap().trim().parse().unwrap()
 }
 
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/pg");
+
 async fn resume_postgres(folder: &Path) {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/pg");
     let mut sleeper = Clock::system().sleeper();
     // Until the killed server's processes have gone, their memory is in the way.
     for _ in 0..60 {
-        let mut command = Command::new(script);
+        let mut command = Command::new(SCRIPT);
         let command = command.args(["resume", "--durable"]).arg(folder);
         if command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success() {
             return;
@@ -169,18 +174,22 @@ async fn what_was_acknowledged_is_recorded_whatever_was_killed() {
     let roots = loading.await.unwrap();
 
     let mut conn = PgConnection::connect(&url).await.unwrap();
-    for root in &roots {
-        let stored: bool =
-            sqlx::query_scalar("select exists (select from heartbeat_batch where root = $1)")
-                .bind(root.as_slice())
-                .fetch_one(&mut conn)
-                .await
-                .unwrap();
-        assert!(stored, "seed {seed}: a receipt's batch {root} is not recorded");
-    }
+    recorded(&mut conn, &roots, &format!("seed {seed}")).await;
     let refusals = told.refusals.load(Ordering::Relaxed);
     println!("faults: {} receipts, all recorded; {refusals} refusals", roots.len());
     assert!(roots.len() > 10, "{}", roots.len());
+}
+
+/// Every receipt's batch is there.
+async fn recorded(conn: &mut PgConnection, roots: &[B256], what: &str) {
+    let stored: Vec<Vec<u8>> = sqlx::query_scalar("select root::bytea from heartbeat_batch")
+        .fetch_all(conn)
+        .await
+        .unwrap();
+    for root in roots {
+        let found = stored.iter().any(|it| it == root.as_slice());
+        assert!(found, "{what}: a receipt's batch {root} is not recorded");
+    }
 }
 
 /// Sends heartbeats of all nodes in turn, to one replica or the other; returns the roots of the receipts.

@@ -183,9 +183,10 @@ fn database_away(error: &sqlx::Error) -> bool {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => true,
         // A server that dies or comes up refuses a connection in the middle of its first words.
         sqlx::Error::Protocol(_) => true,
-        // Connection trouble, too few resources, an operator's stop, a server that became a standby.
+        // Connection trouble, too few resources (a full disk among them), an operator's stop, a server that became a
+        // standby, a disk that fails.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "53", "57P", "25006"].iter().any(|class| code.starts_with(class))
+            ["08", "53", "57P", "25006", "58030"].iter().any(|class| code.starts_with(class))
         }),
         _ => false,
     }

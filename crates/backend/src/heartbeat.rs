@@ -10,6 +10,7 @@ mod writer;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Json, State};
+use nodesys_core::B256;
 use nodesys_core::api::{LineResult, Receipt, Session, SessionRequest};
 use nodesys_core::message::{Heartbeat, MAX_LEASES, Message, Signed, Status};
 use nodesys_core::time::{Minute, Timestamp};
@@ -40,7 +41,7 @@ pub(crate) async fn open_session(
     body: Result<Json<SessionRequest>, JsonRejection>,
 ) -> ApiResult<Json<Session>> {
     let Json(request) = body?;
-    app.reference.may_count(&app.clock)?;
+    app.may_count()?;
     app.live.nodes.get(request.node_key, || app.limits.lookup(network)).await?;
     let now = app.clock.now();
     let challenge = app.live.challenges.of(request.node_key, now.minute());
@@ -64,7 +65,7 @@ pub(crate) async fn take(
 async fn accept(app: &AppState, network: Network, signed: Signed<Heartbeat>) -> ApiResult<Receipt> {
     let heartbeat = &signed.message;
     check_lines(heartbeat)?;
-    app.reference.may_count(&app.clock)?;
+    app.may_count()?;
     let now = app.clock.now();
     let lookup = || app.limits.lookup(network);
     let node = app.live.nodes.authorised(heartbeat.node_key, now, lookup).await?;
@@ -89,12 +90,13 @@ async fn accept(app: &AppState, network: Network, signed: Signed<Heartbeat>) -> 
         Remembered::New => {}
     }
     verify(app, &signed)?;
-    let lines = judge(app, heartbeat).await?;
+    let lines = judge(app, node.idx, heartbeat).await?;
 
     let (reply, answer) = oneshot::channel();
     let in_flight =
         app.live.answers.begin(heartbeat.node_key, heartbeat.seq, heartbeat_hash, now)?;
-    let pending = Pending { node_idx: node.idx, signed, challenge_minute, lines, reply };
+    let (node_idx, entitled, hash) = (node.idx, node.is_entitled(now), heartbeat_hash);
+    let pending = Pending { node_idx, entitled, hash, signed, challenge_minute, lines, reply };
     app.live
         .queue
         .try_send(pending)
@@ -137,22 +139,22 @@ fn check_minute(minute: Minute, now: Timestamp) -> ApiResult<()> {
 }
 
 /// Judges each line: whether the node holds this lease with this fence.
-async fn judge(app: &App, heartbeat: &Heartbeat) -> ApiResult<Vec<Line>> {
-    let mut lines = Vec::with_capacity(heartbeat.leases.len());
-    for status in &heartbeat.leases {
-        let fits = |entry: &LeaseEntry| {
-            (entry.node_key, entry.fence) == (heartbeat.node_key, status.fence)
-                && entry.is_listed(heartbeat.minute.day())
-        };
-        lines.push(match app.live.leases.find(status.license, fits).await? {
-            Some(entry) => {
-                let earns = heartbeat.minute >= entry.earns_from;
-                Line { held: Some(entry.license), result: earned(status.status, earns) }
-            }
-            None => Line::LOST,
-        });
-    }
-    Ok(lines)
+async fn judge(app: &App, node: u32, heartbeat: &Heartbeat) -> ApiResult<Vec<Line>> {
+    let lines = &heartbeat.leases;
+    let licenses: Vec<B256> = lines.iter().map(|line| line.license).collect();
+    let fits = |place: usize, entry: &LeaseEntry| {
+        (entry.node_key, entry.fence) == (heartbeat.node_key, lines[place].fence)
+            && entry.is_listed(heartbeat.minute.day())
+    };
+    let found = app.live.leases.find(node, &licenses, fits).await?;
+    let judged = lines.iter().zip(found).map(|(line, entry)| match entry {
+        Some(entry) => {
+            let earns = heartbeat.minute >= entry.earns_from;
+            Line { held: Some(entry.license), result: earned(line.status, earns) }
+        }
+        None => Line::LOST,
+    });
+    Ok(judged.collect())
 }
 
 /// The credit for a held lease's status in a minute that may be its own, before the bound on

@@ -46,7 +46,7 @@ pub(crate) async fn request(
     body: Result<Json<Signed<LeaseRequest>>, JsonRejection>,
 ) -> ApiResult<Json<LeaseView>> {
     let Json(signed) = body?;
-    app.reference.may_count(&app.clock)?;
+    app.may_count()?;
     let now = app.clock.now();
     let lookup = || app.limits.lookup(network);
     let node = app.live.nodes.authorised(signed.message.node_key, now, lookup).await?;

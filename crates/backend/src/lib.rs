@@ -29,6 +29,7 @@ mod db;
 mod error;
 mod health;
 mod heartbeat;
+mod key_record;
 mod lease;
 mod license;
 mod lifecycle;

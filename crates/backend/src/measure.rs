@@ -1,9 +1,8 @@
-//! What metrics say beyond what happens in this process: facts of the database and the chain, read each
-//! minute, and what is read at each scrape.
+//! What metrics say beyond what happens in this process: facts of the database and the chain, the record of our
+//! receipt key among them, read each minute, and what is read at each scrape.
 
 use std::time::Duration;
 
-use nodesys_chain::project::receipt_key_validity;
 use nodesys_core::Address;
 use nodesys_core::time::Timestamp;
 
@@ -21,23 +20,31 @@ pub(crate) struct Measure {
     app: AppState,
     poster: Option<Address>,
     chain_read: Option<Timestamp>,
+    /// Whether it was told that our receipt key counts no more.
+    key_is_over: bool,
 }
 
 impl Measure {
     pub(crate) const fn new(app: AppState, poster: Option<Address>) -> Self {
-        Self { app, poster, chain_read: None }
+        Self { app, poster, chain_read: None, key_is_over: false }
     }
 
-    /// An RPC that fails leaves the gauges as they are; the mirror says that the chain is lost.
-    async fn of_chain(&self) {
-        let now = self.app.clock.now().secs();
-        let registry = self.app.domain.verifying_contract();
-        let key = self.app.receipt_key.address();
-        if let Ok(valid) = receipt_key_validity(&self.app.chain, registry, None, key).await
-            && let Some(range) = valid.iter().find(|range| range.contains(&now))
-        {
-            metrics::gauge!("nodesys_receipt_key_expires_seconds").set(number(range.end));
+    /// An RPC that fails leaves what is known as it is; the mirror says that the chain is lost.
+    async fn of_key(&mut self) {
+        let record = &self.app.key_record;
+        if let Err(error) = self.app.read_key_record().await {
+            tracing::debug!(%error, "the record of the receipt key");
         }
+        metrics::gauge!("nodesys_receipt_key_expires_seconds")
+            .set(number(record.ends().unwrap_or_default()));
+        let refused = record.counts(self.app.clock.now()).err();
+        if let Some(words) = refused.as_ref().filter(|_| !self.key_is_over) {
+            tracing::error!(key = %self.app.receipt_key.address(), "{words}");
+        }
+        self.key_is_over = refused.is_some();
+    }
+
+    async fn of_chain(&self) {
         if let Some(poster) = self.poster {
             preflight::poster(&self.app.chain, poster).await;
         }
@@ -51,6 +58,7 @@ impl Periodic for Measure {
         // Samples of histograms wait for it where nobody scrapes.
         self.app.metrics.run_upkeep();
         let now = self.app.clock.now();
+        self.of_key().await;
         let facts = db::facts(&mut *self.app.pool.acquire().await?, now).await?;
         if let Some(day) = facts.newest_closed_day {
             metrics::gauge!("nodesys_day_closed").set(number(day));

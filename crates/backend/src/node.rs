@@ -1,4 +1,7 @@
-//! Nodes: an operator's wallet authorises a node key; the node key agrees; the wallet may revoke.
+//! Nodes: an operator's wallet authorises a node key; the node key agrees; the wallet may revoke. The
+//! authorisation of a node that gets no license lapses.
+
+mod lapse;
 
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Json, Path, State};
@@ -14,6 +17,8 @@ use crate::db::node::NodeRow;
 use crate::error::{ApiError, ApiResult};
 use crate::state::{App, AppState};
 use crate::{chain, db, nonce};
+
+pub(crate) use lapse::{Lapse, PERIOD};
 
 /// Names the wallet in a refusal.
 const WALLET: &str = "operator's wallet";
@@ -109,12 +114,20 @@ async fn is_stored(app: &App, signed: &SignedAuthorization) -> ApiResult<bool> {
 /// Whether an authorisation is the node's own; otherwise it must have a higher nonce.
 fn is_same(known: &NodeRow, new: &NodeAuthorization) -> ApiResult<bool> {
     let old = &known.authorization;
-    if old == new && !known.revoked {
+    if old == new && !known.revoked && known.lapsed.is_none() {
         return Ok(true);
     }
     if old.nonce >= new.nonce && known.revoked {
         return Err(ApiError::authorization_revoked(format!(
             "the node was revoked with nonce {}: sign a new authorisation with a higher one",
+            old.nonce
+        )));
+    }
+    if old.nonce >= new.nonce
+        && let Some(lapsed) = known.lapsed
+    {
+        return Err(ApiError::authorization_expired(format!(
+            "the node's authorisation lapsed at {lapsed} for want of a license: sign a new one with a nonce above {}",
             old.nonce
         )));
     }
@@ -201,6 +214,7 @@ async fn view(app: &App, node_key: Address) -> ApiResult<NodeView> {
     Ok(NodeView {
         authorization: row.authorization,
         revoked: row.revoked,
+        lapsed_millis: row.lapsed.map(Timestamp::millis),
         last_heartbeat_millis: last.map(Timestamp::millis),
         leases,
     })

@@ -9,20 +9,22 @@ use nodesys_core::{Address, U256};
 use sqlx::PgPool;
 
 use crate::db;
+use crate::db::network::NetworkRow;
+use crate::key_record::KeyRecord;
 
 /// Posts that the poster must be able to pay for, or the log says so. One takes some 81,000 gas.
 const POSTS_AHEAD: u64 = 30;
 const GAS_OF_A_POST: u64 = 90_000;
 
-/// Whether the registry is one, and names the receipt key for now: for the network, or else for some
-/// project of its own.
+/// The registry's record of the receipt key, if the registry is one and names it for now: for the network, or else for
+/// some project of its own.
 pub(crate) async fn receipt_key(
     chain: &Provider,
     domain: &Domain,
     key: Address,
     first_block: u64,
     now: Timestamp,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<KeyRecord> {
     let registry = domain.verifying_contract();
     chain.require_code(registry, "ProjectRegistry").await?;
     // A key that was recorded a moment ago is valid from its block on, whose time may be ahead of ours.
@@ -35,14 +37,14 @@ pub(crate) async fn receipt_key(
         answer => answer?,
     };
     if valid.iter().any(|range| range.contains(&now)) {
-        return Ok(());
+        return Ok(KeyRecord::new(None, valid));
     }
     for project in projects_of_receipt_key(chain, registry, key, first_block).await? {
         let own = receipt_key_validity(chain, registry, Some(project), key).await?;
         if own.iter().any(|range| range.contains(&now)) {
             tracing::warn!(%project, "the receipt key is a project's own: no other project's owner, \
                 and no auditor, accepts days that it signs");
-            return Ok(());
+            return Ok(KeyRecord::new(Some(project), own));
         }
     }
     let record = format!("nodesys-master registry receipt-key --key {key}");
@@ -61,17 +63,18 @@ pub(crate) async fn receipt_key(
     );
 }
 
-/// Whether the database holds this network's facts, and no other's.
-pub(crate) async fn database(pool: &PgPool, domain: &Domain) -> anyhow::Result<()> {
+/// The database's row of the network, if it holds this network's facts, and no other's.
+pub(crate) async fn database(pool: &PgPool, domain: &Domain) -> anyhow::Result<NetworkRow> {
     let (chain_id, registry) = (domain.chain_id(), domain.verifying_contract());
     let mut conn = pool.acquire().await?;
-    let (its_chain, its_registry) = db::network::belong(&mut conn, chain_id, registry).await?;
+    let row = db::network::belong(&mut conn, chain_id, registry).await?;
+    let (its_chain, its_registry) = (row.chain_id, row.registry);
     ensure!(
         (its_chain, its_registry) == (chain_id, registry),
         "the database is of the registry {its_registry} on chain {its_chain}, not of {registry} on chain \
          {chain_id}: use another database, or check --registry and --chain-id"
     );
-    Ok(())
+    Ok(row)
 }
 
 /// Says in the log, and in metrics, when the poster cannot pay for long. Heartbeats are counted all the

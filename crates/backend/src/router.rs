@@ -161,7 +161,7 @@ async fn ready(State(app): State<AppState>) -> Result<String, ApiError> {
             "the database takes no writes: a failover, or the wrong server",
         ));
     }
-    app.reference.may_count(&app.clock)?;
+    app.may_count()?;
     if app.live.queue.is_closed() {
         return Err(ApiError::busy("the writer of heartbeats has ended: restart this replica"));
     }

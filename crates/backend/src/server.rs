@@ -23,8 +23,8 @@ use crate::router::{admin_router, public_router, router};
 use crate::state::{App, AppState, Parts};
 use crate::web::Site;
 use crate::{
-    db, heartbeat, lease, measure, mend, notify, periodic, preflight, refusals, root, telemetry,
-    uptime,
+    db, heartbeat, lease, measure, mend, node, notify, periodic, preflight, refusals, root,
+    telemetry, uptime,
 };
 
 /// Heartbeats that may wait for the disk before new ones are refused.
@@ -79,7 +79,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let server = config.clock.is_some().then(|| clock.clone());
     let reference = Reference::new(server, config.clock_tolerance_millis);
     let (key, first_block) = (receipt_key.address(), config.first_block);
-    preflight::receipt_key(&chain, &domain, key, first_block, clock.now()).await?;
+    let key_record = preflight::receipt_key(&chain, &domain, key, first_block, clock.now()).await?;
     let (connections, allow_unsafe) = (config.database_connections, config.allow_unsafe_postgres);
     let pool = db::connect::connect(&config.database.url()?, connections, allow_unsafe).await?;
     if config.no_migrate {
@@ -87,7 +87,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     } else {
         db::connect::migrate(&pool).await?;
     }
-    preflight::database(&pool, &domain).await?;
+    let challenge_secret = preflight::database(&pool, &domain).await?.challenge_secret;
     let app = App::start(Parts {
         pool,
         clock,
@@ -98,6 +98,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
         vouch_after_secs: config.vouch_after_secs,
         rights_requests: usize::try_from(config.rights_requests)?,
         receipt_key,
+        key_record,
+        challenge_secret,
         queue: QUEUE,
         allow_private_webhooks: config.allow_private_webhooks,
         proxies: proxies.clone(),
@@ -149,6 +151,7 @@ async fn spawn_jobs(
     periodic::spawn(lifecycle, clock, minute, never(), lease::Recheck::new(app.clone()));
     periodic::spawn(lifecycle, clock, lease::PERIOD, never(), lease::Expiry::new(app.clone()));
     periodic::spawn(lifecycle, clock, minute, never(), uptime::Close::new(app.clone()));
+    periodic::spawn(lifecycle, clock, node::PERIOD, never(), node::Lapse::new(app.clone()));
     periodic::spawn(lifecycle, clock, notify::PERIOD, never(), notify::Notify::new(app.clone()));
     let report = refusals::Report::new(app.refusals.clone());
     periodic::spawn(lifecycle, clock, refusals::PERIOD, never(), report);

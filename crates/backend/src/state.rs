@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use nodesys_chain::ChainError;
 use nodesys_chain::provider::Provider;
 use nodesys_clock::Clock;
 use nodesys_core::message::Domain;
@@ -10,10 +11,12 @@ use nodesys_core::signature::SigningKey;
 use nodesys_service::network::Proxies;
 use sqlx::PgPool;
 use tokio::sync::{Notify, Semaphore};
+use zeroize::Zeroizing;
 
 use crate::db;
 use crate::error::ApiResult;
 use crate::health::Health;
+use crate::key_record::KeyRecord;
 use crate::limits::Limits;
 use crate::live::Live;
 use crate::reference::Reference;
@@ -40,6 +43,8 @@ pub(crate) struct App {
     /// Requests a minute for the check of all leases.
     pub(crate) rights_requests: usize,
     pub(crate) receipt_key: SigningKey,
+    /// When the registry has it count.
+    pub(crate) key_record: KeyRecord,
     /// The request path's memory.
     pub(crate) live: Live,
     /// Wakes the poster when a commit was accepted.
@@ -75,6 +80,8 @@ pub(crate) struct Parts {
     /// Requests a minute for the check of all leases.
     pub(crate) rights_requests: usize,
     pub(crate) receipt_key: SigningKey,
+    pub(crate) key_record: KeyRecord,
+    pub(crate) challenge_secret: Zeroizing<[u8; 32]>,
     /// Heartbeats that may wait for the disk before new ones are refused.
     pub(crate) queue: usize,
     pub(crate) allow_private_webhooks: bool,
@@ -87,12 +94,11 @@ pub(crate) struct Parts {
 impl App {
     /// Loads the request path's memory: active leases and the open days' minutes.
     pub(crate) async fn start(parts: Parts) -> anyhow::Result<AppState> {
-        let challenge_secret = parts.receipt_key.derive("nodesys heartbeat challenge");
         let now = parts.clock.now();
         if let Some(known) = db::mirror_source::highest(&mut *parts.pool.acquire().await?).await? {
             parts.chain.known_final(known);
         }
-        let live = Live::start(&parts.pool, now, challenge_secret, parts.queue).await?;
+        let live = Live::start(&parts.pool, now, parts.challenge_secret, parts.queue).await?;
         let limits = Limits::new(&parts.clock, parts.proxies);
         Ok(Arc::new(Self {
             reference: parts.reference,
@@ -107,6 +113,7 @@ impl App {
             vouch_after_secs: parts.vouch_after_secs,
             rights_requests: parts.rights_requests,
             receipt_key: parts.receipt_key,
+            key_record: parts.key_record,
             live,
             commit_accepted: Arc::new(Notify::new()),
             allow_private_webhooks: parts.allow_private_webhooks,
@@ -115,6 +122,19 @@ impl App {
             metrics: parts.metrics,
             health: Health::default(),
         }))
+    }
+
+    /// Whether heartbeats and requests for leases may be taken, and liveness recorded: our clock can be believed, and
+    /// our receipts will be.
+    pub(crate) fn may_count(&self) -> ApiResult<()> {
+        self.reference.may_count(&self.clock)?;
+        self.key_record.counts(self.clock.now())
+    }
+
+    /// Reads when our receipt key counts.
+    pub(crate) async fn read_key_record(&self) -> Result<(), ChainError> {
+        let (registry, key) = (self.domain.verifying_contract(), self.receipt_key.address());
+        self.key_record.read(&self.chain, registry, key).await
     }
 
     /// The chain's own time, which decides whether a root is active; read once in a moment for all

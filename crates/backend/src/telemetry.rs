@@ -7,7 +7,7 @@ use crate::db::lease::EndReason;
 use crate::error::ApiError;
 
 /// Counters without labels.
-const COUNTERS: [(&str, &str); 16] = [
+const COUNTERS: [(&str, &str); 17] = [
     ("nodesys_heartbeats_accepted_total", "Heartbeats acknowledged after commit."),
     ("nodesys_heartbeat_batches_total", "Group commits."),
     (
@@ -16,6 +16,10 @@ const COUNTERS: [(&str, &str); 16] = [
     ),
     ("nodesys_memory_read_anew_total", "Times that the database had lost its tail."),
     ("nodesys_leases_granted_total", "Leases granted."),
+    (
+        "nodesys_authorizations_lapsed_total",
+        "Authorisations that lapsed: their nodes had no license for 30 days.",
+    ),
     ("nodesys_uploads_computed_total", "Uploads whose day was computed."),
     ("nodesys_commits_accepted_total", "Commits accepted."),
     ("nodesys_roots_posted_total", "Posts that this replica saw become final."),

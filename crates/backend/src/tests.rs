@@ -13,6 +13,8 @@ mod listing;
 mod node;
 mod notify;
 mod release;
+mod rightless;
+mod rotation;
 mod rpc;
 mod strangers;
 pub(crate) mod support;

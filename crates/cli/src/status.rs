@@ -5,7 +5,7 @@ mod chain;
 pub(crate) mod clock;
 mod cluster;
 mod manager;
-mod node;
+pub(crate) mod node;
 pub(crate) mod section;
 
 use std::fmt;

@@ -98,6 +98,10 @@ pub struct NodeView {
     pub authorization: NodeAuthorization,
     /// Whether it has been revoked.
     pub revoked: bool,
+    /// When it lapsed, milliseconds since 1970: the node had run no license for 30 days, and had been allowed none.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_decimal")]
+    #[schema(value_type = Option<String>)]
+    pub lapsed_millis: Option<u64>,
     /// The last accepted heartbeat's time, milliseconds since 1970.
     #[serde(with = "optional_decimal")]
     #[schema(value_type = Option<String>)]

@@ -33,7 +33,7 @@ use nodesys_render::workload_namespace;
 
 mod act;
 mod backoff;
-mod chain;
+pub(crate) mod chain;
 pub mod election;
 pub mod ledger;
 pub mod live;

@@ -83,7 +83,7 @@ pub async fn start(
     let sleeper = clock.sleeper();
     let acting = match settings.cluster.take() {
         None => {
-            let minutes = Minutes::open(settings, shared.clone())?;
+            let minutes = Minutes::open(settings, Vec::new(), shared.clone())?;
             let stop = stop.clone();
             tokio::spawn(async move {
                 minutes.run(sleeper, stop).await;
@@ -120,6 +120,7 @@ impl Acting {
     ) -> anyhow::Result<()> {
         let Self { settings, cluster, client, shared } = self;
         let clock = shared.clock.clone();
+        let rpcs = cluster.rpcs.clone();
         let election = Election::new(client.clone(), cluster.identity.clone(), clock.clone());
         let election = Arc::new(election);
         tracing::info!(us = cluster.identity, "waiting for the Lease");
@@ -140,7 +141,7 @@ impl Acting {
             shared.clone(),
             wake,
         )?;
-        let minutes = Minutes::open(settings, shared.clone())?;
+        let minutes = Minutes::open(settings, rpcs, shared.clone())?;
         shared.acts.store(true, Ordering::Release);
 
         let parts = stop.child_token();

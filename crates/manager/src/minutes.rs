@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256};
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
+use nodesys_chain::RpcUrl;
 use nodesys_clock::{Clock, Sleeper};
 use nodesys_core::api::{LineResult, Receipt};
 use nodesys_core::message::{Heartbeat, Signed};
@@ -25,6 +26,9 @@ use crate::state::State;
 use crate::view::{LastReceipt, Lease};
 
 mod leases;
+mod receipt_key;
+
+use receipt_key::ReceiptKeys;
 
 /// The time limit of one request: several fit into the rest of a minute.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,8 +50,7 @@ pub(crate) struct Minutes {
     /// Whether the last requests for leases got no answer.
     unasked: bool,
     updating: Vec<UpdatingMinutes>,
-    /// The receipt key, once the backend is known to be on this node's network.
-    receipt_key: Option<Address>,
+    receipt_keys: ReceiptKeys,
     time: ServerTime,
     challenge: Option<Challenge>,
     done: Option<Minute>,
@@ -70,7 +73,12 @@ enum Outcome {
 }
 
 impl Minutes {
-    pub(crate) fn open(settings: Settings, shared: Arc<Shared>) -> anyhow::Result<Self> {
+    /// Without `rpcs` the receipt key is the pinned one, or the backend's word.
+    pub(crate) fn open(
+        settings: Settings,
+        rpcs: Vec<RpcUrl>,
+        shared: Arc<Shared>,
+    ) -> anyhow::Result<Self> {
         let clock = shared.clock.clone();
         let (now, now_millis) = (clock.now(), clock.monotonic_millis());
         let licenses: Vec<B256> =
@@ -86,7 +94,7 @@ impl Minutes {
             updating: vec![UpdatingMinutes::default(); licenses.len()],
             licenses,
             unasked: false,
-            receipt_key: None,
+            receipt_keys: ReceiptKeys::new(settings.domain, settings.receipt_key, rpcs),
             // The node's own clock, until the server has spoken.
             time: ServerTime::new(now, now_millis),
             challenge: None,
@@ -162,7 +170,7 @@ impl Minutes {
             let error = match self.client.heartbeat(&outgoing.signed).await {
                 Ok(receipt) => {
                     self.done = Some(minute);
-                    self.accept(outgoing, receipt, repeated)?;
+                    self.accept(outgoing, receipt, repeated).await?;
                     return Ok(Outcome::Accepted);
                 }
                 Err(error) => error,
@@ -184,9 +192,9 @@ impl Minutes {
         }
     }
 
-    /// Checks once that the backend is on this node's chain and registry, and gets the receipt key.
+    /// Checks once that the backend is on this node's chain and registry, and hears its receipt key.
     async fn begin(&mut self) -> anyhow::Result<()> {
-        if self.receipt_key.is_none() {
+        if self.receipt_keys.is_unknown() {
             let network = self.client.network().await?;
             let (ours, theirs) = (self.settings.domain, (network.chain_id, network.registry));
             ensure!(
@@ -198,23 +206,7 @@ impl Minutes {
                 ours.chain_id(),
                 ours.verifying_contract(),
             );
-            let receipt_key = match self.settings.receipt_key {
-                Some(pinned) => {
-                    if pinned != network.receipt_key {
-                        tracing::warn!(%pinned, theirs = %network.receipt_key,
-                            "the backend names another receipt key than the pinned one; \
-                             compare with ProjectRegistry");
-                    }
-                    pinned
-                }
-                None => {
-                    tracing::warn!(receipt_key = %network.receipt_key,
-                        "the receipt key is the backend's own word; pin receipt_key in the \
-                         configuration after comparing it with ProjectRegistry");
-                    network.receipt_key
-                }
-            };
-            self.receipt_key = Some(receipt_key);
+            let receipt_key = self.receipt_keys.heard(network.receipt_key);
             self.shared.view.update(|shown| shown.receipt_key = Some(receipt_key));
         }
         if self.challenge.is_none() {
@@ -265,23 +257,31 @@ impl Minutes {
     }
 
     /// Accepts a receipt that verifies; any other changes nothing.
-    fn accept(
+    async fn accept(
         &mut self,
         outgoing: Outgoing,
         receipt: Receipt,
         repeated: bool,
     ) -> anyhow::Result<()> {
         let Outgoing { signed: heartbeat, lines } = outgoing;
-        let key = self.receipt_key.context("the receipt key is known before anything is sent")?;
-        if let Err(refused) =
-            receipts::check(&receipt, &heartbeat.message, &self.settings.domain, key)
-        {
-            if self.settings.receipt_key.is_none() {
+        let projects = self.shared.view.projects();
+        let checked = match self.receipt_keys.of(&receipt, projects).await {
+            Ok(key) => receipts::check(&receipt, &heartbeat.message, &self.settings.domain, key)
+                .map(|()| key)
+                .map_err(anyhow::Error::from),
+            Err(error) => Err(error),
+        };
+        let key = match checked {
+            Ok(key) => key,
+            Err(error) => {
                 // It may have been rotated: ask again before the next minute.
-                self.receipt_key = None;
+                self.receipt_keys.doubt();
+                bail!(
+                    "the backend's receipt does not hold, so the minute does not count: {error:#}"
+                );
             }
-            bail!("the backend's receipt does not hold, so the minute does not count: {refused}");
-        }
+        };
+        self.shared.view.update(|shown| shown.receipt_key = Some(key));
         let (batch, minute) = (&receipt.batch.message, heartbeat.message.minute);
         let server_time = Timestamp::from_millis(batch.server_time_millis);
         self.time = self.time.heard(server_time, self.clock.monotonic_millis(), repeated);

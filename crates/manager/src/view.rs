@@ -2,7 +2,7 @@
 //!
 //! The loop updates it after each step; readers see the last complete state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::{Address, B256};
@@ -108,6 +108,11 @@ impl View {
             Lease::Held(fence) => Some((lease.project?, fence)),
             Lease::None | Lease::Standby => None,
         }
+    }
+
+    /// The projects of the node's licenses, as far as leases were granted.
+    pub(crate) fn projects(&self) -> BTreeSet<Address> {
+        self.lock().leases.iter().filter_map(|lease| lease.project).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, LoopStatus> {

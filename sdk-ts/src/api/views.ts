@@ -35,6 +35,8 @@ export type LeaseView = Parsed<typeof leaseView>;
 export const nodeView = open({
   authorization: open({ operator: address, node_key: address, not_after: uint64, nonce: uint256 }),
   revoked: boolean,
+  /** When the authorisation lapsed: the node had no license for 30 days. */
+  lapsed_millis: optional(uint64),
   last_heartbeat_millis: nullable(uint64),
   leases: list(leaseView),
 });

@@ -1,11 +1,11 @@
-//! Nodes with three active leases each, as rows.
+//! Nodes with three active leases each, and nodes without any, as rows.
 
 use nodesys_core::ids::Fence;
 use nodesys_core::license::LicenseId;
 use nodesys_core::message::{LeaseStatus, Status};
 use nodesys_core::signature::SigningKey;
 use nodesys_core::{Address, U256, keccak256};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 /// One license of each of these workloads on each node.
 const WORKLOADS: [(&str, Address); 3] = [
@@ -13,6 +13,9 @@ const WORKLOADS: [(&str, Address); 3] = [
     ("beta", Address::repeat_byte(0xb1)),
     ("gamma", Address::repeat_byte(0xc1)),
 ];
+
+/// Who runs all nodes; the project has the same address.
+const OPERATOR: Address = Address::repeat_byte(0x01);
 
 /// A node as it signs.
 pub(crate) struct Node {
@@ -36,6 +39,16 @@ impl Node {
     }
 }
 
+/// The key of a node without a license.
+pub(crate) fn free_node(number: u32) -> anyhow::Result<SigningKey> {
+    Ok(SigningKey::from_bytes(&keccak256(format!("nodesys-load free node {number}")).0)?)
+}
+
+/// A license of an honest node.
+pub(crate) fn license_of(number: u32) -> LicenseId {
+    license(WORKLOADS[0].1, number)
+}
+
 fn license(collection: Address, token: u32) -> LicenseId {
     let chain_id = nodesys_clock::DEVELOPMENT_CHAIN_ID;
     LicenseId { chain_id, collection, token_id: U256::from(token) }
@@ -45,7 +58,7 @@ fn license(collection: Address, token: u32) -> LicenseId {
 pub(crate) async fn seed(pool: &PgPool, count: u32) -> anyhow::Result<Vec<Node>> {
     let nodes: Vec<Node> = (0..count).map(Node::new).collect::<Result<_, _>>()?;
     let mut tx = pool.begin().await?;
-    let project = Address::repeat_byte(0x01).to_vec();
+    let project = OPERATOR.to_vec();
     sqlx::query(
         "insert into project (project, name, owner, token, first_day)
          values ($1, 'load', $1, $1, (extract(epoch from now()) / 86400)::integer)",
@@ -54,17 +67,7 @@ pub(crate) async fn seed(pool: &PgPool, count: u32) -> anyhow::Result<Vec<Node>>
     .execute(&mut *tx)
     .await?;
     let keys: Vec<Vec<u8>> = nodes.iter().map(|node| node.key.address().to_vec()).collect();
-    sqlx::query(
-        "insert into node (node_key, operator, nonce, not_after_secs, operator_signature,
-                           node_signature, authorized_at)
-         select key, $2, decode(repeat('00', 32), 'hex'), extract(epoch from now()) + 86400, '',
-                decode(repeat('00', 65), 'hex'), extract(epoch from now()) * 1000
-         from unnest($1::bytea[]) with ordinality as k (key, place) order by place",
-    )
-    .bind(&keys)
-    .bind(&project)
-    .execute(&mut *tx)
-    .await?;
+    authorize(&mut tx, &keys).await?;
     for (workload, collection) in WORKLOADS {
         sqlx::query("insert into collection (collection, project, workload) values ($1, $2, $3)")
             .bind(collection.to_vec())
@@ -109,4 +112,26 @@ pub(crate) async fn seed(pool: &PgPool, count: u32) -> anyhow::Result<Vec<Node>>
     tx.commit().await?;
     sqlx::query("analyze").execute(pool).await?;
     Ok(nodes)
+}
+
+/// Puts nodes that have no license into the database.
+pub(crate) async fn seed_free(pool: &PgPool, count: u32) -> anyhow::Result<()> {
+    let key = |number| anyhow::Ok(free_node(number)?.address().to_vec());
+    let keys: Vec<Vec<u8>> = (0..count).map(key).collect::<Result<_, _>>()?;
+    authorize(&mut *pool.acquire().await?, &keys).await
+}
+
+async fn authorize(conn: &mut PgConnection, keys: &[Vec<u8>]) -> anyhow::Result<()> {
+    sqlx::query(
+        "insert into node (node_key, operator, nonce, not_after_secs, operator_signature,
+                           node_signature, authorized_at)
+         select key, $2, decode(repeat('00', 32), 'hex'), extract(epoch from now()) + 86400, '',
+                decode(repeat('00', 65), 'hex'), extract(epoch from now()) * 1000
+         from unnest($1::bytea[]) with ordinality as k (key, place) order by place",
+    )
+    .bind(keys)
+    .bind(OPERATOR.to_vec())
+    .execute(conn)
+    .await?;
+    Ok(())
 }

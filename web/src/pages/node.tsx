@@ -43,6 +43,7 @@ export function Heard({ node }: { node: NodeView }) {
   const now = useNow();
   const last = node.last_heartbeat_millis;
   if (node.revoked) return <Badge tone="bad">revoked</Badge>;
+  if (node.lapsed_millis !== undefined) return <Badge tone="bad">lapsed without a license</Badge>;
   if (BigInt(Math.floor(now / 1000)) > node.authorization.not_after) return <Badge tone="bad">authorisation has ended</Badge>;
   if (last === null) return <Badge tone="plain">never heard</Badge>;
   const silent = now - Number(last);

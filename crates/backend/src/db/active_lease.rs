@@ -49,9 +49,33 @@ pub(crate) async fn same_workload(
     found.map(column::license).transpose()
 }
 
+/// The raw columns of a license's hash and its [`LeaseEntry`]; sqlx fills it by name.
+struct EntryColumns {
+    hash: Vec<u8>,
+    idx: i32,
+    fence: i64,
+    node_key: Vec<u8>,
+    earns_from: i64,
+    until_day: Option<i32>,
+}
+
+impl EntryColumns {
+    fn entry(&self) -> anyhow::Result<(B256, LeaseEntry)> {
+        let entry = LeaseEntry {
+            license: column::license(self.idx)?,
+            node_key: column::address(&self.node_key)?,
+            fence: column::fence(self.fence)?,
+            earns_from: Minute(column::unsigned(self.earns_from)?),
+            listed_until: self.until_day.map(column::day).transpose()?,
+        };
+        Ok((column::hash(&self.hash)?, entry))
+    }
+}
+
 /// All active leases, by license hash.
 pub(crate) async fn all(conn: &mut PgConnection) -> anyhow::Result<Vec<(B256, LeaseEntry)>> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        EntryColumns,
         r#"select o.license_hash::bytea as "hash!", o.idx as "idx!", l.fence as "fence!",
                   n.node_key::bytea as "node_key!", l.earns_from as "earns_from!", s.until_day
            from lease l join license o on o.idx = l.license_idx join node n on n.idx = l.node_idx
@@ -62,47 +86,28 @@ pub(crate) async fn all(conn: &mut PgConnection) -> anyhow::Result<Vec<(B256, Le
     )
     .fetch_all(conn)
     .await?;
-    rows.iter()
-        .map(|row| {
-            let entry = LeaseEntry {
-                license: column::license(row.idx)?,
-                node_key: column::address(&row.node_key)?,
-                fence: column::fence(row.fence)?,
-                earns_from: Minute(column::unsigned(row.earns_from)?),
-                listed_until: row.until_day.map(column::day).transpose()?,
-            };
-            Ok((column::hash(&row.hash)?, entry))
-        })
-        .collect()
+    rows.iter().map(EntryColumns::entry).collect()
 }
 
-/// The active lease of a license.
-pub(crate) async fn by_hash(
+/// Active leases of a node, by license hash.
+pub(crate) async fn entries_of_node(
     conn: &mut PgConnection,
-    hash: B256,
-) -> anyhow::Result<Option<LeaseEntry>> {
-    let row = sqlx::query!(
-        r#"select o.idx as "idx!", l.fence as "fence!", n.node_key::bytea as "node_key!",
-                  l.earns_from as "earns_from!", s.until_day
+    node: u32,
+) -> anyhow::Result<Vec<(B256, LeaseEntry)>> {
+    let rows = sqlx::query_as!(
+        EntryColumns,
+        r#"select o.license_hash::bytea as "hash!", o.idx as "idx!", l.fence as "fence!",
+                  n.node_key::bytea as "node_key!", l.earns_from as "earns_from!", s.until_day
            from lease l join license o on o.idx = l.license_idx join node n on n.idx = l.node_idx
            left join listing s on s.collection = o.collection and s.from_day = (
                select max(from_day) from listing m
                where m.collection = o.collection and m.from_day <= l.granted_at::bigint / 86400000)
-           where o.license_hash = $1 and l.ended_at is null"#,
-        hash.as_slice() as _
+           where l.node_idx = $1 and l.ended_at is null"#,
+        i32::try_from(node)?
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    row.map(|row| {
-        Ok(LeaseEntry {
-            license: column::license(row.idx)?,
-            node_key: column::address(&row.node_key)?,
-            fence: column::fence(row.fence)?,
-            earns_from: Minute(column::unsigned(row.earns_from)?),
-            listed_until: row.until_day.map(column::day).transpose()?,
-        })
-    })
-    .transpose()
+    rows.iter().map(EntryColumns::entry).collect()
 }
 
 /// An active lease and when it was granted.

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What Postgres says of a table that does not exist.
 const UNDEFINED_TABLE: &str = "42P01";
 
-static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrations = sqlx::migrate!("../../migrations/backend");
     // Replicas of the version before start on the schema of the next one: migrations/README.md.
     migrations.set_ignore_missing(true);

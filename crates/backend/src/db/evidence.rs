@@ -2,8 +2,10 @@
 //!
 //! postcard (its wire format is specified and stable) of [`Entry`] in batch order: the column
 //! `heartbeat_batch.body`. A challenge is stored as the minute it was made for, since the backend
-//! can make it again.
+//! can make it again. Of a node without a right to any license only its index and the heartbeat's hash are
+//! kept: who was heard is rebuilt from them, and a stranger cannot make us store more.
 
+use nodesys_core::B256;
 use nodesys_core::ids::LicenseIndex;
 use nodesys_core::message::{Heartbeat, LeaseStatus, Signed};
 use nodesys_core::time::Minute;
@@ -18,7 +20,9 @@ pub(crate) struct Entry {
     /// Minutes since 1970 that the challenge was made for.
     challenge_minute: u64,
     lines: Vec<EntryLine>,
-    signature: Vec<u8>,
+    /// The node's signature, of 65 bytes; or 32 bytes, the heartbeat's hash, and the fields above but `node`
+    /// are empty.
+    proof: Vec<u8>,
 }
 
 /// One lease line.
@@ -60,8 +64,13 @@ impl Entry {
             seq: heartbeat.seq.get(),
             challenge_minute: challenge.0,
             lines: heartbeat.leases.iter().zip(held).map(line).collect(),
-            signature: signed.signature.as_bytes().to_vec(),
+            proof: signed.signature.as_bytes().to_vec(),
         }
+    }
+
+    /// Only that a node was heard.
+    pub(crate) fn heard(node: u32, hash: B256) -> Self {
+        Self { node, seq: 0, challenge_minute: 0, lines: Vec::new(), proof: hash.to_vec() }
     }
 
     /// Lines of held licenses: index, status, release.

@@ -1,4 +1,5 @@
-//! Rows of `node`: the operator of a node key, the end of the authorisation, and the newest nonces.
+//! Rows of `node`: the operator of a node key, the end of the authorisation, the last right to a license, and
+//! the newest nonces.
 
 use nodesys_core::message::{NodeAuthorization, SignedAuthorization};
 use nodesys_core::time::Timestamp;
@@ -13,6 +14,8 @@ pub(crate) struct NodeRow {
     pub(crate) idx: i32,
     pub(crate) authorization: NodeAuthorization,
     pub(crate) revoked: bool,
+    /// When the authorisation lapsed for want of a license.
+    pub(crate) lapsed: Option<Timestamp>,
 }
 
 /// The raw columns of a [`NodeRow`]; sqlx fills it by name.
@@ -22,6 +25,7 @@ struct Columns {
     nonce: Vec<u8>,
     not_after_secs: i64,
     revoked_at: Option<i64>,
+    lapsed_at: Option<i64>,
 }
 
 impl Columns {
@@ -35,6 +39,7 @@ impl Columns {
                 nonce: column::uint256(&self.nonce)?,
             },
             revoked: self.revoked_at.is_some(),
+            lapsed: self.lapsed_at.map(column::time).transpose()?,
         })
     }
 }
@@ -47,7 +52,8 @@ pub(crate) async fn by_key(
     let row = sqlx::query_as!(
         Columns,
         r#"select idx as "idx!", operator::bytea as "operator!", nonce::bytea as "nonce!",
-                  not_after_secs as "not_after_secs!", revoked_at::bigint as revoked_at
+                  not_after_secs as "not_after_secs!", revoked_at::bigint as revoked_at,
+                  case when lapsed_at >= authorized_at then lapsed_at end as lapsed_at
            from node where node_key = $1"#,
         node_key.as_slice() as _
     )
@@ -64,7 +70,8 @@ pub(crate) async fn locked_by_key(
     let row = sqlx::query_as!(
         Columns,
         r#"select idx as "idx!", operator::bytea as "operator!", nonce::bytea as "nonce!",
-                  not_after_secs as "not_after_secs!", revoked_at::bigint as revoked_at
+                  not_after_secs as "not_after_secs!", revoked_at::bigint as revoked_at,
+                  case when lapsed_at >= authorized_at then lapsed_at end as lapsed_at
            from node where node_key = $1 for update"#,
         node_key.as_slice() as _
     )
@@ -129,6 +136,10 @@ pub(crate) struct NodeEntry {
     pub(crate) operator: Address,
     pub(crate) not_after_secs: u64,
     pub(crate) revoked: bool,
+    /// When the authorisation lapsed for want of a license.
+    pub(crate) lapsed: Option<Timestamp>,
+    /// When the chain last allowed a license that it asked for, to the day.
+    pub(crate) entitled: Option<Timestamp>,
 }
 
 /// The raw columns of a [`NodeEntry`]; sqlx fills it by name.
@@ -137,6 +148,8 @@ struct EntryColumns {
     operator: Vec<u8>,
     not_after_secs: i64,
     revoked: bool,
+    lapsed_at: Option<i64>,
+    entitled_at: Option<i64>,
 }
 
 impl TryFrom<EntryColumns> for NodeEntry {
@@ -148,6 +161,8 @@ impl TryFrom<EntryColumns> for NodeEntry {
             operator: column::address(&row.operator)?,
             not_after_secs: column::unsigned(row.not_after_secs)?,
             revoked: row.revoked,
+            lapsed: row.lapsed_at.map(column::time).transpose()?,
+            entitled: row.entitled_at.map(column::time).transpose()?,
         })
     }
 }
@@ -160,7 +175,8 @@ pub(crate) async fn entry(
     let row = sqlx::query_as!(
         EntryColumns,
         r#"select idx as "idx!", operator::bytea as "operator!", not_after_secs as "not_after_secs!",
-                  revoked_at is not null as "revoked!"
+                  revoked_at is not null as "revoked!", entitled_at,
+                  case when lapsed_at >= authorized_at then lapsed_at end as lapsed_at
            from node where node_key = $1"#,
         node_key.as_slice() as _
     )
@@ -177,7 +193,8 @@ pub(crate) async fn locked_entry(
     let row = sqlx::query_as!(
         EntryColumns,
         r#"select idx as "idx!", operator::bytea as "operator!", not_after_secs as "not_after_secs!",
-                  revoked_at is not null as "revoked!"
+                  revoked_at is not null as "revoked!", entitled_at,
+                  case when lapsed_at >= authorized_at then lapsed_at end as lapsed_at
            from node where node_key = $1 for update"#,
         node_key.as_slice() as _
     )
@@ -208,7 +225,50 @@ pub(crate) async fn steady(
     Ok(found.is_some())
 }
 
-/// Node keys authorised or revoked since a moment, by any replica.
+/// Records that the chain allowed a license that a node asked for.
+pub(crate) async fn record_entitled(
+    conn: &mut PgConnection,
+    node: i32,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let now = column::millis(now)?;
+    sqlx::query!("update node set entitled_at = $2 where idx = $1", node, now)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Most authorisations that lapse at once.
+const MOST_LAPSES: i64 = 10_000;
+
+/// Ends the authorisations of nodes that since a moment had no lease and were allowed none; returns how many.
+/// A node that is changed just now is left for the next time.
+pub(crate) async fn lapse(
+    conn: &mut PgConnection,
+    since: Timestamp,
+    now: Timestamp,
+) -> anyhow::Result<u64> {
+    let done = sqlx::query!(
+        "update node set lapsed_at = $2 where idx in (
+             select n.idx from node n
+             where n.revoked_at is null and n.not_after_secs >= $3
+               and (n.lapsed_at is null or n.lapsed_at < n.authorized_at)
+               and greatest(n.authorized_at::bigint, n.entitled_at) < $1
+               and not exists (select from standby s where s.node_idx = n.idx)
+               and not exists (select from lease l where l.node_idx = n.idx
+                               and (l.ended_at is null or l.ended_at::bigint >= $1))
+             limit $4 for update skip locked)",
+        column::millis(since)?,
+        column::millis(now)?,
+        column::signed(now.secs())?,
+        MOST_LAPSES
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Node keys authorised, revoked, lapsed or found entitled since a moment, by any replica.
 pub(crate) async fn changed_since(
     conn: &mut PgConnection,
     since: Timestamp,
@@ -216,7 +276,8 @@ pub(crate) async fn changed_since(
     let since = column::millis(since)?;
     let rows = sqlx::query_scalar!(
         r#"select node_key::bytea as "node_key!" from node
-           where authorized_at::bigint >= $1 or revoked_at::bigint >= $1"#,
+           where authorized_at::bigint >= $1 or revoked_at::bigint >= $1 or lapsed_at >= $1
+                 or entitled_at >= $1"#,
         since
     )
     .fetch_all(conn)

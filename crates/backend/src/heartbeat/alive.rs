@@ -7,8 +7,8 @@ use crate::periodic::Periodic;
 use crate::state::AppState;
 use crate::{db, liveness, witness};
 
-/// Each minute: records that this writer is alive, follows other replicas' changes, opens the week
-/// ahead.
+/// Each minute: records that this writer is alive, follows other replicas' changes, forgets old answers, opens
+/// the week ahead.
 ///
 /// If a record is missed (the database was away, the process stopped) the next one begins a new
 /// row: the gap is the backend's downtime, and ends no lease.
@@ -55,7 +55,7 @@ impl Periodic for Alive {
 
     async fn tick(&mut self) -> anyhow::Result<()> {
         witness::vouch(&self.app).await?;
-        if self.app.reference.may_count(&self.app.clock).is_err() {
+        if self.app.may_count().is_err() {
             // No record: the minutes are excused, unless another replica lives.
             return Ok(());
         }
@@ -87,6 +87,7 @@ impl Periodic for Alive {
             self.app.live.nodes.forget(node_key);
         }
         self.since = now;
+        self.app.live.answers.forget_old(now);
         open_ahead(&mut conn, now.day()).await;
         Ok(())
     }

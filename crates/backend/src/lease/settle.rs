@@ -123,8 +123,12 @@ async fn settle_with(
         if !node::take_lease_nonce(&mut tx, idx, ask.nonce, nonce::latest(now)).await? {
             return Err(stale_nonce());
         }
+        if !ask.node.is_entitled_today(now) {
+            node::record_entitled(&mut tx, idx, now).await?;
+        }
         if newest.as_ref().is_some_and(|lease| lease.active() && lease.node_key == ask.node_key) {
             tx.commit().await?;
+            learn_right(app, ask, now);
             return Ok(newest);
         }
         if let Some(other) = active_lease::same_workload(&mut tx, idx, license).await? {
@@ -161,11 +165,21 @@ async fn settle_with(
     let settled =
         if changed.is_some() { lease::newest(&mut tx, license.idx).await? } else { newest };
     tx.commit().await?;
+    if let Some(ask) = ask {
+        learn_right(app, ask, now);
+    }
     if changed.is_some() {
         // From the rows, with their marks. A granted lease is read when it is first carried.
         app.live.leases.learn_ends(&mut *app.pool.acquire().await?).await?;
     }
     Ok(settled)
+}
+
+/// After the commit: a right that memory does not know yet is read with the node's next heartbeat.
+fn learn_right(app: &App, ask: &Ask, now: Timestamp) {
+    if !ask.node.is_entitled_today(now) {
+        app.live.nodes.forget(ask.node_key);
+    }
 }
 
 /// A lease's row, for the decision.
@@ -248,7 +262,7 @@ async fn still_authorised(
     now: Timestamp,
 ) -> ApiResult<()> {
     let found = node::locked_entry(conn, ask.node_key).await?;
-    if found == Some(ask.node) {
+    if found.is_some_and(|found| found.same_authorization(&ask.node)) {
         return Ok(());
     }
     app.live.nodes.forget(ask.node_key);

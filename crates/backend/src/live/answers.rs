@@ -85,6 +85,16 @@ impl Answers {
         Ok(InFlight { answers: self, node_key, seq })
     }
 
+    /// Drops answers that are kept no longer, of nodes that are silent now too.
+    pub(crate) fn forget_old(&self, now: Timestamp) {
+        self.lock().retain(|_, list| {
+            list.retain(|known| {
+                known.receipt.is_none() || now.millis_since(known.at) <= REMEMBER_MILLIS
+            });
+            !list.is_empty()
+        });
+    }
+
     /// Drops the answers that were given. What is being stored goes on.
     pub(crate) fn forget_all(&self) {
         for list in self.lock().values_mut() {

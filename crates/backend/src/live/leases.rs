@@ -43,23 +43,38 @@ impl Leases {
         read(&self.cache).known
     }
 
-    /// A license's active lease, from memory if it fits, else from its row.
+    /// The active leases of these licenses that fit, each by its place. Where one is not in memory the node's own are
+    /// read, once: a stranger's lines cost no more rows than it has leases.
     pub(crate) async fn find(
         &self,
-        license: B256,
-        fits: impl Fn(&LeaseEntry) -> bool,
-    ) -> ApiResult<Option<LeaseEntry>> {
-        let known = read(&self.cache).get(license).filter(&fits);
-        if known.is_some() {
-            return Ok(known);
+        node: u32,
+        licenses: &[B256],
+        fits: impl Fn(usize, &LeaseEntry) -> bool,
+    ) -> ApiResult<Vec<Option<LeaseEntry>>> {
+        let known = || -> Vec<Option<LeaseEntry>> {
+            let cache = read(&self.cache);
+            let fitting = |(place, license): (usize, &B256)| {
+                cache.get(*license).filter(|entry| fits(place, entry))
+            };
+            licenses.iter().enumerate().map(fitting).collect()
+        };
+        let found = known();
+        if found.iter().all(Option::is_some) {
+            return Ok(found);
         }
         let mut conn = self.pool.acquire().await?;
-        let found = active_lease::by_hash(&mut conn, license).await?;
-        if let Some(entry) = found {
-            let mark = lease_mark::newest(&mut conn).await?;
-            write(&self.cache).granted(license, entry, mark);
+        let held = active_lease::entries_of_node(&mut conn, node).await?;
+        if held.is_empty() {
+            return Ok(found);
         }
-        Ok(found.filter(fits))
+        let mark = lease_mark::newest(&mut conn).await?;
+        {
+            let mut cache = write(&self.cache);
+            for (license, entry) in held {
+                cache.granted(license, entry, mark);
+            }
+        }
+        Ok(known())
     }
 
     /// Applies every end of a lease that is numbered, our own ones included. When the end of a listing was

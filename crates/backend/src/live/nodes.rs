@@ -75,12 +75,39 @@ impl Nodes {
     }
 }
 
+/// For how long a right to a license is known to go on: a standby asks each minute.
+const RIGHT_MILLIS: u64 = 2 * DAY_MILLIS;
+const DAY_MILLIS: u64 = 86_400_000;
+
+impl NodeEntry {
+    /// Whether the chain allows it a license, as far as is known.
+    pub(crate) fn is_entitled(&self, now: Timestamp) -> bool {
+        self.entitled.is_some_and(|at| now.millis_since(at) < RIGHT_MILLIS)
+    }
+
+    /// Whether that was recorded within a day, and needs no new record.
+    pub(crate) fn is_entitled_today(&self, now: Timestamp) -> bool {
+        self.entitled.is_some_and(|at| now.millis_since(at) < DAY_MILLIS)
+    }
+
+    /// Whether nothing has changed but the time of the last known right.
+    pub(crate) fn same_authorization(&self, other: &Self) -> bool {
+        *self == Self { entitled: self.entitled, ..*other }
+    }
+}
+
 /// Refuses an authorisation that has ended.
 pub(crate) fn check_authorised(node: &NodeEntry, now: Timestamp) -> ApiResult<()> {
     if node.revoked {
         return Err(ApiError::authorization_revoked(
             "the operator revoked this node; authorise it again with `nodesys pair`",
         ));
+    }
+    if let Some(lapsed) = node.lapsed {
+        return Err(ApiError::authorization_expired(format!(
+            "it lapsed at {lapsed}: for 30 days the node ran no license and was allowed none. See \
+             that its operator holds, rents or is lent one, then authorise the node again with `nodesys pair`"
+        )));
     }
     if now.secs() > node.not_after_secs {
         let until = Timestamp::from_secs(node.not_after_secs);

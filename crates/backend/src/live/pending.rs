@@ -1,5 +1,6 @@
 //! A heartbeat between its checks and its answer.
 
+use nodesys_core::B256;
 use nodesys_core::api::{LineResult, Receipt};
 use nodesys_core::ids::LicenseIndex;
 use nodesys_core::message::{Heartbeat, Signed};
@@ -25,6 +26,9 @@ impl Line {
 /// A heartbeat that passed every check, waiting for its group commit.
 pub(crate) struct Pending {
     pub(crate) node_idx: u32,
+    /// Whether the chain allows the node a license.
+    pub(crate) entitled: bool,
+    pub(crate) hash: B256,
     pub(crate) signed: Signed<Heartbeat>,
     pub(crate) challenge_minute: Minute,
     pub(crate) lines: Vec<Line>,

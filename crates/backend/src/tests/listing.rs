@@ -34,8 +34,8 @@ async fn leases_end_at_midnight_and_no_day_is_two_projects(pool: PgPool) {
     let node = world.node(&alice(), 1).await;
     world.lease(&node, &license).await;
     let known_end = async |world: &World| {
-        let found = world.replica.app.live.leases.find(license.hash(), |_| true).await;
-        found.unwrap().unwrap().listed_until
+        let found = world.replica.app.live.leases.find(1, &[license.hash()], |_, _| true).await;
+        found.unwrap().remove(0).unwrap().listed_until
     };
     assert_eq!(known_end(&world).await, None);
 

@@ -319,6 +319,42 @@ async fn what_is_not_taken_is_sent_again_under_the_same_id(pool: PgPool) {
     assert!(late.take().is_empty(), "was not told that it began");
 }
 
+/// 60 nodes of one wallet, whose webhooks never answer, and one node of another that has a license.
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn nobodys_messages_wait_for_all_of_anothers(pool: PgPool) {
+    let world = World::new(pool).await;
+    let (licensed, free) = (world.node(&alice(), 1).await, world.node(&bob(), 2).await);
+    world.lease(&licensed, &world.chain.a1()).await;
+    // Node 2 is bob's first; 60 more are of a wallet of their own, with eight messages each.
+    let many = "insert into node (node_key, operator, nonce, not_after_secs, operator_signature,
+            node_signature, authorized_at)
+        select decode(lpad(to_hex(n), 40, '0'), 'hex'), decode(repeat('66', 20), 'hex'),
+               decode(repeat('00', 32), 'hex'), 4000000000, '', decode(repeat('00', 65), 'hex'), 0
+        from generate_series(1, 60) n";
+    let targets = "insert into notify_target (node_idx, url, secret, added_at)
+        select idx, 'https://tarpit.example.org/' || idx, decode(repeat('00', 32), 'hex'), 0 from node
+        order by operator = decode(repeat('66', 20), 'hex') desc, idx desc";
+    let messages = "insert into notify_delivery (target_id, nonce, kind, body, created_at, next_at, attempts)
+        select t.id, k, 'test', n.operator::bytea::text, 0, 0, (k > 4)::integer
+        from notify_target t join node n on n.idx = t.node_idx, generate_series(1, 8) k order by t.id, k";
+    for statement in [many, targets, messages] {
+        sqlx::query(statement).execute(&world.pool).await.unwrap();
+    }
+    let mut conn = world.pool.acquire().await.unwrap();
+    let due = crate::db::notify::due(&mut conn, world.now(), 24).await.unwrap();
+    let of = |operator: &nodesys_core::signature::SigningKey| {
+        let name = format!("\\x{}", alloy::primitives::hex::encode(operator.address()));
+        due.iter().position(|(message, _)| message.body == name)
+    };
+    // Who ever had a license comes first, its retries included; then each wallet in turn, first tries first.
+    assert!(due[..8].iter().all(|(message, _)| message.body == due[0].0.body));
+    assert_eq!((of(&alice()), due[0].1, due[7].1), (Some(0), 0, 1));
+    let bobs = of(&bob()).unwrap();
+    assert!(bobs == 8 || bobs == 9, "after {bobs} others");
+    assert!(due[8..16].iter().all(|(_, attempts)| *attempts == 0));
+    drop(free);
+}
+
 #[sqlx::test(migrations = "../../migrations/backend")]
 async fn the_backends_own_downtime_is_nobodys_outage(pool: PgPool) {
     let mut world = World::new(pool).await;

@@ -29,12 +29,15 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
 
 use crate::heartbeat::{Alive, spawn_group_commit};
+use crate::key_record::KeyRecord;
 use crate::lease::{Expiry, Recheck};
 use crate::lifecycle::Lifecycle;
 use crate::notify::Notify;
 use crate::periodic::Periodic as _;
+use crate::preflight;
 use crate::reference::Reference;
 use crate::root::{PostLimits, Poster};
 use crate::router::router;
@@ -52,6 +55,11 @@ pub(crate) const START: Timestamp =
 /// What a post may cost, as by default.
 pub(crate) const LIMITS: PostLimits =
     PostLimits { gas: 500_000, gas_per_day: 2_000_000, fee_gwei: 500 };
+
+/// A record that no test of other things ends.
+fn for_ever() -> KeyRecord {
+    KeyRecord::new(None, std::iter::once(0..u64::MAX).collect())
+}
 
 /// One running backend.
 pub(crate) struct Replica {
@@ -132,6 +140,7 @@ pub(crate) struct World {
     pub(crate) replica: Replica,
     clock: ClockServer,
     observer: Clock,
+    challenge_secret: Zeroizing<[u8; 32]>,
 }
 
 impl World {
@@ -146,16 +155,20 @@ impl World {
         let clock = ClockServer::start(START, Duration::from_secs(30)).await.unwrap();
         let observer = Clock::observer(clock.addr(), "test").await.unwrap();
         let provider = Provider::connect(&wire.url().parse().unwrap(), Some(CHAIN_ID)).await;
+        let domain = Domain::new(CHAIN_ID, chain.registry);
+        let challenge_secret = preflight::database(&pool, &domain).await.unwrap().challenge_secret;
         let parts = Parts {
             pool: pool.clone(),
             clock: observer.clone(),
             chain: provider.unwrap(),
-            domain: Domain::new(CHAIN_ID, chain.registry),
+            domain,
             final_depth: 0,
             first_block: 0,
             vouch_after_secs: 0,
             rights_requests: 1_200,
             receipt_key: receipt_key(),
+            key_record: for_ever(),
+            challenge_secret: challenge_secret.clone(),
             queue,
             allow_private_webhooks: true,
             proxies: Proxies::default(),
@@ -164,7 +177,7 @@ impl World {
         };
         let mut replica = Replica::start(parts).await;
         replica.mirror.tick().await.unwrap();
-        Self { chain, wire, pool, replica, clock, observer }
+        Self { chain, wire, pool, replica, clock, observer, challenge_secret }
     }
 
     /// Another replica on the same database, with a pool of its own.
@@ -215,6 +228,18 @@ impl World {
         (Replica::start(Parts { clock, ..parts }).await, ahead_millis)
     }
 
+    /// A replica with another receipt key, as far as it may start.
+    pub(crate) async fn with_receipt_key(
+        &self,
+        receipt_key: SigningKey,
+    ) -> anyhow::Result<Replica> {
+        let parts = self.parts(self.pool.clone());
+        let (chain, domain) = (&parts.chain, &parts.domain);
+        let key_record =
+            preflight::receipt_key(chain, domain, receipt_key.address(), 0, self.now()).await?;
+        Ok(Replica::start(Parts { receipt_key, key_record, ..parts }).await)
+    }
+
     fn parts(&self, pool: PgPool) -> Parts {
         let app = &self.replica.app;
         Parts {
@@ -227,6 +252,8 @@ impl World {
             vouch_after_secs: app.vouch_after_secs,
             rights_requests: app.rights_requests,
             receipt_key: receipt_key(),
+            key_record: for_ever(),
+            challenge_secret: self.challenge_secret.clone(),
             queue: 64,
             allow_private_webhooks: true,
             proxies: app.limits.proxies().clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use anyhow::{Context as _, ensure};
 use nodesys_core::bitmap::DayBitmap;
 use nodesys_core::files::{UptimeRow, write_file};
 use nodesys_core::merkle::MerkleTree;
@@ -49,7 +50,16 @@ impl Periodic for Close {
             let mut conn = self.app.pool.acquire().await?;
             db::day::open_before(&mut conn, now.day()).await?
         };
+        if open.is_empty() {
+            return Ok(());
+        }
+        // A day that is closed by a key without a record stays closed, and nobody believes it.
+        self.app.read_key_record().await.context("the record of the receipt key")?;
         for day in open {
+            ensure!(
+                self.app.key_record.closes(day, now),
+                "our receipt key counts no more by the registry: {day} waits for a replica with the present key"
+            );
             let mut tx = self.app.pool.begin().await?;
             if due(&mut tx, day, now).await? && close(&self.app, &mut tx, day, now).await? {
                 nodesys_failpoint::reach("close:before");

@@ -6,6 +6,8 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
+use nodesys_core::Address;
+use nodesys_core::time::Timestamp;
 use nodesys_render::{MANAGER, MANAGER_NAMESPACE};
 
 use crate::cluster::apply::apply;
@@ -23,7 +25,7 @@ use crate::node::config::CONFIG_JSON;
 use crate::node::network_file;
 use crate::output::moment;
 use crate::setup::Setup;
-use crate::status::clock;
+use crate::status::{self, clock};
 use crate::system::complaint;
 
 /// An authorisation that ends sooner is told of.
@@ -147,8 +149,16 @@ async fn keys(setup: &Setup) -> Vec<Finding> {
         } else {
             Finding::warning("authorisation", format!("ends at {shown}"), "pair the node again")
         });
+        findings.extend(ended(setup, kept.authorization.node_key, Timestamp::from_secs(now)).await);
     }
     findings
+}
+
+/// Where the backend says that the authorisation has ended; nothing where it does not answer.
+async fn ended(setup: &Setup, node_key: Address, now: Timestamp) -> Option<Finding> {
+    let view = setup.backend().ok()?.node(node_key).await.ok()?;
+    let words = status::node::ended(&view, now)?;
+    Some(Finding::bad("authorisation", words, "pair the node again"))
 }
 
 /// A file with a secret is its owner's alone.

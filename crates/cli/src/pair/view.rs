@@ -39,12 +39,16 @@ pub(crate) fn leases(leases: &[LeaseView]) -> comfy_table::Table {
 
 impl fmt::Display for NodeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let NodeView { authorization, revoked, last_heartbeat_millis, leases: held } = &self.0;
+        let NodeView { authorization, revoked, lapsed_millis, last_heartbeat_millis, leases: held } =
+            &self.0;
         writeln!(f, "node key        {}", authorization.node_key)?;
         writeln!(f, "operator        {}", authorization.operator)?;
         writeln!(f, "authorised      until {}", moment(authorization.not_after))?;
         if *revoked {
             writeln!(f, "revoked         yes")?;
+        }
+        if let Some(millis) = lapsed_millis {
+            writeln!(f, "lapsed          {}, without a license", Timestamp::from_millis(*millis))?;
         }
         match last_heartbeat_millis {
             Some(millis) => writeln!(f, "last heartbeat  {}", Timestamp::from_millis(*millis))?,

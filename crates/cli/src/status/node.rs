@@ -42,14 +42,25 @@ async fn read(setup: &Setup, now: Timestamp) -> anyhow::Result<(NodeStatus, Vec<
     Ok((NodeStatus(view), problems))
 }
 
-fn problems(view: &NodeView, now: Timestamp) -> Vec<String> {
-    let mut problems = Vec::new();
+/// How its authorisation has ended.
+pub(crate) fn ended(view: &NodeView, now: Timestamp) -> Option<String> {
     let until = view.authorization.not_after;
     if view.revoked {
-        problems.push("its authorisation was revoked: pair it again".to_owned());
-    } else if until < now.secs() {
-        problems.push(format!("its authorisation ended at {}: pair it again", moment(until)));
+        return Some("its authorisation was revoked: pair it again".to_owned());
     }
+    if let Some(lapsed) = view.lapsed_millis.map(Timestamp::from_millis) {
+        return Some(format!(
+            "its authorisation lapsed at {lapsed}, after 30 days without a license: see `nodesys license list`, \
+             then pair it again"
+        ));
+    }
+    let over = until < now.secs();
+    over.then(|| format!("its authorisation ended at {}: pair it again", moment(until)))
+}
+
+fn problems(view: &NodeView, now: Timestamp) -> Vec<String> {
+    let mut problems = Vec::new();
+    problems.extend(ended(view, now));
     let active = view.leases.iter().any(|lease| lease.state == LeaseState::Active);
     let waits = view.leases.iter().any(|lease| lease.state == LeaseState::Standby);
     if !active && !waits {
@@ -93,6 +104,7 @@ mod tests {
                 nonce: U256::ZERO,
             },
             revoked: false,
+            lapsed_millis: None,
             last_heartbeat_millis: Some(NOW.millis() - 60_000),
             leases: vec![LeaseView {
                 license,
@@ -119,6 +131,7 @@ mod tests {
         one(view(LeaseState::Ended), "no lease");
         let active = || view(LeaseState::Active);
         one(NodeView { revoked: true, ..active() }, "revoked");
+        one(NodeView { lapsed_millis: Some(NOW.millis()), ..active() }, "lapsed at");
         one(NodeView { last_heartbeat_millis: Some(0), ..active() }, "ago");
         one(NodeView { last_heartbeat_millis: None, ..active() }, "no heartbeat");
         let mut ended = active();

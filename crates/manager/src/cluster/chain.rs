@@ -1,6 +1,7 @@
-//! Releases on chain, read over the node's own RPCs.
+//! Releases and receipt keys on chain, read over the node's own RPCs.
 
 use alloy::eips::BlockNumberOrTag;
+use nodesys_chain::project::{KeyValidity, receipt_key_validity};
 use nodesys_chain::release::{WorkloadReleases, releases_of};
 use nodesys_chain::{ChainError, Provider, RpcUrl};
 use nodesys_core::Address;
@@ -27,6 +28,21 @@ impl ChainReader {
         project: Address,
         workload: &Name,
     ) -> Result<WorkloadReleases, ChainError> {
+        let provider = self.fresh().await?;
+        releases_of(&provider, self.registry, project, workload, BlockNumberOrTag::Latest).await
+    }
+
+    /// When a receipt key counts for a project, or, without one, for the network.
+    pub async fn receipt_key(
+        &mut self,
+        project: Option<Address>,
+        key: Address,
+    ) -> Result<KeyValidity, ChainError> {
+        let provider = self.fresh().await?;
+        receipt_key_validity(&provider, self.registry, project, key).await
+    }
+
+    async fn fresh(&mut self) -> Result<Provider, ChainError> {
         let provider = match &self.connected {
             Some(provider) => provider.clone(),
             None => {
@@ -35,6 +51,6 @@ impl ChainReader {
             }
         };
         provider.require_fresh().await?;
-        releases_of(&provider, self.registry, project, workload, BlockNumberOrTag::Latest).await
+        Ok(provider)
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod lease_mark;
 pub(crate) mod license;
 pub(crate) mod listing;
 pub(crate) mod lock;
+pub(crate) mod login;
 pub(crate) mod mirror_source;
 pub(crate) mod network;
 pub(crate) mod node;

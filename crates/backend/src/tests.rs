@@ -1,6 +1,7 @@
 //! The backend on its real parts: Postgres, a chain with the contracts, sockets.
 
 pub(crate) mod api;
+mod callers;
 mod clocks;
 pub(crate) mod commit;
 mod computed;
@@ -10,6 +11,7 @@ mod fire;
 mod heartbeat;
 mod lease;
 mod listing;
+mod login;
 mod node;
 mod notify;
 mod release;

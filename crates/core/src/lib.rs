@@ -19,6 +19,7 @@ pub mod ids;
 pub mod keccak;
 pub mod license;
 pub mod listing;
+pub mod login;
 pub mod merkle;
 pub mod message;
 pub mod notify;

@@ -26,6 +26,7 @@ pub(crate) mod node;
 pub(crate) mod notify;
 pub(crate) mod outage;
 pub(crate) mod outbox;
+pub(crate) mod pairing;
 pub(crate) mod points;
 pub(crate) mod project;
 pub(crate) mod release;

@@ -86,6 +86,9 @@ problems! {
     cross_site => FORBIDDEN, "The request is not from a page of this backend";
     login_text_old => FORBIDDEN, "The text's time is over";
     login_text_used => CONFLICT, "The text was used";
+    unknown_pairing => NOT_FOUND, "No such pairing";
+    wrong_code => FORBIDDEN, "The code is not the node's";
+    pairing_claimed => CONFLICT, "Another account has typed the code";
     method_not_allowed => METHOD_NOT_ALLOWED, "The route takes another method";
 }
 

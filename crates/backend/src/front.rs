@@ -124,6 +124,21 @@ impl Front {
         Ok(())
     }
 
+    /// The address of a page here.
+    pub(crate) fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.site.as_str())
+    }
+
+    /// A short secret as it is kept: who reads the database cannot try all of them.
+    pub(crate) fn hidden(&self, id: &[u8; 16], secret: &str) -> B256 {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_ref())
+            .expect("HMAC takes a secret of any length");
+        mac.update(b"code");
+        mac.update(id);
+        mac.update(secret.as_bytes());
+        B256::from_slice(&mac.finalize().into_bytes())
+    }
+
     /// The cookie that keeps a browser signed in.
     pub(crate) fn cookie(&self, token: &Token) -> String {
         self.set_cookie(&token.text(), LOGIN_MILLIS / 1000)

@@ -7,7 +7,7 @@
 //!   instead; `preflight` is what a start depends on; `router` has all
 //!   routes, `admit` the first check of their requests, `who` what it requires of a caller.
 //! - The stages of the data path (`license`, `heartbeat`, `uptime`, `points`, `commit`, `tree`,
-//!   `root`, `claim`), and beside them `project`, `node`, `lease`, `notify`, `release`, `login`. None imports
+//!   `root`, `claim`), and beside them `project`, `node`, `lease`, `notify`, `release`, `login`, `pairing`. None imports
 //!   another.
 //! - `day` computes a day, `chain` follows the chain, `params` are parameters of paths.
 //! - `state` is shared by handlers and jobs.
@@ -43,6 +43,7 @@ mod node;
 mod nonce;
 mod notify;
 mod openapi;
+mod pairing;
 mod params;
 mod periodic;
 mod points;

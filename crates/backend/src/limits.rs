@@ -51,6 +51,8 @@ pub(crate) struct Limits {
     signers: Counts<Address>,
     /// Logins of an account, after the signature.
     logins: Counts<Address>,
+    /// Codes that an account types.
+    pairing_codes: Counts<Address>,
 }
 
 impl Limits {
@@ -66,6 +68,7 @@ impl Limits {
             notify_tests: Counts::new(table::NOTIFY_TESTS, clock),
             signers: Counts::new(table::SIGNERS, clock),
             logins: Counts::new(table::LOGINS, clock),
+            pairing_codes: Counts::new(table::PAIRING_CODES, clock),
         }
     }
 
@@ -116,6 +119,11 @@ impl Limits {
     /// After the signature of a login.
     pub(crate) fn login(&self, account: Address) -> ApiResult<()> {
         self.logins.take(account)
+    }
+
+    /// Before a code is compared.
+    pub(crate) fn pairing_code(&self, account: Address) -> ApiResult<()> {
+        self.pairing_codes.take(account)
     }
 
     /// Before a project's signer is read from the chain for a signature nobody vouches for.

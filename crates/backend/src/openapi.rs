@@ -9,7 +9,7 @@ use crate::limits::{Caller, ROUTES};
 const PLAIN: &str = "the document is made of plain values, which always serialise";
 
 /// Each path parameter's form: name, description, example, pattern.
-const PARAMETERS: [(&str, &str, &str, &str); 9] = [
+const PARAMETERS: [(&str, &str, &str, &str); 10] = [
     ("account", "A wallet's address.", "0x70997970c51812dc3a010c7d01b50e0d17dc79c8", ADDRESS),
     (
         "collection",
@@ -28,6 +28,7 @@ const PARAMETERS: [(&str, &str, &str, &str); 9] = [
         "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
         ADDRESS,
     ),
+    ("pairing", "A pairing's id.", "00112233445566778899aabbccddeeff", "^[0-9a-f]{32}$"),
     ("token_id", "A token's number.", "1", r"^\d{1,78}$"),
 ];
 const ADDRESS: &str = "^0x[0-9a-fA-F]{40}$";
@@ -38,7 +39,7 @@ const HASH_EXAMPLE: &str = "0x9c22ff5f21f0b81b113e63f7db6da94fedef11b2119b4088b8
 const PROJECT: (&str, &str) = ("A project: its name, or its distributor's address.", "acme");
 
 /// Each tag: name, description.
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 15] = [
     ("claim", "What accounts have been paid, and may claim."),
     ("commit", "Signed days, and the files they commit to."),
     ("heartbeat", "Sessions and heartbeats of nodes."),
@@ -47,6 +48,7 @@ const TAGS: [(&str, &str); 14] = [
     ("login", "People who are signed in, from a page of the backend."),
     ("node", "Nodes and their authorisations."),
     ("notify", "Webhooks that are told of outages. The requests are signed by the node's key."),
+    ("pairing", "Nodes that wait for an operator, who types a code and signs."),
     ("points", "Points of a day, signed by the project's reward signer."),
     ("project", "The network and its projects, as the registry has them."),
     ("release", "Documents of announced releases."),

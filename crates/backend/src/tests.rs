@@ -14,6 +14,7 @@ mod listing;
 mod login;
 mod node;
 mod notify;
+mod pairing;
 mod release;
 mod rpc;
 mod strangers;

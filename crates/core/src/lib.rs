@@ -23,6 +23,7 @@ pub mod login;
 pub mod merkle;
 pub mod message;
 pub mod notify;
+pub mod pairing;
 pub mod points;
 pub mod release;
 pub mod signature;

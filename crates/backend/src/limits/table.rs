@@ -15,7 +15,7 @@ const fn rate(name: &'static str, burst: u32, per_minute: u32) -> Rate {
 }
 
 /// Rates by network. A route names its own by its place here.
-pub(crate) const RATES: [Rate; 8] = [
+pub(crate) const RATES: [Rate; 9] = [
     rate("read", 600, 1200),
     rate("file", 300, 300),
     rate("wallet", 120, 120),
@@ -24,6 +24,7 @@ pub(crate) const RATES: [Rate; 8] = [
     rate("upload", 60, 60),
     rate("login", 60, 60),
     rate("account", 300, 300),
+    rate("pairing", 600, 600),
 ];
 const READ: Option<usize> = Some(0);
 const FILE: Option<usize> = Some(1);
@@ -33,6 +34,7 @@ const NOTIFYING: Option<usize> = Some(4);
 const UPLOAD: Option<usize> = Some(5);
 const SIGNING_IN: Option<usize> = Some(6);
 const ACCOUNT: Option<usize> = Some(7);
+const PAIRING: Option<usize> = Some(8);
 /// Counted by what it costs, not by how often it is asked.
 const BY_KEY: Option<usize> = None;
 
@@ -48,6 +50,8 @@ pub(super) const NOTIFY_TESTS: Rate = rate("test messages", 10, 6);
 /// Reads of a project's signer for signatures that do not fit.
 pub(super) const SIGNERS: Rate = rate("signers", 30, 30);
 
+/// Codes that an account types.
+pub(super) const PAIRING_CODES: Rate = rate("pairing codes", 10, 6);
 /// Logins of an account.
 pub(super) const LOGINS: Rate = rate("logins", 10, 10);
 
@@ -131,7 +135,7 @@ const fn put(
 }
 
 /// Every route, in the order of the data path.
-pub(crate) const ROUTES: [Route; 40] = [
+pub(crate) const ROUTES: [Route; 44] = [
     get("/healthz", None, "nothing"),
     get("/metrics", None, "nothing"),
     get("/readyz", READ, "1 row"),
@@ -240,6 +244,13 @@ pub(crate) const ROUTES: [Route; 40] = [
     own("DELETE", "/v1/login", "18 rows"),
     own("GET", "/v1/logins", "17 rows"),
     own("DELETE", "/v1/logins/{login}", "18 rows"),
+    Route { caller: Caller::Anyone, ..post("/v1/pairings", "", WALLET, "", "1 row") },
+    post("/v1/pairings/state", "the node that began it, by its secret", PAIRING, "", "1 row"),
+    Route {
+        by_key: "account: 10, then 6 a minute; pairing: 5 wrong codes",
+        ..own("POST", "/v1/pairings/{pairing}/claims", "3 rows")
+    },
+    own("POST", "/v1/pairings/{pairing}/signature", "4 RPC, 1 signature, 4 rows"),
 ];
 const NODE_NOTIFY: &str = "node, signed: 30, then 20 a minute";
 

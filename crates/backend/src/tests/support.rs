@@ -9,7 +9,7 @@ pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
@@ -253,6 +253,11 @@ impl World {
 
     pub(crate) fn domain(&self) -> &Domain {
         &self.replica.app.domain
+    }
+
+    /// Where a program follows the clock.
+    pub(crate) const fn clock_addr(&self) -> SocketAddr {
+        self.clock.addr()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

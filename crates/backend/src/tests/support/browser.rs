@@ -13,6 +13,8 @@ use crate::front::CSRF_HEADER;
 /// A browser. Its fields are what it sends.
 #[derive(Debug, Clone)]
 pub(crate) struct Browser {
+    /// Costly to make.
+    pub(crate) http: reqwest::Client,
     pub(crate) base: String,
     pub(crate) origin: Option<String>,
     pub(crate) csrf: Option<String>,
@@ -24,6 +26,7 @@ impl Browser {
     /// Nobody is signed in.
     pub(crate) fn at(base: &str) -> Self {
         Self {
+            http: reqwest::Client::new(),
             base: base.to_owned(),
             origin: Some(SITE.to_owned()),
             csrf: Some("1".to_owned()),
@@ -40,7 +43,8 @@ impl Browser {
 
     /// Asks, and keeps the cookie of the answer.
     pub(crate) async fn ask(&mut self, method: Method, route: &str, body: &Value) -> Answer {
-        let mut request = reqwest::Client::new()
+        let mut request = self
+            .http
             .request(method, format!("{}{route}", self.base))
             .header("user-agent", "Test\u{9b}Browser 1");
         for (name, value) in

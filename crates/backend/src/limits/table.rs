@@ -64,7 +64,6 @@ pub(crate) const FILE_BODY: usize = 64 * 1024 * 1024;
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "who signs is for readers: of the document"))]
 pub(crate) enum Caller {
     /// Everybody.
     Anyone,

@@ -1,18 +1,19 @@
-//! The first check of every request: whose it is, how often, how large. Nothing of it is read before.
+//! The first check of every request: how often, how large, who asks. Nothing of it is read before.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::header;
+use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::error::ApiError;
 use crate::limits::Route;
 use crate::state::AppState;
+use crate::who;
 
-/// The first check of every request: its network's rate, and the size of its body. The network is
-/// there for handlers, as an extension.
+/// The first check of every request: its network's rate, the size of its body, and who asks. The network is
+/// there for handlers as an extension, and so is a [`who::Person`].
 pub(crate) async fn admit(
     State(app): State<AppState>,
     matched: Option<MatchedPath>,
@@ -33,9 +34,25 @@ pub(crate) async fn admit(
             return too_large(route).into_response();
         }
         DefaultBodyLimit::max(route.body).apply(&mut request);
+        let (method, headers) = (request.method(), request.headers());
+        match who::admit(&app, route.caller, method, headers).await {
+            Ok(None) => {}
+            Ok(Some(person)) => {
+                request.extensions_mut().insert(person);
+                request.extensions_mut().insert(network);
+                return private(next.run(request).await);
+            }
+            Err(refusal) => return refusal.into_response(),
+        }
     }
     request.extensions_mut().insert(network);
     next.run(request).await
+}
+
+/// Of one account, so nothing between here and its browser keeps it.
+fn private(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// The declared length of a body.

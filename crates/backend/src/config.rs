@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use nodesys_chain::RpcUrl;
 use nodesys_core::Address;
+use nodesys_core::ticket::Origin;
 use nodesys_service::network::Proxy;
 use nodesys_service::secret;
 use zeroize::Zeroizing;
@@ -239,6 +240,10 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub trusted_proxies: Vec<Proxy>,
+    /// Where people reach this backend: the site that wallets sign in to. https://, or http:// on this
+    /// machine for development. Without it nobody can sign in; all that is public stays.
+    #[arg(long, env = "NODESYS_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<Origin>,
     /// Folder of the built dashboard (`web/dist`), to serve it too. It is read once, at start.
     #[arg(long, env = "NODESYS_WEB", value_name = "DIR")]
     pub web: Option<PathBuf>,

@@ -81,6 +81,14 @@ problems! {
     release_invalid => UNPROCESSABLE_ENTITY, "The body is not the release of this hash";
     not_announced => CONFLICT, "The chain does not announce the release";
     target_failed => BAD_GATEWAY, "The target did not take the message";
+    login_off => NOT_FOUND, "This backend has no login";
+    not_signed_in => UNAUTHORIZED, "Nobody is signed in";
+    cross_site => FORBIDDEN, "The request is not from a page of this backend";
+    login_text_old => FORBIDDEN, "The text's time is over";
+    login_text_used => CONFLICT, "The text was used";
+    unknown_pairing => NOT_FOUND, "No such pairing";
+    wrong_code => FORBIDDEN, "The code is not the node's";
+    pairing_claimed => CONFLICT, "Another account has typed the code";
     method_not_allowed => METHOD_NOT_ALLOWED, "The route takes another method";
 }
 

@@ -26,10 +26,10 @@ use nodesys_core::Address;
 use nodesys_service::network::{Network, Proxies};
 
 use crate::error::{ApiError, ApiResult};
-pub(crate) use table::{FILE_BODY, Route};
-use table::{RATES, Rate};
 #[cfg(test)]
-pub(crate) use table::{ROUTES, per_network};
+pub(crate) use table::per_network;
+pub(crate) use table::{Caller, FILE_BODY, ROUTES, Route};
+use table::{RATES, Rate};
 
 /// Keys of one rate that are remembered. One takes some 100 bytes.
 const MOST_KEYS: usize = 65_536;
@@ -49,6 +49,10 @@ pub(crate) struct Limits {
     notify_tests: Counts<Address>,
     /// Reads of a project's reward signer for signatures that do not fit the known one.
     signers: Counts<Address>,
+    /// Logins of an account, after the signature.
+    logins: Counts<Address>,
+    /// Codes that an account types.
+    pairing_codes: Counts<Address>,
 }
 
 impl Limits {
@@ -63,6 +67,8 @@ impl Limits {
             notify: Counts::new(table::NOTIFY, clock),
             notify_tests: Counts::new(table::NOTIFY_TESTS, clock),
             signers: Counts::new(table::SIGNERS, clock),
+            logins: Counts::new(table::LOGINS, clock),
+            pairing_codes: Counts::new(table::PAIRING_CODES, clock),
         }
     }
 
@@ -108,6 +114,16 @@ impl Limits {
     /// Before a test message is sent.
     pub(crate) fn notify_test(&self, node_key: Address) -> ApiResult<()> {
         self.notify_tests.take(node_key)
+    }
+
+    /// After the signature of a login.
+    pub(crate) fn login(&self, account: Address) -> ApiResult<()> {
+        self.logins.take(account)
+    }
+
+    /// Before a code is compared.
+    pub(crate) fn pairing_code(&self, account: Address) -> ApiResult<()> {
+        self.pairing_codes.take(account)
     }
 
     /// Before a project's signer is read from the chain for a signature nobody vouches for.

@@ -4,10 +4,12 @@
 use nodesys_core::api::Problem;
 use serde_json::{Map, Value, json};
 
+use crate::limits::{Caller, ROUTES};
+
 const PLAIN: &str = "the document is made of plain values, which always serialise";
 
 /// Each path parameter's form: name, description, example, pattern.
-const PARAMETERS: [(&str, &str, &str, &str); 8] = [
+const PARAMETERS: [(&str, &str, &str, &str); 10] = [
     ("account", "A wallet's address.", "0x70997970c51812dc3a010c7d01b50e0d17dc79c8", ADDRESS),
     (
         "collection",
@@ -19,12 +21,14 @@ const PARAMETERS: [(&str, &str, &str, &str); 8] = [
     ("file", "A file's name in the bundle.", "uptime.csv", r"^[A-Za-z0-9._-]{1,64}$"),
     ("hash", "keccak256 of the release's canonical JSON.", HASH_EXAMPLE, HASH),
     ("license", "A license's hash.", HASH_EXAMPLE, HASH),
+    ("login", "A login's number.", "1", r"^\d{1,20}$"),
     (
         "node_key",
         "The address of a node's key.",
         "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
         ADDRESS,
     ),
+    ("pairing", "A pairing's id.", "00112233445566778899aabbccddeeff", "^[0-9a-f]{32}$"),
     ("token_id", "A token's number.", "1", r"^\d{1,78}$"),
 ];
 const ADDRESS: &str = "^0x[0-9a-fA-F]{40}$";
@@ -35,14 +39,16 @@ const HASH_EXAMPLE: &str = "0x9c22ff5f21f0b81b113e63f7db6da94fedef11b2119b4088b8
 const PROJECT: (&str, &str) = ("A project: its name, or its distributor's address.", "acme");
 
 /// Each tag: name, description.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 15] = [
     ("claim", "What accounts have been paid, and may claim."),
     ("commit", "Signed days, and the files they commit to."),
     ("heartbeat", "Sessions and heartbeats of nodes."),
     ("lease", "Which node runs a license."),
     ("license", "Licenses as final blocks have them."),
+    ("login", "People who are signed in, from a page of the backend."),
     ("node", "Nodes and their authorisations."),
     ("notify", "Webhooks that are told of outages. The requests are signed by the node's key."),
+    ("pairing", "Nodes that wait for an operator, who types a code and signs."),
     ("points", "Points of a day, signed by the project's reward signer."),
     ("project", "The network and its projects, as the registry has them."),
     ("release", "Documents of announced releases."),
@@ -59,8 +65,15 @@ pub(crate) fn complete(document: utoipa::openapi::OpenApi) -> String {
         .iter()
         .map(|(name, description)| json!({ "name": name, "description": description }))
         .collect();
-    // Requests prove who sent them by signatures in their bodies: there is no scheme to declare.
+    // Most requests prove who sent them by signatures in their bodies, which are no scheme to declare.
     document["security"] = json!([]);
+    document["components"]["securitySchemes"] = json!({
+        "login": {
+            "type": "apiKey", "in": "cookie", "name": "__Host-nodesys-login",
+            "description": "The cookie of a login. What changes something also needs the backend's own \
+                Origin and the header `nodesys-csrf: 1`, as a page of the backend sends them.",
+        },
+    });
     name_messages(&mut document["components"]["schemas"]);
     document["components"]["responses"] = json!({
         "Refused": problem("The request is refused: `code` says why, and `detail` what to do."),
@@ -68,6 +81,10 @@ pub(crate) fn complete(document: utoipa::openapi::OpenApi) -> String {
     });
     for operation in operations(&mut document) {
         describe(operation);
+    }
+    for route in ROUTES.iter().filter(|route| route.caller == Caller::Login) {
+        let operation = &mut document["paths"][route.path][route.method.to_lowercase()];
+        operation["security"] = json!([{ "login": [] }]);
     }
     let mut text = serde_json::to_string_pretty(&document).expect(PLAIN);
     text.push('\n');

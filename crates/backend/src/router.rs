@@ -19,8 +19,8 @@ use crate::error::{ApiError, Fault};
 use crate::state::AppState;
 use crate::web::Site;
 use crate::{
-    claim, commit, db, heartbeat, lease, license, measure, node, notify, openapi, points, project,
-    release, root, tree, uptime,
+    claim, commit, db, heartbeat, lease, license, login, measure, node, notify, openapi, pairing,
+    points, project, release, root, tree, uptime,
 };
 
 /// How long a request may take, its body included.
@@ -69,6 +69,14 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(tree::show))
         .routes(routes!(root::list))
         .routes(routes!(claim::show))
+        .routes(routes!(login::write_message))
+        .routes(routes!(login::sign_in, login::show, login::sign_out))
+        .routes(routes!(login::list))
+        .routes(routes!(login::end_one))
+        .routes(routes!(pairing::begin))
+        .routes(routes!(pairing::state))
+        .routes(routes!(pairing::claim))
+        .routes(routes!(pairing::sign))
 }
 
 /// The OpenAPI document of all routes as pretty JSON, also kept as `openapi.json`.

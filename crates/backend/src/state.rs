@@ -8,6 +8,7 @@ use nodesys_chain::provider::Provider;
 use nodesys_clock::Clock;
 use nodesys_core::message::Domain;
 use nodesys_core::signature::SigningKey;
+use nodesys_core::ticket::Origin;
 use nodesys_service::network::Proxies;
 use sqlx::PgPool;
 use tokio::sync::{Notify, Semaphore};
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::db;
 use crate::error::ApiResult;
+use crate::front::Front;
 use crate::health::Health;
 use crate::key_record::KeyRecord;
 use crate::limits::Limits;
@@ -57,6 +59,8 @@ pub(crate) struct App {
     pub(crate) reference: Reference,
     /// What strangers may ask.
     pub(crate) limits: Limits,
+    /// Our public address; without one nobody signs in.
+    pub(crate) front: Option<Front>,
     /// Permits to look up a release on chain.
     pub(crate) release_lookups: Semaphore,
     /// Refused requests, counted instead of logged one by one.
@@ -87,6 +91,8 @@ pub(crate) struct Parts {
     pub(crate) allow_private_webhooks: bool,
     /// Proxies in front of this program.
     pub(crate) proxies: Proxies,
+    /// Where people reach this program.
+    pub(crate) public_url: Option<Origin>,
     pub(crate) reference: Reference,
     pub(crate) metrics: PrometheusHandle,
 }
@@ -100,9 +106,14 @@ impl App {
         }
         let live = Live::start(&parts.pool, now, parts.challenge_secret, parts.queue).await?;
         let limits = Limits::new(&parts.clock, parts.proxies);
+        let front = parts.public_url.map(|site| {
+            let secret = parts.receipt_key.derive("nodesys login text");
+            Front::new(site, parts.domain.chain_id(), secret)
+        });
         Ok(Arc::new(Self {
             reference: parts.reference,
             limits,
+            front: front.transpose()?,
             resolver: Resolver::default(),
             pool: parts.pool,
             clock: parts.clock,

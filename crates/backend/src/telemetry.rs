@@ -25,6 +25,7 @@ const COUNTERS: [(&str, &str); 17] = [
     ("nodesys_roots_posted_total", "Posts that this replica saw become final."),
     ("nodesys_notify_delivered_total", "Messages that a webhook took."),
     ("nodesys_notify_refused_total", "Attempts that a webhook did not take."),
+    ("nodesys_logins_begun_total", "People who signed in."),
     ("nodesys_releases_stored_total", "Documents of releases stored."),
     ("nodesys_mirror_checks_failed_total", "Checks of old pages of logs that could not be made."),
     ("nodesys_mirror_repaired_total", "Facts that the mirror had missed."),

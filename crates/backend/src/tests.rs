@@ -1,6 +1,7 @@
 //! The backend on its real parts: Postgres, a chain with the contracts, sockets.
 
 pub(crate) mod api;
+mod callers;
 mod clocks;
 pub(crate) mod commit;
 mod computed;
@@ -10,8 +11,10 @@ mod fire;
 mod heartbeat;
 mod lease;
 mod listing;
+mod login;
 mod node;
 mod notify;
+mod pairing;
 mod release;
 mod rightless;
 mod rotation;

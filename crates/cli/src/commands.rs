@@ -40,7 +40,7 @@ pub use join::JoinArgs;
 pub use license::LicenseCommand;
 pub use logs::LogsArgs;
 pub use notify::NotifyCommand;
-pub use pair::PairCommand;
+pub use pair::PairArgs;
 pub use restore::RestoreArgs;
 pub use rewards::RewardsCommand;
 pub use start::StartArgs;
@@ -92,8 +92,12 @@ pub enum Command {
     /// Stop the manager and the workloads; their data stays.
     Stop(StopArgs),
     /// Let a wallet authorise this node, without the wallet's key on the node.
-    #[command(subcommand)]
-    Pair(PairCommand),
+    ///
+    /// Without a verb: prints a link and a code. Open the link anywhere, sign in with the wallet, type the
+    /// code, compare the words on both screens, and sign; this command waits and goes on by itself. With
+    /// -o json each step is a line. The verbs `request`, `sign` and `finish` do the same by two files, for a
+    /// wallet without a network.
+    Pair(PairArgs),
     /// The right to run a license, read from the chain alone.
     #[command(subcommand)]
     License(LicenseCommand),
@@ -166,7 +170,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let setup = Setup::read(cli.settings)?;
     match &cli.command {
         Command::Join(args) => join::run(&setup, args).await,
-        Command::Pair(command) => pair::run(&setup, command).await,
+        Command::Pair(args) => pair::run(&setup, args).await,
         Command::License(command) => license::run(&setup, command).await,
         Command::Start(args) => start::run(&setup, args).await,
         Command::Stop(args) => stop::run(&setup, args).await,

@@ -154,18 +154,22 @@ pub enum EventKind {
     /// The node holds the license no longer, so it says nothing more of the workload.
     #[serde(rename = "workload.lost")]
     WorkloadLost,
+    /// A wallet has authorised a new node, told to the webhooks of all its nodes.
+    #[serde(rename = "node.authorized")]
+    NodeAuthorized,
     /// Somebody asked for it.
     #[serde(rename = "test")]
     Test,
 }
 
 impl EventKind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::NodeDown,
         Self::NodeBack,
         Self::WorkloadDown,
         Self::WorkloadBack,
         Self::WorkloadLost,
+        Self::NodeAuthorized,
         Self::Test,
     ];
 
@@ -177,6 +181,7 @@ impl EventKind {
             Self::WorkloadDown => "workload.down",
             Self::WorkloadBack => "workload.back",
             Self::WorkloadLost => "workload.lost",
+            Self::NodeAuthorized => "node.authorized",
             Self::Test => "test",
         }
     }
@@ -215,6 +220,9 @@ pub struct EventData {
     /// The workload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<Name>,
+    /// The node's page, where its authorisation can be ended; with `node.authorized` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 #[cfg(test)]

@@ -90,6 +90,28 @@ impl Origin {
         &self.0
     }
 
+    /// Host and port, without the scheme.
+    pub fn authority(&self) -> &str {
+        self.0.split_once("://").map_or("", |(_, authority)| authority)
+    }
+
+    /// Whether it is reached over TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+
+    /// Whether it is on the machine of whoever asks, so that TLS would add nothing.
+    pub fn is_loopback(&self) -> bool {
+        let authority = self.authority();
+        let host = match authority.find(']') {
+            Some(bracket) => authority.split_at(bracket + 1).0,
+            None => authority.split(':').next().unwrap_or_default(),
+        };
+        host == "localhost"
+            || host == "[::1]"
+            || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+    }
+
     /// What tickets name it by: keccak256 of the text.
     pub fn audience(&self) -> B256 {
         keccak256(&self.0)
@@ -300,6 +322,23 @@ mod tests {
         };
         let key = SigningKey::from_bytes(&[7; 32]).unwrap();
         TicketText(Signed::new(message, &domain(), &key))
+    }
+
+    #[test]
+    fn an_origin_says_where_it_is() {
+        for (url, authority, https, loopback) in [
+            ("https://nodes.example.org", "nodes.example.org", true, false),
+            ("https://nodes.example.org:8443/path", "nodes.example.org:8443", true, false),
+            ("http://localhost:8080", "localhost:8080", false, true),
+            ("http://127.8.0.1", "127.8.0.1", false, true),
+            ("http://[::1]:80", "[::1]", false, true),
+            ("http://127.0.0.1.example.org", "127.0.0.1.example.org", false, false),
+            ("http://localhost.example.org", "localhost.example.org", false, false),
+        ] {
+            let origin = origin(url);
+            assert_eq!(origin.authority(), authority);
+            assert_eq!((origin.is_https(), origin.is_loopback()), (https, loopback), "{url}");
+        }
     }
 
     #[test]

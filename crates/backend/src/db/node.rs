@@ -90,13 +90,16 @@ pub(crate) async fn authorize(
     let nonce = authorization.nonce.to_be_bytes::<32>();
     sqlx::query!(
         "insert into node (node_key, operator, nonce, not_after_secs, operator_signature,
-                           node_signature, authorized_at)
-         values ($1, $2, $3, $4, $5, $6, $7)
+                           node_signature, authorized_at, announced)
+         values ($1, $2, $3, $4, $5, $6, $7, false)
          on conflict (node_key) do update set
             operator = excluded.operator, nonce = excluded.nonce,
             not_after_secs = excluded.not_after_secs, revoked_at = null,
             operator_signature = excluded.operator_signature,
-            node_signature = excluded.node_signature, authorized_at = excluded.authorized_at",
+            node_signature = excluded.node_signature, authorized_at = excluded.authorized_at,
+            -- What the operator renews is no news.
+            announced = node.announced and node.operator = excluded.operator
+                        and node.revoked_at is null",
         authorization.node_key.as_slice() as _,
         authorization.operator.as_slice() as _,
         nonce.as_slice() as _,
@@ -107,6 +110,25 @@ pub(crate) async fn authorize(
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Nodes whose operators are still to be told that they were authorised; none changes hands until the
+/// transaction ends.
+pub(crate) async fn unannounced(conn: &mut PgConnection, limit: i64) -> anyhow::Result<Vec<i32>> {
+    let rows = sqlx::query_scalar!(
+        r#"select idx as "idx!" from node where not announced order by idx limit $1
+           for update skip locked"#,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
+/// Records that the operator is told.
+pub(crate) async fn announced(conn: &mut PgConnection, node: i32) -> anyhow::Result<()> {
+    sqlx::query!("update node set announced = true where idx = $1", node).execute(conn).await?;
     Ok(())
 }
 

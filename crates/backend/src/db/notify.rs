@@ -210,6 +210,34 @@ pub(crate) async fn queue_for_told(
     Ok(())
 }
 
+/// Stores the message of a new node for the targets that all nodes of its operator had before, revoked ones
+/// included: a URL is told once, at most `most` of them.
+pub(crate) async fn queue_for_operator(
+    conn: &mut PgConnection,
+    node: i32,
+    kind: EventKind,
+    body: &str,
+    now: Timestamp,
+    most: i64,
+) -> anyhow::Result<()> {
+    sqlx::query!(
+        "insert into notify_delivery (target_id, node_idx, kind, body, created_at, next_at)
+         select min(t.id), $1, $2, $3, $4, $4
+         from node new join node n on n.operator = new.operator
+             join notify_target t on t.node_idx = n.idx
+         where new.idx = $1 and t.removed_at is null and t.added_at < new.authorized_at
+         group by t.url order by min(t.id) limit $5",
+        node,
+        kind.as_str(),
+        body,
+        column::millis(now)? as _,
+        most
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// A node with at least one target.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WatchedNode {

@@ -1,5 +1,6 @@
 //! The table: every route with its caller, size, rate and cost. ARCHITECTURE.md shows it, and a test
-//! compares the two, and both with the router.
+//! compares the two, and both with the router. What it says of a caller beyond a signature is required by
+//! `who` before a handler runs; a test walks every route with every kind of caller.
 
 /// How often: this many at once, and then this many a minute.
 #[derive(Debug, Clone, Copy)]
@@ -14,13 +15,16 @@ const fn rate(name: &'static str, burst: u32, per_minute: u32) -> Rate {
 }
 
 /// Rates by network. A route names its own by its place here.
-pub(crate) const RATES: [Rate; 6] = [
+pub(crate) const RATES: [Rate; 9] = [
     rate("read", 600, 1200),
     rate("file", 300, 300),
     rate("wallet", 120, 120),
     rate("lease", 2000, 2000),
     rate("notify", 120, 120),
     rate("upload", 60, 60),
+    rate("login", 60, 60),
+    rate("account", 300, 300),
+    rate("pairing", 600, 600),
 ];
 const READ: Option<usize> = Some(0);
 const FILE: Option<usize> = Some(1);
@@ -28,6 +32,9 @@ const WALLET: Option<usize> = Some(2);
 const LEASE: Option<usize> = Some(3);
 const NOTIFYING: Option<usize> = Some(4);
 const UPLOAD: Option<usize> = Some(5);
+const SIGNING_IN: Option<usize> = Some(6);
+const ACCOUNT: Option<usize> = Some(7);
+const PAIRING: Option<usize> = Some(8);
 /// Counted by what it costs, not by how often it is asked.
 const BY_KEY: Option<usize> = None;
 
@@ -43,12 +50,41 @@ pub(super) const NOTIFY_TESTS: Rate = rate("test messages", 10, 6);
 /// Reads of a project's signer for signatures that do not fit.
 pub(super) const SIGNERS: Rate = rate("signers", 30, 30);
 
+/// Codes that an account types.
+pub(super) const PAIRING_CODES: Rate = rate("pairing codes", 10, 6);
+/// Logins of an account.
+pub(super) const LOGINS: Rate = rate("logins", 10, 10);
+
 /// A JSON body.
 pub(crate) const BODY: usize = 64 * 1024;
 /// A heartbeat of 64 lines, with the numbers at their longest: see the test.
 pub(crate) const HEARTBEAT_BODY: usize = 16 * 1024;
 /// The largest points file: some three million licenses.
 pub(crate) const FILE_BODY: usize = 64 * 1024 * 1024;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Everybody.
+    Anyone,
+    /// Whoever has signed the body, or what it names: the handler checks it.
+    Signer(&'static str),
+    /// A page of this backend in a browser: its Origin, and a header that no form can set.
+    Page,
+    /// Somebody who is signed in, by the cookie; what changes something also comes from such a page.
+    Login,
+}
+
+impl std::fmt::Display for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Anyone => "anyone",
+            Self::Signer(who) => who,
+            Self::Page => "a page of this backend",
+            Self::Login => "an account, signed in",
+        })
+    }
+}
 
 /// A route.
 #[derive(Debug)]
@@ -57,7 +93,7 @@ pub(crate) struct Route {
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     /// Who may call it.
-    pub(crate) caller: &'static str,
+    pub(crate) caller: Caller,
     /// Largest body.
     pub(crate) body: usize,
     /// Its place in [`RATES`], if it counts by network.
@@ -69,7 +105,12 @@ pub(crate) struct Route {
 }
 
 const fn get(path: &'static str, rate: Option<usize>, cost: &'static str) -> Route {
-    Route { method: "GET", path, caller: "anyone", body: 0, rate, by_key: "", cost }
+    Route { method: "GET", path, caller: Caller::Anyone, body: 0, rate, by_key: "", cost }
+}
+
+/// A route for those who are signed in.
+const fn own(method: &'static str, path: &'static str, cost: &'static str) -> Route {
+    Route { method, path, caller: Caller::Login, body: BODY, rate: ACCOUNT, by_key: "", cost }
 }
 
 const fn post(
@@ -79,7 +120,7 @@ const fn post(
     by_key: &'static str,
     cost: &'static str,
 ) -> Route {
-    Route { method: "POST", path, caller, body: BODY, rate, by_key, cost }
+    Route { method: "POST", path, caller: Caller::Signer(caller), body: BODY, rate, by_key, cost }
 }
 
 const fn put(
@@ -89,11 +130,11 @@ const fn put(
     by_key: &'static str,
     cost: &'static str,
 ) -> Route {
-    Route { method: "PUT", path, caller, body, rate: UPLOAD, by_key, cost }
+    Route { method: "PUT", path, caller: Caller::Signer(caller), body, rate: UPLOAD, by_key, cost }
 }
 
 /// Every route, in the order of the data path.
-pub(crate) const ROUTES: [Route; 34] = [
+pub(crate) const ROUTES: [Route; 44] = [
     get("/healthz", None, "nothing"),
     get("/metrics", None, "nothing"),
     get("/readyz", READ, "1 row"),
@@ -187,6 +228,28 @@ pub(crate) const ROUTES: [Route; 34] = [
     get("/v1/proofs/{project}/{account}", READ, "20 rows, 2 RPC in 2 s over all"),
     get("/v1/roots/{project}", READ, "a row per day, 2 RPC in 2 s over all"),
     get("/v1/rewards/{account}", FILE, "20 rows per project, 2 RPC in 2 s over all"),
+    Route { caller: Caller::Page, ..post("/v1/login/messages", "", SIGNING_IN, "", "nothing") },
+    Route {
+        caller: Caller::Page,
+        ..post(
+            "/v1/login",
+            "",
+            SIGNING_IN,
+            "account, signed: 10, then 10 a minute",
+            "4 RPC, 1 signature, 20 rows",
+        )
+    },
+    own("GET", "/v1/login", "17 rows"),
+    own("DELETE", "/v1/login", "18 rows"),
+    own("GET", "/v1/logins", "17 rows"),
+    own("DELETE", "/v1/logins/{login}", "18 rows"),
+    Route { caller: Caller::Anyone, ..post("/v1/pairings", "", WALLET, "", "1 row") },
+    post("/v1/pairings/state", "the node that began it, by its secret", PAIRING, "", "1 row"),
+    Route {
+        by_key: "account: 10, then 6 a minute; pairing: 5 wrong codes",
+        ..own("POST", "/v1/pairings/{pairing}/claims", "3 rows")
+    },
+    own("POST", "/v1/pairings/{pairing}/signature", "4 RPC, 1 signature, 4 rows"),
 ];
 const NODE_NOTIFY: &str = "node, signed: 30, then 20 a minute";
 

@@ -1,5 +1,6 @@
 //! The inputs of the decision, and the storing of its outcome: outages with their messages.
 
+use nodesys_core::Address;
 use nodesys_core::ids::LicenseIndex;
 use nodesys_core::license::LicenseId;
 use nodesys_core::notify::{Event, EventData, EventKind};
@@ -10,6 +11,11 @@ use super::watch::{Change, LeaseFacts, NodeFacts};
 use crate::db;
 use crate::db::outage::EndedAs;
 use crate::state::App;
+
+/// New nodes that are told of in one run.
+const MOST_NEW: i64 = 256;
+/// URLs that are told of a new node.
+const MOST_TOLD: i64 = 64;
 
 /// Every node with a target, from the fold.
 pub(super) async fn nodes(app: &App, conn: &mut PgConnection) -> anyhow::Result<Vec<NodeFacts>> {
@@ -72,6 +78,28 @@ pub(super) async fn write(
     }
 }
 
+/// Stores the messages of new nodes.
+pub(super) async fn announce(
+    app: &App,
+    conn: &mut PgConnection,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let kind = EventKind::NodeAuthorized;
+    for node in db::node::unannounced(conn, MOST_NEW).await? {
+        let (node_key, operator) = db::node::key_and_operator(conn, node).await?;
+        let link = app.front.as_ref().map(|front| front.link(&format!("/nodes/{node_key:#x}")));
+        let data = EventData { link, ..about(node_key, operator) };
+        let body = serde_json::to_string(&Event { kind, timestamp: now.to_string(), data })?;
+        db::notify::queue_for_operator(conn, node, kind, &body, now, MOST_TOLD).await?;
+        db::node::announced(conn, node).await?;
+    }
+    Ok(())
+}
+
+const fn about(node_key: Address, operator: Address) -> EventData {
+    EventData { node_key, operator, since: None, license: None, workload: None, link: None }
+}
+
 /// The body of a message.
 pub(super) async fn event(
     conn: &mut PgConnection,
@@ -90,6 +118,6 @@ pub(super) async fn event(
         workload = Some(row.workload);
     }
     let since = since.map(|since| since.to_string());
-    let data = EventData { node_key, operator, since, license: id, workload };
+    let data = EventData { since, license: id, workload, ..about(node_key, operator) };
     Ok(serde_json::to_string(&Event { kind, timestamp: now.to_string(), data })?)
 }

@@ -1,4 +1,4 @@
-//! Twice a minute, at one replica: finds outages that began or ended, then sends due messages.
+//! Twice a minute, at one replica: finds outages that began or ended and nodes that are new, then sends due messages.
 //!
 //! An outage and its messages are stored in one transaction, once. A message is retried until it is
 //! delivered, at growing intervals; if the process dies between the answer and our record of it,
@@ -71,10 +71,12 @@ impl Notify {
         let app = &self.app;
         let now = app.clock.now();
         let mut tx = app.pool.begin().await?;
+        facts::announce(app, &mut tx, now).await?;
         app.live.fold.follow(&mut tx, None, now).await?;
         let nodes = facts::nodes(app, &mut tx).await?;
         let open = db::outage::open(&mut tx).await?;
         if nodes.is_empty() && open.is_empty() {
+            tx.commit().await?;
             return Ok(());
         }
         let down_before = Liveness::until(&mut tx, now).await?.earlier(now, DOWN_MILLIS);

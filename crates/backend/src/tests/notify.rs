@@ -379,3 +379,51 @@ async fn the_backends_own_downtime_is_nobodys_outage(pool: PgPool) {
     tick(&mut world).await;
     assert!(receiver.take().is_empty());
 }
+
+/// Whoever has a wallet's signature for a node of theirs cannot keep it from the wallet's owner.
+#[sqlx::test(migrations = "../../migrations/backend")]
+async fn the_operator_is_told_of_each_new_node(pool: PgPool) {
+    let mut world = World::new(pool).await;
+    let (first, bobs) = (world.node(&alice(), 1).await, world.node(&bob(), 2).await);
+    let (receiver, other) = (Receiver::start().await, Receiver::start().await);
+    let told = add(&world, &first, &receiver.url).await;
+    add(&world, &bobs, &other.url).await;
+    tick(&mut world).await;
+    assert!(receiver.take().is_empty(), "who was added later is not told of before");
+
+    let second = world.node(&alice(), 3).await;
+    for _ in 0..2 {
+        tick(&mut world).await;
+    }
+    let heard = receiver.take();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    let event = heard[0].event(&told.secret);
+    assert_eq!(event.kind, EventKind::NodeAuthorized);
+    assert_eq!((event.data.node_key, event.data.operator), (second.address(), alice().address()));
+    let link = event.data.link.unwrap();
+    assert_eq!(link, format!("https://nodes.example.org/nodes/{:#x}", second.address()));
+    assert!(other.take().is_empty(), "another operator's webhook was told");
+
+    // A renewal is no news; a node that was revoked and comes back is.
+    let client = world.client();
+    client.authorize_node(&second.authorization(&world, 2)).await.unwrap();
+    tick(&mut world).await;
+    assert!(receiver.take().is_empty());
+    // A URL that two nodes have is told once.
+    add(&world, &second, &receiver.url).await;
+    world.go_without_chain(world.now().plus_millis(1_000)).await;
+    world.client().revoke_node(&second.revocation(&world, 2)).await.unwrap();
+    world.client().authorize_node(&second.authorization(&world, 3)).await.unwrap();
+    tick(&mut world).await;
+    let news = |receiver: &Receiver| {
+        // These nodes send no heartbeats, which is told too.
+        let heard = receiver.take();
+        heard.iter().filter(|heard| heard.kind() == "node.authorized").count()
+    };
+    assert_eq!(news(&receiver), 1);
+    // A node that changes hands is told to its new operator.
+    let taken = Node::new(&bob(), 3);
+    world.client().authorize_node(&taken.authorization(&world, 4)).await.unwrap();
+    tick(&mut world).await;
+    assert_eq!(news(&other), 1);
+}

@@ -2,13 +2,14 @@
 //! backend on real sockets. No job runs by itself: a test calls its tick.
 
 pub(crate) mod books;
+pub(crate) mod browser;
 pub(crate) mod node;
 pub(crate) mod receiver;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
@@ -51,6 +52,9 @@ use wire::Wire;
 /// When the clock starts: half an hour after the chain, ten seconds into a minute.
 pub(crate) const START: Timestamp =
     Timestamp::from_millis(DAY.start().millis() + 30 * 60_000 + 10_000);
+
+/// Where people reach the replicas: a name that is no server's.
+pub(crate) const SITE: &str = "https://nodes.example.org";
 
 /// What a post may cost, as by default.
 pub(crate) const LIMITS: PostLimits =
@@ -172,6 +176,7 @@ impl World {
             queue,
             allow_private_webhooks: true,
             proxies: Proxies::default(),
+            public_url: Some(SITE.parse().unwrap()),
             reference: Reference::new(Some(observer.clone()), 2_000),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
@@ -194,6 +199,12 @@ impl World {
             .await
             .unwrap();
         Replica::start(self.parts(pool)).await
+    }
+
+    /// A replica at which nobody signs in.
+    pub(crate) async fn without_login(&self) -> Replica {
+        let parts = self.parts(self.pool.clone());
+        Replica::start(Parts { public_url: None, ..parts }).await
     }
 
     /// A replica that lets webhooks lead to the public internet only, as one does by default.
@@ -257,6 +268,7 @@ impl World {
             queue: 64,
             allow_private_webhooks: true,
             proxies: app.limits.proxies().clone(),
+            public_url: Some(SITE.parse().unwrap()),
             reference: Reference::new(Some(self.observer.clone()), 2_000),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         }
@@ -268,6 +280,11 @@ impl World {
 
     pub(crate) fn domain(&self) -> &Domain {
         &self.replica.app.domain
+    }
+
+    /// Where a program follows the clock.
+    pub(crate) const fn clock_addr(&self) -> SocketAddr {
+        self.clock.addr()
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -413,6 +430,12 @@ impl Answer {
             retry_after: header("retry-after"),
             body: response.text().await.unwrap(),
         }
+    }
+
+    /// The body of a request that was answered.
+    pub(crate) fn read<T: serde::de::DeserializeOwned>(&self) -> T {
+        assert_eq!(self.status, 200, "{self:?}");
+        serde_json::from_str(&self.body).unwrap()
     }
 
     pub(crate) fn problem(&self) -> Problem {

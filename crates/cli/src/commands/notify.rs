@@ -32,7 +32,8 @@ pub enum NotifyCommand {
     ///
     /// Messages are JSON, signed as in Standard Webhooks (webhook-id, webhook-timestamp,
     /// webhook-signature): node.down and node.back, workload.down, workload.back and
-    /// workload.lost. Adding the same URL again prints the same number and secret.
+    /// workload.lost, node.authorized (of any new node of the operator). Adding the same URL again prints the
+    /// same number and secret.
     #[command(after_help = "\
 Example:
   nodesys notify add https://hooks.example.org/nodesys")]

@@ -2,6 +2,7 @@
 
 mod finish;
 mod nonce;
+mod online;
 mod request;
 mod revoke;
 mod sign;
@@ -11,19 +12,34 @@ use clap::Subcommand;
 use crate::exit::Exit;
 use crate::setup::Setup;
 pub use finish::FinishArgs;
+pub use online::OnlineArgs;
 pub use request::RequestArgs;
 pub use revoke::RevokeArgs;
 pub use sign::SignArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  nodesys pair request > request.json                         # on the node
+  nodesys pair                                                # online, with the wallet in a browser
+  nodesys pair --operator 0x00000000000000000000000000000000000000a1 -o json
+
+  nodesys pair request > request.json                         # offline: on the node
   nodesys pair sign request.json --keystore wallet.json > signed.json   # where the wallet is
   nodesys pair finish signed.json                             # on the node";
 
+/// `pair`, with a verb of the offline exchange or without.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PairArgs {
+    /// Pairing by a code.
+    #[command(flatten)]
+    pub online: OnlineArgs,
+    /// The offline exchange, and the end of an authorisation.
+    #[command(subcommand)]
+    pub verb: Option<PairCommand>,
+}
+
 /// Verbs of `pair`.
 #[derive(Debug, Subcommand)]
-#[command(after_help = EXAMPLES)]
 pub enum PairCommand {
     /// Ask for an authorisation of this node: prints a request for `pair sign`.
     ///
@@ -66,9 +82,11 @@ Examples:
     Revoke(RevokeArgs),
 }
 
-/// Runs a verb.
-pub async fn run(setup: &Setup, command: &PairCommand) -> anyhow::Result<Exit> {
-    match command {
+/// Runs it.
+pub async fn run(setup: &Setup, args: &PairArgs) -> anyhow::Result<Exit> {
+    let Some(verb) = &args.verb else { return online::run(setup, &args.online).await };
+    args.online.none_given()?;
+    match verb {
         PairCommand::Request(args) => request::run(setup, args).await,
         PairCommand::Sign(args) => sign::run(setup, args),
         PairCommand::Finish(args) => finish::run(setup, args).await,

@@ -15,6 +15,7 @@ use nodesys_core::message::{
     Heartbeat, LeaseRequest, Signed, SignedAuthorization, SignedRevocation,
 };
 use nodesys_core::notify::{NotifyAdded, NotifyRequest, NotifyTarget};
+use nodesys_core::pairing::{PairingBegun, PairingQuestion, PairingRequest, PairingState};
 use nodesys_core::release::Release;
 use nodesys_core::signature::WalletSignature;
 use nodesys_core::time::UtcDay;
@@ -74,6 +75,24 @@ impl Client {
     /// `authorization_replaced`.
     pub async fn revoke_node(&self, signed: &SignedRevocation) -> Result<NodeView, Error> {
         self.post(self.url(&["v1", "nodes", "revocations"]), signed).await
+    }
+
+    /// `POST /v1/pairings`: a link and a code for the node's operator.
+    ///
+    /// # Errors
+    ///
+    /// Those of a request ([`Error`]), with codes `login_off`, `authorization_expired` and `clock_wrong`.
+    pub async fn begin_pairing(&self, request: &PairingRequest) -> Result<PairingBegun, Error> {
+        self.post(self.url(&["v1", "pairings"]), request).await
+    }
+
+    /// `POST /v1/pairings/state`: whether the operator has typed the code, and signed.
+    ///
+    /// # Errors
+    ///
+    /// Those of a request ([`Error`]), with code `unknown_pairing` once it has ended.
+    pub async fn pairing_state(&self, question: &PairingQuestion) -> Result<PairingState, Error> {
+        self.post(self.url(&["v1", "pairings", "state"]), question).await
     }
 
     /// `GET /v1/nodes/{node_key}`.

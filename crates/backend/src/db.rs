@@ -13,6 +13,7 @@ pub(crate) mod connect;
 pub(crate) mod cursor;
 pub(crate) mod day;
 pub(crate) mod evidence;
+pub(crate) mod fleet;
 pub(crate) mod lease;
 pub(crate) mod lease_end;
 pub(crate) mod lease_mark;

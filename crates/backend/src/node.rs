@@ -1,5 +1,7 @@
 //! Nodes: an operator's wallet authorises a node key; the node key agrees; the wallet may revoke.
 
+mod fleet;
+
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Json, Path, State};
 use nodesys_core::Address;
@@ -14,6 +16,8 @@ use crate::db::node::NodeRow;
 use crate::error::{ApiError, ApiResult};
 use crate::state::{App, AppState};
 use crate::{chain, db, nonce};
+
+pub(crate) use fleet::*;
 
 /// Names the wallet in a refusal.
 const WALLET: &str = "operator's wallet";

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 const PLAIN: &str = "the document is made of plain values, which always serialise";
 
 /// Each path parameter's form: name, description, example, pattern.
-const PARAMETERS: [(&str, &str, &str, &str); 8] = [
+const PARAMETERS: [(&str, &str, &str, &str); 9] = [
     ("account", "A wallet's address.", "0x70997970c51812dc3a010c7d01b50e0d17dc79c8", ADDRESS),
     (
         "collection",
@@ -22,6 +22,12 @@ const PARAMETERS: [(&str, &str, &str, &str); 8] = [
     (
         "node_key",
         "The address of a node's key.",
+        "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
+        ADDRESS,
+    ),
+    (
+        "operator",
+        "The address of a wallet that authorised nodes.",
         "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
         ADDRESS,
     ),

@@ -47,6 +47,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(node::authorize))
         .routes(routes!(node::revoke))
         .routes(routes!(node::show))
+        .routes(routes!(node::fleet))
         .routes(routes!(lease::request))
         .routes(routes!(lease::show))
         .routes(routes!(license::show))

@@ -7,6 +7,7 @@ mod computed;
 mod day;
 mod failover;
 mod fire;
+mod fleet;
 mod heartbeat;
 mod lease;
 mod listing;

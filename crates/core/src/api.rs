@@ -18,6 +18,8 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod fleet;
+
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,8 @@ use crate::message::{
 };
 use crate::signature::SignatureError;
 use crate::time::UtcDay;
+
+pub use fleet::{Fleet, FleetLicense, FleetRow, FleetState};
 
 /// An RFC 9457 problem document, content type `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -29,6 +29,12 @@ export class Reads {
     return this.http.json({ method: 'GET', path: ['v1', 'nodes', nodeKey] }, views.nodeView);
   }
 
+  /** A page of an operator's nodes, with what each runs; `after` is the `next` of the page before. */
+  fleet(operator: Address, after?: string): Promise<views.Fleet> {
+    const query = after === undefined ? {} : { query: { after } };
+    return this.http.json({ method: 'GET', path: ['v1', 'operators', operator], ...query }, views.fleet);
+  }
+
   /** Who runs a license. */
   lease(licenseHash: Hash): Promise<views.LeaseView> {
     return this.http.json({ method: 'GET', path: ['v1', 'leases', licenseHash] }, views.leaseView);

@@ -40,6 +40,30 @@ export const nodeView = open({
 });
 export type NodeView = Parsed<typeof nodeView>;
 
+/** How a node, or its workload of one license, is; only `up` and `late` earn. */
+export const fleetState = oneOf('up', 'late', 'down', 'standby', 'no_license', 'expired', 'revoked');
+
+export const fleetRow = open({
+  node_key: address,
+  not_after: uint64,
+  state: fleetState,
+  heard_millis: nullable(uint64),
+  license: nullable(open({
+    license: licenseId,
+    project: address,
+    workload: name,
+    fence: points,
+    since_millis: uint64,
+    minutes: integer(1440),
+    status: nullable(oneOf('healthy', 'starting', 'degraded', 'down', 'updating')),
+    release: nullable(uint64),
+  })),
+});
+export type FleetRow = Parsed<typeof fleetRow>;
+
+export const fleet = open({ operator: address, rows: list(fleetRow), next: nullable(text) });
+export type Fleet = Parsed<typeof fleet>;
+
 /** A moment that a contract may put as far ahead as it likes: a number beyond 2^53 is rounded. */
 const seconds: Parser<bigint> = (value, path = '') =>
   typeof value === 'number' && value >= 0 && value <= 2 ** 64 ? BigInt(Math.floor(value)) : uint64(value, path);
@@ -110,6 +134,8 @@ export const SCHEMAS = {
   LicenseId: licenseId,
   LeaseView: leaseView,
   NodeView: nodeView,
+  Fleet: fleet,
+  FleetRow: fleetRow,
   LicenseView: licenseView,
   LicenseDay: licenseDay,
   DayView: dayView,

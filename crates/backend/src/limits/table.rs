@@ -93,7 +93,7 @@ const fn put(
 }
 
 /// Every route, in the order of the data path.
-pub(crate) const ROUTES: [Route; 34] = [
+pub(crate) const ROUTES: [Route; 35] = [
     get("/healthz", None, "nothing"),
     get("/metrics", None, "nothing"),
     get("/readyz", READ, "1 row"),
@@ -110,6 +110,7 @@ pub(crate) const ROUTES: [Route; 34] = [
         "1 row; of a known pair 3 RPC, 1 signature, 70 rows",
     ),
     get("/v1/nodes/{node_key}", READ, "65 rows"),
+    get("/v1/operators/{operator}", FILE, "501 rows"),
     post(
         "/v1/leases",
         "an authorised node",

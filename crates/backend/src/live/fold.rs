@@ -31,11 +31,29 @@ pub(crate) struct Renewed {
     pub(crate) fit: Option<Timestamp>,
 }
 
+/// What the last heartbeat that carried a lease said of its workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) at: Timestamp,
+    pub(crate) status: Status,
+    pub(crate) release: u64,
+}
+
+/// A line of a heartbeat for a lease that its node holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeldLine {
+    pub(crate) license: u32,
+    pub(crate) status: Status,
+    pub(crate) release: u64,
+}
+
 /// Bits and renewals of the open days.
 #[derive(Default)]
 pub(crate) struct DayFold {
     days: BTreeMap<UtcDay, HashMap<u32, DayBitmap>>,
     renewed: HashMap<u32, Renewed>,
+    /// What the last heartbeat said of each license's workload.
+    told: HashMap<u32, Told>,
     /// Each node's last heartbeat, by `node.idx`.
     heard: HashMap<u32, Timestamp>,
     watermarks: HashMap<(UtcDay, i32), i64>,
@@ -55,18 +73,28 @@ pub(crate) struct Added<'a> {
     /// The nodes that sent the heartbeats.
     pub(crate) nodes: &'a [u32],
     pub(crate) server_time: Timestamp,
-    /// (license, release) of credited `updating` lines.
-    pub(crate) updating: &'a [(u32, u64)],
+    /// The heartbeats' lines for leases that their nodes hold.
+    pub(crate) lines: &'a [HeldLine],
 }
 
 impl DayFold {
     fn add(&mut self, added: &Added<'_>) {
         let day = self.days.entry(added.day).or_default();
         // A minute that is credited already counts no further, whoever stored it again.
-        for (index, release) in added.updating {
-            if !day.entry(*index).or_default().contains(added.minute_of_day) {
-                *self.updating_on_day.entry((*index, added.day)).or_default() += 1;
-                *self.updating_release.entry((*index, *release)).or_default() += 1;
+        let credited = |line: &&HeldLine| {
+            line.status == Status::Updating && added.licenses.contains(line.license)
+        };
+        for line in added.lines.iter().filter(credited) {
+            if !day.entry(line.license).or_default().contains(added.minute_of_day) {
+                *self.updating_on_day.entry((line.license, added.day)).or_default() += 1;
+                *self.updating_release.entry((line.license, line.release)).or_default() += 1;
+            }
+        }
+        for line in added.lines {
+            let (at, status, release) = (added.server_time, line.status, line.release);
+            let told = self.told.entry(line.license).or_insert(Told { at, status, release });
+            if told.at <= at {
+                *told = Told { at, status, release };
             }
         }
         for index in added.licenses {
@@ -107,6 +135,11 @@ impl DayFold {
     /// Last renewals of a license's lease.
     pub(crate) fn renewed(&self, index: LicenseIndex) -> Renewed {
         self.renewed.get(&index.0).copied().unwrap_or_default()
+    }
+
+    /// What the last heartbeat that carried a license's lease said.
+    pub(crate) fn told(&self, index: LicenseIndex) -> Option<Told> {
+        self.told.get(&index.0).copied()
     }
 
     /// Time of a node's (`node.idx`) last accepted heartbeat.
@@ -166,14 +199,13 @@ impl Fold {
 
     fn add_stored(&self, day: UtcDay, writer: i32, batch: &StoredBatch) {
         let nodes: Vec<u32> = batch.entries.iter().map(|entry| entry.node).collect();
-        let updating: Vec<(u32, u64)> = batch
+        let lines: Vec<HeldLine> = batch
             .entries
             .iter()
             .flat_map(Entry::held)
-            .filter(|(index, status, _)| {
-                *status == Status::Updating as u8 && batch.licenses.contains(*index)
+            .filter_map(|(license, status, release)| {
+                Some(HeldLine { license, status: Status::from_u8(status)?, release })
             })
-            .map(|(index, _, release)| (index, release))
             .collect();
         let added = Added {
             day,
@@ -183,7 +215,7 @@ impl Fold {
             unfit: &batch.unfit,
             nodes: &nodes,
             server_time: batch.server_time,
-            updating: &updating,
+            lines: &lines,
         };
         let mut fold = self.lock();
         fold.add(&added);
@@ -200,6 +232,14 @@ mod tests {
     use super::*;
 
     fn add(fold: &mut DayFold, minute: u16, updating: &[(u32, u64)]) {
+        let lines: Vec<_> = updating
+            .iter()
+            .map(|(license, release)| HeldLine {
+                license: *license,
+                status: Status::Updating,
+                release: *release,
+            })
+            .collect();
         let licenses = RoaringBitmap::from_iter([7]);
         fold.add(&Added {
             day: UtcDay(1),
@@ -209,7 +249,7 @@ mod tests {
             unfit: &RoaringBitmap::from_iter([11]),
             nodes: &[2],
             server_time: UtcDay(1).start().plus_millis(u64::from(minute) * 60_000),
-            updating,
+            lines: &lines,
         });
     }
 

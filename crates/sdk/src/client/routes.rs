@@ -7,8 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use nodesys_core::api::{
-    CommitRequest, CommitView, DayView, LeaseView, LicenseDay, LicenseView, Network, NodeView,
-    PointsChecked, ProofView, Receipt, RewardView, Session, SessionRequest, StoredRelease,
+    CommitRequest, CommitView, DayView, Fleet, LeaseView, LicenseDay, LicenseView, Network,
+    NodeView, PointsChecked, ProofView, Receipt, RewardView, Session, SessionRequest,
+    StoredRelease,
 };
 use nodesys_core::bundle::{Terms, canonical_json};
 use nodesys_core::message::{
@@ -83,6 +84,19 @@ impl Client {
     /// Those of a request ([`Error`]), with code `unknown_node`.
     pub async fn node(&self, node_key: Address) -> Result<NodeView, Error> {
         self.get(self.url(&["v1", "nodes", &hex(node_key)])).await
+    }
+
+    /// `GET /v1/operators/{operator}`: a page of an operator's nodes; `after` is the `next` of the page before.
+    ///
+    /// # Errors
+    ///
+    /// Those of a request ([`Error`]).
+    pub async fn fleet(&self, operator: Address, after: Option<&str>) -> Result<Fleet, Error> {
+        let mut url = self.url(&["v1", "operators", &hex(operator)]);
+        if let Some(after) = after {
+            url.query_pairs_mut().append_pair("after", after);
+        }
+        self.get(url).await
     }
 
     /// `POST /v1/sessions`: the server's time and a challenge.

@@ -126,6 +126,42 @@ test("a closed day's minutes and their gaps are those of the API", async () => {
   await visitor.leaves();
 });
 
+test('a year by its numbers, nothing yet before the project, and a cause for each missing minute', async () => {
+  interface Days { days: { day: string; counts: { minutes: number; expected: number; excused: number } | null }[] }
+  // A closed day is counted within a minute.
+  const counted = async () => (await api<Days>(`/v1/licenses/${ALPHA}/1/uptime`)).days.find((one) => one.day === day)?.counts;
+  const until = Date.now() + 90_000;
+  let counts = await counted();
+  while (counts == null && Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    counts = await counted();
+  }
+  assert.ok(counts);
+  const visitor = await Visitor.comes(browser);
+  const { page } = visitor;
+  await visitor.goes(`/licenses/${ALPHA}/1?day=${day}`);
+  const label = (await page.getAttribute(`.heat button[data-day="${day}"]`, 'aria-label')) ?? '';
+  const due = counts.expected - counts.excused;
+  assert.ok(label.includes(`${counts.minutes.toLocaleString('en')} of ${due.toLocaleString('en')} minutes`), label);
+  const cells = await page.locator('.heat button').evaluateAll((all) => all.map((one) => one.getAttribute('aria-label') ?? ''));
+  assert.equal(cells.length, 365);
+  const { first_day: firstDay } = await api<{ first_day: string }>(`/v1/projects/${endpoints.project}`);
+  for (const cell of cells) assert.equal(cell.endsWith(': not yet'), cell.slice(0, 10) < firstDay, cell);
+  // The day of the story on which the most is missing.
+  const { days } = await api<Days>(`/v1/licenses/${ALPHA}/1/uptime?from=${firstDay}`);
+  const worst = days.filter((one) => one.counts !== null).toSorted((a, b) => (a.counts?.minutes ?? 0) - (b.counts?.minutes ?? 0))[0]?.day ?? '';
+  const { missing } = await api<{ missing: { from: number; to: number; cause: string }[] }>(`/v1/licenses/${ALPHA}/1/uptime/${worst}`);
+  await visitor.goes(`/licenses/${ALPHA}/1?day=${worst}`);
+  await page.waitForSelector('.strip');
+  const told = await page.locator('.ranges li').allInnerTexts();
+  const clock = (minute: number) => `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
+  for (const { from, to, cause } of missing) {
+    const row = told.find((one) => one.startsWith(`${clock(from)}–${clock(to)}`)) ?? '';
+    assert.match(row, cause === 'excused' ? /excused/ : /down: (?:no (?:node had the lease|heartbeat)|the (?:node reported|lease was new))/, `${cause} ${from}: ${told.join(' | ')}`);
+  }
+  await visitor.leaves();
+});
+
 test('a license that counts for nobody says why', async () => {
   const visitor = await Visitor.comes(browser);
   await visitor.page.route(`**/v1/licenses/${ALPHA}/1`, async (route) => {

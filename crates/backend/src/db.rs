@@ -32,6 +32,7 @@ pub(crate) mod release;
 pub(crate) mod rewind;
 pub(crate) mod standby;
 pub(crate) mod tree;
+pub(crate) mod uptime_count;
 pub(crate) mod writer;
 
 use nodesys_core::time::Timestamp;

@@ -62,6 +62,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(uptime::file))
         .routes(routes!(uptime::attestation))
         .routes(routes!(uptime::license_day))
+        .routes(routes!(uptime::license_days))
         .routes(routes!(points::upload, points::show))
         .routes(routes!(points::rewards))
         .routes(routes!(commit::take))

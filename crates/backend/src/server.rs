@@ -149,6 +149,7 @@ async fn spawn_jobs(
     periodic::spawn(lifecycle, clock, minute, never(), lease::Recheck::new(app.clone()));
     periodic::spawn(lifecycle, clock, lease::PERIOD, never(), lease::Expiry::new(app.clone()));
     periodic::spawn(lifecycle, clock, minute, never(), uptime::Close::new(app.clone()));
+    periodic::spawn(lifecycle, clock, minute, never(), uptime::Count::new(app.clone()));
     periodic::spawn(lifecycle, clock, notify::PERIOD, never(), notify::Notify::new(app.clone()));
     let report = refusals::Report::new(app.refusals.clone());
     periodic::spawn(lifecycle, clock, refusals::PERIOD, never(), report);

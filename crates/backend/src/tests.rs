@@ -18,3 +18,4 @@ mod rpc;
 mod strangers;
 pub(crate) mod support;
 mod takeover;
+mod uptime;

@@ -18,6 +18,7 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod days;
 mod fleet;
 
 use alloy_primitives::{Address, B256};
@@ -35,6 +36,7 @@ use crate::message::{
 use crate::signature::SignatureError;
 use crate::time::UtcDay;
 
+pub use days::{DayCount, LicenseDays, MinuteCounts, Missing, MissingCause};
 pub use fleet::{Fleet, FleetLicense, FleetRow, FleetState};
 
 /// An RFC 9457 problem document, content type `application/problem+json`.
@@ -330,6 +332,9 @@ pub struct LicenseDay {
     /// The credited minutes.
     #[schema(value_type = String)]
     pub bitmap: DayBitmap,
+    /// The others that were expected, and why they were not credited. An older backend does not say.
+    #[serde(default)]
+    pub missing: Vec<Missing>,
 }
 
 /// `PUT /v1/points/{project}/{day}`: the backend's own computation of the day.

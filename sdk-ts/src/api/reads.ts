@@ -51,6 +51,12 @@ export class Reads {
     return this.http.json({ method: 'GET', path }, views.licenseDay);
   }
 
+  /** A license's days in numbers, 400 at most; the last year's where no range is named. */
+  licenseDays(collection: Address, tokenId: bigint, range: { from?: string; to?: string } = {}): Promise<views.LicenseDays> {
+    const path = ['v1', 'licenses', collection, `${tokenId}`, 'uptime'];
+    return this.http.json({ method: 'GET', path, query: { ...range } }, views.licenseDays);
+  }
+
   day(day: string): Promise<views.DayView> {
     return this.http.json({ method: 'GET', path: ['v1', 'days', day] }, views.dayView);
   }

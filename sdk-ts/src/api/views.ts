@@ -81,10 +81,28 @@ export const licenseView = open({
 });
 export type LicenseView = Parsed<typeof licenseView>;
 
+/** Minutes of a day that were expected and not credited, and why; a newer backend may know more causes. */
+export const missing = open({ from: integer(1440), to: integer(1440), cause: text });
+export type Missing = Parsed<typeof missing>;
+
 export const licenseDay = open({
   license: licenseId, day, closed: boolean, minutes: integer(1440), expected: integer(1440), bitmap,
+  /** An older backend does not say. */
+  missing: optional(list(missing)),
 });
 export type LicenseDay = Parsed<typeof licenseDay>;
+
+export const minuteCounts = open({ minutes: integer(1440), expected: integer(1440), excused: integer(1440) });
+
+export const dayCount = open({
+  day, closed: boolean,
+  /** Null while a closed day is not counted yet. */
+  counts: nullable(minuteCounts),
+});
+export type DayCount = Parsed<typeof dayCount>;
+
+export const licenseDays = open({ license: licenseId, days: list(dayCount) });
+export type LicenseDays = Parsed<typeof licenseDays>;
 
 export const dayView = open({
   day,
@@ -137,7 +155,11 @@ export const SCHEMAS = {
   Fleet: fleet,
   FleetRow: fleetRow,
   LicenseView: licenseView,
+  Missing: missing,
   LicenseDay: licenseDay,
+  MinuteCounts: minuteCounts,
+  DayCount: dayCount,
+  LicenseDays: licenseDays,
   DayView: dayView,
   RewardCommit: rewardCommit,
   CommitView: commitView,

@@ -93,7 +93,7 @@ const fn put(
 }
 
 /// Every route, in the order of the data path.
-pub(crate) const ROUTES: [Route; 35] = [
+pub(crate) const ROUTES: [Route; 36] = [
     get("/healthz", None, "nothing"),
     get("/metrics", None, "nothing"),
     get("/readyz", READ, "1 row"),
@@ -159,7 +159,12 @@ pub(crate) const ROUTES: [Route; 35] = [
     get("/v1/days/{day}", READ, "1 row"),
     get("/v1/uptime/{project}/{day}", FILE, "1 file; none with its ETag"),
     get("/v1/uptime/{project}/{day}/closed", READ, "3 rows"),
-    get("/v1/licenses/{collection}/{token_id}/uptime/{day}", FILE, "1 file, read off the loop"),
+    get(
+        "/v1/licenses/{collection}/{token_id}/uptime/{day}",
+        FILE,
+        "1 file, read off the loop, 500 rows",
+    ),
+    get("/v1/licenses/{collection}/{token_id}/uptime", FILE, "400 rows"),
     put(
         "/v1/points/{project}/{day}",
         "the project's reward signer",

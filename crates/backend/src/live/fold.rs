@@ -51,6 +51,8 @@ pub(crate) struct HeldLine {
 #[derive(Default)]
 pub(crate) struct DayFold {
     days: BTreeMap<UtcDay, HashMap<u32, DayBitmap>>,
+    /// Minutes in which a heartbeat carried a lease without credit.
+    carried: BTreeMap<UtcDay, HashMap<u32, DayBitmap>>,
     renewed: HashMap<u32, Renewed>,
     /// What the last heartbeat said of each license's workload.
     told: HashMap<u32, Told>,
@@ -105,6 +107,10 @@ impl DayFold {
             let renewed = self.renewed.entry(index).or_default();
             (renewed.carried, renewed.fit) = (renewed.carried.max(at), renewed.fit.max(at));
         }
+        let carried = self.carried.entry(added.day).or_default();
+        for index in added.carried | added.unfit {
+            carried.entry(index).or_default().set(added.minute_of_day);
+        }
         for index in added.unfit {
             let renewed = self.renewed.entry(index).or_default();
             renewed.carried = renewed.carried.max(at);
@@ -125,6 +131,11 @@ impl DayFold {
     /// A license's minutes of an open day.
     pub(crate) fn bitmap(&self, day: UtcDay, index: LicenseIndex) -> DayBitmap {
         self.days.get(&day).and_then(|day| day.get(&index.0)).copied().unwrap_or_default()
+    }
+
+    /// The minutes of an open day or yesterday in which a heartbeat carried its lease without credit.
+    pub(crate) fn carried(&self, day: UtcDay, index: LicenseIndex) -> DayBitmap {
+        self.carried.get(&day).and_then(|day| day.get(&index.0)).copied().unwrap_or_default()
     }
 
     /// Time of the last heartbeat that carried a license's lease.
@@ -149,6 +160,7 @@ impl DayFold {
 
     fn drop_before(&mut self, first: UtcDay) {
         self.days.retain(|day, _| *day >= first);
+        self.carried.retain(|day, _| *day >= first);
         self.watermarks.retain(|(day, _), _| *day >= first);
         self.updating_on_day.retain(|(_, day), _| *day >= first);
     }
@@ -261,6 +273,9 @@ mod tests {
         }
         assert_eq!(fold.bitmap(UtcDay(1), LicenseIndex(7)).runs(), [(3, 4), (5, 6)]);
         assert_eq!(fold.bitmap(UtcDay(1), LicenseIndex(9)), DayBitmap::EMPTY);
+        for (index, runs) in [(7, vec![]), (9, vec![(3, 4), (5, 6)]), (11, vec![(3, 4), (5, 6)])] {
+            assert_eq!(fold.carried(UtcDay(1), LicenseIndex(index)).runs(), runs, "{index}");
+        }
         let at = UtcDay(1).start().plus_millis(300_000);
         assert_eq!(fold.renewed_at(LicenseIndex(9)), Some(at));
         assert_eq!(fold.renewed_at(LicenseIndex(8)), None);

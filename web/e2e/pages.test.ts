@@ -162,6 +162,19 @@ test('a year by its numbers, nothing yet before the project, and a cause for eac
   await visitor.leaves();
 });
 
+test("a project's badge: a picture that runs nothing, and the line that embeds it", async () => {
+  const answer = await fetch(`${site}/v1/projects/${endpoints.project}/badge`);
+  assert.equal(answer.headers.get('content-type'), 'image/svg+xml');
+  assert.equal(answer.headers.get('content-security-policy'), "default-src 'none'; sandbox");
+  assert.match(await answer.text(), /<title>[a-z0-9-]+: paid up to 2\d{3}-\d\d-\d\d/);
+  const visitor = await Visitor.comes(browser);
+  await visitor.goes('/status');
+  await visitor.page.click('.embed summary');
+  await visitor.page.waitForFunction(() => ((document.querySelector('.embed img') as HTMLImageElement | null)?.naturalWidth ?? 0) > 100);
+  assert.match(await visitor.text('.embed code'), /<img src="http[^"]+\/badge"/);
+  await visitor.leaves();
+});
+
 test('a license that counts for nobody says why', async () => {
   const visitor = await Visitor.comes(browser);
   await visitor.page.route(`**/v1/licenses/${ALPHA}/1`, async (route) => {

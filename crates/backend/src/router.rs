@@ -70,6 +70,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(commit::bundle_file))
         .routes(routes!(tree::show))
         .routes(routes!(root::list))
+        .routes(routes!(root::badge))
         .routes(routes!(claim::show))
 }
 

@@ -1,6 +1,7 @@
 //! The backend on its real parts: Postgres, a chain with the contracts, sockets.
 
 pub(crate) mod api;
+mod badge;
 mod clocks;
 pub(crate) mod commit;
 mod computed;

@@ -93,7 +93,7 @@ const fn put(
 }
 
 /// Every route, in the order of the data path.
-pub(crate) const ROUTES: [Route; 36] = [
+pub(crate) const ROUTES: [Route; 37] = [
     get("/healthz", None, "nothing"),
     get("/metrics", None, "nothing"),
     get("/readyz", READ, "1 row"),
@@ -192,6 +192,7 @@ pub(crate) const ROUTES: [Route; 36] = [
     get("/v1/bundles/{project}/{day}/{file}", FILE, "1 file; none with its ETag"),
     get("/v1/proofs/{project}/{account}", READ, "20 rows, 2 RPC in 2 s over all"),
     get("/v1/roots/{project}", READ, "a row per day, 2 RPC in 2 s over all"),
+    get("/v1/projects/{project}/badge", READ, "a row per day, 2 RPC in 2 s over all"),
     get("/v1/rewards/{account}", FILE, "20 rows per project, 2 RPC in 2 s over all"),
 ];
 const NODE_NOTIFY: &str = "node, signed: 30, then 20 a minute";

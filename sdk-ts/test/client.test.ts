@@ -66,10 +66,11 @@ test('every route the client asks is one of the OpenAPI file', async () => {
   const [a, h] = [PROJECT, `0x${'1'.repeat(64)}` as const];
   const commit = postedOf(DAYS[0] as string).commit;
   const calls: (() => Promise<unknown>)[] = [
-    () => backend.network(), () => backend.projects(), () => backend.project(a), () => backend.node(a),
+    () => backend.network(), () => backend.projects(), () => backend.project(a), () => backend.node(a), () => backend.fleet(a, '7.0'),
     () => backend.authorizeNode({ operator: a, nodeKey: a, notAfter: 1n, nonce: 2n }, '0x', '0x'),
     () => backend.revokeNode({ message: { operator: a, nodeKey: a, nonce: 2n }, signature: '0x' }),
     () => backend.lease(h), () => backend.license(a, 1n), () => backend.licenseDay(a, 1n, '2026-01-01'),
+    () => backend.licenseDays(a, 1n, { from: '2026-01-01' }),
     () => backend.day('2026-01-01'), () => backend.uptime(a, '2026-01-01'), () => backend.closedUptime(a, '2026-01-01'),
     () => backend.putPoints(a, '2026-01-01', bundleOf(DAYS[0] as string).terms, '0x', new Uint8Array()),
     () => backend.commit(a, commit, '0x'), () => backend.commitOf(a, '2026-01-01'), () => backend.roots(a),

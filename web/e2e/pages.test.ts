@@ -32,7 +32,7 @@ after(() => browser?.close());
 const addresses = (): Record<string, string> => ({
   start: '/', project: `/projects/${endpoints.project}`, day: `/projects/${endpoints.project}/days/${day}`,
   license: `/licenses/${ALPHA}/1`, 'license, a day': `/licenses/${ALPHA}/1?day=${day}`, node: `/nodes/${node}`,
-  account: `/accounts/${account}`, rewards: `/accounts/${account}/rewards/${endpoints.project}`, lease: `/leases/${hash}`, status: '/status', 'an account of nobody': `/accounts/0x${'ab'.repeat(20)}`,
+  account: `/accounts/${account}`, fleet: `/operators/${account}`, 'a fleet of nobody': `/operators/0x${'ab'.repeat(20)}`, rewards: `/accounts/${account}/rewards/${endpoints.project}`, lease: `/leases/${hash}`, status: '/status', 'an account of nobody': `/accounts/0x${'ab'.repeat(20)}`,
   'no such project': '/projects/nobody', 'no such page': '/nowhere/at/all', 'a wrong checksum': '/accounts/0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD',
 });
 
@@ -123,6 +123,55 @@ test("a closed day's minutes and their gaps are those of the API", async () => {
   await visitor.page.keyboard.press('ArrowDown');
   await visitor.page.keyboard.press('Enter');
   await visitor.page.waitForURL((url) => url.searchParams.get('day') !== day);
+  await visitor.leaves();
+});
+
+test('a year by its numbers, nothing yet before the project, and a cause for each missing minute', async () => {
+  interface Days { days: { day: string; counts: { minutes: number; expected: number; excused: number } | null }[] }
+  // A closed day is counted within a minute.
+  const counted = async () => (await api<Days>(`/v1/licenses/${ALPHA}/1/uptime`)).days.find((one) => one.day === day)?.counts;
+  const until = Date.now() + 90_000;
+  let counts = await counted();
+  while (counts == null && Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    counts = await counted();
+  }
+  assert.ok(counts);
+  const visitor = await Visitor.comes(browser);
+  const { page } = visitor;
+  await visitor.goes(`/licenses/${ALPHA}/1?day=${day}`);
+  const label = (await page.getAttribute(`.heat button[data-day="${day}"]`, 'aria-label')) ?? '';
+  const due = counts.expected - counts.excused;
+  assert.ok(label.includes(`${counts.minutes.toLocaleString('en')} of ${due.toLocaleString('en')} minutes`), label);
+  const cells = await page.locator('.heat button').evaluateAll((all) => all.map((one) => one.getAttribute('aria-label') ?? ''));
+  assert.equal(cells.length, 365);
+  const { first_day: firstDay } = await api<{ first_day: string }>(`/v1/projects/${endpoints.project}`);
+  for (const cell of cells) assert.equal(cell.endsWith(': not yet'), cell.slice(0, 10) < firstDay, cell);
+  // The day of the story on which the most is missing.
+  const { days } = await api<Days>(`/v1/licenses/${ALPHA}/1/uptime?from=${firstDay}`);
+  const worst = days.filter((one) => one.counts !== null).toSorted((a, b) => (a.counts?.minutes ?? 0) - (b.counts?.minutes ?? 0))[0]?.day ?? '';
+  const { missing } = await api<{ missing: { from: number; to: number; cause: string }[] }>(`/v1/licenses/${ALPHA}/1/uptime/${worst}`);
+  await visitor.goes(`/licenses/${ALPHA}/1?day=${worst}`);
+  await page.waitForSelector('.strip');
+  const told = await page.locator('.ranges li').allInnerTexts();
+  const clock = (minute: number) => `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
+  for (const { from, to, cause } of missing) {
+    const row = told.find((one) => one.startsWith(`${clock(from)}–${clock(to)}`)) ?? '';
+    assert.match(row, cause === 'excused' ? /excused/ : /down: (?:no (?:node had the lease|heartbeat)|the (?:node reported|lease was new))/, `${cause} ${from}: ${told.join(' | ')}`);
+  }
+  await visitor.leaves();
+});
+
+test("a project's badge: a picture that runs nothing, and the line that embeds it", async () => {
+  const answer = await fetch(`${site}/v1/projects/${endpoints.project}/badge`);
+  assert.equal(answer.headers.get('content-type'), 'image/svg+xml');
+  assert.equal(answer.headers.get('content-security-policy'), "default-src 'none'; sandbox");
+  assert.match(await answer.text(), /<title>[a-z0-9-]+: paid up to 2\d{3}-\d\d-\d\d/);
+  const visitor = await Visitor.comes(browser);
+  await visitor.goes('/status');
+  await visitor.page.click('.embed summary');
+  await visitor.page.waitForFunction(() => ((document.querySelector('.embed img') as HTMLImageElement | null)?.naturalWidth ?? 0) > 100);
+  assert.match(await visitor.text('.embed code'), /<img src="http[^"]+\/badge"/);
   await visitor.leaves();
 });
 

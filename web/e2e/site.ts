@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 export interface Endpoints {
-  rpc: string; backend: string; registry: string; distributor: string; token: string; project: string;
+  rpc: string; backend: string; database: string; registry: string; distributor: string; token: string; project: string;
   collections: Record<string, string>;
 }
 

@@ -24,6 +24,7 @@ const PAGES: [pattern: string, page: Page][] = [
   ['/leases/:license', page(async () => (await import('./pages/lease.js')).LeasePage)],
   ['/accounts/:address', page(async () => (await import('./pages/account.js')).AccountPage)],
   ['/accounts/:address/rewards/:project', page(async () => (await import('./pages/reward.js')).RewardPage)],
+  ['/operators/:address', page(async () => (await import('./pages/fleet.js')).FleetPage)],
   ['/status', page(async () => (await import('./pages/status.js')).StatusPage)],
 ];
 const Missing = page(async () => (await import('./pages/missing.js')).MissingPage);

@@ -29,6 +29,11 @@ test('each day of the Rust programs is explained to the wei', () => {
       assert.equal(told.before, before.get(account) ?? 0n, `${account} on ${day}`);
       before.set(account, cumulative);
       amounts += told.amount;
+      for (const { tasks, points, license } of told.licenses) {
+        // Where the rule counts tasks, its points are those of its minutes and a whole number of tasks.
+        const counts = told.rule.name !== 'uptime';
+        assert.equal(tasks !== undefined, counts, `license ${license} on ${day}: ${points} points`);
+      }
     }
     assert.equal(amounts, files.bundle.totals.allocated);
   }

@@ -1,7 +1,11 @@
-//! Answers that a client may have already: files under an `ETag` of what they are made from.
+//! Answers that a client may have already: files under an `ETag` of what they are made from, and JSON under
+//! that of its bytes.
 
+use anyhow::Context as _;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use nodesys_core::keccak256;
+use serde::Serialize;
 
 /// The tag of an answer.
 pub(crate) fn tag(of: &str) -> String {
@@ -20,6 +24,14 @@ pub(crate) fn same(headers: &HeaderMap, tag: &str) -> Option<Response> {
 pub(crate) fn file(kind: &'static str, tag: String, bytes: impl Into<Vec<u8>>) -> Response {
     let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::ETAG, tag)];
     (headers, bytes.into()).into_response()
+}
+
+/// The answer as JSON, without its body if the client has it. A cache asks again each time.
+pub(crate) fn json(headers: &HeaderMap, body: &impl Serialize) -> anyhow::Result<Response> {
+    let bytes = serde_json::to_vec(body).context("writing an answer")?;
+    let tag = tag(&keccak256(&bytes).to_string());
+    let answer = same(headers, &tag).unwrap_or_else(|| file("application/json", tag, bytes));
+    Ok(([(header::CACHE_CONTROL, "no-cache")], answer).into_response())
 }
 
 #[cfg(test)]

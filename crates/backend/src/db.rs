@@ -13,6 +13,7 @@ pub(crate) mod connect;
 pub(crate) mod cursor;
 pub(crate) mod day;
 pub(crate) mod evidence;
+pub(crate) mod fleet;
 pub(crate) mod lease;
 pub(crate) mod lease_end;
 pub(crate) mod lease_mark;
@@ -33,6 +34,7 @@ pub(crate) mod release;
 pub(crate) mod rewind;
 pub(crate) mod standby;
 pub(crate) mod tree;
+pub(crate) mod uptime_count;
 pub(crate) mod writer;
 
 use nodesys_core::time::Timestamp;

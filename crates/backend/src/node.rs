@@ -1,6 +1,7 @@
 //! Nodes: an operator's wallet authorises a node key; the node key agrees; the wallet may revoke. The
 //! authorisation of a node that gets no license lapses.
 
+mod fleet;
 mod lapse;
 
 use axum::extract::rejection::{JsonRejection, PathRejection};
@@ -18,6 +19,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::state::{App, AppState};
 use crate::{chain, db, nonce};
 
+pub(crate) use fleet::*;
 pub(crate) use lapse::{Lapse, PERIOD};
 
 /// Names the wallet in a refusal.

@@ -9,7 +9,7 @@ use crate::limits::{Caller, ROUTES};
 const PLAIN: &str = "the document is made of plain values, which always serialise";
 
 /// Each path parameter's form: name, description, example, pattern.
-const PARAMETERS: [(&str, &str, &str, &str); 10] = [
+const PARAMETERS: [(&str, &str, &str, &str); 11] = [
     ("account", "A wallet's address.", "0x70997970c51812dc3a010c7d01b50e0d17dc79c8", ADDRESS),
     (
         "collection",
@@ -25,6 +25,12 @@ const PARAMETERS: [(&str, &str, &str, &str); 10] = [
     (
         "node_key",
         "The address of a node's key.",
+        "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
+        ADDRESS,
+    ),
+    (
+        "operator",
+        "The address of a wallet that authorised nodes.",
         "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
         ADDRESS,
     ),

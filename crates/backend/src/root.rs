@@ -4,6 +4,7 @@
 //! row before they are sent; after a crash the same bytes are sent again, and the chain executes
 //! them once. Anyone may post a commit: finding it posted is success.
 
+mod badge;
 mod limits;
 mod poster;
 mod step;
@@ -17,6 +18,7 @@ use crate::error::ApiResult;
 use crate::params::ProjectRef;
 use crate::state::AppState;
 
+pub(crate) use badge::*;
 pub use limits::PostLimits;
 pub(crate) use poster::Poster;
 

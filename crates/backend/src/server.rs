@@ -153,6 +153,7 @@ async fn spawn_jobs(
     periodic::spawn(lifecycle, clock, lease::PERIOD, never(), lease::Expiry::new(app.clone()));
     periodic::spawn(lifecycle, clock, minute, never(), uptime::Close::new(app.clone()));
     periodic::spawn(lifecycle, clock, node::PERIOD, never(), node::Lapse::new(app.clone()));
+    periodic::spawn(lifecycle, clock, minute, never(), uptime::Count::new(app.clone()));
     periodic::spawn(lifecycle, clock, notify::PERIOD, never(), notify::Notify::new(app.clone()));
     periodic::spawn(lifecycle, clock, minute, never(), login::DropEnded::new(app.clone()));
     periodic::spawn(lifecycle, clock, minute, never(), pairing::DropEnded::new(app.clone()));

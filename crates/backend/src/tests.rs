@@ -1,6 +1,7 @@
 //! The backend on its real parts: Postgres, a chain with the contracts, sockets.
 
 pub(crate) mod api;
+mod badge;
 mod callers;
 mod clocks;
 pub(crate) mod commit;
@@ -8,6 +9,7 @@ mod computed;
 mod day;
 mod failover;
 mod fire;
+mod fleet;
 mod heartbeat;
 mod lease;
 mod listing;
@@ -22,3 +24,4 @@ mod rpc;
 mod strangers;
 pub(crate) mod support;
 mod takeover;
+mod uptime;

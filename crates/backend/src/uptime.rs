@@ -5,9 +5,12 @@
 //! batches under the day's row lock, which every batch insert shares, so no batch can be missed;
 //! it writes each project's `uptime.csv` and signs `DayClosed` over all of them.
 
+mod cause;
 mod close;
+mod count;
 mod expected;
 mod http;
 
 pub(crate) use close::Close;
+pub(crate) use count::Count;
 pub(crate) use http::*;

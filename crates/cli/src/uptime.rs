@@ -208,6 +208,7 @@ mod tests {
             minutes: seen.count(),
             expected,
             bitmap: seen,
+            missing: Vec::new(),
         }
     }
 

@@ -18,6 +18,9 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod days;
+mod fleet;
+
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +35,9 @@ use crate::message::{
 };
 use crate::signature::SignatureError;
 use crate::time::UtcDay;
+
+pub use days::{DayCount, LicenseDays, MinuteCounts, Missing, MissingCause};
+pub use fleet::{Fleet, FleetLicense, FleetRow, FleetState};
 
 /// An RFC 9457 problem document, content type `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -330,6 +336,9 @@ pub struct LicenseDay {
     /// The credited minutes.
     #[schema(value_type = String)]
     pub bitmap: DayBitmap,
+    /// The others that were expected, and why they were not credited. An older backend does not say.
+    #[serde(default)]
+    pub missing: Vec<Missing>,
 }
 
 /// `PUT /v1/points/{project}/{day}`: the backend's own computation of the day.

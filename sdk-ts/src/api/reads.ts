@@ -29,6 +29,12 @@ export class Reads {
     return this.http.json({ method: 'GET', path: ['v1', 'nodes', nodeKey] }, views.nodeView);
   }
 
+  /** A page of an operator's nodes, with what each runs; `after` is the `next` of the page before. */
+  fleet(operator: Address, after?: string): Promise<views.Fleet> {
+    const query = after === undefined ? {} : { query: { after } };
+    return this.http.json({ method: 'GET', path: ['v1', 'operators', operator], ...query }, views.fleet);
+  }
+
   /** Who runs a license. */
   lease(licenseHash: Hash): Promise<views.LeaseView> {
     return this.http.json({ method: 'GET', path: ['v1', 'leases', licenseHash] }, views.leaseView);
@@ -43,6 +49,12 @@ export class Reads {
   licenseDay(collection: Address, tokenId: bigint, day: string): Promise<views.LicenseDay> {
     const path = ['v1', 'licenses', collection, `${tokenId}`, 'uptime', day];
     return this.http.json({ method: 'GET', path }, views.licenseDay);
+  }
+
+  /** A license's days in numbers, 400 at most; the last year's where no range is named. */
+  licenseDays(collection: Address, tokenId: bigint, range: { from?: string; to?: string } = {}): Promise<views.LicenseDays> {
+    const path = ['v1', 'licenses', collection, `${tokenId}`, 'uptime'];
+    return this.http.json({ method: 'GET', path, query: { ...range } }, views.licenseDays);
   }
 
   day(day: string): Promise<views.DayView> {

@@ -42,6 +42,30 @@ export const nodeView = open({
 });
 export type NodeView = Parsed<typeof nodeView>;
 
+/** How a node, or its workload of one license, is; only `up` and `late` earn. */
+export const fleetState = oneOf('up', 'late', 'down', 'standby', 'no_license', 'expired', 'revoked');
+
+export const fleetRow = open({
+  node_key: address,
+  not_after: uint64,
+  state: fleetState,
+  heard_millis: nullable(uint64),
+  license: nullable(open({
+    license: licenseId,
+    project: address,
+    workload: name,
+    fence: points,
+    since_millis: uint64,
+    minutes: integer(1440),
+    status: nullable(oneOf('healthy', 'starting', 'degraded', 'down', 'updating')),
+    release: nullable(uint64),
+  })),
+});
+export type FleetRow = Parsed<typeof fleetRow>;
+
+export const fleet = open({ operator: address, rows: list(fleetRow), next: nullable(text) });
+export type Fleet = Parsed<typeof fleet>;
+
 /** A moment that a contract may put as far ahead as it likes: a number beyond 2^53 is rounded. */
 const seconds: Parser<bigint> = (value, path = '') =>
   typeof value === 'number' && value >= 0 && value <= 2 ** 64 ? BigInt(Math.floor(value)) : uint64(value, path);
@@ -59,10 +83,28 @@ export const licenseView = open({
 });
 export type LicenseView = Parsed<typeof licenseView>;
 
+/** Minutes of a day that were expected and not credited, and why; a newer backend may know more causes. */
+export const missing = open({ from: integer(1440), to: integer(1440), cause: text });
+export type Missing = Parsed<typeof missing>;
+
 export const licenseDay = open({
   license: licenseId, day, closed: boolean, minutes: integer(1440), expected: integer(1440), bitmap,
+  /** An older backend does not say. */
+  missing: optional(list(missing)),
 });
 export type LicenseDay = Parsed<typeof licenseDay>;
+
+export const minuteCounts = open({ minutes: integer(1440), expected: integer(1440), excused: integer(1440) });
+
+export const dayCount = open({
+  day, closed: boolean,
+  /** Null while a closed day is not counted yet. */
+  counts: nullable(minuteCounts),
+});
+export type DayCount = Parsed<typeof dayCount>;
+
+export const licenseDays = open({ license: licenseId, days: list(dayCount) });
+export type LicenseDays = Parsed<typeof licenseDays>;
 
 export const dayView = open({
   day,
@@ -112,8 +154,14 @@ export const SCHEMAS = {
   LicenseId: licenseId,
   LeaseView: leaseView,
   NodeView: nodeView,
+  Fleet: fleet,
+  FleetRow: fleetRow,
   LicenseView: licenseView,
+  Missing: missing,
   LicenseDay: licenseDay,
+  MinuteCounts: minuteCounts,
+  DayCount: dayCount,
+  LicenseDays: licenseDays,
   DayView: dayView,
   RewardCommit: rewardCommit,
   CommitView: commitView,

@@ -59,6 +59,12 @@ export const queries = {
       staleTime: ({ state }) => (state.data?.closed ? Infinity : 5000),
       refetchInterval: ({ state }) => (state.data?.closed || state.data === null ? false : AGAIN_MILLIS),
     }),
+  /** The days of a year up to one. */
+  licenseDays: (collection: Address, tokenId: bigint, from: string, to: string) =>
+    queryOptions({
+      queryKey: ['license-days', collection, `${tokenId}`, from, to],
+      queryFn: () => reads.licenseDays(collection, tokenId, { from, to }), refetchInterval: 60_000, placeholderData: keepPreviousData,
+    }),
   day: (day: string) =>
     queryOptions({
       queryKey: ['day', day], queryFn: () => reads.day(day),

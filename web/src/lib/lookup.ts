@@ -107,6 +107,6 @@ function hexadecimal(text: string): Lookup {
 
 /** A link to a page of this dashboard is what it leads to. */
 function ownPath(text: string): string {
-  const found = /^https?:\/\/[^/]+\/(?:accounts|nodes|projects|licenses|leases)\/([^?]+?)\/?$/.exec(text);
+  const found = /^https?:\/\/[^/]+\/(?:accounts|operators|nodes|projects|licenses|leases)\/([^?]+?)\/?$/.exec(text);
   return found?.[1] ?? text;
 }

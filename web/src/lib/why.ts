@@ -1,6 +1,7 @@
 /** Why an account got its amount of a day: from the committed files, by the rule of the contract's payment. */
 
 import { allocate } from '../../../sdk-ts/src/day/allocation.js';
+import { countsTasks, possiblePoints, type Rule, tasksIn } from '../../../sdk-ts/src/day/rule.js';
 import type { Bundle } from '../../../sdk-ts/src/formats/bundle.js';
 import type { HolderRow, PointsRow, RewardRow, UptimeRow } from '../../../sdk-ts/src/formats/tables.js';
 import { type Address, ZERO_ADDRESS } from '../../../sdk-ts/src/parse.js';
@@ -10,9 +11,13 @@ export interface Files { bundle: Bundle; uptime: UptimeRow[]; holders: HolderRow
 export interface License {
   license: number; collection: Address; tokenId: bigint; as: 'holder' | 'renter';
   minutes: number; expected: number; points: bigint; amount: bigint;
+  /** Accepted tasks, as its points show them; undefined where the rule counts none, or cannot give these points. */
+  tasks: bigint | undefined;
 }
 
 export interface Why {
+  /** By which minutes and tasks became points. */
+  rule: Rule;
   licenses: License[];
   points: bigint;
   allPoints: bigint;
@@ -39,16 +44,19 @@ export function why(account: Address, { bundle, uptime, holders, points, rewards
   });
   const { pool, allocated, total } = allocate({ dayReward: terms.day_reward, carryIn, dailyQuota }, shares);
   const rows = new Map(uptime.map((row) => [row.license, row]));
+  const given = new Map(points.map((row) => [row.license, row.points]));
   const licenses = shares.flatMap((share, i): License[] => {
     const row = rows.get(share.license);
     if (share.beneficiary !== account || row === undefined) return [];
     const { collection, tokenId, minutes, expected } = row;
-    return [{ license: share.license, collection, tokenId, as: share.as, minutes, expected, points: share.points, amount: allocated[i] ?? 0n }];
+    const possible = possiblePoints(terms.rule, row, bundle.uptime.excused);
+    const tasks = countsTasks(terms.rule) ? tasksIn(possible, given.get(share.license) ?? 0n) : undefined;
+    return [{ tasks, license: share.license, collection, tokenId, as: share.as, minutes, expected, points: share.points, amount: allocated[i] ?? 0n }];
   });
   const amount = licenses.reduce((sum, one) => sum + one.amount, 0n);
   const cumulative = rewards.find((row) => row.account === account)?.cumulative ?? 0n;
   return {
-    licenses, pool, amount, cumulative, before: cumulative - amount,
+    rule: terms.rule, licenses, pool, amount, cumulative, before: cumulative - amount,
     points: licenses.reduce((sum, one) => sum + one.points, 0n),
     allPoints: shares.reduce((sum, one) => sum + one.points, 0n),
     adds: total === bundle.totals.allocated && pool === bundle.pool && cumulative >= amount,

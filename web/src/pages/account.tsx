@@ -1,4 +1,5 @@
 import { useQueries, useQuery } from '@tanstack/react-query';
+import { lazy, Suspense } from 'react';
 
 import type { CommitView, RewardView } from '../../../sdk-ts/src/api/views.js';
 import type { Address } from '../../../sdk-ts/src/parse.js';
@@ -11,6 +12,8 @@ import { AddressText, Card, Empty, Failed, Loading, PageHead, Table } from '../u
 import { RewardFigures } from '../ui/reward.js';
 import { Unreadable } from './missing.js';
 import { NodeCards } from './node.js';
+
+const Nodes = lazy(async () => ({ default: (await import('../ui/nodes.js')).Nodes }));
 
 /** Everything public about an address: rewards, licenses, and whether it is a node or a project. */
 export function AccountPage({ params }: { params: Record<string, string> }) {
@@ -32,6 +35,7 @@ function Account({ address }: { address: Address }) {
       )}
       {node.data && <><p className="notice">This is the key of a node; <Link to={`/nodes/${address}`}>its page</Link> can be shared.</p><NodeCards node={node.data} /></>}
       {!project.data && !node.data && <Rewards account={address} />}
+      {!project.data && !node.data && <Suspense fallback={null}><Nodes operator={address} /></Suspense>}
       {!project.data && !node.data && <Licenses account={address} />}
     </>
   );

@@ -66,6 +66,7 @@ export function NodeCards({ node }: { node: NodeView }) {
             ['Now', <Heard key="n" node={node} />],
             ['Last heartbeat', last_heartbeat_millis === null ? 'none' : <Moment key="l" millis={Number(last_heartbeat_millis)} ago />],
             ['Operator', <AddressText key="o" address={authorization.operator} to={`/accounts/${authorization.operator}`} />],
+            ['Fleet', <Link key="f" to={`/operators/${authorization.operator}`}>All nodes of the operator</Link>],
             ['Authorised until', <Moment key="u" millis={Number(authorization.not_after) * 1000} />],
           ]}
         />

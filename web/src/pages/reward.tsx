@@ -7,6 +7,7 @@ import { queries, queryClient } from '../api/backend.js';
 import { tablesQuery, whyQuery } from '../api/files.js';
 import { count, percent } from '../lib/format.js';
 import { readAddress, readProject } from '../lib/lookup.js';
+import { ruleWords } from '../lib/terms.js';
 import { go, Link, useSearch, useTitle } from '../router.js';
 import { AddressText, Amount, Badge, Card, Empty, Facts, Failed, Hash, Loading, PageHead, Table } from '../ui/bits.js';
 import { RewardFigures } from '../ui/reward.js';
@@ -82,13 +83,14 @@ function Why({ account, view, days }: { account: Address; view: CommitView; days
           {data.licenses.length === 0
             ? <Empty title={`No license earned for this account on ${view.day}.`} />
             : (
-              <Table caption={`Licenses that earned for the account on ${view.day}`} head={['License', 'As', 'Minutes', 'Of expected', 'Points', 'Share', 'Amount']} numbers={[2, 3, 4, 5, 6]}>
+              <Table caption={`Licenses that earned for the account on ${view.day}`} head={['License', 'As', 'Minutes', 'Of expected', 'Tasks', 'Points', 'Share', 'Amount']} numbers={[2, 3, 4, 5, 6, 7]}>
                 {data.licenses.slice(0, 500).map((one) => (
                   <tr key={one.license}>
                     <th scope="row"><Link to={`/licenses/${one.collection}/${one.tokenId}?day=${view.day}`}><code>{one.collection.slice(0, 6)}…/{`${one.tokenId}`.slice(0, 12)}</code></Link></th>
                     <td>{one.as}</td>
                     <td className="number">{count(one.minutes)}</td>
                     <td className="number">{percent(one.minutes, one.expected)}</td>
+                    <td className="number">{one.tasks === undefined ? '–' : count(one.tasks)}</td>
                     <td className="number">{count(one.points)}</td>
                     <td className="number">{share(one.points, data.allPoints)}</td>
                     <td className="number"><Amount wei={one.amount} /></td>
@@ -96,6 +98,7 @@ function Why({ account, view, days }: { account: Address; view: CommitView; days
                 ))}
               </Table>
             )}
+          <p>{ruleWords(data.rule)}</p>
           <ol className="sum">
             <li><span>Pool of the day</span><Amount wei={data.pool} /></li>
             <li><span>× its points of all points</span><span>{count(data.points)} / {count(data.allPoints)}</span></li>

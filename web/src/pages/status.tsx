@@ -5,7 +5,7 @@ import { queries } from '../api/backend.js';
 import { newest, type ProjectDay, useProjectDays } from '../api/days.js';
 import { useNow } from '../api/now.js';
 import { Link, useTitle } from '../router.js';
-import { AddressText, Badge, Card, Empty, Facts, Failed, Loading, Moment, PageHead } from '../ui/bits.js';
+import { AddressText, Badge, Card, Copy, Empty, Facts, Failed, Loading, Moment, PageHead } from '../ui/bits.js';
 
 /** How the network is: the backend, and how far each project's days have come. */
 export function StatusPage() {
@@ -93,8 +93,22 @@ function ProjectStatus({ project }: { project: ProjectRow }) {
                 ['Active from', last?.activates_at_secs == null ? '–' : <Moment key="m" millis={Number(last.activates_at_secs) * 1000} />],
               ]}
             />
+            <Embed name={project.name} />
           </>
         )}
     </Card>
+  );
+}
+
+/** The project's badge for other people's pages. */
+function Embed({ name }: { name: string }) {
+  const path = `/v1/projects/${name}/badge`;
+  const html = `<a href="${location.origin}/projects/${name}"><img src="${location.origin}${path}" alt="${name}: up to which day it has paid" height="20"></a>`;
+  return (
+    <details className="embed">
+      <summary>Badge for other pages</summary>
+      <p><img src={path} alt={`${name}: up to which day it has paid`} height="20" /></p>
+      <p className="line"><code className="whole">{html}</code> <Copy text={html} what="HTML" /></p>
+    </details>
   );
 }

@@ -7,13 +7,14 @@ import type { DayCell } from '../lib/minutes.js';
 
 const WORDS: Record<DayCell['state'], string> = {
   up: 'up', partly: 'partly up', down: 'down', excused: 'excused', not_expected: 'not expected', unknown: 'unknown',
+  not_yet: 'not yet',
 };
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /** A day in words. */
 export function cellWords({ day, state, minutes, due, excused, closed }: DayCell): string {
   const numbers = due === 0 ? '' : `, ${count(minutes)} of ${count(due)} minutes (${percent(minutes, due)})`;
-  return `${day}: ${WORDS[state]}${numbers}${excused > 0 ? `, ${excused} excused` : ''}${state === 'unknown' || closed ? '' : ', still open'}`;
+  return `${day}: ${WORDS[state]}${numbers}${excused > 0 ? `, ${excused} excused` : ''}${state === 'unknown' || state === 'not_yet' || closed ? '' : ', still open'}`;
 }
 
 function Shape({ cell }: { cell: DayCell }) {
@@ -29,6 +30,7 @@ function Shape({ cell }: { cell: DayCell }) {
     case 'down': return <path className="cross" d="M1.5 1.5l7 7M8.5 1.5l-7 7" />;
     case 'excused': return <path className="hatch" d="M0 4l4-4M0 9l9-9M3 10l7-7M8 10l2-2" />;
     case 'not_expected': return <circle className="mark mark-not_expected" cx="5" cy="5" r="1" />;
+    case 'not_yet': return <path className="dash" d="M3 5h4" />;
     case 'unknown': return <text className="question" x="5" y="8.4" textAnchor="middle">?</text>;
   }
 }
@@ -87,7 +89,7 @@ export function HeatMap({ cells, chosen, choose }: {
       </div>
       {shown !== undefined && <p className="heat-words">{cellWords(shown)}</p>}
       <ul className="legend" aria-label="What the cells mean">
-        {(['up', 'partly', 'down', 'excused', 'not_expected', 'unknown'] as const).map((state) => (
+        {(['up', 'partly', 'down', 'excused', 'not_expected', 'unknown', 'not_yet'] as const).map((state) => (
           <li key={state}>
             <svg className="swatch day" viewBox="0 0 10 10" aria-hidden="true">
               <Shape cell={{ day: '', state, minutes: 6, due: 10, excused: 0, closed: true }} />

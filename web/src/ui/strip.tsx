@@ -2,8 +2,9 @@
 
 import { useMemo } from 'react';
 
+import type { Missing } from '../../../sdk-ts/src/api/views.js';
 import { clock } from '../lib/format.js';
-import { counted, type MinuteState, ranges, STATE_CAUSES, STATE_WORDS } from '../lib/minutes.js';
+import { causeWords, counted, type MinuteState, ranges, STATE_WORDS } from '../lib/minutes.js';
 
 /** Top and height of a minute's mark in a row that is 10 high: the shape says the state without its colour. */
 const MARKS: Record<MinuteState, [top: number, height: number]> = {
@@ -20,13 +21,13 @@ function path(states: readonly MinuteState[], hour: number, wanted: MinuteState)
   return drawn;
 }
 
-export function Strip({ day, states }: { day: string; states: readonly MinuteState[] }) {
+export function Strip({ day, states, missing }: { day: string; states: readonly MinuteState[]; missing: readonly Missing[] | undefined }) {
   const hours = useMemo(
     () => Array.from({ length: 24 }, (_, hour) =>
       ORDER.map((state) => [state, path(states, hour, state)] as const).filter(([, drawn]) => drawn !== '')),
     [states],
   );
-  const found = useMemo(() => ranges(states), [states]);
+  const found = useMemo(() => ranges(states, missing), [states, missing]);
   const told = found.filter(({ state }) => state !== 'up');
   const words = ORDER.map((state) => [state, counted(states, state)] as const).filter(([, number]) => number > 0)
     .map(([state, number]) => `${number} ${STATE_WORDS[state]}`).join(', ');
@@ -49,11 +50,11 @@ export function Strip({ day, states }: { day: string; states: readonly MinuteSta
           <details className="ranges" open={told.length <= 12}>
             <summary>{told.length === 1 ? 'The one range' : `All ${told.length} ranges`} of minutes without credit</summary>
             <ul>
-              {told.slice(0, 200).map(({ state, from, to }) => (
-                <li key={from}>
-                  <span className="span">{clock(from)}–{clock(to)}</span>
-                  <span className="number">{to - from} min</span>
-                  <span><Mark state={state} /> {STATE_WORDS[state]}: <span className="quiet">{STATE_CAUSES[state]}</span></span>
+              {told.slice(0, 200).map((range) => (
+                <li key={range.from}>
+                  <span className="span">{clock(range.from)}–{clock(range.to)}</span>
+                  <span className="number">{range.to - range.from} min</span>
+                  <span><Mark state={range.state} /> {STATE_WORDS[range.state]}: <span className="quiet">{causeWords(range)}</span></span>
                 </li>
               ))}
               {told.length > 200 && <li>and {told.length - 200} more</li>}

@@ -187,6 +187,17 @@ pub(crate) async fn has_file(
     Ok(found)
 }
 
+/// The projects with an `uptime.csv` of a day.
+pub(crate) async fn projects(conn: &mut PgConnection, day: UtcDay) -> anyhow::Result<Vec<Address>> {
+    let projects = sqlx::query_scalar!(
+        r#"select project::bytea as "project!" from uptime_file where day = $1 order by project"#,
+        column::day_number(day)?
+    )
+    .fetch_all(conn)
+    .await?;
+    projects.iter().map(|bytes| column::address(bytes)).collect()
+}
+
 /// A project's `uptime.csv` of a closed day.
 pub(crate) async fn uptime_csv(
     conn: &mut PgConnection,

@@ -94,13 +94,6 @@ pub(crate) async fn newest(
     .fetch_optional(conn)
     .await?;
     row.map(|row| {
-        let ended = match (row.ended_at, row.end_reason) {
-            (Some(at), Some(reason)) => {
-                let at = column::time(at)?;
-                Some((at, EndReason::parse(&reason)?))
-            }
-            _ => None,
-        };
         Ok(LeaseRow {
             fence: column::fence(row.fence)?,
             node: row.node,
@@ -108,10 +101,52 @@ pub(crate) async fn newest(
             operator: column::address(&row.operator)?,
             earns_from: Minute(column::unsigned(row.earns_from)?),
             granted: column::time(row.granted_at)?,
-            ended,
+            ended: ended(row.ended_at, row.end_reason.as_deref())?,
         })
     })
     .transpose()
+}
+
+/// When a lease ran.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LeaseSpan {
+    pub(crate) granted: Timestamp,
+    pub(crate) earns_from: Minute,
+    pub(crate) ended: Option<(Timestamp, EndReason)>,
+}
+
+/// Leases of a license that were granted before a moment, by fence: the newest ones, `most` at most.
+pub(crate) async fn granted_before(
+    conn: &mut PgConnection,
+    license: LicenseIndex,
+    before: Timestamp,
+    most: usize,
+) -> anyhow::Result<Vec<LeaseSpan>> {
+    let rows = sqlx::query!(
+        r#"select granted_at::bigint as "granted_at!", earns_from as "earns_from!",
+                  ended_at::bigint as ended_at, end_reason
+           from lease where license_idx = $1 and granted_at < $2 order by fence desc limit $3"#,
+        column::license_number(license)?,
+        column::millis(before)? as _,
+        i64::try_from(most)?
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .rev()
+        .map(|row| {
+            Ok(LeaseSpan {
+                granted: column::time(row.granted_at)?,
+                earns_from: Minute(column::unsigned(row.earns_from)?),
+                ended: ended(row.ended_at, row.end_reason.as_deref())?,
+            })
+        })
+        .collect()
+}
+
+fn ended(at: Option<i64>, reason: Option<&str>) -> anyhow::Result<Option<(Timestamp, EndReason)>> {
+    let (Some(at), Some(reason)) = (at, reason) else { return Ok(None) };
+    Ok(Some((column::time(at)?, EndReason::parse(reason)?)))
 }
 
 /// Grants a lease.

@@ -8,7 +8,7 @@ use roaring::RoaringBitmap;
 
 use crate::db::batch::NewBatch;
 use crate::db::lease_mark::Mark;
-use crate::live::fold::Added;
+use crate::live::fold::{Added, HeldLine};
 use crate::live::pending::Pending;
 use crate::state::App;
 
@@ -21,7 +21,7 @@ pub(super) struct Sealed {
     carried: RoaringBitmap,
     unfit: RoaringBitmap,
     nodes: Vec<u32>,
-    updating: Vec<(u32, u64)>,
+    lines: Vec<HeldLine>,
     /// Number of the newest end of a lease known when the lines were judged.
     lease_seq: i64,
     /// The newest change of a lease known then.
@@ -39,22 +39,18 @@ impl Sealed {
     ) -> Self {
         let mut licenses = RoaringBitmap::new();
         let (mut carried, mut unfit) = (RoaringBitmap::new(), RoaringBitmap::new());
-        let mut updating = Vec::new();
+        let mut lines = Vec::new();
         for pending in batch {
             for (line, status) in pending.lines.iter().zip(&pending.signed.message.leases) {
-                match (line.held, line.result) {
-                    (Some(license), LineResult::Credited) => {
-                        licenses.insert(license.0);
-                        if status.status == Status::Updating {
-                            updating.push((license.0, status.release));
-                        }
-                    }
-                    (Some(license), _) => {
-                        let set = if fit(status.status) { &mut carried } else { &mut unfit };
-                        set.insert(license.0);
-                    }
-                    (None, _) => {}
-                }
+                let Some(license) = line.held else { continue };
+                let set = match line.result {
+                    LineResult::Credited => &mut licenses,
+                    _ if fit(status.status) => &mut carried,
+                    _ => &mut unfit,
+                };
+                set.insert(license.0);
+                let (status, release) = (status.status, status.release);
+                lines.push(HeldLine { license: license.0, status, release });
             }
         }
         carried -= &licenses;
@@ -78,18 +74,7 @@ impl Sealed {
             .collect();
         let nodes = batch.iter().map(|pending| pending.node_idx).collect();
         let batch = batch_signed;
-        Self {
-            minute,
-            batch,
-            receipts,
-            licenses,
-            carried,
-            unfit,
-            nodes,
-            updating,
-            lease_seq,
-            known,
-        }
+        Self { minute, batch, receipts, licenses, carried, unfit, nodes, lines, lease_seq, known }
     }
 
     /// Its form in the database.
@@ -119,7 +104,7 @@ impl Sealed {
             unfit: &self.unfit,
             nodes: &self.nodes,
             server_time: Timestamp::from_millis(self.batch.message.server_time_millis),
-            updating: &self.updating,
+            lines: &self.lines,
         }
     }
 }

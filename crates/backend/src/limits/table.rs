@@ -134,7 +134,7 @@ const fn put(
 }
 
 /// Every route, in the order of the data path.
-pub(crate) const ROUTES: [Route; 44] = [
+pub(crate) const ROUTES: [Route; 47] = [
     get("/healthz", None, "nothing"),
     get("/metrics", None, "nothing"),
     get("/readyz", READ, "1 row"),
@@ -151,6 +151,7 @@ pub(crate) const ROUTES: [Route; 44] = [
         "1 row; of a known pair 3 RPC, 1 signature, 70 rows",
     ),
     get("/v1/nodes/{node_key}", READ, "65 rows"),
+    get("/v1/operators/{operator}", FILE, "501 rows"),
     post(
         "/v1/leases",
         "an authorised node",
@@ -199,7 +200,12 @@ pub(crate) const ROUTES: [Route; 44] = [
     get("/v1/days/{day}", READ, "1 row"),
     get("/v1/uptime/{project}/{day}", FILE, "1 file; none with its ETag"),
     get("/v1/uptime/{project}/{day}/closed", READ, "3 rows"),
-    get("/v1/licenses/{collection}/{token_id}/uptime/{day}", FILE, "1 file, read off the loop"),
+    get(
+        "/v1/licenses/{collection}/{token_id}/uptime/{day}",
+        FILE,
+        "1 file, read off the loop, 500 rows",
+    ),
+    get("/v1/licenses/{collection}/{token_id}/uptime", FILE, "400 rows"),
     put(
         "/v1/points/{project}/{day}",
         "the project's reward signer",
@@ -227,6 +233,7 @@ pub(crate) const ROUTES: [Route; 44] = [
     get("/v1/bundles/{project}/{day}/{file}", FILE, "1 file; none with its ETag"),
     get("/v1/proofs/{project}/{account}", READ, "20 rows, 2 RPC in 2 s over all"),
     get("/v1/roots/{project}", READ, "a row per day, 2 RPC in 2 s over all"),
+    get("/v1/projects/{project}/badge", READ, "a row per day, 2 RPC in 2 s over all"),
     get("/v1/rewards/{account}", FILE, "20 rows per project, 2 RPC in 2 s over all"),
     Route { caller: Caller::Page, ..post("/v1/login/messages", "", SIGNING_IN, "", "nothing") },
     Route {

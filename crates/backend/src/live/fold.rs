@@ -31,11 +31,31 @@ pub(crate) struct Renewed {
     pub(crate) fit: Option<Timestamp>,
 }
 
+/// What the last heartbeat that carried a lease said of its workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) at: Timestamp,
+    pub(crate) status: Status,
+    pub(crate) release: u64,
+}
+
+/// A line of a heartbeat for a lease that its node holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeldLine {
+    pub(crate) license: u32,
+    pub(crate) status: Status,
+    pub(crate) release: u64,
+}
+
 /// Bits and renewals of the open days.
 #[derive(Default)]
 pub(crate) struct DayFold {
     days: BTreeMap<UtcDay, HashMap<u32, DayBitmap>>,
+    /// Minutes in which a heartbeat carried a lease without credit.
+    carried: BTreeMap<UtcDay, HashMap<u32, DayBitmap>>,
     renewed: HashMap<u32, Renewed>,
+    /// What the last heartbeat said of each license's workload.
+    told: HashMap<u32, Told>,
     /// Each node's last heartbeat, by `node.idx`.
     heard: HashMap<u32, Timestamp>,
     watermarks: HashMap<(UtcDay, i32), i64>,
@@ -55,18 +75,28 @@ pub(crate) struct Added<'a> {
     /// The nodes that sent the heartbeats.
     pub(crate) nodes: &'a [u32],
     pub(crate) server_time: Timestamp,
-    /// (license, release) of credited `updating` lines.
-    pub(crate) updating: &'a [(u32, u64)],
+    /// The heartbeats' lines for leases that their nodes hold.
+    pub(crate) lines: &'a [HeldLine],
 }
 
 impl DayFold {
     fn add(&mut self, added: &Added<'_>) {
         let day = self.days.entry(added.day).or_default();
         // A minute that is credited already counts no further, whoever stored it again.
-        for (index, release) in added.updating {
-            if !day.entry(*index).or_default().contains(added.minute_of_day) {
-                *self.updating_on_day.entry((*index, added.day)).or_default() += 1;
-                *self.updating_release.entry((*index, *release)).or_default() += 1;
+        let credited = |line: &&HeldLine| {
+            line.status == Status::Updating && added.licenses.contains(line.license)
+        };
+        for line in added.lines.iter().filter(credited) {
+            if !day.entry(line.license).or_default().contains(added.minute_of_day) {
+                *self.updating_on_day.entry((line.license, added.day)).or_default() += 1;
+                *self.updating_release.entry((line.license, line.release)).or_default() += 1;
+            }
+        }
+        for line in added.lines {
+            let (at, status, release) = (added.server_time, line.status, line.release);
+            let told = self.told.entry(line.license).or_insert(Told { at, status, release });
+            if told.at <= at {
+                *told = Told { at, status, release };
             }
         }
         for index in added.licenses {
@@ -76,6 +106,10 @@ impl DayFold {
         for index in added.licenses | added.carried {
             let renewed = self.renewed.entry(index).or_default();
             (renewed.carried, renewed.fit) = (renewed.carried.max(at), renewed.fit.max(at));
+        }
+        let carried = self.carried.entry(added.day).or_default();
+        for index in added.carried | added.unfit {
+            carried.entry(index).or_default().set(added.minute_of_day);
         }
         for index in added.unfit {
             let renewed = self.renewed.entry(index).or_default();
@@ -99,6 +133,11 @@ impl DayFold {
         self.days.get(&day).and_then(|day| day.get(&index.0)).copied().unwrap_or_default()
     }
 
+    /// The minutes of an open day or yesterday in which a heartbeat carried its lease without credit.
+    pub(crate) fn carried(&self, day: UtcDay, index: LicenseIndex) -> DayBitmap {
+        self.carried.get(&day).and_then(|day| day.get(&index.0)).copied().unwrap_or_default()
+    }
+
     /// Time of the last heartbeat that carried a license's lease.
     pub(crate) fn renewed_at(&self, index: LicenseIndex) -> Option<Timestamp> {
         self.renewed(index).carried
@@ -109,6 +148,11 @@ impl DayFold {
         self.renewed.get(&index.0).copied().unwrap_or_default()
     }
 
+    /// What the last heartbeat that carried a license's lease said.
+    pub(crate) fn told(&self, index: LicenseIndex) -> Option<Told> {
+        self.told.get(&index.0).copied()
+    }
+
     /// Time of a node's (`node.idx`) last accepted heartbeat.
     pub(crate) fn heard_at(&self, node: u32) -> Option<Timestamp> {
         self.heard.get(&node).copied()
@@ -116,6 +160,7 @@ impl DayFold {
 
     fn drop_before(&mut self, first: UtcDay) {
         self.days.retain(|day, _| *day >= first);
+        self.carried.retain(|day, _| *day >= first);
         self.watermarks.retain(|(day, _), _| *day >= first);
         self.updating_on_day.retain(|(_, day), _| *day >= first);
     }
@@ -166,14 +211,13 @@ impl Fold {
 
     fn add_stored(&self, day: UtcDay, writer: i32, batch: &StoredBatch) {
         let nodes: Vec<u32> = batch.entries.iter().map(|entry| entry.node).collect();
-        let updating: Vec<(u32, u64)> = batch
+        let lines: Vec<HeldLine> = batch
             .entries
             .iter()
             .flat_map(Entry::held)
-            .filter(|(index, status, _)| {
-                *status == Status::Updating as u8 && batch.licenses.contains(*index)
+            .filter_map(|(license, status, release)| {
+                Some(HeldLine { license, status: Status::from_u8(status)?, release })
             })
-            .map(|(index, _, release)| (index, release))
             .collect();
         let added = Added {
             day,
@@ -183,7 +227,7 @@ impl Fold {
             unfit: &batch.unfit,
             nodes: &nodes,
             server_time: batch.server_time,
-            updating: &updating,
+            lines: &lines,
         };
         let mut fold = self.lock();
         fold.add(&added);
@@ -200,6 +244,14 @@ mod tests {
     use super::*;
 
     fn add(fold: &mut DayFold, minute: u16, updating: &[(u32, u64)]) {
+        let lines: Vec<_> = updating
+            .iter()
+            .map(|(license, release)| HeldLine {
+                license: *license,
+                status: Status::Updating,
+                release: *release,
+            })
+            .collect();
         let licenses = RoaringBitmap::from_iter([7]);
         fold.add(&Added {
             day: UtcDay(1),
@@ -209,7 +261,7 @@ mod tests {
             unfit: &RoaringBitmap::from_iter([11]),
             nodes: &[2],
             server_time: UtcDay(1).start().plus_millis(u64::from(minute) * 60_000),
-            updating,
+            lines: &lines,
         });
     }
 
@@ -221,6 +273,9 @@ mod tests {
         }
         assert_eq!(fold.bitmap(UtcDay(1), LicenseIndex(7)).runs(), [(3, 4), (5, 6)]);
         assert_eq!(fold.bitmap(UtcDay(1), LicenseIndex(9)), DayBitmap::EMPTY);
+        for (index, runs) in [(7, vec![]), (9, vec![(3, 4), (5, 6)]), (11, vec![(3, 4), (5, 6)])] {
+            assert_eq!(fold.carried(UtcDay(1), LicenseIndex(index)).runs(), runs, "{index}");
+        }
         let at = UtcDay(1).start().plus_millis(300_000);
         assert_eq!(fold.renewed_at(LicenseIndex(9)), Some(at));
         assert_eq!(fold.renewed_at(LicenseIndex(8)), None);

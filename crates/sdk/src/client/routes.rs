@@ -7,8 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use nodesys_core::api::{
-    CommitRequest, CommitView, DayView, LeaseView, LicenseDay, LicenseView, Network, NodeView,
-    PointsChecked, ProofView, Receipt, RewardView, Session, SessionRequest, StoredRelease,
+    CommitRequest, CommitView, DayView, Fleet, LeaseView, LicenseDay, LicenseDays, LicenseView,
+    Network, NodeView, PointsChecked, ProofView, Receipt, RewardView, Session, SessionRequest,
+    StoredRelease,
 };
 use nodesys_core::bundle::{Terms, canonical_json};
 use nodesys_core::message::{
@@ -104,6 +105,19 @@ impl Client {
         self.get(self.url(&["v1", "nodes", &hex(node_key)])).await
     }
 
+    /// `GET /v1/operators/{operator}`: a page of an operator's nodes; `after` is the `next` of the page before.
+    ///
+    /// # Errors
+    ///
+    /// Those of a request ([`Error`]).
+    pub async fn fleet(&self, operator: Address, after: Option<&str>) -> Result<Fleet, Error> {
+        let mut url = self.url(&["v1", "operators", &hex(operator)]);
+        if let Some(after) = after {
+            url.query_pairs_mut().append_pair("after", after);
+        }
+        self.get(url).await
+    }
+
     /// `POST /v1/sessions`: the server's time and a challenge.
     ///
     /// # Errors
@@ -157,6 +171,25 @@ impl Client {
         let (collection, token_id) = (hex(collection), token_id.to_string());
         let path = ["v1", "licenses", &collection, &token_id, "uptime", &day.to_string()];
         self.get(self.url(&path)).await
+    }
+
+    /// `GET /v1/licenses/{collection}/{token_id}/uptime`: a license's days in numbers, 400 at most.
+    ///
+    /// # Errors
+    ///
+    /// Those of a request ([`Error`]).
+    pub async fn license_days(
+        &self,
+        collection: Address,
+        token_id: U256,
+        (from, to): (UtcDay, UtcDay),
+    ) -> Result<LicenseDays, Error> {
+        let (collection, token_id) = (hex(collection), token_id.to_string());
+        let mut url = self.url(&["v1", "licenses", &collection, &token_id, "uptime"]);
+        url.query_pairs_mut()
+            .append_pair("from", &from.to_string())
+            .append_pair("to", &to.to_string());
+        self.get(url).await
     }
 
     /// `POST /v1/heartbeats`: the minute's heartbeat, answered by an (unverified) receipt.

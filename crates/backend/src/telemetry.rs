@@ -7,7 +7,7 @@ use crate::db::lease::EndReason;
 use crate::error::ApiError;
 
 /// Counters without labels.
-const COUNTERS: [(&str, &str); 17] = [
+const COUNTERS: [(&str, &str); 18] = [
     ("nodesys_heartbeats_accepted_total", "Heartbeats acknowledged after commit."),
     ("nodesys_heartbeat_batches_total", "Group commits."),
     (

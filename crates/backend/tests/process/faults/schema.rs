@@ -38,7 +38,7 @@ async fn a_schema_that_is_migrated_under_two_replicas_stops_neither() {
     let (first, second) = (setups[0].start().await, setups[1].start().await);
     let nodes = nodes(&first.1, Domain::new(CHAIN_ID, chain.registry), 60).await;
     let told = Arc::new(Told::default());
-    let clients = Arc::new(RwLock::new([first.1.clone(), second.1.clone()]));
+    let clients = Arc::new(RwLock::new(vec![first.1.clone(), second.1.clone()]));
     let loading = tokio::spawn(load(nodes, clients, told.clone()));
 
     let mut sleeper = Clock::system().sleeper();
@@ -61,7 +61,7 @@ async fn a_schema_that_is_migrated_under_two_replicas_stops_neither() {
         client.ready().await.unwrap();
     }
     told.over.store(true, Ordering::Relaxed);
-    let roots = loading.await.unwrap();
+    let roots: Vec<_> = loading.await.unwrap().into_iter().map(|(_, root)| root).collect();
     recorded(&mut conn, &roots, "a migration").await;
     let refusals = told.refusals.load(Ordering::Relaxed);
     assert_eq!(refusals, 0, "a migration stopped heartbeats");

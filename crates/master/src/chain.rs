@@ -28,10 +28,10 @@ const CREATE_PROJECT: &str = "\
 Examples:
   nodesys-master project create --params project.json --sender-keystore owner.json
 
-It sends two transactions: the first reserves the project's address, and five minutes later the second creates
-it. So whoever sees the name in the second is too late to take it. Run it again if it was stopped between them.
-The address hides the name as long as nobody knows all parameters: where the signer's address is known, give a
-random --salt, and the same at each run.";
+It sends two transactions: the first reserves the project's address, the second creates it, five
+minutes later. So who sees the name in the second is too late to take it. Run it again if it was
+stopped between them. The address hides the name while nobody knows all parameters: where the
+signer's address is known, give a random --salt, and the same at each run.";
 
 const OWN_RECEIPT_KEY: &str = "\
 Examples:

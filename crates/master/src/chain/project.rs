@@ -2,7 +2,8 @@
 //! later decisions.
 //!
 //! The sender owns the project it creates, at an address that depends on all of its parameters, so a
-//! second run finds it. That address is reserved before ([`super::reservation`]). Funding tops up to a level, so a second run sends nothing.
+//! second run finds it. That address is reserved before ([`super::reservation`]). Funding tops up to a
+//! level, so a second run sends nothing.
 
 use std::fmt;
 

@@ -108,9 +108,7 @@ async fn ten_thousand_nodes_come_in_pages_each_row_once(pool: PgPool) {
     let leases = count("select count(*) from lease").await;
     let waiting = count("select count(*) from standby").await;
     assert_eq!((leases, waiting), (7500, 2500));
-    let begun = std::time::Instant::now();
     let (fleet, pages) = all(&world, Address::repeat_byte(0xab)).await;
-    println!("{} rows in {pages} pages: {:?}", fleet.rows.len(), begun.elapsed());
     let nodes: BTreeSet<_> = fleet.rows.iter().map(|row| row.node_key).collect();
     assert_eq!(nodes.len(), 10_000);
     let once: BTreeSet<_> = fleet

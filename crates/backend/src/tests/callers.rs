@@ -25,7 +25,7 @@ fn path(route: &Route, world: &World) -> String {
         "{login}" | "{token_id}" => "1".to_owned(),
         "{pairing}" => "00".repeat(16),
         "{hash}" | "{license}" => hash.clone(),
-        "{account}" | "{collection}" | "{node_key}" => address.clone(),
+        "{account}" | "{collection}" | "{node_key}" | "{operator}" => address.clone(),
         part => {
             assert!(!part.contains('{'), "no value for {part}");
             part.to_owned()

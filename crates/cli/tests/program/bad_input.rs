@@ -21,7 +21,13 @@ const OF_THE_MACHINE: [&str; 2] = ["doctor", "status"];
 
 fn lines() -> Vec<String> {
     let told = told(include_str!("../../../../docs/cli.md"));
-    told.iter().map(|words| words[1..].join(" ")).collect()
+    let lines = told.iter().map(|words| words[1..].join(" "));
+    // Nobody outside is asked: an RPC that is not there says the same on every machine.
+    lines
+        .map(|line| {
+            line.replace("--rpc https://rpc.example.org/v2/KEY", "--rpc http://127.0.0.1:9/KEY")
+        })
+        .collect()
 }
 
 /// Every command that does something, by its words.

@@ -40,9 +40,9 @@ async fn a_network_is_joined_by_its_hash_and_followed_by_the_operators_yes() {
     join("").fails(2, "which network?");
     join(&id).fails(2, "--rpc is missing");
     join(&format!("acme {rpc}")).fails(2, "expected eip155:");
-    join(&format!("eip155:1:{} {rpc}", chain.registry)).fails(7, "chain");
+    join(&format!("eip155:1:{} {rpc}", chain.registry)).fails(2, "is on chain 31337");
     let nobody = "0x00000000000000000000000000000000000000aa";
-    join(&format!("eip155:{CHAIN_ID}:{nobody} {rpc}")).fails(1, "no code");
+    join(&format!("eip155:{CHAIN_ID}:{nobody} {rpc}")).fails(3, "no contract at");
     join(&format!("{id} {rpc}")).fails(3, "announces no network file");
     let started = format!(
         "start --driver existing --kubeconfig x --manager-image {IMAGE}{}",

@@ -32,7 +32,7 @@ after(() => browser?.close());
 const addresses = (): Record<string, string> => ({
   start: '/', project: `/projects/${endpoints.project}`, day: `/projects/${endpoints.project}/days/${day}`,
   license: `/licenses/${ALPHA}/1`, 'license, a day': `/licenses/${ALPHA}/1?day=${day}`, node: `/nodes/${node}`,
-  account: `/accounts/${account}`, fleet: `/operators/${account}`, 'a fleet of nobody': `/operators/0x${'ab'.repeat(20)}`, rewards: `/accounts/${account}/rewards/${endpoints.project}`, lease: `/leases/${hash}`, status: '/status', 'an account of nobody': `/accounts/0x${'ab'.repeat(20)}`,
+  account: `/accounts/${account}`, fleet: `/operators/${account}`, 'a fleet of nobody': `/operators/0x${'ab'.repeat(20)}`, rewards: `/accounts/${account}/rewards/${endpoints.project}`, lease: `/leases/${hash}`, status: '/status', pairing: `/pair/${'0'.repeat(32)}`, 'an account of nobody': `/accounts/0x${'ab'.repeat(20)}`,
   'no such project': '/projects/nobody', 'no such page': '/nowhere/at/all', 'a wrong checksum': '/accounts/0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD',
 });
 

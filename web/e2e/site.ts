@@ -11,7 +11,7 @@ export interface Endpoints {
   collections: Record<string, string>;
 }
 
-const file = process.env['NODESYS_ENDPOINTS'] ?? '../target/demo/endpoints.json';
+export const file = process.env['NODESYS_ENDPOINTS'] ?? '../target/demo/endpoints.json';
 if (!existsSync(file)) throw new Error(`no ${file}: run scripts/demo --serve, or name its endpoints.json in NODESYS_ENDPOINTS`);
 export const endpoints = JSON.parse(readFileSync(file, 'utf8')) as Endpoints;
 export const site = process.env['NODESYS_SITE'] ?? endpoints.backend;
@@ -51,8 +51,8 @@ export class Visitor {
       void dialog.dismiss();
     });
     visitor.page.on('console', (message) => {
-      // A look-up asks what an address is, and "not found" is an answer.
-      if (message.type() === 'error' && !/status of 404|ERR_FAILED|ERR_INTERNET/.test(message.text())) visitor.complaints.push(message.text());
+      // A look-up asks what an address is, and "not found" is an answer; so is "not signed in", or "not this code".
+      if (message.type() === 'error' && !/status of 40[1349]|ERR_FAILED|ERR_INTERNET/.test(message.text())) visitor.complaints.push(message.text());
     });
     context.on('request', (request) => {
       const url = request.url();

@@ -38,6 +38,7 @@ export class TestWallet {
         on: (event: string, listener: (value: unknown) => void) => void listeners.set(event, (listeners.get(event) ?? new Set()).add(listener)),
         removeListener: (event: string, listener: (value: unknown) => void) => void listeners.get(event)?.delete(listener),
       };
+      Object.assign(globalThis, { testWalletTells: (event: string, value: unknown) => { for (const told of listeners.get(event) ?? []) told(value); } });
       const detail = Object.freeze({ info: { uuid: '1', name: shown, icon: 'https://example.org/track.png', rdns: 'test' }, provider });
       const announce = () => window.dispatchEvent(new CustomEvent('eip6963:announceProvider', { detail }));
       window.addEventListener('eip6963:requestProvider', announce);
@@ -45,9 +46,15 @@ export class TestWallet {
     }, name);
   }
 
+  /** The visitor chooses another account in it. */
+  async becomes(account: ReturnType<typeof person>): Promise<void> {
+    this.account = account;
+    await this.page.evaluate((address) => (globalThis as unknown as { testWalletTells(event: string, value: unknown): void }).testWalletTells('accountsChanged', [address]), account.address);
+  }
+
   private async answer(method: string, params: unknown[]): Promise<unknown> {
     this.asked.push(method);
-    const asksPerson = ['eth_requestAccounts', 'eth_sendTransaction', 'wallet_switchEthereumChain'].includes(method);
+    const asksPerson = ['eth_requestAccounts', 'eth_sendTransaction', 'wallet_switchEthereumChain', 'personal_sign', 'eth_signTypedData_v4'].includes(method);
     if (asksPerson && this.mood === 'locked') return new Promise(() => undefined);
     if (asksPerson && this.mood === 'refusing') return { error: { code: 4001, message: 'User rejected the request.' } };
     switch (method) {
@@ -56,6 +63,13 @@ export class TestWallet {
       case 'wallet_switchEthereumChain': {
         this.chainId = Number((params[0] as { chainId: Hex }).chainId);
         return { result: null };
+      }
+      case 'personal_sign': return { result: await this.account.signMessage({ message: { raw: params[0] as Hex } }) };
+      case 'eth_signTypedData_v4': {
+        const data = JSON.parse(params[1] as string) as Parameters<typeof this.account.signTypedData>[0] & { domain: { chainId: number } };
+        // As wallets do: another chain's data is not signed.
+        if (data.domain.chainId !== this.chainId) return { error: { code: -32603, message: 'Provided chainId must match the active chainId' } };
+        return { result: await this.account.signTypedData(data) };
       }
       case 'eth_sendTransaction': {
         const { to, data } = params[0] as { to: Hex; data: Hex };

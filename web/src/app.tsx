@@ -25,6 +25,7 @@ const PAGES: [pattern: string, page: Page][] = [
   ['/accounts/:address', page(async () => (await import('./pages/account.js')).AccountPage)],
   ['/accounts/:address/rewards/:project', page(async () => (await import('./pages/reward.js')).RewardPage)],
   ['/operators/:address', page(async () => (await import('./pages/fleet.js')).FleetPage)],
+  ['/pair/:pairing', page(async () => (await import('./pages/pair.js')).PairPage)],
   ['/status', page(async () => (await import('./pages/status.js')).StatusPage)],
 ];
 const Missing = page(async () => (await import('./pages/missing.js')).MissingPage);
@@ -74,7 +75,7 @@ function Foot() {
   return (
     <footer className="wide foot">
       <p>
-        All times are UTC; a pointer on a time shows yours. Nothing here needs a login, and no third party is asked.
+        All times are UTC; a pointer on a time shows yours. What is public needs no login, and no third party is asked.
       </p>
       {data !== undefined && (
         <p>

@@ -2,6 +2,7 @@ import './style/base.css';
 import './style/parts.css';
 import './style/days.css';
 import './style/fleet.css';
+import './style/pair.css';
 
 import { QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';

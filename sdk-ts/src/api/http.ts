@@ -63,7 +63,7 @@ const MOST_WAIT_MILLIS = 10_000;
 const ACCEPT = 'application/json, text/csv, application/problem+json, */*;q=0.1';
 
 export interface Request {
-  method: 'GET' | 'POST' | 'PUT';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Parts of the path, each escaped here. */
   path: readonly string[];
   query?: Record<string, string>;

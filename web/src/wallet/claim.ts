@@ -1,23 +1,9 @@
 /** One claim by the visitor's wallet. Each step ends, or says what it waits for. */
 
-import { type Address as Viem, createWalletClient, custom, type EIP1193Provider, numberToHex, type PublicClient } from 'viem';
+import { type Address as Viem, createWalletClient, custom, type EIP1193Provider, type PublicClient } from 'viem';
 
 import { type Claimable, claimRequest } from '../../../sdk-ts/src/claims/claims.js';
-import type { Address, Hash } from '../../../sdk-ts/src/parse.js';
-
-/** The account that the wallet offers; undefined where it offers none. */
-export async function connect(provider: EIP1193Provider): Promise<Address | undefined> {
-  const accounts = await provider.request({ method: 'eth_requestAccounts' });
-  return accounts[0]?.toLowerCase() as Address | undefined;
-}
-
-export async function chainOf(provider: EIP1193Provider): Promise<bigint> {
-  return BigInt(await provider.request({ method: 'eth_chainId' }));
-}
-
-export async function switchTo(provider: EIP1193Provider, chainId: bigint): Promise<void> {
-  await provider.request({ method: 'wallet_switchEthereumChain', params: [{ chainId: numberToHex(chainId) }] });
-}
+import type { Hash } from '../../../sdk-ts/src/parse.js';
 
 /** What a claim costs now: gas, and its most in wei of the native coin. The contract must take it. */
 export async function cost(client: PublicClient, claimable: Claimable): Promise<{ gas: bigint; wei: bigint }> {

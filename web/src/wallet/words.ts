@@ -12,12 +12,12 @@ export function codeOf(error: unknown): number | undefined {
   return undefined;
 }
 
-/** One or two sentences: what happened, and what to do. */
-export function walletWords(error: unknown): string {
+/** One or two sentences: what happened, and what to do. `instead` is the program that does the same. */
+export function walletWords(error: unknown, nothing = 'Nothing was sent.', instead = 'nodesys rewards claim'): string {
   switch (codeOf(error)) {
-    case 4001: return 'You refused it in the wallet. Nothing was sent.';
+    case 4001: return `You refused it in the wallet. ${nothing}`;
     case 4100: return 'The wallet does not let this page use the account. Allow it in the wallet, then connect again.';
-    case 4200: return 'The wallet cannot do this. Try another wallet, or the program: nodesys rewards claim.';
+    case 4200: return `The wallet cannot do this. Try another wallet, or the program: ${instead}.`;
     case 4900: case 4901: return 'The wallet has lost its connection to the chain. Open the wallet, then try again.';
     case 4902: return 'The wallet does not know this chain. Add the chain in the wallet, then try again.';
     case -32002: return 'The wallet already asks you something: open it, unlock it if it is locked, and answer there.';

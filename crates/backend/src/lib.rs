@@ -26,6 +26,7 @@ mod commit;
 mod config;
 mod day;
 mod db;
+mod ended;
 mod error;
 mod front;
 mod health;

@@ -21,6 +21,8 @@ const PERIOD_MILLIS: u64 = 60_000;
 /// A record later than this begins a new stretch of life. Any value from one period to two would
 /// do: so short a gap has no whole minute of downtime, whether it is noticed or not.
 pub(crate) const LATE_MILLIS: u64 = 90_000;
+/// A node or workload that is silent for longer is down.
+pub(crate) const DOWN_MILLIS: u64 = 300_000;
 /// Period for which liveness is read: an older lease has expired in any case.
 const HORIZON_MILLIS: u64 = 30 * 86_400_000;
 

@@ -9,12 +9,10 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 use nodesys_core::Address;
 use nodesys_core::login::{LoginMessage, LoginMessageRequest, LoginRequest, LoginView};
 use nodesys_core::text::line;
-use nodesys_core::time::Timestamp;
 
 use crate::db::login::LoginRow;
 use crate::error::{ApiError, ApiResult};
 use crate::front::{LOGIN_MILLIS, Nonce, Token};
-use crate::periodic::Periodic;
 use crate::state::{App, AppState};
 use crate::who::{Person, front};
 use crate::{chain, db};
@@ -164,25 +162,5 @@ fn view(login: &LoginRow, current: u64) -> LoginView {
         begun_millis: login.begun.millis(),
         until_millis: login.until.millis(),
         current: login.id == current,
-    }
-}
-
-/// Drops what has ended by itself; safe at every replica at once.
-pub(crate) struct DropEnded {
-    app: AppState,
-}
-
-impl DropEnded {
-    pub(crate) const fn new(app: AppState) -> Self {
-        Self { app }
-    }
-}
-
-impl Periodic for DropEnded {
-    const NAME: &'static str = "login";
-
-    async fn tick(&mut self) -> anyhow::Result<()> {
-        let now: Timestamp = self.app.clock.now();
-        db::login::drop_ended(&mut *self.app.pool.acquire().await?, now).await
     }
 }

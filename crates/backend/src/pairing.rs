@@ -14,12 +14,11 @@ use nodesys_core::pairing::{
 };
 use nodesys_core::text::line;
 use nodesys_core::{Address, B256};
-use sqlx::PgTransaction;
+use sqlx::{PgConnection, PgTransaction};
 
 use crate::db::pairing::PairingRow;
 use crate::error::{ApiError, ApiResult};
 use crate::front::Token;
-use crate::periodic::Periodic;
 use crate::state::{App, AppState};
 use crate::who::{Person, front};
 use crate::{chain, db, nonce};
@@ -54,8 +53,7 @@ pub(crate) async fn state(
     body: Result<Json<PairingQuestion>, JsonRejection>,
 ) -> ApiResult<Json<PairingState>> {
     let Json(PairingQuestion { pairing, secret }) = body?;
-    let mut tx = app.pool.begin().await?;
-    let row = find(&app, &mut tx, &pairing).await?;
+    let row = find(&app, &mut *app.pool.acquire().await?, &pairing).await?;
     if Token::parse(&secret).is_none_or(|secret| secret.hash() != row.secret_hash) {
         return Err(unknown());
     }
@@ -94,7 +92,7 @@ pub(crate) async fn sign(
     let (Path(pairing), Json(PairingSignature { signature })) = (path?, body?);
     let account = person.account;
     // The chain is asked while no row is locked.
-    let row = claimed(&app, &mut app.pool.begin().await?, &pairing, account).await?;
+    let row = claimed(&app, &mut *app.pool.acquire().await?, &pairing, account).await?;
     let digest = authorization(&row, account).digest(&app.domain);
     chain::verify_wallet(&app.chain, "operator's wallet", account, digest, &signature).await?;
     let mut tx = app.pool.begin().await?;
@@ -163,20 +161,20 @@ fn unknown() -> ApiError {
     )
 }
 
-async fn find(app: &App, tx: &mut PgTransaction<'_>, pairing: &str) -> ApiResult<PairingRow> {
+async fn find(app: &App, conn: &mut PgConnection, pairing: &str) -> ApiResult<PairingRow> {
     let mut id = [0; 16];
     alloy::hex::decode_to_slice(pairing, &mut id).map_err(|_| unknown())?;
-    db::pairing::locked(tx, id, app.clock.now()).await?.ok_or_else(unknown)
+    db::pairing::locked(conn, id, app.clock.now()).await?.ok_or_else(unknown)
 }
 
 /// The pairing, if this account has typed its code.
 async fn claimed(
     app: &App,
-    tx: &mut PgTransaction<'_>,
+    conn: &mut PgConnection,
     pairing: &str,
     account: Address,
 ) -> ApiResult<PairingRow> {
-    let row = find(app, tx, pairing).await?;
+    let row = find(app, conn, pairing).await?;
     if row.operator == Some(account) { Ok(row) } else { Err(unknown()) }
 }
 
@@ -235,24 +233,4 @@ fn view(app: &App, row: PairingRow, operator: Address) -> ApiResult<PairingView>
         signed: row.signature.is_some(),
         until_millis: row.until.millis(),
     })
-}
-
-/// Drops pairings whose time is over; safe at every replica at once.
-pub(crate) struct DropEnded {
-    app: AppState,
-}
-
-impl DropEnded {
-    pub(crate) const fn new(app: AppState) -> Self {
-        Self { app }
-    }
-}
-
-impl Periodic for DropEnded {
-    const NAME: &'static str = "pairing";
-
-    async fn tick(&mut self) -> anyhow::Result<()> {
-        let now = self.app.clock.now();
-        db::pairing::drop_ended(&mut *self.app.pool.acquire().await?, now).await
-    }
 }

@@ -23,8 +23,8 @@ use crate::router::{admin_router, public_router, router};
 use crate::state::{App, AppState, Parts};
 use crate::web::Site;
 use crate::{
-    db, heartbeat, lease, login, measure, mend, node, notify, pairing, periodic, preflight,
-    refusals, root, telemetry, uptime,
+    db, ended, heartbeat, lease, measure, mend, node, notify, periodic, preflight, refusals, root,
+    telemetry, uptime,
 };
 
 /// Heartbeats that may wait for the disk before new ones are refused.
@@ -155,8 +155,7 @@ async fn spawn_jobs(
     periodic::spawn(lifecycle, clock, node::PERIOD, never(), node::Lapse::new(app.clone()));
     periodic::spawn(lifecycle, clock, minute, never(), uptime::Count::new(app.clone()));
     periodic::spawn(lifecycle, clock, notify::PERIOD, never(), notify::Notify::new(app.clone()));
-    periodic::spawn(lifecycle, clock, minute, never(), login::DropEnded::new(app.clone()));
-    periodic::spawn(lifecycle, clock, minute, never(), pairing::DropEnded::new(app.clone()));
+    periodic::spawn(lifecycle, clock, minute, never(), ended::DropEnded::new(app.clone()));
     let report = refusals::Report::new(app.refusals.clone());
     periodic::spawn(lifecycle, clock, refusals::PERIOD, never(), report);
     let address = poster.as_ref().map(|(key, _)| key.address());

@@ -13,7 +13,7 @@ use nodesys_sdk::network::{
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::node::config::{ConfigFile, SettingKey, SettingValue, read_file, write_file};
+use crate::node::config::{ConfigFile, SettingKey, SettingValue, Settings, read_file, write_file};
 use crate::node::network_file;
 use crate::setup::Setup;
 
@@ -210,7 +210,7 @@ impl JoinPlan {
         self.changes.as_ref().is_none_or(|changes| changes.iter().any(|change| change.runs))
     }
 
-    /// Keeps the file, then the settings; after an end in between it is done again.
+    /// The settings first: after an end in between the file is still the one before, and all is done again.
     pub(crate) fn apply(&self, setup: &Setup) -> anyhow::Result<()> {
         let home = setup.home()?;
         write_file(home, &self.merged.config)?;
@@ -226,7 +226,7 @@ fn network_of(
     given: Option<NetworkId>,
 ) -> anyhow::Result<NetworkId> {
     let home = setup.home()?;
-    let settings = crate::node::config::Settings::of_file(config, home)?;
+    let settings = Settings::of_file(config, home)?;
     let of_config = settings.chain_id.zip(settings.registry);
     let of_config = of_config.map(|(chain_id, registry)| NetworkId { chain_id, registry });
     let known = before.map(NetworkFile::id).or(of_config);

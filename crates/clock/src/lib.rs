@@ -22,8 +22,8 @@ use nodesys_core::time::Timestamp;
 pub use server::ClockServer;
 use stepped::Stepped;
 
-/// The only chain on which a stepped clock is accepted: anvil's and Hardhat's development chain.
-pub const DEVELOPMENT_CHAIN_ID: u64 = 31_337;
+/// The only chain on which a stepped clock is accepted.
+pub use nodesys_core::DEVELOPMENT_CHAIN_ID;
 
 /// The reason a clock cannot be used.
 #[derive(Debug, thiserror::Error)]

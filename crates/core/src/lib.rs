@@ -37,3 +37,7 @@ pub mod uptime;
 pub mod webhook;
 
 pub use alloy_primitives::{Address, B256, U256, keccak256};
+
+/// The development chain of anvil and Hardhat: there alone clocks are stepped, waits have no lower bound, and
+/// servers may be anywhere, without TLS.
+pub const DEVELOPMENT_CHAIN_ID: u64 = 31_337;

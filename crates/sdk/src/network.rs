@@ -37,7 +37,7 @@ use nodesys_core::ids::{Name, ParseError};
 use nodesys_core::message::decimal;
 use nodesys_core::release::Image;
 use nodesys_core::time::Timestamp;
-use nodesys_core::{Address, B256, keccak256};
+use nodesys_core::{Address, B256, DEVELOPMENT_CHAIN_ID, keccak256};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +54,6 @@ pub const FORMAT: &str = "nodesys-network-1";
 pub const MAX_BYTES: usize = 64 * 1024;
 /// Most backends, and most hints of RPCs.
 const MOST_URLS: usize = 16;
-/// On it servers may be anywhere, and need no TLS.
-const DEVELOPMENT_CHAIN: u64 = 31_337;
 
 /// A network, as [CAIP-10](https://chainagnostic.org/CAIPs/caip-10) writes an account: chain and registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +158,7 @@ impl NetworkFile {
     /// A network's operator cannot send nodes elsewhere than over TLS.
     fn check_url(&self, what: &str, url: &Url) -> anyhow::Result<()> {
         let tls = url.scheme() == "https"
-            || (self.chain_id == DEVELOPMENT_CHAIN && url.scheme() == "http");
+            || (self.chain_id == DEVELOPMENT_CHAIN_ID && url.scheme() == "http");
         ensure!(tls && url.has_host(), "{what}: {} is no https URL", shown(url));
         // What everybody can read is no secret, and would be taken for one.
         ensure!(
@@ -259,7 +257,7 @@ impl Place {
                 if !matches!(url.scheme(), "http" | "https") {
                     bail!("{}: is not fetched here: get the file, and give --from", url.scheme());
                 }
-                get(&url, MAX_BYTES, chain_id == DEVELOPMENT_CHAIN).await
+                get(&url, MAX_BYTES, chain_id == DEVELOPMENT_CHAIN_ID).await
             }
         }
     }

@@ -15,6 +15,8 @@ pub(crate) struct FleetRow {
     pub(crate) node_key: Address,
     pub(crate) not_after_secs: u64,
     pub(crate) revoked: bool,
+    /// Whether its authorisation lapsed for want of a license.
+    pub(crate) lapsed: bool,
     pub(crate) license: Option<FleetLicense>,
 }
 
@@ -45,6 +47,7 @@ pub(crate) async fn after(
     let rows = sqlx::query!(
         r#"select n.idx as "node!", n.node_key::bytea as "node_key!",
                   n.not_after_secs as "not_after_secs!", n.revoked_at is not null as "revoked!",
+                  coalesce(n.lapsed_at >= n.authorized_at, false) as "lapsed!",
                   h.license_idx as "license?", h.held as "held?", h.since::bigint as "since?",
                   o.collection::bytea as "collection?", o.token_id::bytea as "token_id?",
                   s.project::bytea as "project?", s.workload as "workload?",
@@ -101,6 +104,7 @@ pub(crate) async fn after(
                 node_key: column::address(&row.node_key)?,
                 not_after_secs: column::unsigned(row.not_after_secs)?,
                 revoked: row.revoked,
+                lapsed: row.lapsed,
                 license,
             })
         })

@@ -33,7 +33,7 @@ pub(crate) struct Renewed {
 
 /// What the last heartbeat that carried a lease said of its workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Reported {
     pub(crate) at: Timestamp,
     pub(crate) status: Status,
     pub(crate) release: u64,
@@ -55,7 +55,7 @@ pub(crate) struct DayFold {
     carried: BTreeMap<UtcDay, HashMap<u32, DayBitmap>>,
     renewed: HashMap<u32, Renewed>,
     /// What the last heartbeat said of each license's workload.
-    told: HashMap<u32, Told>,
+    reported: HashMap<u32, Reported>,
     /// Each node's last heartbeat, by `node.idx`.
     heard: HashMap<u32, Timestamp>,
     watermarks: HashMap<(UtcDay, i32), i64>,
@@ -94,9 +94,10 @@ impl DayFold {
         }
         for line in added.lines {
             let (at, status, release) = (added.server_time, line.status, line.release);
-            let told = self.told.entry(line.license).or_insert(Told { at, status, release });
-            if told.at <= at {
-                *told = Told { at, status, release };
+            let reported =
+                self.reported.entry(line.license).or_insert(Reported { at, status, release });
+            if reported.at <= at {
+                *reported = Reported { at, status, release };
             }
         }
         for index in added.licenses {
@@ -149,8 +150,8 @@ impl DayFold {
     }
 
     /// What the last heartbeat that carried a license's lease said.
-    pub(crate) fn told(&self, index: LicenseIndex) -> Option<Told> {
-        self.told.get(&index.0).copied()
+    pub(crate) fn reported(&self, index: LicenseIndex) -> Option<Reported> {
+        self.reported.get(&index.0).copied()
     }
 
     /// Time of a node's (`node.idx`) last accepted heartbeat.

@@ -15,7 +15,8 @@ use nodesys_core::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 
 use crate::error::ApiResult;
-use crate::live::fold::{DayFold, Told};
+use crate::live::fold::{DayFold, Reported};
+use crate::liveness::DOWN_MILLIS;
 use crate::state::{App, AppState};
 use crate::{cached, db};
 
@@ -23,8 +24,6 @@ use crate::{cached, db};
 const PAGE: usize = 500;
 /// A heartbeat comes each minute, and from another replica a minute later.
 const LATE_MILLIS: u64 = 150_000;
-/// As long as until an outage is reported.
-const DOWN_MILLIS: u64 = 300_000;
 
 /// Where a page ends: `node.idx`, and the license's index or -1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,20 +110,18 @@ async fn page(app: &App, operator: Address, After(node, license): After) -> ApiR
 fn show(fold: &DayFold, row: db::fleet::FleetRow, now: Timestamp) -> FleetRow {
     let heard = u32::try_from(row.node).ok().and_then(|node| fold.heard_at(node));
     // A heartbeat of before the grant is another node's, or of another lease.
-    let told = row
-        .license
-        .as_ref()
-        .filter(|license| license.held)
-        .and_then(|license| fold.told(license.index).filter(|told| told.at >= license.since));
+    let reported = row.license.as_ref().filter(|license| license.held).and_then(|license| {
+        fold.reported(license.index).filter(|reported| reported.at >= license.since)
+    });
     let lease = row.license.as_ref().map(|license| Lease {
         held: license.held,
         since: license.since,
-        told,
+        reported,
     });
     FleetRow {
         node_key: row.node_key,
         not_after: row.not_after_secs,
-        state: state(row.revoked, row.not_after_secs, lease, now),
+        state: state(row.revoked, row.lapsed || now.secs() > row.not_after_secs, lease, now),
         heard_millis: heard.map(Timestamp::millis),
         license: row.license.map(|license| FleetLicense {
             license: license.id,
@@ -133,8 +130,8 @@ fn show(fold: &DayFold, row: db::fleet::FleetRow, now: Timestamp) -> FleetRow {
             fence: license.fence,
             since_millis: license.since.millis(),
             minutes: fold.bitmap(now.day(), license.index).count(),
-            status: told.map(|told| told.status),
-            release: told.map(|told| told.release),
+            status: reported.map(|reported| reported.status),
+            release: reported.map(|reported| reported.release),
         }),
     }
 }
@@ -145,28 +142,28 @@ struct Lease {
     held: bool,
     since: Timestamp,
     /// By the last heartbeat that carried it since.
-    told: Option<Told>,
+    reported: Option<Reported>,
 }
 
 /// How a row is, from facts alone.
-fn state(revoked: bool, not_after_secs: u64, lease: Option<Lease>, now: Timestamp) -> FleetState {
+fn state(revoked: bool, expired: bool, lease: Option<Lease>, now: Timestamp) -> FleetState {
     if revoked {
         return FleetState::Revoked;
     }
-    if now.secs() > not_after_secs {
+    if expired {
         return FleetState::Expired;
     }
     let Some(lease) = lease else { return FleetState::NoLicense };
     if !lease.held {
         return FleetState::Standby;
     }
-    let earns = |told: Told| matches!(told.status, Status::Healthy | Status::Updating);
+    let earns = |reported: Reported| matches!(reported.status, Status::Healthy | Status::Updating);
     // Who has just been granted it has a while to send a first heartbeat.
-    let last = lease.told.map_or(lease.since, |told| told.at);
+    let last = lease.reported.map_or(lease.since, |reported| reported.at);
     match now.millis().saturating_sub(last.millis()) {
         silent if silent >= DOWN_MILLIS => FleetState::Down,
-        _ if lease.told.is_some_and(|told| !earns(told)) => FleetState::Down,
-        silent if silent >= LATE_MILLIS || lease.told.is_none() => FleetState::Late,
+        _ if lease.reported.is_some_and(|reported| !earns(reported)) => FleetState::Down,
+        silent if silent >= LATE_MILLIS || lease.reported.is_none() => FleetState::Late,
         _ => FleetState::Up,
     }
 }
@@ -177,17 +174,18 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
-    fn lease(held: bool, since_secs_ago: u64, told: Option<(u64, Status)>) -> Option<Lease> {
+    fn lease(held: bool, since_secs_ago: u64, reported: Option<(u64, Status)>) -> Option<Lease> {
         let ago = |secs: u64| Timestamp::from_secs(NOW.secs() - secs);
-        let told = told.map(|(secs, status)| Told { at: ago(secs), status, release: 1 });
-        Some(Lease { held, since: ago(since_secs_ago), told })
+        let reported =
+            reported.map(|(secs, status)| Reported { at: ago(secs), status, release: 1 });
+        Some(Lease { held, since: ago(since_secs_ago), reported })
     }
 
     #[test]
     fn only_what_earns_is_up_or_late() {
-        let now = |lease| state(false, NOW.secs(), lease, NOW);
-        assert_eq!(state(true, NOW.secs(), lease(true, 900, None), NOW), FleetState::Revoked);
-        assert_eq!(state(false, NOW.secs() - 1, None, NOW), FleetState::Expired);
+        let now = |lease| state(false, false, lease, NOW);
+        assert_eq!(state(true, true, lease(true, 900, None), NOW), FleetState::Revoked);
+        assert_eq!(state(false, true, None, NOW), FleetState::Expired);
         assert_eq!(now(None), FleetState::NoLicense);
         assert_eq!(now(lease(false, 900, None)), FleetState::Standby);
         for (silent, expected) in [
@@ -196,8 +194,8 @@ mod tests {
             (299, FleetState::Late),
             (300, FleetState::Down),
         ] {
-            let told = Some((silent, Status::Healthy));
-            assert_eq!(now(lease(true, 900, told)), expected, "{silent} s");
+            let reported = Some((silent, Status::Healthy));
+            assert_eq!(now(lease(true, 900, reported)), expected, "{silent} s");
         }
         assert_eq!(now(lease(true, 900, Some((10, Status::Updating)))), FleetState::Up);
         for status in [Status::Starting, Status::Degraded, Status::Down] {

@@ -14,11 +14,11 @@ use sqlx::Connection as _;
 
 use super::facts;
 use super::send::{Refused, send};
-use super::watch::{DOWN_MILLIS, changes};
+use super::watch::changes;
 use crate::db;
 use crate::db::lock::Lock;
 use crate::db::notify::Message;
-use crate::liveness::Liveness;
+use crate::liveness::{DOWN_MILLIS, Liveness};
 use crate::periodic::Periodic;
 use crate::state::AppState;
 use crate::witness;

@@ -9,9 +9,6 @@ use nodesys_core::time::Timestamp;
 
 use crate::db::outage::{EndedAs, Outage};
 
-/// Time something must be down before it is reported.
-pub(super) const DOWN_MILLIS: u64 = 300_000;
-
 /// A node with a target.
 #[derive(Debug, Clone)]
 pub(super) struct NodeFacts {

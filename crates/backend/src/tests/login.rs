@@ -19,7 +19,8 @@ use sqlx::PgPool;
 use super::support::browser::{Browser, personal_sign};
 use super::support::wire::Line;
 use super::support::{SITE, World};
-use crate::login::{DropEnded, MOST_LOGINS};
+use crate::ended::DropEnded;
+use crate::login::MOST_LOGINS;
 use crate::periodic::Periodic as _;
 
 const HOURS_12: u64 = 12 * 3_600_000;

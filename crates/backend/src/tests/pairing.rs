@@ -19,7 +19,7 @@ use tokio::process::{ChildStdout, Command};
 
 use super::support::browser::Browser;
 use super::support::{Answer, Node, SITE, World, problem, soon};
-use crate::pairing::DropEnded;
+use crate::ended::DropEnded;
 use crate::periodic::Periodic as _;
 
 async fn begin(world: &World, node_key: Address) -> PairingBegun {

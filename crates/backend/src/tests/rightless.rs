@@ -1,7 +1,7 @@
 //! Nodes without a right to any license: of them next to nothing is kept, and their authorisations lapse.
 
 use nodesys_core::B256;
-use nodesys_core::api::LineResult;
+use nodesys_core::api::{FleetState, LineResult};
 use nodesys_core::ids::Fence;
 use nodesys_core::message::{LeaseStatus, MAX_LEASES, Message as _, Status};
 use nodesys_core::time::Timestamp;
@@ -108,6 +108,9 @@ async fn an_authorisation_without_a_license_lapses_after_thirty_days(pool: PgPoo
         views.push(world.client().node(node.address()).await.unwrap().lapsed_millis);
     }
     assert_eq!(views, [Some(lapsed.millis()), None, None, None]);
+    let fleet = world.client().fleet(bob().address(), None).await.unwrap();
+    let row = fleet.rows.iter().find(|row| row.node_key == nobody.address()).unwrap();
+    assert_eq!(row.state, FleetState::Expired);
     // The stopped one has its time from its last request on.
     lapse_at(&world, start.plus_millis(33 * DAY_MILLIS + 60_000)).await;
     let view = world.client().node(former.address()).await.unwrap();

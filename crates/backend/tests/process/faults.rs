@@ -116,15 +116,10 @@ async fn what_was_acknowledged_is_recorded_whatever_was_killed() {
     let chain = Chain::start().await;
     let domain = Domain::new(CHAIN_ID, chain.registry);
     let setups = [0, 1].map(|_| Setup { unsafe_postgres: false, ..Setup::on(&url, &chain) });
-    let mut replicas: Vec<(Child, Client)> = Vec::new();
-    for setup in &setups {
-        replicas.push(setup.start().await);
-    }
+    let (mut replicas, clients) = start_all(&setups).await;
     let nodes = nodes(&replicas[0].1, domain, NODES).await;
 
     let told = Arc::new(Told::default());
-    let clients: Vec<Client> = replicas.iter().map(|(_, client)| client.clone()).collect();
-    let clients = Arc::new(RwLock::new(clients));
     let loading = tokio::spawn(load(nodes, clients.clone(), told.clone()));
     let mut sleeper = Clock::system().sleeper();
     for round in 1..=rounds {
@@ -179,6 +174,18 @@ async fn what_was_acknowledged_is_recorded_whatever_was_killed() {
     let refusals = told.refusals.load(Ordering::Relaxed);
     println!("faults: {} receipts, all recorded; {refusals} refusals", roots.len());
     assert!(roots.len() > 10, "{}", roots.len());
+}
+
+/// Replicas, and how the loader reaches them.
+pub(super) async fn start_all(
+    setups: &[Setup],
+) -> (Vec<(Child, Client)>, Arc<RwLock<Vec<Client>>>) {
+    let mut replicas: Vec<(Child, Client)> = Vec::new();
+    for setup in setups {
+        replicas.push(setup.start().await);
+    }
+    let clients = replicas.iter().map(|(_, client)| client.clone()).collect();
+    (replicas, Arc::new(RwLock::new(clients)))
 }
 
 /// Every receipt's batch is there.

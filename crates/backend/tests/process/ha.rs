@@ -3,20 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use nodesys_clock::Clock;
 use nodesys_core::B256;
 use nodesys_core::message::Domain;
-use nodesys_sdk::client::Client;
 use nodesys_testing::anvil::CHAIN_ID;
 use nodesys_testing::chain::Chain;
 use sqlx::{Connection as _, PgConnection};
-use tokio::process::Child;
 
-use super::faults::{Dice, Told, load, number, recorded, signal};
+use super::faults::{Dice, Told, load, number, recorded, signal, start_all};
 use super::{Setup, nodes};
 
 const NODES: u8 = 60;
@@ -55,14 +53,9 @@ async fn what_was_acknowledged_survives_the_loss_of_a_primary() {
     let chain = Chain::start().await;
     let domain = Domain::new(CHAIN_ID, chain.registry);
     let setups = [0, 1, 2].map(|_| Setup { unsafe_postgres: false, ..Setup::on(&url, &chain) });
-    let mut replicas: Vec<(Child, Client)> = Vec::new();
-    for setup in &setups {
-        replicas.push(setup.start().await);
-    }
+    let (mut replicas, clients) = start_all(&setups).await;
     let nodes = nodes(&replicas[0].1, domain, NODES).await;
     let told = Arc::new(Told::default());
-    let clients: Vec<Client> = replicas.iter().map(|(_, client)| client.clone()).collect();
-    let clients = Arc::new(RwLock::new(clients));
     let loading = tokio::spawn(load(nodes, clients.clone(), told.clone()));
     let receipts = || told.receipts.load(Ordering::Relaxed);
 

@@ -55,7 +55,7 @@ pub struct Settings {
     /// Depth of final blocks on a chain without a `finalized` tag [default: 64].
     #[arg(long, global = true, value_name = "N", env = "NODESYS_FINAL_DEPTH", hide_env = true)]
     pub final_depth: Option<u64>,
-    /// The key that signs receipts, as recorded in ProjectRegistry [default: as the backend says].
+    /// The key that signs receipts, while the registry's record cannot be read [default: as the backend says].
     #[arg(long, global = true, value_name = "ADDRESS", env = "NODESYS_RECEIPT_KEY")]
     #[arg(hide_env = true)]
     #[arg(value_parser = address)]

@@ -39,7 +39,7 @@ pub(crate) enum Step {
 }
 
 /// What is asked for.
-pub(crate) struct Wanted {
+pub(crate) struct PairingOptions {
     pub(crate) days: u64,
     /// The only wallet that may take this node.
     pub(crate) operator: Option<Address>,
@@ -50,19 +50,19 @@ pub(crate) struct Wanted {
 /// Pairs this node; each step is told when it is reached.
 pub(crate) async fn pair_online(
     setup: &Setup,
-    wanted: &Wanted,
+    options: &PairingOptions,
     tell: impl Fn(&Step) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let domain = setup.domain()?;
     let backend = setup.backend()?;
     files::same_network(&backend, &domain).await?;
-    let request = request_pairing(setup, wanted.days, None).await?;
+    let request = request_pairing(setup, options.days, None).await?;
     let begun = backend
         .begin_pairing(&PairingRequest {
             node_key: request.node_key,
             not_after: request.not_after,
             nonce: request.nonce,
-            machine: wanted.machine.clone().unwrap_or_else(machine),
+            machine: options.machine.clone().unwrap_or_else(machine),
         })
         .await?;
     tell(&Step::Open {
@@ -74,7 +74,7 @@ pub(crate) async fn pair_online(
     let began_millis = clock.monotonic_millis();
     let waiting = Waiting { backend: &backend, begun: &begun, clock, began_millis };
     let operator = waiting.until(|state| state.operator).await?;
-    if let Some(expected) = wanted.operator.filter(|expected| *expected != operator) {
+    if let Some(expected) = options.operator.filter(|expected| *expected != operator) {
         return Err(Exit::Failure.because(format!(
             "{operator} has typed the code, but --operator is {expected}: nothing was authorised; keep \
              the code to yourself and run it again"

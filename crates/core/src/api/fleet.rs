@@ -81,7 +81,7 @@ pub enum FleetState {
     Standby,
     /// It neither runs a license nor waits for one.
     NoLicense,
-    /// Its authorisation has ended by itself.
+    /// Its authorisation has ended by itself, by its time or for want of a license.
     Expired,
     /// Its operator revoked it.
     Revoked,

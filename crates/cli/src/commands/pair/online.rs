@@ -5,7 +5,7 @@ use nodesys_core::address::address;
 
 use crate::exit::Exit;
 use crate::output::{self, Format, say};
-use crate::pair::online::{Step, Wanted, pair_online};
+use crate::pair::online::{PairingOptions, Step, pair_online};
 use crate::pair::view::NodeReport;
 use crate::setup::Setup;
 
@@ -38,12 +38,12 @@ impl OnlineArgs {
 
 /// Runs it.
 pub(crate) async fn run(setup: &Setup, args: &OnlineArgs) -> anyhow::Result<Exit> {
-    let wanted = Wanted {
+    let options = PairingOptions {
         days: args.days.unwrap_or(90),
         operator: args.operator,
         machine: args.machine.clone(),
     };
-    pair_online(setup, &wanted, |step| tell(setup.format(), step)).await?;
+    pair_online(setup, &options, |step| tell(setup.format(), step)).await?;
     Ok(Exit::Done)
 }
 
